@@ -1,0 +1,1 @@
+"""One way to do each: smoothing, resizing, seeded jitter."""
