@@ -1,3 +1,51 @@
-"""Which part of this picture made the classifier say so?"""
+"""Which part of this picture made the classifier say so?
+
+`load` a classifier, `explain` a photo, and look at the `Explanation`. Importing the package is cheap: what a
+name needs is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unsee.classifier import Classifier as Classifier
+    from unsee.errors import UnseeError as UnseeError
+    from unsee.experiments.interrogation import interrogate as interrogate
+    from unsee.explanation import Explanation as Explanation
+    from unsee.fits import CentreCrop as CentreCrop
+    from unsee.fits import Squash as Squash
+    from unsee.images import Photo as Photo
+    from unsee.images import read_photo as read_photo
+    from unsee.masks import PRESETS as PRESETS
+    from unsee.masks import Settings as Settings
+    from unsee.masks import explain as explain
+    from unsee.models import load as load
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CentreCrop": "unsee.fits",
+    "Classifier": "unsee.classifier",
+    "Explanation": "unsee.explanation",
+    "PRESETS": "unsee.masks",
+    "Photo": "unsee.images",
+    "Settings": "unsee.masks",
+    "Squash": "unsee.fits",
+    "UnseeError": "unsee.errors",
+    "explain": "unsee.masks",
+    "interrogate": "unsee.experiments.interrogation",
+    "load": "unsee.models",
+    "read_photo": "unsee.images",
+}
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unsee' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""A network and what it needs to read a picture: RGB in [0,1] goes in, logits come out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unsee.errors import UnseeError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Target = int | str | Sequence[int | str]
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """Wraps any `torch.nn.Module` that turns (B,3,H,W) pictures into (B,C) logits, and gives it back as it was.
+
+    Args:
+        net: the module; it stays on its own device and in its own dtype.
+        size: height and width in pixels of the network's input.
+        mean: RGB mean, in [0,1], that the network's pictures are shifted by.
+        std: RGB standard deviation that they are divided by.
+        class_names: one for each logit, in order; without them classes go by their index.
+        name: how results call the network.
+        weights_sha256: hash of the weight file, for the record of a result.
+        mean_color: RGB in [0,1] of the "constant" perturbation; the mean unless told.
+
+    Raises:
+        UnseeError: a size, mean or deviation that no picture can be prepared with.
+    """
+
+    net: nn.Module
+    size: tuple[int, int] = (224, 224)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    class_names: tuple[str, ...] | None = None
+    name: str = "custom"
+    weights_sha256: str | None = None
+    mean_color: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.net, nn.Module):
+            raise UnseeError(f"a Classifier wraps a torch.nn.Module, not {type(self.net).__name__}")
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise UnseeError(f"the input size must be a positive (height, width), not {self.size}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UnseeError("mean and std need three values each, for RGB, with every std above 0")
+        if self.class_names is not None:
+            object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are; the CPU for a network without any."""
+        return next((tensor.device for tensor in self._tensors()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What masks and pictures are computed in: float64 for a float64 network, float32 for all others."""
+        return torch.float64 if self._net_dtype == torch.float64 else torch.float32
+
+    @property
+    def color(self) -> tuple[float, float, float]:
+        """The average colour, RGB in [0,1] (μ₀ of §4.1)."""
+        return self.mean if self.mean_color is None else self.mean_color
+
+    def logits(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
+        """Scores before the softmax of pictures in [0,1]; differentiable with respect to the pictures.
+
+        Raises:
+            UnseeError: the network's answer is not one row of class scores for each picture.
+        """
+        mean, std = (
+            torch.tensor(v, device=images.device, dtype=images.dtype)[:, None, None]
+            for v in (self.mean, self.std)
+        )
+        answer = self.net(((images - mean) / std).to(self._net_dtype))
+        answer = getattr(answer, "logits", answer)
+        if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
+            shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+            raise UnseeError(
+                f"the network answered {shape} to {len(images)} pictures; unsee needs logits of shape "
+                f"({len(images)}, classes): wrap the network in a module that returns them"
+            )
+        return answer.to(images.dtype)
+
+    @torch.no_grad()
+    def probabilities(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
+        """Softmax scores of pictures in [0,1], without gradients, in evaluation mode."""
+        with self.borrowed():
+            return self.logits(images.to(self.device, self.dtype)).softmax(dim=1)
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Evaluation mode and no gradients for the weights while inside; all as it was afterwards.
+
+        Modes and `requires_grad` of every module and parameter come back, also after an exception.
+        """
+        modes = [(module, module.training) for module in self.net.modules()]
+        wanted = [(weight, weight.requires_grad) for weight in self.net.parameters()]
+        try:
+            self.net.eval()
+            for weight, _ in wanted:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+            for weight, requires_grad in wanted:
+                weight.requires_grad_(requires_grad)
+
+    def class_index(self, target: int | str, classes: int) -> int:
+        """The index of a class given by its index, its name, or a part of its name that only it has.
+
+        Raises:
+            UnseeError: no class or several are meant.
+        """
+        text = str(target).strip()
+        if text.lstrip("-").isdigit():
+            if 0 <= int(text) < classes:
+                return int(text)
+            raise UnseeError(f"class {text} is not there: {self.name} has classes 0 to {classes - 1}")
+        if self.class_names is None:
+            raise UnseeError(f"{self.name} has no class names: give the class {text!r} as an index")
+        names = [name.casefold() for name in self.class_names]
+        wanted = text.casefold()
+        exact = [i for i, name in enumerate(names) if name == wanted]
+        found = exact or [i for i, name in enumerate(names) if wanted and wanted in name]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UnseeError(f"{self.name} has no class called {text!r}; `unsee models` lists the names")
+        listed = ", ".join(f"{self.class_names[i]} ({i})" for i in found[:8])
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        raise UnseeError(f"{text!r} could be {listed}{more}: give the whole name or the index")
+
+    def class_name(self, index: int) -> str:
+        """The name of a class, or its index as text where the network has no names."""
+        names = self.class_names
+        return names[index] if names is not None and index < len(names) else str(index)
+
+    @property
+    def _net_dtype(self) -> torch.dtype:
+        return next((t.dtype for t in self._tensors() if t.is_floating_point()), torch.float32)
+
+    def _tensors(self) -> Iterator[Tensor]:
+        yield from self.net.parameters()
+        yield from self.net.buffers()

@@ -1,0 +1,43 @@
+"""The command line. Names resolve here; nothing heavy is imported before a command needs it."""
+
+import sys
+import traceback
+
+from rich.markup import escape
+
+from unsee.cli.app import app
+from unsee.cli.console import CONSOLE
+from unsee.errors import UnseeError
+
+__all__ = ["app", "main"]
+
+_USER = 2
+_FAULT = 1
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line: exit 0, 2 for what the user can mend, 1 for a fault, 130 for Ctrl-C."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        app([argument for argument in arguments if argument != "--debug"], prog_name="unsee")
+    except UnseeError as error:
+        _tell(str(error), debug)
+        sys.exit(_USER)
+    except KeyboardInterrupt:
+        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(_FAULT)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        _tell(f"a fault in unsee: {type(error).__name__}: {reason} (--debug shows where)", debug)
+        sys.exit(_FAULT)
+
+
+def _tell(line: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    CONSOLE.print(f"[red]unsee:[/] {escape(line)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,38 @@
+"""The commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+import unsee
+from unsee.cli import explain, interrogate, lists
+
+app = typer.Typer(
+    name="unsee",
+    help="Which part of this picture made the classifier say so? Learned masks, with proof.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit code 0, 2 for what you can mend, 1 for a fault. --debug shows the traceback of either.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unsee {unsee.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
+
+app.command("explain")(explain.command)
+app.command("interrogate")(interrogate.command)
+app.command("presets")(lists.presets)
+app.command("models")(lists.models)

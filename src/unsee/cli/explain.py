@@ -1,0 +1,80 @@
+"""`unsee explain`: learn masks for photos and write what was found."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unsee.cli import options
+from unsee.cli.console import CONSOLE
+
+Photos = Annotated[
+    list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
+]
+TargetText = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
+    ),
+]
+Preset = Annotated[str, typer.Option("--preset", "-p", help="A name that `unsee presets` lists.")]
+GameName = Annotated[
+    str | None, typer.Option("--game", help="deletion or preservation. [default: the preset's]")
+]
+Perturbation = Annotated[
+    str | None,
+    typer.Option(
+        "--perturbation",
+        help="blur, constant, black, noise, uniform-noise, median, median-gaussian or joint.",
+    ),
+]
+ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
+Iterations = Annotated[int | None, typer.Option("--iterations", "-n", help="Steps. [default: the preset's]")]
+BatchSize = Annotated[int, typer.Option("--batch-size", "-b", help="Photos that are learned at once.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one folder for each photo.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that are there already.")]
+
+
+def command(
+    photos: Photos,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = None,
+    target: TargetText = None,
+    preset: Preset = "paper",
+    game: GameName = None,
+    perturbation: Perturbation = None,
+    score: ScoreName = None,
+    iterations: Iterations = None,
+    seed: options.Seed = 0,
+    fit: options.FitName = "squash",
+    batch_size: BatchSize = 16,
+    device: options.Device = "auto",
+    out: Out = Path("explanations"),
+    force: Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Learn which part of each photo made the network say so.
+
+    Writes, for each photo, a folder with the mask, the edited photo, pictures of both and explanation.json.
+    Photos that are explained already, with the same settings, are left as they are.
+    """
+    from unsee.cli.explaining import Job, explain_photos
+    from unsee.masks import PRESETS, Plan, adjusted
+    from unsee.masks.settings import look_up
+
+    settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
+    plan = Plan(settings, preset, options.fit_from(fit), seed, batch_size)
+    asked = options.target_from(target)
+    job = Job(options.load_model(model, weights, device), plan, asked, out, force)
+    report = explain_photos(job, photos)
+    if as_json:
+        typer.echo(json.dumps(report.manifests, indent=1, ensure_ascii=False))
+    else:
+        CONSOLE.print(report.table())
+    for line in report.problems:
+        CONSOLE.print(f"[red]unsee:[/] {line}", soft_wrap=True, highlight=False)
+    if report.problems:
+        raise typer.Exit(2)

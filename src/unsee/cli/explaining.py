@@ -1,0 +1,168 @@
+"""One run of `unsee explain`: what is there already, what is missing, and what could not be done."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from unsee.classifier import Classifier, Target
+from unsee.cli.console import CONSOLE
+from unsee.errors import UnseeError
+from unsee.explanation import MANIFEST, Explanation
+from unsee.images import Photo, read_photo
+from unsee.masks import Plan, explain_each
+from unsee.masks.explain import asked_for
+from unsee.masks.loop import Step
+from unsee.masks.settings import described
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to each photo, and where the results go."""
+
+    classifier: Classifier
+    plan: Plan
+    target: Target | None
+    out: Path
+    force: bool
+
+
+@dataclass
+class Report:
+    """What came of a run, in the order of the photos."""
+
+    manifests: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+
+    def add(self, manifest: dict[str, Any], folder: Path) -> None:
+        """Take note of one explanation."""
+        self.manifests.append(manifest)
+        self.folders.append(folder)
+
+    def table(self) -> Table:
+        """The numbers of every explanation, for people."""
+        table = Table("photo", "target", "score", "edited", "suppressed", "area", "folder")
+        for manifest, folder in zip(self.manifests, self.folders, strict=True):
+            name = manifest["target"]["name"]
+            suppression = manifest["suppression"]
+            table.add_row(
+                escape(Path(manifest["photo"]).name),
+                escape(name if isinstance(name, str) else " + ".join(name)),
+                _figures(manifest["scores"]["original"], ".4f"),
+                _figures(manifest["scores"]["perturbed"], ".4f"),
+                _figures(suppression, ".1%"),
+                _figures(manifest["area"], ".1%")
+                + ("" if manifest["converged"] else f" ({manifest['verdict']})"),
+                escape(str(folder)),
+            )
+        return table
+
+
+def explain_photos(job: Job, photos: Sequence[str]) -> Report:
+    """Explain what is not explained yet; the report tells of a photo that cannot be, and the rest goes on."""
+    report = Report()
+    places = [job.out / name for name in folder_names(photos)]
+    found: dict[Path, dict[str, Any]] = {}
+    missing: list[tuple[Photo, Path]] = []
+    for source, place in zip(photos, places, strict=True):
+        try:
+            photo = read_photo(source)
+            there = None if job.force else already_there(job, photo, place)
+        except UnseeError as error:
+            report.problems.append(str(error))
+            continue
+        if there is None:
+            missing.append((photo, place))
+        else:
+            found[place] = there
+    try:
+        for place, explanation in zip([p for _, p in missing], _explained(job, missing), strict=True):
+            explanation.save(place, overwrite=True)
+            found[place] = explanation.manifest()
+    finally:
+        for place in places:
+            if place in found:
+                report.add(found[place], place)
+    return report
+
+
+def folder_names(photos: Sequence[str]) -> list[str]:
+    """A folder name for each photo: its own without the ending, numbered where two would be the same."""
+    names: list[str] = []
+    for photo in photos:
+        stem = Path(photo).stem or "photo"
+        count, name = 1, stem
+        while name in names:
+            count += 1
+            name = f"{stem}-{count}"
+        names.append(name)
+    return names
+
+
+def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
+    """The manifest in a folder, if it is of this very explanation; None if the folder holds none.
+
+    Raises:
+        UnseeError: the folder holds another explanation.
+    """
+    file = place / MANIFEST
+    if not file.exists():
+        return None
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text())
+        asked = manifest["target"]["asked"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UnseeError(f"{file} is damaged: --force replaces it, --out writes elsewhere") from None
+    plan = job.plan
+    wanted = {
+        "photo_sha256": photo.sha256,
+        "model": job.classifier.name,
+        "weights_sha256": job.classifier.weights_sha256,
+        "settings": json.loads(json.dumps(described(plan.settings))),
+        "seed": plan.seed,
+        "fit": plan.fit.name,
+    }
+    changed = [key for key, value in wanted.items() if manifest.get(key) != value]
+    changed += ["target"] if asked != asked_for(job.target) else []
+    if changed:
+        raise UnseeError(
+            f"{place} holds another explanation (different {', '.join(changed)}): "
+            "--force replaces it, --out writes elsewhere"
+        )
+    return manifest
+
+
+def _explained(job: Job, photos: Sequence[tuple[Photo, Path]]) -> Iterator[Explanation]:
+    plan = job.plan
+    batches = -(-len(photos) // plan.batch_size)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("objective {task.fields[objective]:.4f}  score {task.fields[score]:.4f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=CONSOLE, transient=True) as progress:
+        task = progress.add_task(
+            f"{len(photos)} photo{'s' if len(photos) != 1 else ''}",
+            total=batches * plan.settings.adam.iterations,
+            objective=float("nan"),
+            score=float("nan"),
+            visible=bool(photos),
+        )
+
+        def advance(step: Step) -> None:
+            progress.update(task, advance=1, objective=step.objective, score=step.score)
+
+        pairs = ((photo, job.target) for photo, _ in photos)
+        yield from explain_each(job.classifier, pairs, plan, advance)
+
+
+def _figures(value: float | None, style: str) -> str:
+    return "–" if value is None else format(value, style)

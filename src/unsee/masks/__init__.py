@@ -1,0 +1,7 @@
+"""The heart: learned masks."""
+
+from unsee.masks.explain import Plan, explain, explain_each
+from unsee.masks.presets import PRESETS
+from unsee.masks.settings import Settings, adjusted
+
+__all__ = ["PRESETS", "Plan", "Settings", "adjusted", "explain", "explain_each"]

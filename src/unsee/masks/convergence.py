@@ -1,0 +1,42 @@
+"""Did a mask's descent end well? (supplement §6.6: some do not converge)."""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CONVERGED = "converged"
+_TAIL = 0.1
+_SLACK = 0.1
+
+
+def verdicts(
+    history: Float[Tensor, "iterations 3 b"], failed_at: Int[Tensor, " b"], terms: Float[Tensor, "3 b"]
+) -> tuple[str, ...]:
+    """One verdict an image: "converged", or in words what went wrong.
+
+    A run has converged if it stayed finite, if its objective over the last tenth of the iterations is no
+    worse than over the tenth before by more than a tenth of the range it went through, and if what it ends
+    with is not worse than what it started from.
+    """
+    objective = history.sum(dim=1)
+    final = terms.sum(dim=0)
+    return tuple(
+        _verdict(objective[:, image], int(failed_at[image]), float(final[image]))
+        for image in range(history.shape[-1])
+    )
+
+
+def _verdict(objective: Float[Tensor, " iterations"], failed_at: int, final: float) -> str:
+    if failed_at >= 0:
+        return f"not finite at iteration {failed_at + 1}: the mask is the last one that was"
+    tail = max(round(_TAIL * len(objective)), 1)
+    late = float(objective[-tail:].mean())
+    before = float(objective[-2 * tail : -tail].mean()) if len(objective) >= 2 * tail else late
+    spread = float(objective.max() - objective.min())
+    if late - before > _SLACK * spread:
+        return "still rising: the objective grew over the last tenth of the iterations"
+    if before - late > _SLACK * spread:
+        return "still falling: the objective had not settled after the last iteration"
+    start = float(objective[0])
+    if final > start + _SLACK * max(spread, abs(start)):
+        return "no gain: the objective ends above where it started"
+    return CONVERGED

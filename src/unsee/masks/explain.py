@@ -1,0 +1,258 @@
+"""Photos in, explanations out: reads, batches, learns, and brings masks back on to the photos."""
+
+import platform
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.classifier import Target as TargetLike
+from unsee.errors import UnseeError
+from unsee.explanation import Explanation, Provenance, Run, Scores, Target
+from unsee.fits import Fit, Squash
+from unsee.images import Photo, read_photo
+from unsee.masks.frame import Frame
+from unsee.masks.learner import Learned, learn
+from unsee.masks.loop import Progress
+from unsee.masks.objective import Game, Score
+from unsee.masks.perturbation import Perturbation, blend
+from unsee.masks.presets import PRESETS
+from unsee.masks.settings import Settings, adjusted, described, look_up
+
+PhotoLike = Any
+"""What `read_photo` takes: a path, a Pillow picture, an array, a (3,h,w) tensor; or a `Photo`."""
+
+TOP5 = "top5"
+_TERMS = ("score", "l1", "tv")
+_BATCH_AXES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to every photo of a run.
+
+    Args:
+        settings: how masks are learned.
+        preset: what the settings are called.
+        fit: how photos are brought to the network's input.
+        seed: of every photo's draws; a photo's mask does not depend on the photos beside it.
+        batch_size: photos that are learned at once.
+    """
+
+    settings: Settings
+    preset: str = "custom"
+    fit: Fit = Squash()
+    seed: int = 0
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UnseeError(f"a batch needs at least one photo, not {self.batch_size}")
+
+
+def explain(
+    model: Classifier,
+    photos: PhotoLike,
+    targets: TargetLike | Sequence[TargetLike | None] | None = None,
+    *,
+    preset: str | Settings = "paper",
+    game: str | Game | None = None,
+    perturbation: str | Perturbation | None = None,
+    iterations: int | None = None,
+    score: str | Score | None = None,
+    fit: Fit | None = None,
+    seed: int = 0,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> Explanation | list[Explanation]:
+    """Learn which part of a photo, or of each of several, made the classifier say what it said.
+
+    Args:
+        model: a `Classifier`; it comes back as it was.
+        photos: one path, picture, (h,w,3) array or (3,h,w) tensor; or a list of them, or a (B,3,h,w) tensor
+            or (B,h,w,3) array. See `read_photo`.
+        targets: the class to explain, as an index or a name, or a tuple of classes to explain together, or
+            "top5"; for several photos a list with one for each, or one for all. The predicted class where
+            it is None.
+        preset: a name in `unsee.PRESETS`, or settings.
+        game, perturbation, iterations, score: change the preset in these.
+        fit: how a photo is brought to the network's input; squashed to it unless told.
+        seed: the same seed gives the same mask.
+        batch_size: photos that are learned at once.
+        progress: told after each iteration of each batch.
+
+    Returns:
+        One explanation for one photo, a list of them for several.
+
+    Raises:
+        UnseeError: a photo, target or setting that is not one.
+    """
+    if not isinstance(model, Classifier):
+        raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    name = preset if isinstance(preset, str) else "custom"
+    base = look_up(PRESETS, preset, "preset") if isinstance(preset, str) else preset
+    settings = adjusted(base, game, perturbation, iterations, score)
+    plan = Plan(settings, name, fit or Squash(), seed, batch_size)
+    several = _several(photos)
+    read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in several or [photos]]
+    wanted = _one_each(targets, len(read), several is not None)
+    explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
+    return explanations if several is not None else explanations[0]
+
+
+def explain_each(
+    classifier: Classifier,
+    photos: Iterable[tuple[Photo, TargetLike | None]],
+    plan: Plan,
+    progress: Progress | None = None,
+) -> Iterator[Explanation]:
+    """Explanations of photos with their targets, in order; photos are drawn a batch at a time."""
+    source = iter(photos)
+    while batch := list(islice(source, plan.batch_size)):
+        yield from _explain_batch(classifier, batch, plan, progress)
+
+
+def _explain_batch(
+    classifier: Classifier,
+    batch: Sequence[tuple[Photo, TargetLike | None]],
+    plan: Plan,
+    progress: Progress | None,
+) -> list[Explanation]:
+    began = time.perf_counter()
+    settings = plan.settings
+    frames = [
+        Frame(
+            photo, classifier.size, settings.margin, plan.fit, classifier.color, plan.seed, classifier.dtype
+        )
+        for photo, _ in batch
+    ]
+    clean = classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu()
+    classes = clean.shape[1]
+    chosen = [
+        target_indices(classifier, target, row, settings.targets)
+        for (_, target), row in zip(batch, clean, strict=True)
+    ]
+    learned = learn(classifier, frames, chosen, classes, settings, progress)
+    seconds = (time.perf_counter() - began) / len(batch)
+    return [
+        _explanation(classifier, plan, frame, chosen[row], asked_for(batch[row][1]), learned, row, seconds)
+        for row, frame in enumerate(frames)
+    ]
+
+
+def target_indices(
+    classifier: Classifier, target: TargetLike | None, scores: Tensor, best: int = 1
+) -> tuple[int, ...]:
+    """The classes that a target means for an image with these scores (C,).
+
+    Without a target they are the `best` highest-scoring classes of the clean image, the highest first.
+
+    Raises:
+        UnseeError: a class that is not there.
+    """
+    if target is None or target == TOP5:
+        count = min(best if target is None else 5, len(scores))
+        return tuple(scores.topk(count).indices.tolist())
+    if isinstance(target, int | str | np.integer):
+        return (classifier.class_index(str(target), len(scores)),)
+    indices = tuple(dict.fromkeys(classifier.class_index(str(part), len(scores)) for part in target))
+    if not indices:
+        raise UnseeError("a target of several classes needs at least one class")
+    return indices
+
+
+def _explanation(
+    classifier: Classifier,
+    plan: Plan,
+    frame: Frame,
+    target: tuple[int, ...],
+    asked: str,
+    learned: Learned,
+    row: int,
+    seconds: float,
+) -> Explanation:
+    game = plan.settings.objective.game
+    photo_size = (frame.photo.pixels.shape[-2], frame.photo.pixels.shape[-1])
+    mask = learned.masks[row]
+    on_photo = plan.fit.back(mask, photo_size, game.ideal).clamp(0, 1).float()
+    return Explanation(
+        photo=frame.photo,
+        target=Target(target, tuple(map(classifier.class_name, target)), asked),
+        scores=Scores(*learned.scores[row].tolist()),
+        mask=on_photo,
+        mask_grid=learned.grids[row].float(),
+        perturbed=_edited(frame, plan, on_photo, photo_size),
+        area=float(game.saliency(mask).mean()),
+        run=Run(
+            preset=plan.preset,
+            game=game.name,
+            settings=described(plan.settings),
+            seed=plan.seed,
+            iterations=plan.settings.adam.iterations,
+            evaluations=int(learned.evaluations[row]),
+            objective=dict(zip(_TERMS, learned.terms[:, row].tolist(), strict=True)),
+            history={name: tuple(learned.history[:, part, row].tolist()) for part, name in enumerate(_TERMS)},
+            verdict=learned.verdicts[row],
+            seconds=seconds,
+        ),
+        provenance=Provenance(
+            model=classifier.name,
+            weights_sha256=classifier.weights_sha256,
+            input_size=classifier.size,
+            fit=plan.fit.name,
+            versions=versions(),
+        ),
+    )
+
+
+def _edited(frame: Frame, plan: Plan, mask: Tensor, photo_size: tuple[int, int]) -> Tensor:
+    """The edit on the whole photo; what the network never saw stays as it is."""
+    reference = plan.settings.shown.references(frame)[0]
+    on_photo = plan.fit.back(reference, photo_size, 0.0).clamp(0, 1).float()
+    left, top, right, bottom = plan.fit.window(photo_size, frame.size)
+    seen = torch.zeros(photo_size)
+    seen[round(top) : round(bottom), round(left) : round(right)] = 1
+    return blend(frame.photo.pixels, on_photo, torch.where(seen > 0, mask, 1.0)[None])
+
+
+def asked_for(target: TargetLike | None) -> str:
+    """A target as the record of a result words it."""
+    if target is None:
+        return "predicted"
+    if isinstance(target, int | str | np.integer):
+        return str(target)
+    return "+".join(str(part) for part in target)
+
+
+def versions() -> dict[str, str]:
+    """The versions a result depends on."""
+    libraries = {name: version(name) for name in ("unsee", "torch", "torchvision", "numpy", "pillow")}
+    return {"python": platform.python_version(), **libraries}
+
+
+def _several(photos: PhotoLike) -> list[PhotoLike] | None:
+    """The photos one by one; None where there is a single one."""
+    if isinstance(photos, list | tuple):
+        return list(photos)
+    if isinstance(photos, Tensor | np.ndarray) and photos.ndim == _BATCH_AXES:
+        return list(photos)
+    return None
+
+
+def _one_each(
+    targets: TargetLike | Sequence[TargetLike | None] | None, count: int, several: bool
+) -> list[TargetLike | None]:
+    if several and isinstance(targets, list):
+        if len(targets) != count:
+            raise UnseeError(
+                f"{count} photos need {count} targets, not {len(targets)}: one for each, or one for all"
+            )
+        return list(targets)
+    return [targets] * count  # type: ignore[list-item]

@@ -1,0 +1,75 @@
+"""Every published parameter set of a mask at the input, with its source."""
+
+from dataclasses import replace
+
+from unsee.masks.grid import Grid
+from unsee.masks.loop import Adam
+from unsee.masks.objective import L1, PRESERVATION, MeanAxisVariation, MeanL1, Objective, TotalVariation
+from unsee.masks.perturbation import (
+    Blur,
+    Constant,
+    GaussianNoise,
+    Median,
+    MedianGaussian,
+    NativeBlur,
+)
+from unsee.masks.settings import Settings
+from unsee.masks.starts import CircularStart, ConstantStart
+
+PAPER = Settings(source="Fong & Vedaldi 2017, §4.3, implementation details")
+
+PRESETS: dict[str, Settings] = {
+    "paper": PAPER,
+    "top5": replace(
+        PAPER,
+        source="Fong & Vedaldi 2017, §5.6, note to table 1, and supplement §6.2",
+        objective=Objective(l1=L1(1e-3), tv=TotalVariation(1e-2, beta=2.0)),
+        targets=5,
+    ),
+    "artifact-joint": replace(
+        PAPER,
+        source="Fong & Vedaldi 2017, fig. 5 top, with the values of the authors' notebook",
+        objective=Objective(l1=L1(1e-5), tv=TotalVariation(1e-3)),
+        perturbations=(Constant(), GaussianNoise(), Blur()),
+        adam=Adam(rate=1.0),
+        targets=5,
+        evidence=Blur(),
+    ),
+    "artifact-constant": replace(
+        PAPER,
+        source="Fong & Vedaldi 2017, fig. 5 bottom, with the values of the authors' notebook",
+        perturbations=(Constant(),),
+        targets=5,
+    ),
+    "preservation": replace(
+        PAPER,
+        source="Fong & Vedaldi 2017, supplement eq. (1) and §6.5; no mask blur, as in the authors' notebook",
+        objective=Objective(game=PRESERVATION),
+        grid=Grid(blur=0.0),
+    ),
+    "alexnet": replace(
+        PAPER,
+        source="Fong & Vedaldi 2017, supplement §6.3: cells of 7.5667 px, 30² of them at 227²",
+        objective=Objective(l1=L1(1e-4, cells=None)),
+        grid=Grid(cell=227 / 30),
+    ),
+    "authors": replace(
+        PAPER,
+        source="the authors' released code, with its circular start",
+        perturbations=(NativeBlur(),),
+        grid=Grid(straight_through=True),
+        start=CircularStart(last=170, stretch=True, first_target=True),
+    ),
+    "pytorch-port": replace(
+        PAPER,
+        source="the public PyTorch port: means, bilinear upsampling, noise on the input, no jitter",
+        objective=Objective(l1=MeanL1(0.01), tv=MeanAxisVariation(0.2)),
+        perturbations=(Median(),),
+        grid=Grid(shape=(28, 28), upsampling="bilinear_aligned", blur=0.0),
+        start=ConstantStart(1.0),
+        adam=Adam(iterations=500),
+        jitter=0,
+        input_noise=0.2,
+        evidence=MedianGaussian(),
+    ),
+}

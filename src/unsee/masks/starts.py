@@ -1,0 +1,137 @@
+"""Where a mask starts from (§4.3 and supplement §2)."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unsee.errors import UnseeError
+from unsee.masks.grid import to_cells
+from unsee.masks.objective import Game
+from unsee.masks.problem import Problem
+from unsee.tensors import generator, smooth
+
+_RANDOM_STREAM = 4
+_AT_ONCE = 16
+_SAME_SCORE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Started:
+    """The first masks and how many evaluations of the network each image's took."""
+
+    masks: Float[Tensor, "b r c"]
+    evaluations: Int[Tensor, " b"]
+
+
+class Start(Protocol):
+    """Gives the first mask of every image."""
+
+    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:
+        """Masks in [0,1] on a grid of `cells`."""
+
+
+@dataclass(frozen=True)
+class ConstantStart:
+    """The same value in every cell, in [0,1]."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:
+            raise UnseeError(f"a mask starts from a value in [0,1], not {self.value}")
+
+    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
+        """Constant masks."""
+        masks = torch.full((len(problem.plain), *cells), self.value).to(problem.plain)
+        return Started(masks, torch.zeros(len(masks), dtype=torch.long))
+
+
+@dataclass(frozen=True)
+class RandomStart:
+    """Independent uniform values over [0,1], each image from its own seed."""
+
+    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
+        """Random masks."""
+        draws = [torch.rand(cells, generator=generator(seed, _RANDOM_STREAM)) for seed in problem.seeds]
+        return Started(torch.stack(draws).to(problem.plain), torch.zeros(len(draws), dtype=torch.long))
+
+
+@dataclass(frozen=True)
+class CircularStart:
+    """The smallest centred disc that alone does the game's work (supplement §2).
+
+    Discs of radius 0, `step`, … are softened by a Gaussian and tried in turn on the still picture. With s₀
+    the score of the photo and s_full that of the fully perturbed one, q = (s-s_full)/(s₀-s_full); deletion takes
+    the first disc that leaves q < 1-`share`, preservation the first that keeps q ≥ `share`. If none does, or
+    s₀ and s_full are the same, everything is perturbed.
+
+    Args:
+        share: of the score that is to be suppressed, or preserved.
+        step: pixels between radii.
+        last: the last radius in pixels; further where the picture needs more to be covered.
+        soften: standard deviation in pixels of the disc's edge.
+        stretch: the authors' code: the mask on the grid is stretched to reach from 0 to 1.
+        first_target: the authors' code: only each image's first target class is looked at.
+    """
+
+    share: float = 0.99
+    step: int = 5
+    last: int = 175
+    soften: float = 10.0
+    stretch: bool = False
+    first_target: bool = False
+
+    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:
+        """Disc masks brought to the grid."""
+        if self.first_target:
+            labels = torch.zeros_like(problem.targets).scatter_(1, problem.labels[:, None], 1.0)
+            problem = replace(problem, targets=labels)
+        discs = self.discs(problem.size).to(problem.plain)
+        found = self._search(problem, game, (game.ideal - discs).abs())
+        none = torch.zeros(problem.size).to(problem.plain)
+        choices = torch.cat([(game.ideal - discs).abs(), none[None]])
+        masks = to_cells(choices, cells)[found]
+        evaluations = torch.where(found < len(discs), found + 1, len(discs)) + 2
+        return Started(_stretched(masks) if self.stretch else masks, evaluations.cpu())
+
+    def radii(self, size: tuple[int, int]) -> range:
+        """The radii tried, in pixels."""
+        cover = math.ceil(math.hypot(*size) / 2 / self.step) * self.step
+        return range(0, max(self.last, cover) + 1, self.step)
+
+    def discs(self, size: tuple[int, int]) -> Float[Tensor, "k h w"]:
+        """One softened disc for each radius, 1 inside, float64."""
+        rows, columns = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size)
+        distance = rows[:, None].square() + columns.square()
+        hard = torch.stack([distance < radius**2 for radius in self.radii(size)])
+        return smooth(hard.double(), self.soften)
+
+    @torch.no_grad()
+    def _search(self, problem: Problem, game: Game, masks: Float[Tensor, "k h w"]) -> Int[Tensor, " b"]:
+        """The index of each image's first disc that will do; k where none does."""
+        batch, count = len(problem.plain), len(masks)
+        ends = torch.stack([torch.ones_like(masks[0]), torch.zeros_like(masks[0])])
+        original, full = problem.still_scores(ends.expand(batch, -1, -1, -1)).unbind(dim=1)
+        found = torch.full((batch,), count, device=masks.device)
+        chunk = max(_AT_ONCE // batch, 1)
+        for first in range(0, count, chunk):
+            some = masks[first : first + chunk]
+            scores = problem.still_scores(some.expand(batch, -1, -1, -1))
+            q = (scores - full[:, None]) / (original - full)[:, None]
+            does = q < 1 - self.share if game.ideal == 1 else q >= self.share
+            does &= ((original - full).abs() > _SAME_SCORE)[:, None]
+            place = first + does.long().argmax(dim=1)
+            found = torch.where(does.any(dim=1) & (found == count), place, found)
+            if bool((found < count).all()):
+                break
+        return found
+
+
+def _stretched(masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
+    low, high = masks.amin(dim=(1, 2), keepdim=True), masks.amax(dim=(1, 2), keepdim=True)
+    span = high - low
+    return torch.where(span < _SAME_SCORE, masks, (masks - low) / span.clamp(min=_SAME_SCORE))

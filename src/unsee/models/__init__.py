@@ -1,0 +1,81 @@
+"""A model's name, and perhaps a weight file, becomes a `Classifier`."""
+
+import difflib
+from pathlib import Path
+
+import torch
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.models import from_torchvision
+from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.models.weights import fill, read_weights
+
+__all__ = ["load", "names", "pick_device"]
+
+BVLC_GOOGLENET = "unsee:googlenet-bvlc"
+
+
+def names() -> list[str]:
+    """Every name that `load` takes."""
+    return [BVLC_GOOGLENET, *(f"torchvision:{name}" for name in from_torchvision.names())]
+
+
+def load(name: str, weights: str | Path | None = None, device: str = "auto") -> Classifier:
+    """A classifier by name.
+
+    Args:
+        name: `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given, or
+            `unsee:googlenet-bvlc`, the paper's network, which needs a file.
+        weights: a safetensors file, or a state dict that loads with `weights_only=True`.
+        device: a torch device, or "auto" for the fastest there is.
+
+    Raises:
+        UnseeError: no such model or device, weights that cannot be had or do not fit.
+    """
+    place = pick_device(device)
+    file = None if weights is None else Path(weights)
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else "`unsee models` lists them"
+        raise UnseeError(f"no model is called {name!r}; {hint}")
+    if name == BVLC_GOOGLENET:
+        classifier = _bvlc_googlenet(file)
+    else:
+        classifier = from_torchvision.build(name.removeprefix("torchvision:"), file)
+    classifier.net.to(place)
+    return classifier
+
+
+def pick_device(device: str) -> torch.device:
+    """A device by name; "auto" is a GPU where there is one, else the CPU.
+
+    Raises:
+        UnseeError: torch does not know it, or this machine does not have it.
+    """
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return torch.device("cpu") if accelerator is None else accelerator
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnseeError(f"the device {device!r} cannot be used ({reason}); try --device cpu") from error
+    return chosen
+
+
+def _bvlc_googlenet(weights: Path | None) -> Classifier:
+    if weights is None:
+        raise UnseeError(f"{BVLC_GOOGLENET} has no download: give its weight file with --weights")
+    state, sha256 = read_weights(weights)
+    with torch.device("meta"):
+        net = BVLCGoogLeNet()
+    net.to_empty(device="cpu")
+    fill(net, state, BVLC_GOOGLENET)
+    return Classifier(
+        net.eval(),
+        class_names=from_torchvision.imagenet_classes(),
+        name=BVLC_GOOGLENET,
+        weights_sha256=sha256,
+    )
