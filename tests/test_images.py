@@ -375,7 +375,7 @@ def test_float_tiff_within_range_is_taken_as_it_is(tmp_path):
     ],
 )
 def test_the_first_of_several_frames_is_taken(kind, note, tmp_path):
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     photo = read_bytes(tmp_path, data)

@@ -18,7 +18,7 @@ Target = int | str | Sequence[int | str]
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Wraps any `torch.nn.Module` that turns (B,3,H,W) pictures into (B,C) logits, and gives it back as it was.
+    """Wraps any module that turns (B,3,H,W) pictures into (B,C) logits, and gives it back as it was.
 
     Args:
         net: the module; it stays on its own device and in its own dtype.

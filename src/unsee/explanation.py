@@ -43,7 +43,7 @@ class Scores:
 
     @property
     def normalized(self) -> float:
-        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4): 1 as the photo, 0 as if all were perturbed; NaN if p₀ ≈ p_b."""
+        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4): 1 like the photo, 0 like the reference; NaN if p₀ ≈ p_b."""
         span = self.original - self.reference
         return math.nan if abs(span) < _EXPLODES_BELOW else (self.perturbed - self.reference) / span
 
@@ -136,7 +136,7 @@ class Explanation:
         run = asdict(self.run)
         terms, history = run.pop("objective"), run.pop("history")
         single = len(self.target.indices) == 1
-        return _finite(
+        manifest: dict[str, Any] = _finite(
             {
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
@@ -159,6 +159,7 @@ class Explanation:
                 "history": history,
             }
         )
+        return manifest
 
     def show(self) -> None:
         """Draw the photo and its score, the edited photo and its score, and the mask (fig. 1)."""

@@ -86,7 +86,7 @@ class Problem:
         for reference in self.plain_references:
             picture = blend(images, reference.repeat_interleave(count, dim=0), flat)
             total = total + self._score(picture, self.targets.repeat_interleave(count, dim=0))
-        return total.unflatten(0, (-1, count))
+        return total.reshape(-1, count)
 
     def jittered_scores(
         self,

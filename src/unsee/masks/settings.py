@@ -81,8 +81,11 @@ def adjusted(
         reading = look_up(SCORES, score, "score") if isinstance(score, str) else score
         settings = replace(settings, objective=replace(settings.objective, score=reading))
     if perturbation is not None:
-        named = isinstance(perturbation, str)
-        edits = look_up(PERTURBATIONS, perturbation, "perturbation") if named else (perturbation,)
+        edits: tuple[Perturbation, ...]
+        if isinstance(perturbation, str):
+            edits = look_up(PERTURBATIONS, perturbation, "perturbation")
+        else:
+            edits = (perturbation,)
         settings = replace(settings, perturbations=edits, evidence=None)
     if iterations is not None:
         settings = replace(settings, adam=replace(settings.adam, iterations=iterations))

@@ -17,7 +17,7 @@ _WITH_AUXILIARIES = ("googlenet", "inception_v3")
 
 def names() -> list[str]:
     """Every classification network of the installed torchvision."""
-    return list_models(module=torchvision.models)
+    return [str(name) for name in list_models(module=torchvision.models)]
 
 
 def imagenet_classes() -> tuple[str, ...]:
@@ -65,12 +65,13 @@ def _default(name: str) -> WeightsEnum:
 
 def _downloaded(name: str, preset: WeightsEnum) -> nn.Module:
     try:
-        return get_model(name, weights=preset)
+        net: nn.Module = get_model(name, weights=preset)
     except (urllib.error.URLError, OSError) as error:
         raise UnseeError(
             f"the weights of torchvision:{name} could not be downloaded ({error}); "
             "connect to the network, or give a file with --weights"
         ) from error
+    return net
 
 
 def _empty(name: str, state: dict[str, Tensor]) -> nn.Module:
@@ -82,7 +83,8 @@ def _empty(name: str, state: dict[str, Tensor]) -> nn.Module:
         last = list(get_model(name, weights=None, **options).state_dict())[-1]
     if last in state and state[last].ndim > 0:
         options["num_classes"] = len(state[last])
-    return get_model(name, weights=None, **options)
+    net: nn.Module = get_model(name, weights=None, **options)
+    return net
 
 
 def _classes(net: nn.Module) -> int:
