@@ -43,7 +43,7 @@ class Scores:
 
     @property
     def normalized(self) -> float:
-        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4): 1 like the photo, 0 like the reference; NaN if p₀ ≈ p_b."""
+        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4), from 1, untouched, to 0; NaN if p₀ ≈ p_b."""
         span = self.original - self.reference
         return math.nan if abs(span) < _EXPLODES_BELOW else (self.perturbed - self.reference) / span
 

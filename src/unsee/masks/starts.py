@@ -64,10 +64,10 @@ class RandomStart:
 class CircularStart:
     """The smallest centred disc that alone does the game's work (supplement §2).
 
-    Discs of radius 0, `step`, … are softened by a Gaussian and tried in turn on the still picture.
-    With s₀ the score of the photo and s_full that of the fully perturbed one, q = (s-s_full)/(s₀-s_full); deletion takes
-    the first disc that leaves q < 1-`share`, preservation the first that keeps q ≥ `share`. If none does, or
-    s₀ and s_full are the same, everything is perturbed.
+    Discs of radius 0, `step`, … are softened by a Gaussian and tried in turn on the still picture. With s₀
+    the score of the photo and s_full that of the fully perturbed one, q = (s-s_full)/(s₀-s_full); deletion
+    takes the first disc that leaves q < 1-`share`, preservation the first that keeps q ≥ `share`. If none
+    does, or s₀ and s_full are the same, everything is perturbed.
 
     Args:
         share: of the score that is to be suppressed, or preserved.
