@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -199,7 +199,7 @@ class Explanation:
         (folder / MANIFEST).write_text(json.dumps(self.manifest(), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
-    def load(cls, folder: str | Path, photo: str | Path | None = None) -> Self:
+    def load(cls, folder: str | Path, photo: str | Path | None = None) -> "Explanation":
         """Read a saved explanation again; the edited photo comes back rounded to 8 bits.
 
         Args:
@@ -226,7 +226,7 @@ class Explanation:
     @classmethod
     def _from_manifest(
         cls, manifest: Mapping[str, Any], photo: Photo, mask: Tensor, grid: Tensor, perturbed: Tensor
-    ) -> Self:
+    ) -> "Explanation":
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
         single = isinstance(index, int)
         known = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}

@@ -131,19 +131,15 @@ class _Axis(NamedTuple):
         above = (below + 1).clamp(max=self.photo - 1)
         return torch.lerp(values[..., below], values[..., above], (places - below).to(values.dtype))
 
-    def spread(self, values: Float[Tensor, "*rows n"]) -> tuple[int, Float[Tensor, "*rows m"]]:
-        """Resample the last axis, a line of the network's input, at the photo's pixels; padding is left out.
-
-        Returns the first photo pixel of which a part was seen, and the values from there on.
-        """
+    def weights(self, like: Tensor) -> tuple[slice, Float[Tensor, "m length"]]:
+        """Give the photo's pixels of which a part was seen, and their weights over the resized ones seen."""
         start, stop = self.seen()
         begin, end = math.floor(start + _EDGE), math.ceil(stop - _EDGE)
         scale = self.resized / self.photo
-        centres = (torch.arange(begin, end, dtype=torch.float64, device=values.device) + 0.5) * scale
-        cells = torch.arange(self.length, dtype=torch.float64, device=values.device) + (self.first + 0.5)
+        centres = (torch.arange(begin, end, dtype=torch.float64, device=like.device) + 0.5) * scale
+        cells = torch.arange(self.length, dtype=torch.float64, device=like.device) + (self.first + 0.5)
         weights = (1 - (cells - centres[:, None]).abs() / max(scale, 1.0)).clamp(min=0)
-        weights = (weights / weights.sum(dim=1, keepdim=True)).to(values.dtype)
-        return begin, values[..., self.pad : self.pad + self.length] @ weights.T
+        return slice(begin, end), (weights / weights.sum(dim=1, keepdim=True)).to(like.dtype)
 
 
 @final
@@ -187,9 +183,7 @@ class CentreCrop:
             seen = rows.magnify(columns.magnify(pixels).transpose(1, 2)).transpose(1, 2).clamp(0.0, 1.0)
         else:
             resized = resize(pixels, (rows.resized, columns.resized))
-            seen = resized[
-                :, rows.first : rows.first + rows.length, columns.first : columns.first + columns.length
-            ]
+            seen = resized.narrow(1, rows.first, rows.length).narrow(2, columns.first, columns.length)
         right, below = size[1] - columns.pad - columns.length, size[0] - rows.pad - rows.length
         return F.pad(seen, (columns.pad, right, rows.pad, below)).contiguous()
 
@@ -201,10 +195,10 @@ class CentreCrop:
         The result is (h, w) or (C, h, w); a photo pixel of which only a part was seen takes the map's value.
         """
         rows, columns = self._axes(photo_size, (map.shape[-2], map.shape[-1]))
-        left, wide = columns.spread(map)
-        top, placed = rows.spread(wide.transpose(-1, -2))
+        (down, row_weights), (across, column_weights) = rows.weights(map), columns.weights(map)
+        inner = map.narrow(-2, rows.pad, rows.length).narrow(-1, columns.pad, columns.length)
         whole = map.new_full((*map.shape[:-2], *photo_size), fill)
-        whole[..., top : top + placed.shape[-1], left : left + placed.shape[-2]] = placed.transpose(-1, -2)
+        whole[..., down, across] = row_weights @ inner @ column_weights.T
         return whole
 
     def window(self, photo_size: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:

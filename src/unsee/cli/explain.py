@@ -62,13 +62,14 @@ def command(
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.cli.explaining import Job, explain_photos
+    from unsee.cli.names import fit_from, load_model, target_from
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.settings import look_up
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
-    plan = Plan(settings, preset, options.fit_from(fit), seed, batch_size)
-    asked = options.target_from(target)
-    job = Job(options.load_model(model, weights, device), plan, asked, out, force)
+    plan = Plan(settings, preset, fit_from(fit), seed, batch_size)
+    asked = target_from(target)
+    job = Job(load_model(model, weights, device), plan, asked, out, force)
     report = explain_photos(job, photos)
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1, ensure_ascii=False))

@@ -4,18 +4,15 @@ import base64
 import html
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from unsee.explanation import Explanation
 from unsee.figures import panels
 from unsee.images import save_png
 
-if TYPE_CHECKING:
-    from unsee.explanation import Explanation
 
-
-def explanation_figure(explanation: "Explanation", figure: Figure | None = None) -> Figure:
+def explanation_figure(explanation: Explanation, figure: Figure | None = None) -> Figure:
     """The figure of one explanation, drawn on a figure that is given or on a new one."""
     height, width = explanation.mask.shape
     figure = Figure() if figure is None else figure
@@ -29,7 +26,7 @@ def explanation_figure(explanation: "Explanation", figure: Figure | None = None)
     return figure
 
 
-def draw_explanation(explanation: "Explanation", folder: Path) -> None:
+def draw_explanation(explanation: Explanation, folder: Path) -> None:
     """Write mask.png, heatmap.png, overlay.png and perturbed.png, at the photo's size, and figure.png."""
     saliency = explanation.saliency
     save_png(folder / "mask.png", explanation.mask)
@@ -39,7 +36,7 @@ def draw_explanation(explanation: "Explanation", folder: Path) -> None:
     panels.save(explanation_figure(explanation), folder / "figure.png")
 
 
-def show_explanation(explanation: "Explanation") -> None:
+def show_explanation(explanation: Explanation) -> None:
     """Show the figure in a window, or in the notebook."""
     import matplotlib.pyplot as plt  # noqa: PLC0415
 
@@ -47,7 +44,7 @@ def show_explanation(explanation: "Explanation") -> None:
     plt.show()
 
 
-def explanation_html(explanation: "Explanation") -> str:
+def explanation_html(explanation: Explanation) -> str:
     """A figure and the numbers beside it, for a notebook."""
     picture = io.BytesIO()
     panels.save(explanation_figure(explanation), picture)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -51,6 +51,7 @@ PRESERVATION = Game("preservation", ideal=0.0, sign=-1.0)
 GAMES: dict[str, Game] = {game.name: game for game in (DELETION, PRESERVATION)}
 
 
+@runtime_checkable
 class Penalty(Protocol):
     """A weighted regulariser of the low-resolution mask."""
 

@@ -5,7 +5,7 @@ Each perturbation prepares one reference picture for a frame; Φ blends the two 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ MEAN_COLOR = "mean"
 _NOISE_STREAM = 2
 
 
+@runtime_checkable
 class Perturbation(Protocol):
     """Gives the picture that deleted pixels are taken from."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -53,7 +52,7 @@ class Problem:
         perturbations: Sequence[Perturbation],
         score: Score,
         input_noise: float = 0.0,
-    ) -> Self:
+    ) -> "Problem":
         """Make each frame's pictures once and gather them on the classifier's device."""
         device = classifier.device
         chosen = torch.zeros(len(frames), classes, device=device, dtype=classifier.dtype)

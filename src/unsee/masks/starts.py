@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -27,6 +27,7 @@ class Started:
     evaluations: Int[Tensor, " b"]
 
 
+@runtime_checkable
 class Start(Protocol):
     """Gives the first mask of every image."""
 

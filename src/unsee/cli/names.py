@@ -1,0 +1,39 @@
+"""What the names on a command line mean: targets, fits, models."""
+
+from pathlib import Path
+
+from unsee.classifier import Classifier, Target
+from unsee.cli.console import CONSOLE
+from unsee.errors import UnseeError
+from unsee.fits import FITS, Fit
+from unsee.masks.settings import look_up
+from unsee.models import load
+
+
+def target_from(text: str | None) -> Target | None:
+    """A class index or name, several joined by "+", or "top5"; None for the predicted class.
+
+    Raises:
+        UnseeError: a class between two "+" is missing.
+    """
+    if text is None or "+" not in text:
+        return text
+    parts = tuple(part.strip() for part in text.split("+"))
+    if not all(parts):
+        raise UnseeError(f"{text!r} lacks a class beside a '+': join classes as in 243+282")
+    return parts
+
+
+def fit_from(name: str) -> Fit:
+    """A fit by name.
+
+    Raises:
+        UnseeError: there is none of that name.
+    """
+    return look_up(dict(FITS), name, "fit")
+
+
+def load_model(name: str, weights: Path | None, device: str) -> Classifier:
+    """The classifier that a command names."""
+    with CONSOLE.status(f"loading {name}"):
+        return load(name, weights, device)

@@ -1,0 +1,106 @@
+"""Fixtures that several test files share.
+
+Nothing of `unsee` is imported while this file loads: shapes are checked by a hook that is not there yet.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from PIL import Image
+from torch import nn
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+torch.set_num_threads(min(torch.get_num_threads(), 2))
+settings.register_profile("unsee", deadline=None)
+settings.load_profile("unsee")
+
+ASSETS = "UNSEE_ASSETS"
+NAMES = ("ant", "bee", "cat", "tiger cat", "dog")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("assets") and not os.environ.get(ASSETS):
+        pytest.skip(f"needs real weights and photos: set {ASSETS} to the folder that holds them")
+
+
+@pytest.fixture
+def assets(request):
+    """The folder of real weights and photos, for tests marked `assets`."""
+    if request.node.get_closest_marker("assets") is None:
+        pytest.fail("a test that uses the fixture 'assets' needs the marker of the same name", pytrace=False)
+    folder = Path(os.environ[ASSETS])
+    if not folder.is_dir():
+        pytest.fail(f"{ASSETS} names {folder}, which is no folder", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_net():
+    """Makes a small network of random weights; the same arguments give the same network."""
+
+    def make(classes=5, seed=0, batch_norm=False):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            norm = [nn.BatchNorm2d(8)] if batch_norm else []
+            net = nn.Sequential(
+                nn.Conv2d(3, 8, 5, padding=2), *norm, nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()
+            )
+            net.append(nn.Linear(8 * 16, classes))
+            with torch.no_grad():
+                net[-1].weight.mul_(8)
+        return net.eval()
+
+    return make
+
+
+@pytest.fixture
+def classifier(make_net):
+    """A small named network that takes 32x32 pixels."""
+    from unsee.classifier import Classifier
+
+    return Classifier(make_net(), size=(32, 32), class_names=NAMES, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def make_pixels():
+    """Makes (h, w, 3) uint8 pixels: a slope of colour with a patch of stripes in it."""
+
+    def make(height=40, width=56, seed=0):
+        rng = np.random.default_rng(seed)
+        rows, columns = np.mgrid[0:height, 0:width]
+        slope = np.stack([rows * 255 / height, columns * 255 / width, 0 * rows + 60], axis=-1)
+        top, left = rng.integers(0, height // 2), rng.integers(0, width // 2)
+        patch = slope[top : top + height // 2, left : left + width // 2]
+        patch[:] = rng.integers(0, 256, patch.shape)
+        return slope.astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def make_photo(make_pixels, tmp_path):
+    """Writes a photo into the test's folder and returns its path."""
+
+    def make(name="photo.png", height=40, width=56, seed=0):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(make_pixels(height, width, seed)).save(path, format="PNG")
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def explanation(make_net, make_pixels, tmp_path_factory):
+    """One finished explanation of a photo in a file; frozen, so all tests share it."""
+    from unsee.classifier import Classifier
+    from unsee.masks import explain
+
+    path = tmp_path_factory.mktemp("photos") / "photo.png"
+    Image.fromarray(make_pixels()).save(path)
+    classifier = Classifier(make_net(), size=(32, 32), class_names=NAMES, name="tiny")
+    return explain(classifier, path, iterations=6)

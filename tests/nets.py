@@ -1,0 +1,103 @@
+"""Small random networks and photos, and the pictures made from them for both versions of the method."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+
+from unsee.classifier import Classifier
+from unsee.fits import Squash
+from unsee.images import Photo
+from unsee.masks.frame import Frame
+from unsee.masks.perturbation import Perturbation
+from unsee.masks.problem import Problem
+from unsee.masks.settings import Settings
+
+ACTIVATIONS = {"smooth": nn.Softplus, "relu": nn.ReLU}
+COLOR = (0.45, 0.5, 0.4)
+
+
+def small_net(classes: int = 7, activation: str = "smooth", seed: int = 0) -> nn.Module:
+    """Two convolutions and a linear layer, float64, whose logits spread by a few units."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = nn.Sequential(
+            nn.Conv2d(3, 5, 5, stride=2, padding=2),
+            ACTIVATIONS[activation](),
+            nn.Conv2d(5, 6, 3, stride=2, padding=1),
+            ACTIVATIONS[activation](),
+            nn.AdaptiveAvgPool2d(3),
+            nn.Flatten(),
+            nn.Linear(54, classes),
+        ).double()
+    with torch.no_grad():
+        net[-1].weight *= 8
+    return net
+
+
+def small_photo(seed: int, size: tuple[int, int]) -> Photo:
+    """Coloured blobs and some grain, float32 in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    blobs = ndimage.gaussian_filter(rng.normal(size=(3, *size)), (0, 4, 4), mode="wrap")
+    pixels = 0.5 + 0.25 * blobs / blobs.std() + 0.08 * rng.normal(size=(3, *size))
+    return Photo(torch.from_numpy(pixels.clip(0, 1)).float(), f"photo {seed}", None, "0" * 64, ())
+
+
+def framed(photo: Photo, size: tuple[int, int], margin: int = 0, seed: int = 0) -> Frame:
+    """The photo squashed to the input, in float64."""
+    return Frame(photo, size, margin, Squash(), COLOR, seed, torch.float64)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A classifier and framed photos with their targets: what both versions are given."""
+
+    classifier: Classifier
+    frames: tuple[Frame, ...]
+    targets: tuple[tuple[int, ...], ...]
+    classes: int
+
+    @property
+    def net(self) -> Callable[[Tensor], Tensor]:
+        """The black box from pictures in [0, 1] to logits, normalised by hand."""
+        mean, std = (
+            torch.tensor(v, dtype=torch.float64).reshape(1, 3, 1, 1)
+            for v in (self.classifier.mean, self.classifier.std)
+        )
+        return lambda pictures: self.classifier.net((pictures - mean) / std)
+
+    def problem(self, settings: Settings) -> Problem:
+        """The implementation's view."""
+        return Problem.prepare(
+            self.classifier,
+            self.frames,
+            self.targets,
+            self.classes,
+            settings.perturbations,
+            settings.objective.score,
+            settings.input_noise,
+        )
+
+    def references(self, edits: Sequence[Perturbation], row: int, place: int) -> list[np.ndarray]:
+        """The perturbed pictures of one photo: still where `place` is 0, on the canvas where it is 1."""
+        return [edit.references(self.frames[row])[place].numpy() for edit in edits]
+
+
+def bench(
+    settings: Settings,
+    size: tuple[int, int] = (48, 48),
+    targets: tuple[tuple[int, ...], ...] = ((2,),),
+    activation: str = "smooth",
+    seed: int = 0,
+    classes: int = 7,
+) -> Bench:
+    """One photo for each entry of `targets`, no two of a size or a seed."""
+    frames = tuple(
+        framed(small_photo(10 * seed + i, (60 + 7 * i, 70 - 5 * i)), size, settings.margin, seed + i)
+        for i in range(len(targets))
+    )
+    net = small_net(classes, activation, seed)
+    return Bench(Classifier(net, size=size, mean_color=COLOR), frames, targets, classes)

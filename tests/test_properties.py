@@ -1,0 +1,218 @@
+"""What holds for every photo, size and seed: batch = singles, the seed decides, masks stay in [0,1]."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.masks import PRESETS, explain
+from unsee.masks.convergence import verdicts
+from unsee.masks.grid import Grid
+from unsee.masks.loop import Adam, optimise
+from unsee.masks.objective import L1, Objective, Terms, TotalVariation
+from unsee.masks.perturbation import PERTURBATIONS
+from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
+
+CLASSES = 4
+FEW = settings(max_examples=8, deadline=None, derandomize=True)
+SIZES = st.tuples(st.integers(17, 45), st.integers(17, 45))
+
+
+def small_net(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    last = nn.Linear(54, CLASSES)
+    last.weight.data *= 5
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 5, stride=2), nn.Tanh(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), last
+    ).double()
+
+
+def classifier(size: tuple[int, int], seed: int = 0) -> Classifier:
+    return Classifier(small_net(seed), size=size)
+
+
+def photos(count: int, size: tuple[int, int], seed: int = 1) -> list[Tensor]:
+    draws = torch.Generator().manual_seed(seed)
+    return [torch.rand(3, *size, generator=draws) for _ in range(count)]
+
+
+PRESET = st.sampled_from(sorted(PRESETS))
+
+
+@FEW
+@given(preset=PRESET, size=SIZES, seed=st.integers(0, 2**40), batch_size=st.integers(1, 4))
+def test_a_batch_gives_what_single_photos_give(preset, size, seed, batch_size):
+    model, pictures = classifier(size), photos(3, (30, 21))
+    options = {"preset": preset, "iterations": 4, "seed": seed}
+    together = explain(model, pictures, targets=[0, None, (1, 2)], batch_size=batch_size, **options)
+    alone = [explain(model, p, t, **options) for p, t in zip(pictures, [0, None, (1, 2)], strict=True)]
+    for one, other in zip(together, alone, strict=True):
+        assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-6)
+        assert torch.allclose(one.perturbed, other.perturbed, atol=1e-6)
+        assert math.isclose(one.objective, other.objective, rel_tol=1e-9)
+        assert one.target.indices == other.target.indices
+        assert one.run.evaluations == other.run.evaluations
+
+
+@FEW
+@given(perturbation=st.sampled_from(sorted(PERTURBATIONS)), seed=st.integers(0, 2**40))
+def test_the_same_seed_gives_the_same_mask_bit_for_bit(perturbation, seed):
+    model, (picture,) = classifier((32, 32)), photos(1, (40, 28))
+    first, again = (
+        explain(model, picture, perturbation=perturbation, iterations=5, seed=seed) for _ in range(2)
+    )
+    assert torch.equal(first.mask_grid, again.mask_grid)
+    assert first.run.history == again.run.history
+
+
+def test_another_seed_gives_another_run():
+    model, (picture,) = classifier((32, 32)), photos(1, (40, 28))
+    first, other = (explain(model, picture, iterations=5, seed=seed) for seed in (0, 1))
+    assert first.run.history["score"] != other.run.history["score"]
+
+
+@FEW
+@given(
+    preset=PRESET,
+    input_size=SIZES,
+    photo_size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    cell=st.floats(2.0, 30.0),
+    rate=st.floats(0.01, 5.0),
+)
+def test_any_size_and_aspect_gives_a_mask_in_range_of_the_photos_size(
+    preset, input_size, photo_size, cell, rate
+):
+    model, (picture,) = classifier(input_size), photos(1, photo_size)
+    base = PRESETS[preset]
+    setting = replace(
+        base, grid=replace(base.grid, cell=cell, shape=None), adam=Adam(rate=rate, iterations=4)
+    )
+    explanation = explain(model, picture, preset=setting)
+    rows, columns = (max(round(side / cell), 1) for side in input_size)
+    assert explanation.mask_grid.shape == (rows, columns)
+    assert explanation.mask.shape == photo_size
+    assert explanation.perturbed.shape == (3, *photo_size)
+    for values in (explanation.mask_grid, explanation.mask, explanation.perturbed, explanation.saliency):
+        assert values.min() >= 0
+        assert values.max() <= 1
+
+
+@pytest.mark.parametrize("start", [CircularStart(), ConstantStart(0.0), ConstantStart(0.5), RandomStart()])
+def test_an_overwhelming_penalty_keeps_the_whole_photo(start):
+    setting = replace(
+        PRESETS["paper"],
+        objective=Objective(l1=L1(1e6), tv=TotalVariation(0.0)),
+        start=start,
+        adam=Adam(iterations=60),
+    )
+    explanation = explain(classifier((32, 32)), photos(1, (32, 32))[0], preset=setting)
+    assert torch.allclose(explanation.mask_grid, torch.ones(4, 4))
+    assert explanation.area == pytest.approx(0, abs=1e-6)
+
+
+def test_without_penalties_deletion_lowers_the_score_and_preservation_keeps_it():
+    free = Objective(l1=L1(0.0), tv=TotalVariation(0.0))
+    setting = replace(PRESETS["paper"], objective=free, start=ConstantStart(0.5), adam=Adam(iterations=60))
+    model, (picture,) = classifier((40, 40), seed=3), photos(1, (40, 40))
+    deleted = explain(model, picture, preset=setting)
+    kept = explain(model, picture, preset=setting, game="preservation")
+    still = explain(model, picture, preset=replace(setting, adam=Adam(rate=1e-9, iterations=1)))
+    halfway = still.run.objective["score"]
+    assert deleted.run.objective["score"] < halfway - 0.005
+    assert -kept.run.objective["score"] > halfway + 0.005
+
+
+class Spoilt(nn.Module):
+    """NaN or infinite logits, from the nth call on, for pictures that are mostly red."""
+
+    def __init__(self, value: float, after: int) -> None:
+        super().__init__()
+        self.net, self.value, self.after, self.calls = small_net(), value, after, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += torch.is_grad_enabled()
+        red = (x[:, 0].mean(dim=(1, 2)) > x[:, 1].mean(dim=(1, 2)) + 0.5) & (self.calls > self.after)
+        return self.net(x) + torch.where(red, self.value, 0.0)[:, None] * x.mean(dim=(1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(value, after):
+    red = torch.zeros(3, 32, 32)
+    red[0] = 1
+    first, last = photos(2, (32, 32))
+    setting = replace(PRESETS["paper"], start=ConstantStart(0.9), adam=Adam(iterations=8))
+    model = Classifier(Spoilt(value, after), size=(32, 32))
+    spoilt = explain(model, [first, red, last], targets=0, preset=setting)
+    sound = explain(classifier((32, 32)), [first, last], targets=0, preset=setting)
+    assert not spoilt[1].converged
+    assert f"not finite at iteration {after + 1}" in spoilt[1].run.verdict
+    assert spoilt[1].mask_grid.isfinite().all()
+    for one, other in zip((spoilt[0], spoilt[2]), sound, strict=True):
+        assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-9)
+        assert one.run.verdict == other.run.verdict
+
+
+def test_a_run_that_stops_too_early_is_said_not_to_have_converged():
+    model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
+    early = replace(PRESETS["paper"], start=ConstantStart(0.0), adam=Adam(rate=0.01, iterations=20))
+    assert "still falling" in explain(model, picture, preset=early).run.verdict
+
+
+STEPS = torch.arange(100, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("objective", "final", "verdict"),
+    [
+        (torch.exp(-STEPS / 10), 0.0, "converged"),
+        (1 - STEPS / 100, 0.0, "still falling"),
+        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, "still rising"),
+        (torch.cat([STEPS[:20] / 20, torch.ones(80)]), 1.0, "no gain"),
+        (torch.zeros(100), 0.0, "converged"),
+    ],
+)
+def test_the_verdict_reads_the_end_of_the_history(objective, final, verdict):
+    history = torch.stack([objective, torch.zeros(100), torch.zeros(100)], dim=1)[..., None]
+    ends = torch.tensor([[final], [0.0], [0.0]], dtype=torch.float64)
+    assert verdicts(history, torch.tensor([-1]), ends)[0].startswith(verdict)
+    assert verdicts(history, torch.tensor([4]), ends)[0].startswith("not finite at iteration 5")
+
+
+def test_the_loop_returns_the_last_iterate_and_the_history_before_each_step():
+    def bowl(values: Tensor, iteration: int) -> Terms:
+        distance = (values - 0.25).square().sum(dim=(1, 2))
+        return Terms(distance, 0 * distance, 0 * distance + iteration)
+
+    start = torch.tensor([[[0.0]], [[1.0]]], dtype=torch.float64)
+    outcome = optimise(start, bowl, Adam(rate=0.05, iterations=200))
+    assert torch.allclose(outcome.masks, torch.full_like(start, 0.25), atol=1e-3)
+    assert outcome.history[0, 0].tolist() == [0.0625, 0.5625]
+    assert outcome.history[7, 2].tolist() == [7.0, 7.0]
+    assert outcome.failed_at.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda: Grid(cell=0.0),
+        lambda: Grid(shape=(0, 4)),
+        lambda: Grid(blur=-1.0),
+        lambda: Adam(iterations=0),
+        lambda: Adam(rate=0.0),
+        lambda: ConstantStart(1.5),
+        lambda: TotalVariation(1.0, beta=0.0),
+        lambda: replace(PRESETS["paper"], perturbations=()),
+        lambda: replace(PRESETS["paper"], jitter=-1),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_one_line(broken):
+    with pytest.raises(UnseeError) as refused:
+        broken()
+    assert "\n" not in str(refused.value)
