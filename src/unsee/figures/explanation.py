@@ -1,14 +1,12 @@
 """One explanation: photo and score, edited photo and score, and the mask between them (fig. 1)."""
 
-import base64
-import html
-import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from unsee.explanation import Explanation
 from unsee.figures import panels
+from unsee.figures.report import embedded, facts_table
 from unsee.images import save_png
 
 
@@ -46,9 +44,6 @@ def show_explanation(explanation: Explanation) -> None:
 
 def explanation_html(explanation: Explanation) -> str:
     """A figure and the numbers beside it, for a notebook."""
-    picture = io.BytesIO()
-    panels.save(explanation_figure(explanation), picture)
-    encoded = base64.b64encode(picture.getvalue()).decode()
     scores, run = explanation.scores, explanation.run
     facts = {
         "target": str(explanation.target),
@@ -59,12 +54,5 @@ def explanation_html(explanation: Explanation) -> str:
         "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
         "model": explanation.provenance.model,
     }
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{key}</th><td>{html.escape(value)}</td></tr>"
-        for key, value in facts.items()
-    )
-    alt = html.escape(f"{explanation.photo.name}, edited photo and mask for {explanation.target}", quote=True)
-    return (
-        f'<div><img style="max-width:100%" alt="{alt}" src="data:image/png;base64,{encoded}"/>'
-        f"<table>{rows}</table></div>"
-    )
+    alt = f"{explanation.photo.name}, edited photo and mask for {explanation.target}"
+    return f"<div>{embedded(explanation_figure(explanation), alt)}{facts_table(facts)}</div>"

@@ -1,0 +1,67 @@
+"""One self-contained HTML page of results: pictures inside, nothing fetched from elsewhere."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from unsee.figures import panels
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+img { max-width: 100%; background: white; border-radius: 6px; }
+table { border-collapse: collapse; margin: .5rem 0; }
+td, th { text-align: left; padding: .2rem .9rem .2rem 0; font-variant-numeric: tabular-nums; }
+th { font-weight: 600; } footer { margin-top: 3rem; opacity: .7; font-size: .85rem; }
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A heading, a paragraph, a figure and the numbers under it."""
+
+    heading: str
+    text: str
+    figure: Figure
+    alt: str
+    facts: Mapping[str, str]
+
+
+def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str:
+    """The page as HTML text; all words are escaped."""
+    body = "".join(_section(section) for section in sections)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<body><h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p>\n{body}"
+        f"<footer>{html.escape(footer)}</footer></body></html>\n"
+    )
+
+
+def embedded(figure: Figure, alt: str) -> str:
+    """A figure as an `img` element that carries its own pixels."""
+    picture = io.BytesIO()
+    panels.save(figure, picture)
+    encoded = base64.b64encode(picture.getvalue()).decode()
+    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{encoded}">'
+
+
+def facts_table(facts: Mapping[str, str]) -> str:
+    """Names and values as a table of two columns."""
+    rows = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items()
+    )
+    return f"<table>{rows}</table>"
+
+
+def _section(section: Section) -> str:
+    return (
+        f"<section><h2>{html.escape(section.heading)}</h2><p>{html.escape(section.text)}</p>"
+        f"{embedded(section.figure, section.alt)}{facts_table(section.facts)}</section>\n"
+    )
