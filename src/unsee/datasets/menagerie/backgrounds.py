@@ -121,13 +121,13 @@ def landscape(d: Dice) -> Picture:
 def foliage(d: Dice) -> Picture:
     """Leaves over leaves."""
     green = d.colour(d.choice(GREENS), 16)
-    brush = Brush(ramp(clouds(d), mix(green, BLACK, 0.7), mix(green, BLACK, 0.2)))
+    brush = Brush(ramp(clouds(d), mix(green, BLACK, 0.6), green))
     count, size = 50 + d.integer(90), d.uniform(7, 17)
     for k in range(count):
         x, y, r = d.uniform(-8, SIZE + 8), d.uniform(-8, SIZE + 8), size * d.uniform(0.6, 1.3)
         angle = d.uniform(0, 2 * np.pi)
         ux, uy = r * float(np.cos(angle)), r * float(np.sin(angle))
-        tone = mix(mix(green, BLACK, 0.45), mix(green, WHITE, 0.25), (k + d.uniform(0, count)) / (2 * count))
+        tone = mix(mix(green, BLACK, 0.35), mix(green, WHITE, 0.35), (k + d.uniform(0, count)) / (2 * count))
         for half, shade in ((0.5, tone), (-0.5, mix(tone, BLACK, 0.14))):
             brush.polygon(
                 [
@@ -264,7 +264,7 @@ def marble(d: Dice) -> Picture:
     """Noise from one colour to another, like moss, rust or stone."""
     palette = GREENS + EARTHS + SKIES
     a, b, c = (d.colour(d.choice(palette), 20) for _ in range(3))
-    return ramp(clouds(d, 2 + d.integer(4), 2 + d.integer(4), 5), mix(a, BLACK, 0.3), b, mix(c, WHITE, 0.2))
+    return ramp(clouds(d, 2 + d.integer(4), 2 + d.integer(4), 5), mix(a, BLACK, 0.15), b, mix(c, WHITE, 0.3))
 
 
 KINDS: tuple[Callable[[Dice], Picture], ...] = (

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int, UInt8
 from PIL import Image, ImageDraw, ImageFilter
 
 from unsee.datasets.menagerie.sketch import Part, Sketch
+from unsee.datasets.sample import tight_box
 
 SIZE = 224
 FINE = 3
@@ -63,7 +64,7 @@ class Sprite:
 def paint(sketch: Sketch, pose: Pose) -> Sprite:
     """Draw the sketch at its pose; what lies outside the picture is cut off."""
     placed = _place(sketch, pose)
-    corners = np.concatenate(placed)
+    corners = np.concatenate(placed[: len(sketch.parts)])
     low = np.clip(corners.min(axis=0) // FINE - 1, 0, SIZE - 1)
     high = np.clip(corners.max(axis=0) // FINE + 2, low + 1, SIZE)
     (width, height), shift = (high - low).tolist(), low * FINE
@@ -142,23 +143,26 @@ def _light(
     """Brighten the side of each solid part that faces the light and darken the other one."""
     gain = np.full(ids.shape, 256, dtype=np.int32)
     for number, part in enumerate(sketch.parts, start=1):
-        if not part.solid:
-            continue
         inside = ids == number
-        area = int(inside.sum())
-        if area < 12:
+        box = tight_box(inside) if part.solid else None
+        if box is None:
             continue
-        radius = max(1, int(np.sqrt(area) * 0.16))
-        padded = np.pad(np.where(inside, 255, 0).astype(np.uint8), 2 * radius)
-        blurred = (
-            Image.fromarray(padded).filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius))
-        )
-        soft = np.asarray(blurred).astype(np.int32)
-        dx, dy = pose.light[0] * radius, pose.light[1] * radius
-        slope = np.roll(soft, (dy, dx), axis=(0, 1)) - np.roll(soft, (-dy, -dx), axis=(0, 1))
-        inner = slope[2 * radius : -2 * radius, 2 * radius : -2 * radius]
-        gain[inside] = 258 + np.clip(inner[inside] * 2 // 5, -100, 60)
+        window = slice(box[1], box[3]), slice(box[0], box[2])
+        shape = inside[window]
+        radius = max(1, int(np.sqrt(shape.sum()) * 0.16))
+        blur = ImageFilter.BoxBlur(radius)
+        plane = Image.fromarray(np.pad(np.where(shape, 255, 0).astype(np.uint8), 2 * radius))
+        soft = np.pad(np.asarray(plane.filter(blur).filter(blur)).astype(np.int32), radius)
+        slope = _shifted(soft, pose.light, -radius) - _shifted(soft, pose.light, radius)
+        gain[window][shape] = 258 + np.clip(slope[shape] * 2 // 5, -100, 60)
     return np.clip(small * gain[..., None] >> 8, 0, 255)
+
+
+def _shifted(soft: Int[np.ndarray, "h w"], light: tuple[int, int], by: int) -> Int[np.ndarray, "r s"]:
+    """What lies `by` pixels towards the light, without the margin of three times |by|."""
+    margin, dx, dy = 3 * abs(by), light[0] * by, light[1] * by
+    height, width = soft.shape
+    return soft[margin + dy : height - margin + dy, margin + dx : width - margin + dx]
 
 
 def _visible(sketch: Sketch, placed: Int[np.ndarray, "n 2"], ids: Plane) -> list[tuple[float, float, str]]:

@@ -17,9 +17,9 @@ _ORDER, _COMPANY, _THING = 0, 1, 2
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A planted correlation: pictures of class `name` show `thing` with probability `share`.
+    """A planted correlation: pictures with an animal `name` show `thing` with probability `share`.
 
-    Pictures of all other classes show it with probability `elsewhere`.
+    Pictures without that animal show it with probability `elsewhere`.
     """
 
     name: str

@@ -130,7 +130,7 @@ def _animals(scene: Scene, light: tuple[int, int]) -> list[_Layer]:
         d = Dice(scene.root, *scene.path, _ANIMAL + order)
         sketch = Sketch()
         mirrored, degrees = d.chance(0.5), d.uniform(-animal.lean, animal.lean)
-        fill, across, down = d.uniform(0.62, 1.0), d.uniform(0.0, 1.0), d.uniform(0.0, 1.0)
+        fill, across, down = d.uniform(0.7, 1.0), d.uniform(0.0, 1.0), d.uniform(0.0, 1.0)
         animal.draw(sketch, d)
         pose = _fit(sketch, slot, fill, (across, down), Pose(0, 0, 1, degrees, mirrored, light))
         sprite = paint(sketch, pose)
@@ -143,7 +143,7 @@ def _slots(d: Dice, count: int) -> list[tuple[float, float, float, float]]:
     edge, middle = SIZE - 6.0, SIZE / 2
     cut = d.uniform(0.46, 0.54) * SIZE
     if count == 1:
-        size = d.uniform(0.5, 0.96) * SIZE
+        size = d.uniform(0.52, 0.98) * SIZE
         x, y = d.uniform(0.0, SIZE - size), d.uniform(0.0, SIZE - size)
         return [(x, y, x + size, y + size)]
     if count == 2:  # noqa: PLR2004
@@ -174,7 +174,7 @@ def _shadow(animal: Animal, sprite: Sprite, light: tuple[int, int]) -> Plane | N
     plane = Image.new("L", (SIZE, SIZE))
     height, width = sprite.cover.shape
     if animal.shadow == "ground":
-        middle, bottom = sprite.left + width // 2, sprite.top + height - 3
+        middle, bottom = sprite.left + width // 2, sprite.top + 96 * height // 100
         rx, ry = 42 * width // 100, max(3, 7 * width // 100)
         ImageDraw.Draw(plane).ellipse([middle - rx, bottom - ry, middle + rx, bottom + ry], fill=110)
     elif animal.shadow == "surface":
@@ -196,7 +196,8 @@ def _clutter(scene: Scene, light: tuple[int, int]) -> tuple[list[_Layer], list[_
         sketch = Sketch()
         CLUTTER[name](sketch, d)
         extent = d.uniform(18, 34) if near else d.uniform(24, 66)
-        pose = Pose(d.uniform(0, SIZE), d.uniform(30, SIZE), extent, d.uniform(-40, 40), d.chance(0.5), light)
+        y = d.uniform(SIZE - 22, SIZE) if near else d.uniform(30, SIZE)
+        pose = Pose(d.uniform(0, SIZE), y, extent, d.uniform(-40, 40), d.chance(0.5), light)
         (front if near else behind).append(_Layer(name, paint(sketch, pose)))
     return behind, front
 
@@ -222,7 +223,7 @@ def _plants(scene: Scene, light: tuple[int, int]) -> list[_Layer]:
 
 def _lit(picture: Picture, d: Dice) -> Picture:
     """Brightness and tint of the light, and the grain of the film."""
-    level = 186 + d.integer(100)
+    level = 212 + d.integer(90)
     gains = np.array([level + d.integer(33) - 16 for _ in range(3)], dtype=np.int32)
-    grain = (d.bytes(SIZE, SIZE).astype(np.int32) - 128) * (1 + d.integer(8)) >> 7
+    grain = (d.bytes(SIZE, SIZE).astype(np.int32) - 128) * (1 + d.integer(5)) >> 7
     return np.clip((picture.astype(np.int32) * gains >> 8) + grain[..., None], 0, 255).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Smooth outlines in the plane: ellipses, closed curves, and limbs that taper and can carry rings."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -13,9 +14,8 @@ XY = tuple[float, float]
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, tilt: float = 0.0, count: int = 28) -> Points:
     """An ellipse with centre (cx, cy) and half axes rx, ry, turned clockwise by `tilt` degrees."""
-    angle = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
-    points = np.stack([rx * np.cos(angle), ry * np.sin(angle)], axis=1)
-    return turn(points, (0.0, 0.0), tilt) + np.array([cx, cy])
+    points = _circle(count) * np.array([rx, ry])
+    return (turn(points, (0.0, 0.0), tilt) if tilt else points) + np.array([cx, cy])
 
 
 def polygon(*points: XY) -> Points:
@@ -26,8 +26,8 @@ def polygon(*points: XY) -> Points:
 def closed(*points: XY, per: int = 6) -> Points:
     """A smooth closed curve through the points (Catmull-Rom), `per` points for each of them."""
     p = np.array(points, dtype=np.float64)
-    rolls = [np.roll(p, shift, axis=0) for shift in (1, 0, -1, -2)]
-    return _catmull(rolls, per).reshape(-1, 2)
+    wrapped = np.concatenate([p[-1:], p, p[:2]])
+    return _catmull([wrapped[k : k + len(p)] for k in range(4)], per).reshape(-1, 2)
 
 
 def turn(points: Points, pivot: XY, degrees: float) -> Points:
@@ -93,6 +93,12 @@ class Limb:
         forward = np.array([-side[1], side[0]])
         angle = np.linspace(0.0, np.pi, 9)[1:-1, None]
         return np.asarray(self.path[end] + np.cos(angle) * side + np.sin(angle) * forward)
+
+
+@lru_cache
+def _circle(count: int) -> Points:
+    angle = np.arange(count) * (2.0 * np.pi / count)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def _sample(grid: Float[np.ndarray, " n"], points: Points, t: Float[np.ndarray, " m"]) -> Points:
