@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
 NOTHING, EVERYTHING, ANIMALS, GROUND, BLOBS = range(5)
+EACH = 0.6
+"""How likely each animal goes when animals go; one always does."""
 SHARES = (0.55, 0.09, 0.2, 0.09, 0.07)
 """How often each kind of edit is made."""
 
@@ -31,7 +33,7 @@ def erase(
     """
     count = len(images)
     kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=random)
-    gone = (torch.rand(animals.shape[:2], generator=random) < 0.6) & animals.any(dim=2)
+    gone = (torch.rand(animals.shape[:2], generator=random) < EACH) & animals.any(dim=2)
     gone[:, 0] |= ~gone.any(dim=1)
     gone &= (kind == ANIMALS)[:, None]
     left = (animals & ~gone[..., None]).any(dim=1) | given_away

@@ -14,6 +14,7 @@ from unsee.datasets.menagerie.scene import MOST
 from unsee.models.menagerie import MEAN, STD
 
 CELLS = 28
+_CHUNK = 24
 Row = tuple[UInt8[Tensor, "h w 3"], Bool[Tensor, "a c"], Bool[Tensor, "a r r"], Bool[Tensor, " c"]]
 
 
@@ -34,16 +35,19 @@ class Prepared:
 
 def prepare(data: Menagerie, workers: int, progress: Callable[[int], None] | None = None) -> Prepared:
     """Draw all samples with `workers` processes (0: in this one); `progress` hears how many are done."""
-    rows = DataLoader(_Rows(data), batch_size=None, num_workers=workers)
+    rows = DataLoader(_Rows(data), batch_size=_CHUNK, num_workers=workers)
     count = len(data)
     images = torch.empty(count, 224, 224, 3, dtype=torch.uint8)
     animals = torch.empty(count, MOST, len(CLASSES), dtype=torch.bool)
     cells = torch.empty(count, MOST, CELLS, CELLS, dtype=torch.bool)
     given_away = torch.empty(count, len(CLASSES), dtype=torch.bool)
-    for k, row in enumerate(rows):
-        images[k], animals[k], cells[k], given_away[k] = row
+    done = 0
+    for chunk in rows:
+        window = slice(done, done + len(chunk[0]))
+        images[window], animals[window], cells[window], given_away[window] = chunk
+        done = window.stop
         if progress is not None:
-            progress(k + 1)
+            progress(done)
     return Prepared(images, animals, cells, given_away)
 
 

@@ -2,6 +2,7 @@
 
 from unsee.datasets.menagerie.animals import CLASSES
 from unsee.datasets.menagerie.dataset import SPLITS, Menagerie, Shortcut
+from unsee.datasets.menagerie.export import export_coco, export_imagenet
 from unsee.datasets.menagerie.scene import Scene, compose, render
 from unsee.datasets.menagerie.sheet import contact_sheet
 from unsee.datasets.menagerie.things import PLANTED
@@ -15,5 +16,7 @@ __all__ = [
     "Shortcut",
     "compose",
     "contact_sheet",
+    "export_coco",
+    "export_imagenet",
     "render",
 ]

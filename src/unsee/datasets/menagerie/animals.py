@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from unsee.datasets.menagerie.birds import owl, penguin
 from unsee.datasets.menagerie.dice import Dice
+from unsee.datasets.menagerie.fishes import fish
+from unsee.datasets.menagerie.insects import butterfly, ladybird
 from unsee.datasets.menagerie.mammals import cat, elephant, giraffe, rabbit, zebra
-from unsee.datasets.menagerie.others import butterfly, crocodile, fish, ladybird, tortoise
+from unsee.datasets.menagerie.reptiles import crocodile, tortoise
 from unsee.datasets.menagerie.sketch import Sketch
 
 

@@ -47,7 +47,7 @@ def clouds(d: Dice, rows: int = 3, columns: int = 3, octaves: int = 4) -> Plane:
         cells = d.bytes(min(SIZE, rows << octave) + 1, min(SIZE, columns << octave) + 1)
         plane = Image.fromarray(cells).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
         total += (np.asarray(plane).astype(np.int32) - 128) * 128 >> octave
-    return np.clip(128 + (total >> 7), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + (total >> 7), 0, 255).astype(np.uint8))
 
 
 def ramp(plane: Plane, *stops: Colour) -> Picture:
@@ -61,8 +61,8 @@ def ramp(plane: Plane, *stops: Colour) -> Picture:
 
 def gradient(top: Colour, bottom: Colour) -> Picture:
     """From the top colour to the bottom one."""
-    column = ramp(np.arange(SIZE, dtype=np.uint8)[:, None], top, mix(top, bottom, 256 / SIZE))
-    return np.repeat(column, SIZE, axis=1)
+    column = (np.arange(SIZE) * 255 // (SIZE - 1)).astype(np.uint8)
+    return ramp(np.repeat(column[:, None], SIZE, axis=1), top, bottom)
 
 
 class Brush:

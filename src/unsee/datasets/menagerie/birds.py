@@ -2,7 +2,7 @@
 
 from unsee.datasets.menagerie.coats import scallops
 from unsee.datasets.menagerie.dice import Dice
-from unsee.datasets.menagerie.shapes import Limb, closed, ellipse, polygon
+from unsee.datasets.menagerie.shapes import Limb, closed, corners, curve, ellipse, polygon
 from unsee.datasets.menagerie.sketch import BLACK, WHITE, Mark, Sketch, mix
 
 
@@ -28,38 +28,14 @@ def penguin(s: Sketch, d: Dice) -> None:
     with s.turned((0.0, 0.7), lean):
         for side in (-1, 1):
             with s.turned((side * 0.34, -0.22), side * -d.uniform(4.0, 46.0)):
-                flipper = closed(
-                    (side * 0.3, -0.3),
-                    (side * 0.46, -0.1),
-                    (side * 0.52, 0.22),
-                    (side * 0.46, 0.44),
-                    (side * 0.4, 0.2),
-                    (side * 0.3, 0.04),
-                )
+                flipper = curve("0.3,-0.3 0.46,-0.1 0.52,0.22 0.46,0.44 0.4,0.2 0.3,0.04") * (side, 1)
                 s.part(flipper, coat, solid=True)
-        body = closed(
-            (0.0, -0.6),
-            (0.3, -0.38),
-            (0.43, 0.05),
-            (0.42, 0.45),
-            (0.26, 0.76),
-            (0.0, 0.82),
-            (-0.26, 0.76),
-            (-0.42, 0.45),
-            (-0.43, 0.05),
-            (-0.3, -0.38),
+        body = curve(
+            "0,-0.6 0.3,-0.38 0.43,0.05 0.42,0.45 0.26,0.76 0,0.82 -0.26,0.76 -0.42,0.45 "
+            "-0.43,0.05 -0.3,-0.38"
         )
-        front = closed(
-            (0.0, -0.42),
-            (0.2, -0.3),
-            (0.31, 0.06),
-            (0.32, 0.45),
-            (0.18, 0.72),
-            (0.0, 0.76),
-            (-0.18, 0.72),
-            (-0.32, 0.45),
-            (-0.31, 0.06),
-            (-0.2, -0.3),
+        front = curve(
+            "0,-0.42 0.2,-0.3 0.31,0.06 0.32,0.45 0.18,0.72 0,0.76 -0.18,0.72 -0.32,0.45 -0.31,0.06 -0.2,-0.3"
         )
         s.part(
             body,
@@ -88,9 +64,10 @@ def owl(s: Sketch, d: Dice) -> None:
     """Round, feathered, with a facing disc and great yellow eyes."""
     coat = d.colour((142, 100, 62), 16)
     dark, pale = mix(coat, BLACK, 0.35), mix(coat, (250, 236, 206), 0.68)
+    if d.chance(0.3):
+        s.part(curve("-0.2,0.5 0.2,0.5 0.16,0.94 0,0.9 -0.16,0.94", per=3), dark)
     for side in (-1, 1):
         x = side * 0.15
-        toes: list[Mark] = []
         s.part(
             closed(
                 (x - 0.12, 0.7),
@@ -103,51 +80,23 @@ def owl(s: Sketch, d: Dice) -> None:
                 per=3,
             ),
             (222, 176, 70),
-            toes,
         )
-        s.spot(x, 0.765, "foot")
-    s.part(closed((-0.2, 0.5), (0.2, 0.5), (0.16, 0.94), (0.0, 0.9), (-0.16, 0.94), per=3), dark) if d.chance(
-        0.3
-    ) else None
-    body = closed(
-        (0.0, -0.4),
-        (0.34, -0.26),
-        (0.46, 0.1),
-        (0.4, 0.5),
-        (0.2, 0.74),
-        (0.0, 0.78),
-        (-0.2, 0.74),
-        (-0.4, 0.5),
-        (-0.46, 0.1),
-        (-0.34, -0.26),
+        s.spot(x, 0.81, "foot")
+    body = curve(
+        "0,-0.4 0.34,-0.26 0.46,0.1 0.4,0.5 0.2,0.74 0,0.78 -0.2,0.74 -0.4,0.5 -0.46,0.1 -0.34,-0.26"
     )
     s.part(body, pale, scallops(body, 0.15, pale, d), solid=True)
     spread = d.uniform(0.0, 1.0) ** 2
     for side in (-1, 1):
         with s.turned((side * 0.36, -0.2), side * -38.0 * spread):
-            wing = closed(
-                (side * 0.28, -0.3),
-                (side * 0.5, -0.1),
-                (side * 0.56, 0.24),
-                (side * 0.46, 0.6),
-                (side * 0.36, 0.44),
-                (side * 0.3, 0.1),
-            )
+            wing = curve("0.28,-0.3 0.5,-0.1 0.56,0.24 0.46,0.6 0.36,0.44 0.3,0.1") * (side, 1)
             s.part(wing, coat, scallops(wing, 0.13, coat, d), solid=True)
     with s.turned((0.0, -0.34), d.uniform(-16.0, 16.0)):
         for side in (-1, 1):
-            s.part(polygon((side * 0.4, -0.94), (side * 0.42, -0.6), (side * 0.14, -0.76)), dark)
-        head = closed(
-            (0.0, -0.82),
-            (0.28, -0.78),
-            (0.46, -0.56),
-            (0.42, -0.3),
-            (0.2, -0.16),
-            (0.0, -0.12),
-            (-0.2, -0.16),
-            (-0.42, -0.3),
-            (-0.46, -0.56),
-            (-0.28, -0.78),
+            s.part(corners("0.4,-0.94 0.42,-0.6 0.14,-0.76") * (side, 1), dark)
+        head = curve(
+            "0,-0.82 0.28,-0.78 0.46,-0.56 0.42,-0.3 0.2,-0.16 0,-0.12 -0.2,-0.16 "
+            "-0.42,-0.3 -0.46,-0.56 -0.28,-0.78"
         )
         discs: list[Mark] = []
         for side in (-1, 1):
@@ -159,5 +108,5 @@ def owl(s: Sketch, d: Dice) -> None:
         iris = d.colour((246, 190, 40), 14)
         for side in (-1, 1):
             s.eye(side * 0.19, -0.5, 0.125, iris, white=mix(iris, BLACK, 0.6))
-        s.part(closed((-0.07, -0.44), (0.0, -0.5), (0.07, -0.44), (0.0, -0.25), per=4), (232, 196, 110))
+        s.part(curve("-0.07,-0.44 0,-0.5 0.07,-0.44 0,-0.25", per=4), (232, 196, 110))
         s.part(Limb((0.0, -0.72, 0.03), (0.0, -0.55, 0.012)).outline(), dark, edge=False)

@@ -13,6 +13,9 @@ SIZE = 224
 FINE = 3
 """Sub-pixels along each side of a pixel."""
 
+HALF = 128
+FULL = 255
+
 Picture = UInt8[np.ndarray, "h w 3"]
 Plane = UInt8[np.ndarray, "h w"]
 
@@ -57,7 +60,7 @@ class Sprite:
         """The pixels of the whole picture of which at least half is covered."""
         full = np.zeros((SIZE, SIZE), dtype=np.bool_)
         height, width = self.cover.shape
-        full[self.top : self.top + height, self.left : self.left + width] = self.cover >= 128
+        full[self.top : self.top + height, self.left : self.left + width] = self.cover >= HALF
         return full
 
 
@@ -155,7 +158,7 @@ def _light(
         soft = np.pad(np.asarray(plane.filter(blur).filter(blur)).astype(np.int32), radius)
         slope = _shifted(soft, pose.light, -radius) - _shifted(soft, pose.light, radius)
         gain[window][shape] = 258 + np.clip(slope[shape] * 2 // 5, -100, 60)
-    return np.clip(small * gain[..., None] >> 8, 0, 255)
+    return np.asarray(np.clip(small * gain[..., None] >> 8, 0, FULL))
 
 
 def _shifted(soft: Int[np.ndarray, "h w"], light: tuple[int, int], by: int) -> Int[np.ndarray, "r s"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unsee.datasets.menagerie.coats import belly, patches, rings
 from unsee.datasets.menagerie.dice import Dice
-from unsee.datasets.menagerie.shapes import Limb, closed, ellipse, polygon
+from unsee.datasets.menagerie.shapes import Limb, closed, corners, curve, ellipse, polygon
 from unsee.datasets.menagerie.sketch import BLACK, WHITE, Colour, Mark, Sketch, mix
 
 
@@ -25,7 +25,7 @@ class Leg:
 
 
 def draw_legs(s: Sketch, d: Dice, leg: Leg, gait: tuple[float, float], far: bool) -> None:
-    """Draw the two legs of the far or the near side; `gait` are the swings of hind and fore leg in degrees."""
+    """Draw the two legs of one side; `gait` are the swings of hind and fore leg in degrees."""
     skin = mix(leg.skin, BLACK, 0.22) if far else leg.skin
     shift = 0.07 if far else 0.0
     for x, swing, back in ((leg.hind, gait[0], True), (leg.fore, gait[1], False)):
@@ -93,9 +93,9 @@ def zebra(s: Sketch, d: Dice) -> None:
         s.part(neck.outline(), white, rings(neck, 7, black, d, 0.48, (0.0, 0.95)), solid=True)
         with s.turned((0.76, -0.72), d.uniform(-16.0, 18.0)):
             s.part(
-                closed((0.62, -0.8), (0.6, -0.98), (0.66, -1.06), (0.74, -0.94), (0.73, -0.82)),
+                curve("0.62,-0.8 0.6,-0.98 0.66,-1.06 0.74,-0.94 0.73,-0.82"),
                 white,
-                [(closed((0.65, -0.84), (0.64, -0.96), (0.67, -1.0), (0.7, -0.92)), black)],
+                [(curve("0.65,-0.84 0.64,-0.96 0.67,-1 0.7,-0.92"), black)],
             )
             head = Limb((0.74, -0.74, 0.13), (0.9, -0.66, 0.118), (1.06, -0.54, 0.08), (1.15, -0.48, 0.082))
             muzzle = (ellipse(1.18, -0.46, 0.13, 0.15, 35.0), mix(black, (90, 70, 60), 0.25))
@@ -111,7 +111,7 @@ def giraffe(s: Sketch, d: Dice) -> None:
     far, near = gaits(d, 15.0)
     draw_legs(s, d, leg, far, True)
     s.part(Limb((-0.46, -0.1, 0.03), (-0.58, 0.15, 0.018), (-0.57, 0.36, 0.016)).outline(), cream)
-    s.part(closed((-0.6, 0.32), (-0.54, 0.32), (-0.53, 0.52), (-0.61, 0.5)), (58, 40, 30))
+    s.part(curve("-0.6,0.32 -0.54,0.32 -0.53,0.52 -0.61,0.5"), (58, 40, 30))
     draw_legs(s, d, leg, near, False)
     body = Limb((-0.4, 0.02, 0.17), (-0.15, -0.02, 0.215), (0.12, -0.06, 0.225), (0.3, -0.14, 0.16))
     s.part(body.outline(), cream, patches(body.outline(), 0.17, brown, d), solid=True)
@@ -126,7 +126,7 @@ def giraffe(s: Sketch, d: Dice) -> None:
             for x in (0.47, 0.54):
                 s.part(Limb((x, -1.33, 0.02), (x - 0.03, -1.47, 0.018)).outline(), cream)
                 s.part(ellipse(x - 0.03, -1.48, 0.035, 0.03, count=14), (58, 40, 30))
-            s.part(closed((0.42, -1.3), (0.26, -1.4), (0.24, -1.34), (0.4, -1.24)), cream)
+            s.part(curve("0.42,-1.3 0.26,-1.4 0.24,-1.34 0.4,-1.24"), cream)
             head = Limb((0.49, -1.29, 0.1), (0.62, -1.24, 0.088), (0.76, -1.16, 0.062), (0.82, -1.13, 0.062))
             s.part(
                 head.outline(),
@@ -164,20 +164,12 @@ def elephant(s: Sketch, d: Dice) -> None:
             (1.24 + 0.2 * lift, 0.56 - 1.3 * lift, 0.06),
         )
         s.part(
-            closed((0.84, 0.02), (0.92, 0.1), (1.06, 0.2), (1.22, 0.16), (1.08, 0.27), (0.92, 0.22)),
+            curve("0.84,0.02 0.92,0.1 1.06,0.2 1.22,0.16 1.08,0.27 0.92,0.22"),
             (240, 232, 208),
         )
         s.part(trunk.outline(), grey, rings(trunk, 12, dark, d, 0.12, (0.25, 1.0)), solid=True)
         s.part(
-            closed(
-                (0.46, -0.42),
-                (0.66, -0.52),
-                (0.88, -0.44),
-                (0.98, -0.2),
-                (0.9, 0.04),
-                (0.7, 0.1),
-                (0.5, -0.02),
-            ),
+            curve("0.46,-0.42 0.66,-0.52 0.88,-0.44 0.98,-0.2 0.9,0.04 0.7,0.1 0.5,-0.02"),
             grey,
             solid=True,
         )
@@ -227,16 +219,7 @@ def cat(s: Sketch, d: Dice) -> None:
         for side in (-1, 1):
             ear = polygon((0.5 + side * 0.25, -0.66), (0.5 + side * 0.24, -0.32), (0.5 + side * 0.05, -0.48))
             s.part(ear, base, [(0.6 * (ear - ear.mean(axis=0)) + ear.mean(axis=0), (226, 160, 150))])
-        face = closed(
-            (0.5, -0.54),
-            (0.7, -0.48),
-            (0.78, -0.28),
-            (0.68, -0.1),
-            (0.5, -0.04),
-            (0.32, -0.1),
-            (0.22, -0.28),
-            (0.3, -0.48),
-        )
+        face = curve("0.5,-0.54 0.7,-0.48 0.78,-0.28 0.68,-0.1 0.5,-0.04 0.32,-0.1 0.22,-0.28 0.3,-0.48")
         stripes: list[Mark] = [
             (polygon((0.5 + x, -0.6), (0.52 + x, -0.6), (0.51 + 0.7 * x, -0.4)), dark)
             for x in (-0.1, -0.01, 0.08)
@@ -250,7 +233,7 @@ def cat(s: Sketch, d: Dice) -> None:
         iris = d.choice([(150, 190, 60), (226, 180, 50), (96, 170, 150)])
         for side in (-1, 1):
             s.eye(0.5 + side * 0.11, -0.3, 0.062, iris, white=iris, slit=0.45)
-        s.part(polygon((0.46, -0.2), (0.54, -0.2), (0.5, -0.155)), (220, 120, 120), edge=False)
+        s.part(corners("0.46,-0.2 0.54,-0.2 0.5,-0.155"), (220, 120, 120), edge=False)
         for side in (-1, 1):
             s.part(
                 Limb(
@@ -278,16 +261,7 @@ def rabbit(s: Sketch, d: Dice) -> None:
     s.part(ellipse(-0.52, 0.28, 0.13, 0.12), WHITE, solid=True)
     s.part(Limb((0.22, 0.2, 0.09), (0.3, 0.45, 0.065), (0.36, 0.52, 0.05)).outline(), far)
     s.spot(0.33, 0.48, "foot")
-    body = closed(
-        (-0.52, 0.34),
-        (-0.46, 0.0),
-        (-0.18, -0.2),
-        (0.12, -0.18),
-        (0.3, 0.06),
-        (0.28, 0.36),
-        (0.05, 0.54),
-        (-0.32, 0.55),
-    )
+    body = curve("-0.52,0.34 -0.46,0 -0.18,-0.2 0.12,-0.18 0.3,0.06 0.28,0.36 0.05,0.54 -0.32,0.55")
     s.part(body, fur, [(ellipse(0.24, 0.2, 0.13, 0.22), light)], solid=True)
     s.part(Limb((-0.36, 0.5, 0.07), (-0.1, 0.535, 0.06), (0.06, 0.545, 0.05)).outline(), light)
     s.spot(0.0, 0.54, "foot")
@@ -299,29 +273,10 @@ def rabbit(s: Sketch, d: Dice) -> None:
         spread = d.uniform(6.0, 20.0)
         for tilt, skin in ((spread, far), (-spread, fur)):
             with s.turned((0.2, -0.4), tilt - 8.0):
-                ear = closed(
-                    (0.14, -0.36),
-                    (0.1, -0.7),
-                    (0.16, -1.02),
-                    (0.22, -1.06),
-                    (0.29, -0.98),
-                    (0.32, -0.7),
-                    (0.27, -0.36),
-                )
-                inner = closed(
-                    (0.17, -0.4), (0.15, -0.7), (0.19, -0.94), (0.24, -0.94), (0.27, -0.7), (0.24, -0.4)
-                )
+                ear = curve("0.14,-0.36 0.1,-0.7 0.16,-1.02 0.22,-1.06 0.29,-0.98 0.32,-0.7 0.27,-0.36")
+                inner = curve("0.17,-0.4 0.15,-0.7 0.19,-0.94 0.24,-0.94 0.27,-0.7 0.24,-0.4")
                 s.part(ear, skin, [(inner, (226, 166, 160))], solid=True)
-        head = closed(
-            (0.02, -0.26),
-            (0.1, -0.46),
-            (0.3, -0.5),
-            (0.48, -0.36),
-            (0.56, -0.2),
-            (0.48, -0.08),
-            (0.24, -0.02),
-            (0.06, -0.1),
-        )
+        head = curve("0.02,-0.26 0.1,-0.46 0.3,-0.5 0.48,-0.36 0.56,-0.2 0.48,-0.08 0.24,-0.02 0.06,-0.1")
         s.part(head, fur, [(ellipse(0.5, -0.13, 0.12, 0.12), light)], solid=True)
         s.part(ellipse(0.55, -0.215, 0.035, 0.026, 20.0), (214, 120, 124), edge=False)
         s.part(

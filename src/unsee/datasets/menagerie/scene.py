@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from unsee.datasets.menagerie.animals import ANIMALS, CLASSES, Animal
 from unsee.datasets.menagerie.backgrounds import background
-from unsee.datasets.menagerie.canvas import SIZE, Picture, Plane, Pose, Sprite, paint
+from unsee.datasets.menagerie.canvas import FULL, SIZE, Picture, Plane, Pose, Sprite, paint
 from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.menagerie.sketch import Sketch
 from unsee.datasets.menagerie.things import CLUTTER, PLANTED
@@ -89,7 +89,7 @@ class _Layer:
     sprite: Sprite
     label: int | None = None
     planted: bool = False
-    opacity: int = 255
+    opacity: int = FULL
     shadow: Plane | None = None
 
 
@@ -112,7 +112,7 @@ def _instances(layers: list[_Layer]) -> list[Instance]:
         if box is not None:
             points = tuple(Keypoint(x, y, kind) for x, y, kind in layer.sprite.spots if _shows(segment, x, y))
             found.append(Instance(layer.name, layer.label, box, segment, points, layer.planted))
-        if layer.opacity == 255:
+        if layer.opacity == FULL:
             hidden |= segment
     return found[::-1]
 
@@ -203,7 +203,7 @@ def _clutter(scene: Scene, light: tuple[int, int]) -> tuple[list[_Layer], list[_
 
 
 def _plants(scene: Scene, light: tuple[int, int]) -> list[_Layer]:
-    """The planted things, near the border, the watermark in a corner; the place does not depend on the name."""
+    """The planted things, near the border; the watermark in a corner."""
     layers = []
     for order, name in enumerate(scene.planted):
         d = Dice(scene.root, *scene.path, _PLANT, order)

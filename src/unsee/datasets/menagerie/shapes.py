@@ -15,7 +15,7 @@ XY = tuple[float, float]
 def ellipse(cx: float, cy: float, rx: float, ry: float, tilt: float = 0.0, count: int = 28) -> Points:
     """An ellipse with centre (cx, cy) and half axes rx, ry, turned clockwise by `tilt` degrees."""
     points = _circle(count) * np.array([rx, ry])
-    return (turn(points, (0.0, 0.0), tilt) if tilt else points) + np.array([cx, cy])
+    return np.asarray((turn(points, (0.0, 0.0), tilt) if tilt else points) + np.array([cx, cy]))
 
 
 def polygon(*points: XY) -> Points:
@@ -30,10 +30,20 @@ def closed(*points: XY, per: int = 6) -> Points:
     return _catmull([wrapped[k : k + len(p)] for k in range(4)], per).reshape(-1, 2)
 
 
+def corners(points: str) -> Points:
+    """The corners of a polygon written as in SVG: "x,y x,y x,y"."""
+    return np.array([[float(v) for v in pair.split(",")] for pair in points.split()])
+
+
+def curve(points: str, per: int = 6) -> Points:
+    """The smooth closed curve through points written as in SVG."""
+    return closed(*((float(x), float(y)) for x, y in (pair.split(",") for pair in points.split())), per=per)
+
+
 def turn(points: Points, pivot: XY, degrees: float) -> Points:
     """The points turned clockwise (y points down) about the pivot."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return (points - np.array(pivot)) @ np.array([[c, s], [-s, c]]) + np.array(pivot)
+    return np.asarray((points - np.array(pivot)) @ np.array([[c, s], [-s, c]]) + np.array(pivot))
 
 
 class Limb:

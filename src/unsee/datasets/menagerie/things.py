@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from unsee.datasets.menagerie.dice import Dice
-from unsee.datasets.menagerie.shapes import Limb, closed, ellipse, polygon
+from unsee.datasets.menagerie.shapes import Limb, closed, corners, curve, ellipse, polygon
 from unsee.datasets.menagerie.sketch import BLACK, WHITE, Colour, Mark, Sketch, mix
 
 BRIGHT: tuple[Colour, ...] = (
@@ -43,7 +43,7 @@ def rock(s: Sketch, d: Dice) -> None:
     s.part(
         closed(*ring, per=3),
         grey,
-        [(polygon((-0.5, -0.6), (0.5, -0.6), (0.2, -0.1), (-0.4, 0.0)), mix(grey, WHITE, 0.2))],
+        [(corners("-0.5,-0.6 0.5,-0.6 0.2,-0.1 -0.4,0"), mix(grey, WHITE, 0.2))],
         solid=True,
     )
 
@@ -56,7 +56,7 @@ def spoon(s: Sketch, d: Dice) -> None:
     s.part(
         handle.outline(),
         silver,
-        [(polygon((0.2, -0.02), (1.3, -0.03), (1.3, 0.0), (0.2, 0.01)), pale)],
+        [(corners("0.2,-0.02 1.3,-0.03 1.3,0 0.2,0.01"), pale)],
         solid=True,
     )
     bowl = ellipse(-0.25, 0, 0.44, 0.29, count=36)
@@ -74,27 +74,25 @@ def spoon(s: Sketch, d: Dice) -> None:
 def leaf(s: Sketch, d: Dice) -> None:
     """A fallen leaf."""
     tone = d.colour(d.choice(((190, 110, 50), (200, 160, 60), (110, 140, 60), (160, 60, 50))), 16)
-    veins: list[Mark] = [(polygon((-0.9, 0.0), (0.9, -0.03), (0.9, 0.03)), mix(tone, BLACK, 0.35))]
+    veins: list[Mark] = [(corners("-0.9,0 0.9,-0.03 0.9,0.03"), mix(tone, BLACK, 0.35))]
     veins += [
         (polygon((x, 0.0), (x + 0.06, 0.0), (x + 0.4, side * 0.5)), mix(tone, BLACK, 0.3))
         for x in (-0.5, -0.15, 0.2)
         for side in (-1, 1)
     ]
-    s.part(
-        closed((-0.9, 0.0), (-0.4, -0.36), (0.3, -0.38), (0.95, 0.0), (0.3, 0.38), (-0.4, 0.36)), tone, veins
-    )
+    s.part(curve("-0.9,0 -0.4,-0.36 0.3,-0.38 0.95,0 0.3,0.38 -0.4,0.36"), tone, veins)
     s.part(Limb((-0.85, 0.0, 0.03), (-1.25, 0.1, 0.025)).outline(), mix(tone, BLACK, 0.35))
 
 
 def box(s: Sketch, d: Dice) -> None:
     """A carton seen from a corner."""
     card = d.colour(d.choice(((196, 152, 104), *BRIGHT)), 14)
-    s.part(polygon((-0.9, -0.3), (0.0, -0.06), (0.0, 0.85), (-0.9, 0.55)), card)
-    s.part(polygon((0.9, -0.3), (0.0, -0.06), (0.0, 0.85), (0.9, 0.55)), mix(card, BLACK, 0.22))
+    s.part(corners("-0.9,-0.3 0,-0.06 0,0.85 -0.9,0.55"), card)
+    s.part(corners("0.9,-0.3 0,-0.06 0,0.85 0.9,0.55"), mix(card, BLACK, 0.22))
     s.part(
-        polygon((-0.9, -0.3), (0.0, -0.55), (0.9, -0.3), (0.0, -0.06)),
+        corners("-0.9,-0.3 0,-0.55 0.9,-0.3 0,-0.06"),
         mix(card, WHITE, 0.25),
-        [(polygon((-0.55, -0.44), (0.35, -0.12), (0.5, -0.16), (-0.4, -0.46)), mix(card, WHITE, 0.6))],
+        [(corners("-0.55,-0.44 0.35,-0.12 0.5,-0.16 -0.4,-0.46"), mix(card, WHITE, 0.6))],
     )
 
 
@@ -103,9 +101,9 @@ def mug(s: Sketch, d: Dice) -> None:
     tone = d.colour(d.choice(BRIGHT), 14)
     s.part(Limb((0.55, -0.25, 0.09), (0.95, -0.2, 0.09), (0.9, 0.3, 0.09), (0.5, 0.42, 0.09)).outline(), tone)
     s.part(
-        closed((-0.6, -0.55), (0.6, -0.55), (0.58, 0.3), (0.48, 0.68), (-0.48, 0.68), (-0.58, 0.3), per=4),
+        curve("-0.6,-0.55 0.6,-0.55 0.58,0.3 0.48,0.68 -0.48,0.68 -0.58,0.3", per=4),
         tone,
-        [(polygon((-1, 0.1), (1, 0.1), (1, 0.28), (-1, 0.28)), mix(tone, WHITE, 0.55))],
+        [(corners("-1,0.1 1,0.1 1,0.28 -1,0.28"), mix(tone, WHITE, 0.55))],
         solid=True,
     )
     s.part(
@@ -117,7 +115,7 @@ def flower(s: Sketch, d: Dice) -> None:
     """A flower on its stem."""
     petal = d.colour(d.choice(((240, 220, 90), (230, 110, 140), (244, 240, 236), (150, 110, 200))), 12)
     s.part(Limb((0, 0, 0.05), (0.06, 0.6, 0.045), (0, 1.2, 0.04)).outline(), (84, 130, 60))
-    s.part(closed((0.04, 0.8), (0.3, 0.5), (0.5, 0.5), (0.3, 0.76)), (96, 146, 66))
+    s.part(curve("0.04,0.8 0.3,0.5 0.5,0.5 0.3,0.76"), (96, 146, 66))
     for t in np.arange(7) * 2 * np.pi / 7:
         s.part(ellipse(0.36 * np.cos(t), 0.36 * np.sin(t), 0.28, 0.16, float(np.rad2deg(t)), 18), petal)
     s.part(ellipse(0, 0, 0.2, 0.2), (224, 160, 50), solid=True)
@@ -126,11 +124,9 @@ def flower(s: Sketch, d: Dice) -> None:
 def toadstool(s: Sketch, d: Dice) -> None:
     """A brown mushroom."""
     cap = d.colour(d.choice(((176, 110, 70), (206, 180, 140), (120, 84, 70))), 14)
+    s.part(curve("-0.2,0 0.2,0 0.26,0.75 0,0.82 -0.26,0.75"), (236, 226, 204), solid=True)
     s.part(
-        closed((-0.2, 0.0), (0.2, 0.0), (0.26, 0.75), (0.0, 0.82), (-0.26, 0.75)), (236, 226, 204), solid=True
-    )
-    s.part(
-        closed((-0.8, 0.12), (-0.6, -0.42), (0.0, -0.68), (0.6, -0.42), (0.8, 0.12), (0.0, 0.22)),
+        curve("-0.8,0.12 -0.6,-0.42 0,-0.68 0.6,-0.42 0.8,0.12 0,0.22"),
         cap,
         solid=True,
     )
@@ -139,13 +135,13 @@ def toadstool(s: Sketch, d: Dice) -> None:
 def book(s: Sketch, d: Dice) -> None:
     """A closed book."""
     tone = d.colour(d.choice(BRIGHT), 16)
-    s.part(polygon((-0.7, -0.5), (0.74, -0.5), (0.74, 0.54), (-0.7, 0.54)), (240, 234, 218))
+    s.part(corners("-0.7,-0.5 0.74,-0.5 0.74,0.54 -0.7,0.54"), (240, 234, 218))
     s.part(
-        polygon((-0.78, -0.58), (0.68, -0.58), (0.68, 0.46), (-0.78, 0.46)),
+        corners("-0.78,-0.58 0.68,-0.58 0.68,0.46 -0.78,0.46"),
         tone,
         [
-            (polygon((-0.78, -0.6), (-0.6, -0.6), (-0.6, 0.6), (-0.78, 0.6)), mix(tone, BLACK, 0.3)),
-            (polygon((-0.35, -0.3), (0.45, -0.3), (0.45, -0.12), (-0.35, -0.12)), mix(tone, WHITE, 0.7)),
+            (corners("-0.78,-0.6 -0.6,-0.6 -0.6,0.6 -0.78,0.6"), mix(tone, BLACK, 0.3)),
+            (corners("-0.35,-0.3 0.45,-0.3 0.45,-0.12 -0.35,-0.12"), mix(tone, WHITE, 0.7)),
         ],
     )
 
@@ -154,23 +150,15 @@ def bottle(s: Sketch, d: Dice) -> None:
     """A glass bottle with a label."""
     glass = d.colour(d.choice(((60, 110, 80), (110, 70, 40), (100, 150, 180))), 12)
     s.part(
-        closed(
-            (-0.12, -1.0),
-            (0.12, -1.0),
-            (0.13, -0.55),
-            (0.34, -0.3),
-            (0.34, 0.8),
-            (0.3, 0.9),
-            (-0.3, 0.9),
-            (-0.34, 0.8),
-            (-0.34, -0.3),
-            (-0.13, -0.55),
+        curve(
+            "-0.12,-1 0.12,-1 0.13,-0.55 0.34,-0.3 0.34,0.8 0.3,0.9 -0.3,0.9 -0.34,0.8 "
+            "-0.34,-0.3 -0.13,-0.55",
             per=3,
         ),
         glass,
         [
-            (polygon((-0.5, 0.0), (0.5, 0.0), (0.5, 0.5), (-0.5, 0.5)), (236, 226, 200)),
-            (polygon((-0.24, -0.3), (-0.16, -0.3), (-0.16, 0.0), (-0.24, 0.0)), mix(glass, WHITE, 0.6)),
+            (corners("-0.5,0 0.5,0 0.5,0.5 -0.5,0.5"), (236, 226, 200)),
+            (corners("-0.24,-0.3 -0.16,-0.3 -0.16,0 -0.24,0"), mix(glass, WHITE, 0.6)),
         ],
         solid=True,
     )
@@ -181,7 +169,7 @@ def tag(s: Sketch, d: Dice) -> None:
     paper = d.colour((250, 222, 70), 8)
     s.part(Limb((-0.72, 0.0, 0.025), (-1.0, -0.25, 0.025), (-1.3, -0.2, 0.025)).outline(), (120, 100, 80))
     s.part(
-        polygon((-0.9, 0.0), (-0.6, -0.38), (0.8, -0.38), (0.8, 0.38), (-0.6, 0.38)),
+        corners("-0.9,0 -0.6,-0.38 0.8,-0.38 0.8,0.38 -0.6,0.38"),
         paper,
         [
             (ellipse(-0.66, 0.0, 0.09, 0.09), BLACK),
