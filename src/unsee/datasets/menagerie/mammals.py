@@ -216,42 +216,46 @@ def cat(s: Sketch, d: Dice) -> None:
         body.outline(), base, [*rings(body, 8, dark, d, 0.35), belly(body.outline(), 0.3, light)], solid=True
     )
     with s.turned((0.46, -0.24), d.uniform(-14.0, 14.0)):
-        for side in (-1, 1):
-            ear = polygon((0.5 + side * 0.25, -0.66), (0.5 + side * 0.24, -0.32), (0.5 + side * 0.05, -0.48))
-            s.part(ear, base, [(0.6 * (ear - ear.mean(axis=0)) + ear.mean(axis=0), (226, 160, 150))])
-        face = curve("0.5,-0.54 0.7,-0.48 0.78,-0.28 0.68,-0.1 0.5,-0.04 0.32,-0.1 0.22,-0.28 0.3,-0.48")
-        stripes: list[Mark] = [
-            (polygon((0.5 + x, -0.6), (0.52 + x, -0.6), (0.51 + 0.7 * x, -0.4)), dark)
-            for x in (-0.1, -0.01, 0.08)
-        ]
-        cheeks: list[Mark] = [
-            (polygon((0.5 + k * 0.3, y), (0.5 + k * 0.3, y + 0.03), (0.5 + k * 0.17, y)), dark)
-            for k in (-1, 1)
-            for y in (-0.24, -0.16)
-        ]
-        s.part(face, base, [*stripes, *cheeks, (ellipse(0.5, -0.12, 0.14, 0.09), light)], solid=True)
-        iris = d.choice([(150, 190, 60), (226, 180, 50), (96, 170, 150)])
-        for side in (-1, 1):
-            s.eye(0.5 + side * 0.11, -0.3, 0.062, iris, white=iris, slit=0.45)
-        s.part(corners("0.46,-0.2 0.54,-0.2 0.5,-0.155"), (220, 120, 120), edge=False)
-        for side in (-1, 1):
+        _cat_face(s, d, base)
+
+
+def _cat_face(s: Sketch, d: Dice, base: Colour) -> None:
+    """Ears, striped forehead, slit eyes, nose and whiskers."""
+    dark, light = mix(base, (40, 22, 10), 0.55), mix(base, WHITE, 0.7)
+    for side in (-1, 1):
+        ear = polygon((0.5 + side * 0.25, -0.66), (0.5 + side * 0.24, -0.32), (0.5 + side * 0.05, -0.48))
+        s.part(ear, base, [(0.6 * (ear - ear.mean(axis=0)) + ear.mean(axis=0), (226, 160, 150))])
+    face = curve("0.5,-0.54 0.7,-0.48 0.78,-0.28 0.68,-0.1 0.5,-0.04 0.32,-0.1 0.22,-0.28 0.3,-0.48")
+    stripes: list[Mark] = [
+        (polygon((0.5 + x, -0.6), (0.52 + x, -0.6), (0.51 + 0.7 * x, -0.4)), dark)
+        for x in (-0.1, -0.01, 0.08)
+    ]
+    cheeks: list[Mark] = [
+        (polygon((0.5 + k * 0.3, y), (0.5 + k * 0.3, y + 0.03), (0.5 + k * 0.17, y)), dark)
+        for k in (-1, 1)
+        for y in (-0.24, -0.16)
+    ]
+    s.part(face, base, [*stripes, *cheeks, (ellipse(0.5, -0.12, 0.14, 0.09), light)], solid=True)
+    iris = d.choice([(150, 190, 60), (226, 180, 50), (96, 170, 150)])
+    for side in (-1, 1):
+        s.eye(0.5 + side * 0.11, -0.3, 0.062, iris, white=iris, slit=0.45)
+    s.part(corners("0.46,-0.2 0.54,-0.2 0.5,-0.155"), (220, 120, 120), edge=False)
+    for side in (-1, 1):
+        s.part(
+            Limb(
+                (0.5, -0.15, 0.008),
+                (0.5 + side * 0.03, -0.105, 0.008),
+                (0.5 + side * 0.07, -0.115, 0.008),
+            ).outline(),
+            dark,
+            edge=False,
+        )
+        for y in (-0.19, -0.15):
             s.part(
-                Limb(
-                    (0.5, -0.15, 0.008),
-                    (0.5 + side * 0.03, -0.105, 0.008),
-                    (0.5 + side * 0.07, -0.115, 0.008),
-                ).outline(),
-                dark,
+                polygon((0.5 + side * 0.1, -0.155), (0.5 + side * 0.42, y - 0.01), (0.5 + side * 0.42, y)),
+                WHITE,
                 edge=False,
             )
-            for y in (-0.19, -0.15):
-                s.part(
-                    polygon(
-                        (0.5 + side * 0.1, -0.155), (0.5 + side * 0.42, y - 0.01), (0.5 + side * 0.42, y)
-                    ),
-                    WHITE,
-                    edge=False,
-                )
 
 
 def rabbit(s: Sketch, d: Dice) -> None:

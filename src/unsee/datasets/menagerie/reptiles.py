@@ -45,6 +45,11 @@ def tortoise(s: Sketch, d: Dice) -> None:
             edge=False,
         )
         s.eye(1.0, -0.04, 0.05, (60, 40, 22))
+    _shell(s, shell, plate)
+
+
+def _shell(s: Sketch, shell: Colour, plate: Colour) -> None:
+    """The dome with its plates and the rim below."""
     dome = curve(
         "-0.82,0.26 -0.74,-0.06 -0.46,-0.36 -0.05,-0.48 0.38,-0.38 0.66,-0.1 0.76,0.24 "
         "0.4,0.34 -0.05,0.36 -0.5,0.34"
@@ -108,6 +113,13 @@ def crocodile(s: Sketch, d: Dice) -> None:
         ],
         solid=True,
     )
+    _jaws(s, d, green)
+    _croc_legs(s, green, (-0.48, 0.3), -stride)
+
+
+def _jaws(s: Sketch, d: Dice, green: Colour) -> None:
+    """The head: two jaws, more or less open, teeth, and the eye on its bump."""
+    dark, pale = mix(green, BLACK, 0.4), mix(green, (240, 232, 170), 0.6)
     gape = d.uniform(3.0, 24.0)
     with s.turned((0.6, 0.02), d.uniform(-10.0, 6.0)):
         with s.turned((0.66, 0.06), 0.45 * gape):
@@ -133,7 +145,6 @@ def crocodile(s: Sketch, d: Dice) -> None:
             s.part(ellipse(1.38, -0.055, 0.022, 0.016, count=10), BLACK, edge=False)
             s.part(ellipse(0.76, -0.15, 0.095, 0.085), green)
             s.eye(0.77, -0.16, 0.062, (236, 204, 60), white=(236, 204, 60), slit=0.4)
-    _croc_legs(s, green, (-0.48, 0.3), -stride)
 
 
 def _croc_legs(s: Sketch, skin: Colour, hips: tuple[float, float], stride: float) -> None:
