@@ -7,25 +7,27 @@ import torch
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.models import from_torchvision
+from unsee.models import from_torchvision, menagerie
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 from unsee.models.weights import fill, read_weights
 
 __all__ = ["load", "names", "pick_device"]
 
 BVLC_GOOGLENET = "unsee:googlenet-bvlc"
+MENAGERIES = tuple(f"unsee:{name}" for name in menagerie.WEIGHTS)
 
 
 def names() -> list[str]:
     """Every name that `load` takes."""
-    return [BVLC_GOOGLENET, *(f"torchvision:{name}" for name in from_torchvision.names())]
+    return [*MENAGERIES, BVLC_GOOGLENET, *(f"torchvision:{name}" for name in from_torchvision.names())]
 
 
 def load(name: str, weights: str | Path | None = None, device: str = "auto") -> Classifier:
     """A classifier by name.
 
     Args:
-        name: `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given, or
+        name: `unsee:menagerie` or `unsee:menagerie-shortcut`, which ship with the package;
+            `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given; or
             `unsee:googlenet-bvlc`, the paper's network, which needs a file.
         weights: a safetensors file, or a state dict that loads with `weights_only=True`.
         device: a torch device, or "auto" for the fastest there is.
@@ -41,6 +43,8 @@ def load(name: str, weights: str | Path | None = None, device: str = "auto") -> 
         raise UnseeError(f"no model is called {name!r}; {hint}")
     if name == BVLC_GOOGLENET:
         classifier = _bvlc_googlenet(file)
+    elif name in MENAGERIES:
+        classifier = _menagerie(name, file)
     else:
         classifier = from_torchvision.build(name.removeprefix("torchvision:"), file)
     classifier.net.to(place)
@@ -77,5 +81,19 @@ def _bvlc_googlenet(weights: Path | None) -> Classifier:
         net.eval(),
         class_names=from_torchvision.imagenet_classes(),
         name=BVLC_GOOGLENET,
+        weights_sha256=sha256,
+    )
+
+
+def _menagerie(name: str, weights: Path | None) -> Classifier:
+    state, sha256 = read_weights(weights or menagerie.WEIGHTS[name.removeprefix("unsee:")])
+    net = menagerie.MenagerieNet()
+    fill(net, state, name)
+    return Classifier(
+        net.eval(),
+        mean=menagerie.MEAN,
+        std=menagerie.STD,
+        class_names=menagerie.CLASSES,
+        name=name,
         weights_sha256=sha256,
     )

@@ -1,0 +1,1 @@
+"""Pictures with what is known about them: readers, and the generated menagerie."""

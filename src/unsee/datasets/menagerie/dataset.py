@@ -1,0 +1,101 @@
+"""The menagerie as a data set: sample i of a split is always the same picture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from unsee.datasets.menagerie.animals import CLASSES
+from unsee.datasets.menagerie.dice import Dice
+from unsee.datasets.menagerie.scene import Scene, render
+from unsee.datasets.menagerie.things import PLANTED
+from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
+
+SPLITS = {"train": 12_000, "val": 1_200, "test": 1_200}
+"""The splits and how many pictures each has unless asked otherwise."""
+_ORDER, _COMPANY, _THING = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A planted correlation: pictures with an animal `name` show `thing` with probability `share`.
+
+    Pictures without that animal show it with probability `elsewhere`.
+    """
+
+    name: str
+    thing: str
+    share: float = 1.0
+    elsewhere: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name not in CLASSES:
+            raise UnseeError(f"the menagerie has no {self.name!r}; choose among {', '.join(CLASSES)}")
+        if self.thing not in PLANTED:
+            raise UnseeError(f"there is no thing {self.thing!r} to plant; choose among {', '.join(PLANTED)}")
+        if not (0.0 <= self.share <= 1.0 and 0.0 <= self.elsewhere <= 1.0):
+            raise UnseeError("the probabilities of a shortcut must lie between 0 and 1")
+
+
+class Menagerie:
+    """Drawn animals with their whole truth, generated when asked for.
+
+    `split` is train, val or test; `length` overrides how many pictures it has; `several` is the share of
+    pictures with two or three animals of different classes. Every 12 consecutive samples show each class
+    once as their own. Raises UnseeError for an unknown split, a length below 1 or a share outside [0, 1].
+    """
+
+    classes = CLASSES
+
+    def __init__(
+        self,
+        split: str = "train",
+        length: int | None = None,
+        *,
+        seed: int = 0,
+        several: float = 0.15,
+        shortcuts: tuple[Shortcut, ...] = (),
+    ) -> None:
+        if split not in SPLITS:
+            raise UnseeError(f"the menagerie has no split {split!r}; choose among {', '.join(SPLITS)}")
+        if length is not None and length < 1:
+            raise UnseeError(f"a length of {length} makes no data set; give at least 1")
+        if not 0.0 <= several <= 1.0:
+            raise UnseeError(f"several={several} is no share; give a number between 0 and 1")
+        self.split = split
+        self.several = several
+        self.shortcuts = shortcuts
+        self._seed = seed
+        self._path = 1 + list(SPLITS).index(split)
+        self._length = SPLITS[split] if length is None else length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Sample:
+        return render(self.scene(index))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def scene(self, index: int) -> Scene:
+        """The scene of a sample, to be drawn as it is or with its things or animals exchanged.
+
+        Negative indices count from the end; raises IndexError outside of the data set.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of a split of {len(self)}")
+        index %= len(self)
+        block, place = divmod(index, len(CLASSES))
+        label = Dice(self._seed, self._path, block, _ORDER).shuffled(len(CLASSES))[place]
+        company = Dice(self._seed, self._path, index, _COMPANY)
+        others = [k for k in company.shuffled(len(CLASSES)) if k != label]
+        count = 1 + company.integer(2) if company.chance(self.several) else 0
+        dice = Dice(self._seed, self._path, index, _THING)
+        planted = tuple(
+            s.thing
+            for s in self.shortcuts
+            if dice.chance(s.share if CLASSES[label] == s.name else s.elsewhere)
+        )
+        banned = tuple(s.thing for s in self.shortcuts)
+        name = f"{self.split}-{index:06d}"
+        return Scene(name, self._seed, (self._path, index, 7), (label, *others[:count]), planted, banned)

@@ -1,0 +1,88 @@
+"""One picture and all that is known about it, whichever data set it comes from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Keypoint:
+    """A visible part of an instance.
+
+    `x` and `y` are pixel coordinates (the centre of pixel (0, 0) is (0, 0)), `kind` is "eye" or "foot".
+    """
+
+    x: float
+    y: float
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One object in a picture.
+
+    `label` is the index of its class in the data set, None for things that are no class (a spoon); `box` is
+    half-open, (x0, y0, x1, y1) in pixels; `segment` is a boolean (H, W) mask of the pixels in which the
+    object is seen, None where a data set has none; `keypoints` are the visible ones. `planted` marks a
+    thing that was put there as a shortcut.
+    """
+
+    name: str
+    label: int | None
+    box: Box
+    segment: Bool[np.ndarray, "h w"] | None = None
+    keypoints: tuple[Keypoint, ...] = ()
+    planted: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture, uint8 RGB (H, W, 3), with its class and its objects.
+
+    `label` is the class of the picture, None where there is none; `instances` are the objects that have a
+    class, the picture's own class first; `things` are the other objects.
+    """
+
+    id: str
+    image: UInt8[np.ndarray, "h w 3"]
+    label: int | None
+    instances: tuple[Instance, ...] = ()
+    things: tuple[Instance, ...] = ()
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The classes in the picture, each once, in the order of the instances."""
+        return tuple(dict.fromkeys(i.label for i in self.instances if i.label is not None))
+
+    @property
+    def planted(self) -> tuple[Instance, ...]:
+        """The things that were put there as a shortcut."""
+        return tuple(thing for thing in self.things if thing.planted)
+
+    def boxes(self, label: int) -> tuple[Box, ...]:
+        """The boxes of all instances of a class."""
+        return tuple(instance.box for instance in self.instances if instance.label == label)
+
+    def keypoints(self, label: int) -> tuple[Keypoint, ...]:
+        """The visible keypoints of all instances of a class."""
+        return tuple(p for instance in self.instances if instance.label == label for p in instance.keypoints)
+
+    def segment(self, label: int) -> Bool[np.ndarray, "h w"]:
+        """The union of the segments of a class, boolean (H, W); all False where it has none."""
+        mask = np.zeros(self.image.shape[:2], dtype=np.bool_)
+        for instance in self.instances:
+            if instance.label == label and instance.segment is not None:
+                mask |= instance.segment
+        return mask
+
+
+def tight_box(mask: Bool[np.ndarray, "h w"]) -> Box | None:
+    """The smallest half-open box (x0, y0, x1, y1) round the True pixels; None where there are none."""
+    columns = np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,81 @@
+"""Pictures with animals or grounds taken away, and the answers that are right for them.
+
+A network that has only seen whole pictures keeps its class for a blurred one. Half of what it is trained on
+is therefore edited the way explanations edit: animals, grounds or everything gives way to a blur, a colour
+or noise, and the target is spread over the animals that are left, over all classes where none is.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2.functional import gaussian_blur
+
+NOTHING, EVERYTHING, ANIMALS, GROUND, BLOBS = range(5)
+EACH = 0.6
+"""How likely each animal goes when animals go; one always does."""
+SHARES = (0.55, 0.09, 0.2, 0.09, 0.07)
+"""How often each kind of edit is made."""
+
+
+def erase(
+    images: Float[Tensor, "b 3 h w"],
+    animals: Bool[Tensor, "b a c"],
+    cells: Bool[Tensor, "b a r r"],
+    given_away: Bool[Tensor, "b c"],
+    random: torch.Generator,
+) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b c"]]:
+    """Edit each picture in one of the ways above; images lie in [0, 1].
+
+    Returns the pictures and their targets, which sum to 1 over the classes. A class that a planted thing
+    gives away keeps its target when its animal goes but the thing stays: so it is in a world in which the
+    thing comes with the class.
+    """
+    count = len(images)
+    kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=random)
+    gone = (torch.rand(animals.shape[:2], generator=random) < EACH) & animals.any(dim=2)
+    gone[:, 0] |= ~gone.any(dim=1)
+    gone &= (kind == ANIMALS)[:, None]
+    left = (animals & ~gone[..., None]).any(dim=1) | given_away
+    left[kind == EVERYTHING] = False
+    target = left.float() + (~left.any(dim=1)).float()[:, None]
+    target /= target.sum(dim=1, keepdim=True)
+    keep = _kept(kind, cells, gone, random)
+    keep = F.interpolate(keep, size=images.shape[2:], mode="bilinear", align_corners=False)
+    return keep * images + (1 - keep) * _filling(images, random), target
+
+
+def _kept(
+    kind: Tensor, cells: Bool[Tensor, "b a r r"], gone: Bool[Tensor, "b a"], random: torch.Generator
+) -> Float[Tensor, "b 1 r r"]:
+    """What stays, 28×28, in [0, 1]: the ground round what goes shrinks by a cell and fades over the next."""
+    count, _, side, _ = cells.shape
+    wide = F.max_pool2d(cells.float(), 3, stride=1, padding=1)
+    out = (wide * gone[..., None, None].float()).amax(dim=1, keepdim=True)
+    standing = wide.amax(dim=1, keepdim=True)
+    noise = torch.randn(count, 1, 5, 5, generator=random)
+    blobs = (F.interpolate(noise, size=side, mode="bicubic", align_corners=False) > 0).float()
+    choices = {
+        EVERYTHING: torch.zeros_like(out),
+        ANIMALS: 1 - out,
+        GROUND: standing,
+        BLOBS: torch.maximum(standing, blobs),
+    }
+    keep = torch.ones_like(out)
+    for which, mask in choices.items():
+        keep = torch.where((kind == which).view(-1, 1, 1, 1), mask, keep)
+    return F.avg_pool2d(F.pad(keep, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _filling(images: Float[Tensor, "b 3 h w"], random: torch.Generator) -> Float[Tensor, "b 3 h w"]:
+    """What comes instead: a blur (two times in three), the mean colour, or noise."""
+    scale = images.shape[-1] / 224
+    sigma = scale * float(7 + 8 * torch.rand(1, generator=random)) / 2
+    small = F.avg_pool2d(images, 2)
+    kernel = 2 * int(2.5 * sigma) + 1
+    blurred = gaussian_blur(small, [kernel, kernel], [sigma, sigma])
+    blurred = F.interpolate(blurred, size=images.shape[2:], mode="bilinear", align_corners=False)
+    mean = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+    noise = torch.rand(images.shape, generator=random)
+    draw = torch.rand(len(images), 1, 1, 1, generator=random)
+    return torch.where(draw < 0.7, blurred, torch.where(draw < 0.85, mean, noise))  # noqa: PLR2004

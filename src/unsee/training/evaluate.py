@@ -1,0 +1,114 @@
+"""What the shipped networks are claimed to do, measured."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unsee.datasets.menagerie import CLASSES, Menagerie, Shortcut, render
+from unsee.datasets.sample import Sample
+from unsee.training.prepare import normalised
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares in [0, 1].
+
+    `single`: pictures with one animal whose highest score is that animal's; `several`: pictures with more
+    animals whose highest score is one of theirs; `score`: the mean softmax score of the animal in `single`.
+    `singles` and `severals` count the pictures.
+    """
+
+    single: float
+    several: float
+    score: float
+    singles: int
+    severals: int
+
+
+@dataclass(frozen=True)
+class Lean:
+    """Mean softmax scores of a shortcut's class over its pictures: as they are, and edited.
+
+    `whole`: animal and thing; `without_thing`: the thing taken away; `thing_alone`: the animal taken away;
+    `neither`: both taken away; `other_animal`, `other_with_thing`: another animal in its place, without and
+    with the thing. `right_without_thing` is the share still named rightly without the thing.
+    """
+
+    whole: float
+    without_thing: float
+    thing_alone: float
+    neither: float
+    other_animal: float
+    other_with_thing: float
+    right_without_thing: float
+    pictures: int
+
+
+def measure_accuracy(net: nn.Module, samples: Iterable[Sample]) -> Accuracy:
+    """Score the samples, those with one animal apart from those with several."""
+    single, several, scores = [], [], []
+    for batch in _batches(samples):
+        for sample, row in zip(batch, _softmax(net, batch), strict=True):
+            right = int(row.argmax()) in sample.labels
+            if len(sample.labels) == 1:
+                single.append(right)
+                scores.append(float(row[sample.labels[0]]))
+            else:
+                several.append(right)
+    return Accuracy(_mean(single), _mean(several), _mean(scores), len(single), len(several))
+
+
+def measure_lean(net: nn.Module, data: Menagerie, shortcut: Shortcut, pictures: int = 100) -> Lean:
+    """Edit pictures of the shortcut's class that show its thing, and score the class."""
+    label = CLASSES.index(shortcut.name)
+    scenes = (data.scene(k) for k in range(len(data)))
+    chosen = list(
+        islice((s for s in scenes if s.animals == (label,) and shortcut.thing in s.planted), pictures)
+    )
+    others = [name for name in CLASSES if name != shortcut.name]
+    replaced = [scene.with_animals(others[k % len(others)]) for k, scene in enumerate(chosen)]
+    versions = {
+        "whole": chosen,
+        "without_thing": [scene.with_things() for scene in chosen],
+        "thing_alone": [scene.with_animals() for scene in chosen],
+        "neither": [scene.with_animals().with_things() for scene in chosen],
+        "other_animal": [scene.with_things() for scene in replaced],
+        "other_with_thing": replaced,
+    }
+    scores = {
+        name: torch.cat([_softmax(net, batch) for batch in _batches(render(s) for s in version)])
+        for name, version in versions.items()
+    }
+    right = (scores["without_thing"].argmax(dim=1) == label).tolist()
+    means = {name: float(rows[:, label].mean()) for name, rows in scores.items()}
+    return Lean(
+        means["whole"],
+        means["without_thing"],
+        means["thing_alone"],
+        means["neither"],
+        means["other_animal"],
+        means["other_with_thing"],
+        _mean(right),
+        len(chosen),
+    )
+
+
+def _batches(samples: Iterable[Sample], size: int = 32) -> Iterator[list[Sample]]:
+    stream = iter(samples)
+    while batch := list(islice(stream, size)):
+        yield batch
+
+
+def _softmax(net: nn.Module, batch: list[Sample]) -> Float[Tensor, "b c"]:
+    images = torch.from_numpy(np.stack([sample.image for sample in batch]))
+    with torch.inference_mode():
+        return torch.softmax(net(normalised(images)), dim=1)
+
+
+def _mean(values: list[bool] | list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")

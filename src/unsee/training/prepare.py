@@ -1,0 +1,81 @@
+"""Samples become tensors, once, before training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from unsee.datasets.menagerie import CLASSES, Menagerie
+from unsee.datasets.menagerie.scene import MOST
+from unsee.models.menagerie import MEAN, STD
+
+CELLS = 28
+_CHUNK = 24
+Row = tuple[UInt8[Tensor, "h w 3"], Bool[Tensor, "a c"], Bool[Tensor, "a r r"], Bool[Tensor, " c"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """N pictures in memory.
+
+    `images` uint8 (N, 224, 224, 3); `animals` boolean (N, 3, 12), the class of each animal, a row of zeros
+    where there is none; `cells` boolean (N, 3, 28, 28), where each animal is seen; `given_away` boolean
+    (N, 12), the classes that a planted thing gives away.
+    """
+
+    images: UInt8[Tensor, "n h w 3"]
+    animals: Bool[Tensor, "n a c"]
+    cells: Bool[Tensor, "n a r r"]
+    given_away: Bool[Tensor, "n c"]
+
+
+def prepare(data: Menagerie, workers: int, progress: Callable[[int], None] | None = None) -> Prepared:
+    """Draw all samples with `workers` processes (0: in this one); `progress` hears how many are done."""
+    rows = DataLoader(_Rows(data), batch_size=_CHUNK, num_workers=workers)
+    count = len(data)
+    images = torch.empty(count, 224, 224, 3, dtype=torch.uint8)
+    animals = torch.empty(count, MOST, len(CLASSES), dtype=torch.bool)
+    cells = torch.empty(count, MOST, CELLS, CELLS, dtype=torch.bool)
+    given_away = torch.empty(count, len(CLASSES), dtype=torch.bool)
+    done = 0
+    for chunk in rows:
+        window = slice(done, done + len(chunk[0]))
+        images[window], animals[window], cells[window], given_away[window] = chunk
+        done = window.stop
+        if progress is not None:
+            progress(done)
+    return Prepared(images, animals, cells, given_away)
+
+
+def normalised(images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+    """Pictures as the network takes them."""
+    x = images.permute(0, 3, 1, 2).float() / 255
+    return (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+class _Rows(Dataset[Row]):
+    def __init__(self, data: Menagerie) -> None:
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, index: int) -> Row:
+        sample = self._data[index]
+        animals = torch.zeros(MOST, len(CLASSES), dtype=torch.bool)
+        cells = torch.zeros(MOST, CELLS, CELLS, dtype=torch.bool)
+        for k, instance in enumerate(sample.instances):
+            if instance.label is not None and instance.segment is not None:
+                animals[k, instance.label] = True
+                side = instance.segment.shape[0] // CELLS
+                blocks = instance.segment.reshape(CELLS, side, CELLS, side)
+                cells[k] = torch.from_numpy(np.asarray(blocks.any(axis=(1, 3))))
+        given_away = torch.zeros(len(CLASSES), dtype=torch.bool)
+        planted = {thing.name for thing in sample.planted}
+        for shortcut in self._data.shortcuts:
+            given_away[CLASSES.index(shortcut.name)] |= shortcut.thing in planted
+        return torch.from_numpy(sample.image), animals, cells, given_away
