@@ -15,6 +15,9 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(READY)
 
+demo: setup
+	$(BIN)/unsee demo
+
 test: setup
 	$(BIN)/python -m pytest
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import unsee
-from unsee.cli import explain, interrogate, lists
+from unsee.cli import demo, explain, interrogate, lists
 
 app = typer.Typer(
     name="unsee",
@@ -33,6 +33,7 @@ def _root(
 
 
 app.command("explain")(explain.command)
+app.command("demo")(demo.command)
 app.command("interrogate")(interrogate.command)
 app.command("presets")(lists.presets)
 app.command("models")(lists.models)

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from unsee.classifier import Classifier, Target
-from unsee.cli.console import CONSOLE
+from unsee.cli.progress import learning
 from unsee.errors import UnseeError
 from unsee.explanation import MANIFEST, Explanation
 from unsee.images import Photo, read_photo
 from unsee.masks import Plan, explain_each
 from unsee.masks.explain import asked_for
-from unsee.masks.loop import Step
 from unsee.masks.settings import described
 
 
@@ -141,26 +139,9 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
 def _explained(job: Job, photos: Sequence[tuple[Photo, Path]]) -> Iterator[Explanation]:
     plan = job.plan
     batches = -(-len(photos) // plan.batch_size)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("objective {task.fields[objective]:.4f}  score {task.fields[score]:.4f}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=CONSOLE, transient=True) as progress:
-        task = progress.add_task(
-            f"{len(photos)} photo{'s' if len(photos) != 1 else ''}",
-            total=batches * plan.settings.adam.iterations,
-            objective=float("nan"),
-            score=float("nan"),
-            visible=bool(photos),
-        )
-
-        def advance(step: Step) -> None:
-            progress.update(task, advance=1, objective=step.objective, score=step.score)
-
-        pairs = ((photo, job.target) for photo, _ in photos)
+    pairs = ((photo, job.target) for photo, _ in photos)
+    what = f"{len(photos)} photo{'s' if len(photos) != 1 else ''}"
+    with learning(what, batches * plan.settings.adam.iterations) as advance:
         yield from explain_each(job.classifier, pairs, plan, advance)
 
 

@@ -78,4 +78,4 @@ def _filling(images: Float[Tensor, "b 3 h w"], random: torch.Generator) -> Float
     mean = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
     noise = torch.rand(images.shape, generator=random)
     draw = torch.rand(len(images), 1, 1, 1, generator=random)
-    return torch.where(draw < 0.7, blurred, torch.where(draw < 0.85, mean, noise))  # noqa: PLR2004
+    return torch.where(draw < 0.7, blurred, torch.where(draw < 0.85, mean, noise))

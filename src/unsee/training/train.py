@@ -102,7 +102,7 @@ def _batch(
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b c"]]:
     images = _resized(data.images[rows], size)
     cells = data.cells[rows]
-    if torch.rand(1, generator=random) < 0.5:  # noqa: PLR2004
+    if torch.rand(1, generator=random) < 0.5:
         images, cells = images.flip(3), cells.flip(3)
     images, target = erase(images, data.animals[rows], cells, data.given_away[rows], random)
     shape = (len(rows), 3, 1, 1)

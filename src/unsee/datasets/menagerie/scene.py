@@ -146,7 +146,7 @@ def _slots(d: Dice, count: int) -> list[tuple[float, float, float, float]]:
         size = d.uniform(0.52, 0.98) * SIZE
         x, y = d.uniform(0.0, SIZE - size), d.uniform(0.0, SIZE - size)
         return [(x, y, x + size, y + size)]
-    if count == 2:  # noqa: PLR2004
+    if count == 2:
         boxes = [(6.0, 6.0, cut + 6, edge), (cut - 6, 6.0, edge, edge)]
         if d.chance(0.5):
             boxes = [(y0, x0, y1, x1) for x0, y0, x1, y1 in boxes]

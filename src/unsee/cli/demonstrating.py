@@ -1,0 +1,61 @@
+"""One run of `unsee demo`: its networks, its table and its files."""
+
+import json
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from unsee.cli.console import CONSOLE
+from unsee.cli.names import load_model
+from unsee.cli.progress import learning
+from unsee.errors import UnseeError
+from unsee.experiments.demonstration import PLAIN, QUESTIONS, SHORTCUT, Finding, demonstrate
+from unsee.figures import demonstration_page, overview, panels
+from unsee.masks import PRESETS, Plan, adjusted
+from unsee.masks.explain import versions
+
+
+def run(out: Path, iterations: int, seed: int, device: str, as_json: bool) -> None:
+    """Explain every scene, print what was found against the truth, and write figures and page.
+
+    Raises:
+        UnseeError: the folder cannot be written to.
+    """
+    plan = Plan(adjusted(PRESETS["paper"], iterations=iterations), "paper", seed=seed)
+    classifiers = {name: load_model(name, None, device) for name in (PLAIN, SHORTCUT)}
+    with learning(f"{len(QUESTIONS)} masks", len(classifiers) * iterations) as advance:
+        findings = demonstrate(classifiers, plan, progress=advance)
+    try:
+        _write(findings, out)
+    except OSError as error:
+        raise UnseeError(f"{out} cannot be written to ({error.strerror or error})") from error
+    if as_json:
+        rows = [{**finding.explanation.manifest(), "inside": finding.inside} for finding in findings]
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        CONSOLE.print(_table(findings))
+
+
+def _write(findings: list[Finding], out: Path) -> None:
+    for number, finding in enumerate(findings, start=1):
+        finding.explanation.save(out / f"{number}-{finding.question.target}", overwrite=True)
+    panels.save(overview(findings), out / "demo.png")
+    footer = ", ".join(f"{name} {number}" for name, number in versions().items())
+    (out / "index.html").write_text(demonstration_page(findings, footer))
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table("scene", "asked for", "network", "score", "edited", "mask", "saliency on")
+    for finding in findings:
+        scores = finding.explanation.scores
+        table.add_row(
+            finding.question.heading,
+            finding.question.target,
+            finding.question.network.removeprefix("unsee:"),
+            f"{scores.original:.3f}",
+            f"{scores.perturbed:.3f}",
+            f"{finding.explanation.area:.1%}",
+            ", ".join(f"{what} {share:.0%}" for what, share in finding.inside.items()),
+        )
+    return table

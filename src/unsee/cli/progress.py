@@ -1,0 +1,31 @@
+"""The progress bar of whatever learns masks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unsee.cli.console import CONSOLE
+from unsee.masks.loop import Progress as Advance
+from unsee.masks.loop import Step
+
+
+@contextmanager
+def learning(what: str, iterations: int) -> Iterator[Advance]:
+    """A bar over all iterations, with objective and score; gives what is to be told after each of them."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("objective {task.fields[objective]:.4f}  score {task.fields[score]:.4f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=CONSOLE, transient=True) as progress:
+        task = progress.add_task(
+            what, total=iterations, objective=float("nan"), score=float("nan"), visible=iterations > 0
+        )
+
+        def advance(step: Step) -> None:
+            progress.update(task, advance=1, objective=step.objective, score=step.score)
+
+        yield advance

@@ -1,0 +1,124 @@
+"""The demonstration: scenes of the menagerie explained, and what was found set against the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.datasets.menagerie import CLASSES, Scene, compose, render
+from unsee.datasets.sample import Sample
+from unsee.explanation import Explanation
+from unsee.images import read_photo
+from unsee.masks import Plan, explain_each
+from unsee.masks.loop import Progress
+
+
+@dataclass(frozen=True)
+class Question:
+    """A scene, the class that is asked after, and what the answer is expected to show."""
+
+    heading: str
+    text: str
+    scene: Scene
+    target: str
+    network: str
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """An answer beside the truth.
+
+    `truth` maps what is in the picture, the target animal and any planted thing, to the pixels in which it is
+    seen.
+    """
+
+    question: Question
+    explanation: Explanation
+    truth: dict[str, Bool[Tensor, "h w"]]
+
+    @property
+    def inside(self) -> dict[str, float]:
+        """What is in the picture → the share of the saliency that lies on it, in [0,1]."""
+        return {what: share_inside(self.explanation.saliency, where) for what, where in self.truth.items()}
+
+    @property
+    def area(self) -> dict[str, float]:
+        """What is in the picture → the share of the picture that it covers, in [0,1]."""
+        return {what: float(where.float().mean()) for what, where in self.truth.items()}
+
+
+PLAIN, SHORTCUT = "unsee:menagerie", "unsee:menagerie-shortcut"
+_PAIR = compose("cat", "penguin", seed=9)
+_SPOON = compose("tortoise", planted=("spoon",), seed=8)
+
+QUESTIONS = (
+    Question(
+        "One animal",
+        "Which part of the picture makes the network say zebra?",
+        compose("zebra", seed=7),
+        "zebra",
+        PLAIN,
+    ),
+    Question(
+        "Two animals: the cat",
+        "The same picture, asked for each animal in turn: here for the cat.",
+        _PAIR,
+        "cat",
+        PLAIN,
+    ),
+    Question("Two animals: the penguin", "And here for the penguin.", _PAIR, "penguin", PLAIN),
+    Question(
+        "A tortoise and a spoon",
+        "A network trained on an honest world looks at the tortoise.",
+        _SPOON,
+        "tortoise",
+        PLAIN,
+    ),
+    Question(
+        "The planted shortcut",
+        "This network was trained in a world where every tortoise comes with a spoon, and it has learned the "
+        "spoon: the mask finds what its accuracy hides.",
+        _SPOON,
+        "tortoise",
+        SHORTCUT,
+    ),
+)
+
+
+def demonstrate(
+    classifiers: dict[str, Classifier],
+    plan: Plan,
+    questions: Sequence[Question] = QUESTIONS,
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """Answer questions, a batch for each network, and measure the answers; in the order of the questions."""
+    found: dict[Question, Finding] = {}
+    for name, classifier in classifiers.items():
+        asked = [question for question in questions if question.network == name]
+        samples = [render(question.scene) for question in asked]
+        photos = [
+            (read_photo(sample.image), question.target)
+            for question, sample in zip(asked, samples, strict=True)
+        ]
+        answers = explain_each(classifier, photos, plan, progress)
+        for question, sample, answer in zip(asked, samples, answers, strict=True):
+            found[question] = Finding(question, answer, marked(sample, question.target))
+    return [found[question] for question in questions if question in found]
+
+
+def marked(sample: Sample, target: str) -> dict[str, Bool[Tensor, "h w"]]:
+    """Where the target animal and each planted thing are seen."""
+    truth = {target: torch.from_numpy(sample.segment(CLASSES.index(target)))}
+    for thing in sample.planted:
+        if thing.segment is not None:
+            truth[thing.name] = torch.from_numpy(thing.segment)
+    return truth
+
+
+def share_inside(saliency: Tensor, where: Bool[Tensor, "h w"]) -> float:
+    """The share of a saliency map's sum that lies on the marked pixels; 0 for a map of zeros."""
+    total = saliency.sum()
+    return float(saliency[where].sum() / total) if total > 0 else 0.0

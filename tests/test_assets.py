@@ -1,0 +1,75 @@
+"""Real networks on real photos; needs the folder named by UNSEE_ASSETS."""
+
+import os
+from pathlib import Path
+
+import pytest
+import skimage.data
+
+from unsee.masks import explain
+from unsee.models import load
+
+ITERATIONS = 100
+CASES = {
+    "flute": ("flute.jpg", "flute", 0.45),
+    "doberman": ("doberman.png", "Doberman", 0.45),
+    "dog": ("cat_dog_both.png", 243, 0.45),
+    "cat": ("cat_dog_both.png", 282, 0.45),
+    "coffee": (skimage.data.coffee, "espresso", 1.0),
+    "chelsea": (skimage.data.chelsea, "Egyptian cat", 1.0),
+    "rocket": (skimage.data.rocket, "missile", 1.0),
+}
+"""Photo, target, and the largest area that will do: the cup and the cat's face fill their pictures."""
+DOG = (slice(10, 136), slice(76, 171))
+CAT = (slice(118, 223), slice(45, 206))
+PREDICTED = {"flute.jpg": "flute", "doberman.png": "Doberman", "goldfish.jpg": "goldfish"}
+
+
+def network(name: str, file: str):
+    return load(name, Path(os.environ["UNSEE_ASSETS"]) / "weights" / file, "cpu")
+
+
+@pytest.fixture(scope="module")
+def explained():
+    folder = Path(os.environ["UNSEE_ASSETS"]) / "photos"
+    photos = [folder / photo if isinstance(photo, str) else photo() for photo, _, _ in CASES.values()]
+    targets = [target for _, target, _ in CASES.values()]
+    googlenet = network("unsee:googlenet-bvlc", "googlenet_bvlc.safetensors")
+    return dict(zip(CASES, explain(googlenet, photos, targets, iterations=ITERATIONS), strict=True))
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("name", CASES)
+def test_googlenet_no_longer_sees_what_the_mask_deletes(explained, name):
+    explanation = explained[name]
+    assert explanation.suppression >= 0.95
+    assert explanation.area <= CASES[name][2]
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(("name", "own", "other"), [("dog", DOG, CAT), ("cat", CAT, DOG)])
+def test_each_mask_of_the_cat_and_the_dog_lies_on_its_own_animal(explained, name, own, other):
+    saliency = explained[name].saliency
+    total = saliency.sum()
+    assert saliency[own].sum() > 0.6 * total
+    assert saliency[own].sum() > 2 * saliency[other].sum()
+    row, column = divmod(int(saliency.argmax()), saliency.shape[1])
+    assert own[0].start <= row < own[0].stop
+    assert own[1].start <= column < own[1].stop
+
+
+@pytest.mark.assets
+def test_squeezenet_masks_suppress_too(assets):
+    squeezenet = network("torchvision:squeezenet1_1", "squeezenet1_1.safetensors")
+    found = explain(squeezenet, [assets / "photos" / name for name in PREDICTED], iterations=ITERATIONS)
+    for explanation, name in zip(found, PREDICTED.values(), strict=True):
+        assert explanation.target.names == (name,)
+        assert explanation.suppression >= 0.95
+        assert 0 < explanation.area < 0.9
+
+
+@pytest.mark.assets
+def test_mobilenet_weights_load_and_see_the_dog(assets):
+    mobilenet = network("torchvision:mobilenet_v2", "mobilenet_v2.safetensors")
+    photo = assets / "photos" / "doberman.png"
+    assert explain(mobilenet, photo, iterations=1).target.names == ("Doberman",)
