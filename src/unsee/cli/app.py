@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import unsee
-from unsee.cli import demo, explain, interrogate, lists
+from unsee.cli import demo, explain, interrogate, lists, train
 
 app = typer.Typer(
     name="unsee",
@@ -37,3 +37,5 @@ app.command("demo")(demo.command)
 app.command("interrogate")(interrogate.command)
 app.command("presets")(lists.presets)
 app.command("models")(lists.models)
+app.command("train-menagerie")(train.train)
+app.command("measure-menagerie")(train.measure)
