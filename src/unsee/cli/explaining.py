@@ -141,7 +141,8 @@ def _explained(job: Job, photos: Sequence[tuple[Photo, Path]]) -> Iterator[Expla
     batches = -(-len(photos) // plan.batch_size)
     pairs = ((photo, job.target) for photo, _ in photos)
     what = f"{len(photos)} photo{'s' if len(photos) != 1 else ''}"
-    with learning(what, batches * plan.settings.adam.iterations) as advance:
+    sign = plan.settings.objective.game.sign
+    with learning(what, batches * plan.settings.adam.iterations, sign) as advance:
         yield from explain_each(job.classifier, pairs, plan, advance)
 
 

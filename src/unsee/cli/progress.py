@@ -11,8 +11,11 @@ from unsee.masks.loop import Step
 
 
 @contextmanager
-def learning(what: str, iterations: int) -> Iterator[Advance]:
-    """A bar over all iterations, with objective and score; gives what is to be told after each of them."""
+def learning(what: str, iterations: int, sign: float = 1.0) -> Iterator[Advance]:
+    """A bar over all iterations, with objective and score; gives what is to be told after each of them.
+
+    `sign` is that of the score in the objective (`Game.sign`).
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -26,6 +29,6 @@ def learning(what: str, iterations: int) -> Iterator[Advance]:
         )
 
         def advance(step: Step) -> None:
-            progress.update(task, advance=1, objective=step.objective, score=step.score)
+            progress.update(task, advance=1, objective=step.objective, score=sign * step.score)
 
         yield advance

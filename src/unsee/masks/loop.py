@@ -33,7 +33,10 @@ class Adam:
 
 @dataclass(frozen=True)
 class Step:
-    """Where a run stands, for whoever shows its progress: means over the images that are still sound."""
+    """Where a run stands, for whoever shows its progress: means over the images that are still sound.
+
+    `score` is the objective's score term, the score itself in deletion and minus the score in preservation.
+    """
 
     iteration: int
     iterations: int
@@ -102,4 +105,4 @@ def _report(iteration: int, iterations: int, terms: Terms, sound: Tensor) -> Ste
     means = [
         float((torch.where(sound, part.detach(), 0.0) * share).sum()) for part in (terms.total, terms.score)
     ]
-    return Step(iteration + 1, iterations, means[0], abs(means[1]))
+    return Step(iteration + 1, iterations, means[0], means[1])
