@@ -27,7 +27,7 @@ from unsee.masks.perturbation import (
 
 GAMES = ("deletion", "preservation")
 EDITS = ("blur", "constant", "noise", "median", "joint")
-SEVERAL = (1, 4, 6)
+SEVERAL = (0, 4, 6)
 BETAS = (1.0, 1.5, 2.0, 3.0)
 UPSAMPLINGS = ("nearest", "bilinear", "bilinear_aligned")
 SIZES = {(32, 40): 8.0, (40, 56): 8.0, (45, 53): 227 / 30, (43, 50): 8.0}
@@ -40,7 +40,7 @@ FACTORS = {
     "upsampling": UPSAMPLINGS,
     "sigma_m": (0.0, 5.0),
     "edits": EDITS,
-    "targets": ((3,), SEVERAL),
+    "ranks": ((0,), SEVERAL),
     "size": tuple(SIZES),
     "kind": KINDS,
     "activation": ("smooth", "relu"),
@@ -59,12 +59,12 @@ def grid_mask(kind, cells, seed=0):
     return mask
 
 
-def case(edits="blur", size=(40, 56), targets=(3,), activation="smooth", kind="random", **changes):
+def case(edits="blur", size=(40, 56), ranks=(0,), activation="smooth", kind="random", **changes):
     """One photo's bench, settings, the literal version's options, and a mask."""
     options = {**literal.PAPER, "l1": 0.02, "l2": 0.05, **changes}
     settings = against.settings_like(options, edits, SIZES[size])
     mask = grid_mask(kind, settings.grid.cells(size), seed=len(edits))
-    return bench(settings, size, (targets,), activation), settings, options, mask
+    return bench(settings, size, (ranks,), activation), settings, options, mask
 
 
 def compare_case(**factors):
@@ -87,14 +87,14 @@ def label(factors):
 
 
 @pytest.mark.parametrize(
-    ("game", "edits", "score", "targets"),
-    list(itertools.product(GAMES, EDITS, ("softmax", "logits"), ((3,), SEVERAL))),
+    ("game", "edits", "score", "ranks"),
+    list(itertools.product(GAMES, EDITS, ("softmax", "logits"), ((0,), SEVERAL))),
 )
-def test_terms_and_gradient_of_games_edits_scores_and_targets(game, edits, score, targets):
-    compare_case(game=game, edits=edits, score=score, targets=targets)
+def test_terms_and_gradient_of_games_edits_scores_and_ranks(game, edits, score, ranks):
+    compare_case(game=game, edits=edits, score=score, ranks=ranks)
 
 
-@pytest.mark.parametrize("factors", sampled(60, seed=1), ids=label)
+@pytest.mark.parametrize("factors", sampled(48, seed=1), ids=label)
 def test_terms_and_gradient_anywhere_in_the_product_of_all_options(factors):
     compare_case(**factors)
 
@@ -157,7 +157,7 @@ def test_gradient_is_what_differences_of_the_objective_say(kind, beta):
         upsampling=UPSAMPLINGS[index % 3],
         sigma_m=(5.0, 0.0)[index // 3 % 2],
         activation=("smooth", "relu")[BETAS.index(beta) % 2],
-        targets=((3,), SEVERAL)[KINDS.index(kind) % 2],
+        ranks=((0,), SEVERAL)[KINDS.index(kind) % 2],
         size=tuple(SIZES)[index % 4],
     )
     against.compare_differences(made, settings, mask)
@@ -190,7 +190,7 @@ def test_authors_upsampling_and_their_gradient(size, cells):
 
 
 def test_authors_objective_and_gradient():
-    compare_case(gradient="authors", targets=SEVERAL)
+    compare_case(gradient="authors", ranks=SEVERAL)
 
 
 def test_noise_on_the_input_is_added_after_the_blend():
@@ -266,7 +266,8 @@ def test_native_blur_is_blurred_and_rounded_before_it_is_resized():
         assert_allclose(NativeBlur().references(FRAME)[place], np.stack(resized), rtol=0, atol=1e-5)
 
 
-def test_input_noise_is_in_normalised_units_and_new_each_iteration():
+def compare_input_noise():
+    """Compare the noise's statistics with those of the PyTorch port: 0.2 in the network's units."""
     made, settings, _, _ = case("median", margin=0)
     problem = made.problem(replace(settings, input_noise=0.2))
     draws = torch.stack([problem.noise_at(i)[0] for i in range(12)]).numpy()
@@ -276,3 +277,7 @@ def test_input_noise_is_in_normalised_units_and_new_each_iteration():
     assert np.abs(np.corrcoef(draws.reshape(12, -1)) - np.eye(12)).max() < 0.06
     assert_array_equal(draws[3], problem.noise_at(3)[0])
     assert made.problem(settings).noise_at(0) is None
+
+
+def test_input_noise_is_in_normalised_units_and_new_each_iteration():
+    compare_input_noise()

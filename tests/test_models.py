@@ -6,10 +6,10 @@ import urllib.error
 
 import pytest
 import torch
-import torchvision
 from safetensors.torch import save, save_file
 from torch import nn
 from torchvision.models import get_model, get_model_weights
+from torchvision.transforms import v2
 
 from unsee.errors import UnseeError
 from unsee.models import from_torchvision, load, names, pick_device
@@ -46,9 +46,7 @@ def images():
 
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
-    return torchvision.transforms.v2.functional.normalize(
-        images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    )
+    return v2.functional.normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
 def same_logits(model, net, images) -> bool:
@@ -66,7 +64,7 @@ class TestNames:
     def test_each_has_weights_with_a_size_and_a_normalisation(self):
         """What `build` reads of each network is there: no name leads to an unknown network."""
         for name in names():
-            if name == BVLC:
+            if not name.startswith("torchvision:"):
                 continue
             preset = get_model_weights(name.removeprefix("torchvision:")).DEFAULT
             transforms = preset.transforms()
@@ -166,10 +164,10 @@ class TestWeightFiles:
 
     def test_batch_norm_without_its_counter(self, tmp_path):
         """Files made from TensorFlow or Caffe have none, and evaluation needs none."""
-        net = random_net("mnasnet0_5")
+        net = random_net("shufflenet_v2_x0_5")
         kept = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
         save_file(kept, tmp_path / "w.safetensors")
-        model = load("torchvision:mnasnet0_5", tmp_path / "w.safetensors", "cpu")
+        model = load("torchvision:shufflenet_v2_x0_5", tmp_path / "w.safetensors", "cpu")
         assert same_logits(model, net, torch.rand(1, 3, 224, 224))
 
 
@@ -273,8 +271,8 @@ class TestBadWeightFiles:
         assert "shape" in line
         assert "features.0.weight" in line
 
-    @pytest.mark.parametrize("bad", [torch.zeros(()), torch.zeros(0, 512, 1, 1), torch.zeros(0)])
-    def test_a_last_layer_without_classes(self, tmp_path, squeezenet, bad):
+    @pytest.mark.parametrize("bad", [torch.zeros(()), torch.zeros(3), torch.zeros(1000, 2)])
+    def test_a_last_layer_of_another_shape(self, tmp_path, squeezenet, bad):
         state = {**squeezenet.state_dict(), "classifier.1.bias": bad}
         save_file(state, tmp_path / "w.safetensors")
         self.refused(tmp_path / "w.safetensors")
@@ -382,9 +380,7 @@ class TestDevices:
         assert pick_device("cpu") == torch.device("cpu")
         assert pick_device("auto").type in ("cpu", "cuda", "mps", "xpu")
 
-    @pytest.mark.parametrize(
-        "device", ["nonsense", "", "cuda:99", "xpu:99", "hpu", "meta", "CPU", "privateuseone"]
-    )
+    @pytest.mark.parametrize("device", ["nonsense", "", "cuda:99", "xpu:99", "hpu", "meta", "CPU"])
     def test_unusable(self, device):
         with pytest.raises(UnseeError, match="--device cpu") as error:
             pick_device(device)
@@ -403,17 +399,18 @@ class TestDevices:
             load(SQUEEZENET, tmp_path / "w.safetensors", "nonsense")
 
 
-class TestBVLCGoogLeNet:
-    @pytest.fixture(scope="class")
-    def net(self):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return BVLCGoogLeNet().eval()
+@pytest.fixture(scope="module")
+def bvlc():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return BVLCGoogLeNet().eval()
 
-    def test_layer_shapes(self, net):
+
+class TestBVLCGoogLeNet:
+    def test_layer_shapes(self, bvlc):
         seen = {}
         handles = [
-            getattr(net, name).register_forward_hook(
+            getattr(bvlc, name).register_forward_hook(
                 lambda module, inputs, output, name=name: seen.update({name: tuple(output.shape[1:])})
             )
             for name in (
@@ -428,7 +425,7 @@ class TestBVLCGoogLeNet:
             )
         ]
         with torch.no_grad():
-            logits = net(torch.rand(1, 3, 224, 224))
+            logits = bvlc(torch.rand(1, 3, 224, 224))
         for handle in handles:
             handle.remove()
         assert seen == {
@@ -443,7 +440,7 @@ class TestBVLCGoogLeNet:
         }
         assert logits.shape == (1, 1000)
 
-    def test_parameters(self, net):
+    def test_parameters(self, bvlc):
         """6,998,552 in Caffe's deploy network: counted from the widths of Szegedy et al. 2015, table 1."""
         table = {  # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection
             "3a": (64, 96, 128, 16, 32, 32),
@@ -467,11 +464,11 @@ class TestBVLCGoogLeNet:
             total += conv(width, reduce5, 1) + conv(reduce5, five, 5) + conv(width, projection, 1)
             width = one + three + five + projection
         assert total == 6_998_552
-        assert sum(weight.numel() for weight in net.parameters()) == total
-        assert not [name for name, _ in net.named_buffers()]
+        assert sum(weight.numel() for weight in bvlc.parameters()) == total
+        assert not [name for name, _ in bvlc.named_buffers()]
 
     @pytest.mark.parametrize("name", ["norm1", "norm2"])
-    def test_local_response_normalisation_is_caffes(self, net, name):
+    def test_local_response_normalisation_is_caffes(self, bvlc, name):
         """x / (k + α/n Σx²)^β over the n channels round each: Caffe divides α by the window's size."""
         size, alpha, beta, k = 5, 1e-4, 0.75, 1.0
         x = 200 * torch.rand(9, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 100
@@ -481,21 +478,21 @@ class TestBVLCGoogLeNet:
             for other in range(max(channel - size // 2, 0), min(channel + size // 2, 8) + 1):
                 total += x[other] ** 2
             expected[channel] = x[channel] / (k + alpha / size * total) ** beta
-        got = getattr(net, name)(x[None])[0]
+        got = getattr(bvlc, name)(x[None])[0]
         assert torch.allclose(got, expected, rtol=1e-12)
         assert not torch.allclose(got, x, rtol=0.05)
 
-    def test_branches_are_joined_in_order(self, net):
+    def test_branches_are_joined_in_order(self, bvlc):
         x = torch.rand(1, 192, 6, 6)
-        block = net.inception3a
+        block = bvlc.inception3a
         with torch.no_grad():
             joined = block(x)
             parts = [block.b1(x), block.b3(x), block.b5(x), block.bp(x)]
         assert [part.shape[1] for part in parts] == [64, 128, 32, 32]
         assert torch.equal(joined, torch.cat(parts, dim=1))
 
-    def test_loads_from_a_half_precision_file(self, net, tmp_path, images):
-        halves = {key: value.half() for key, value in net.state_dict().items()}
+    def test_loads_from_a_half_precision_file(self, bvlc, tmp_path, images):
+        halves = {key: value.half() for key, value in bvlc.state_dict().items()}
         save_file(halves, tmp_path / "w.safetensors")
         model = load(BVLC, tmp_path / "w.safetensors", "cpu")
         rounded = BVLCGoogLeNet().eval()
@@ -506,16 +503,16 @@ class TestBVLCGoogLeNet:
         assert same_logits(model, rounded, images[:1])
         assert model.weights_sha256 == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
 
-    def test_dropout_is_off_when_it_is_explained(self, net):
-        net.train()
+    def test_dropout_is_off_when_it_is_explained(self, bvlc):
+        bvlc.train()
         try:
             from unsee.classifier import Classifier
 
             photo = torch.rand(1, 3, 64, 64)
-            scores = [Classifier(net, size=(64, 64)).probabilities(photo) for _ in range(2)]
+            scores = [Classifier(bvlc, size=(64, 64)).probabilities(photo) for _ in range(2)]
             assert torch.equal(scores[0], scores[1])
         finally:
-            net.eval()
+            bvlc.eval()
 
 
 @pytest.mark.assets

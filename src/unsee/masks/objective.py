@@ -116,10 +116,18 @@ class MeanL1:
 
 @dataclass(frozen=True)
 class MeanAxisVariation:
-    """The PyTorch port's λ2: the mean of |d|^β along each axis, added; rows and columns are not coupled."""
+    """The PyTorch port's λ2: the mean of |d|^β along each axis, added; rows and columns are not coupled.
+
+    Raises:
+        UnseeError: β below 1, where a flat mask would have no gradient.
+    """
 
     weight: float
     beta: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not self.beta >= 1:
+            raise UnseeError(f"the exponent of the port's variation must be at least 1, not {self.beta}")
 
     def __call__(self, mask: Float[Tensor, "b h w"], game: Game) -> Float[Tensor, " b"]:  # noqa: ARG002
         """The weighted variation; the same in both games; an axis of one cell has none."""

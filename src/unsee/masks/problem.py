@@ -13,7 +13,7 @@ from unsee.masks.objective import Score
 from unsee.masks.perturbation import Perturbation, blend
 from unsee.tensors import generator, window
 
-_INPUT_NOISE_STREAM = 3
+_INPUT_NOISE_STREAM = 1000
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,6 +97,7 @@ class CircularStart:
         choices = torch.cat([(game.ideal - discs).abs(), none[None]])
         masks = to_cells(choices, cells)[found]
         evaluations = torch.where(found < len(discs), found + 1, len(discs)) + 2
+        evaluations *= len(problem.plain_references)
         return Started(_stretched(masks) if self.stretch else masks, evaluations.cpu())
 
     def radii(self, size: tuple[int, int]) -> range:
