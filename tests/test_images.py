@@ -163,10 +163,30 @@ def test_whatever_pillow_raises_on_a_file_becomes_one_line(fault, tmp_path, monk
 
 def test_postscript_never_reaches_pillows_plugin(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile._open", opened.append)
+
+    def note(self):
+        opened.append(self)
+        raise SyntaxError("no")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile._open", note)
+    data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
     with pytest.raises(UnseeError, match="EPS"):
-        read_bytes(tmp_path, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+        read_bytes(tmp_path, data)
     assert opened == []
+    with pytest.raises(OSError, match="cannot identify"):
+        Image.open(io.BytesIO(data))
+    assert len(opened) == 1
+
+
+def test_a_png_whose_pixels_do_not_match_their_checksum_is_refused(tmp_path):
+    good = png(7, 5, 8, 2, rows_of(NOISE))
+    same(read_bytes(tmp_path, good), NOISE)
+    other = png(7, 5, 8, 2, rows_of(255 - NOISE))
+    checksum = slice(-16, -12)
+    with pytest.raises(UnseeError, match="checksum"):
+        read_bytes(tmp_path, good[:-16] + other[checksum] + good[-12:])
+    with pytest.raises(UnseeError, match="truncated"):
+        read_bytes(tmp_path, good[:-12])
 
 
 # Files that must be read

@@ -1,9 +1,12 @@
 """A network and what it needs to read a picture: RGB in [0,1] goes in, logits come out."""
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,7 +16,7 @@ from unsee.errors import UnseeError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-Target = int | str | Sequence[int | str]
+Target = int | np.integer | str | Sequence[int | np.integer | str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +51,9 @@ class Classifier:
             raise UnseeError(f"a Classifier wraps a torch.nn.Module, not {type(self.net).__name__}")
         if len(self.size) != 2 or min(self.size) < 1:
             raise UnseeError(f"the input size must be a positive (height, width), not {self.size}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise UnseeError("mean and std need three values each, for RGB, with every std above 0")
+        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
+            raise UnseeError("mean and std need three finite values each, for RGB, with every std above 0")
         if self.class_names is not None:
             object.__setattr__(self, "class_names", tuple(self.class_names))
 
@@ -113,14 +117,14 @@ class Classifier:
             for weight, requires_grad in wanted:
                 weight.requires_grad_(requires_grad)
 
-    def class_index(self, target: int | str, classes: int) -> int:
+    def class_index(self, target: int | np.integer | str, classes: int) -> int:
         """The index of a class given by its index, its name, or a part of its name that only it has.
 
         Raises:
             UnseeError: no class or several are meant.
         """
         text = str(target).strip()
-        if text.lstrip("-").isdigit():
+        if re.fullmatch("-?[0-9]+", text):
             if 0 <= int(text) < classes:
                 return int(text)
             raise UnseeError(f"class {text} is not there: {self.name} has classes 0 to {classes - 1}")

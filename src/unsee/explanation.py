@@ -136,7 +136,7 @@ class Explanation:
         run = asdict(self.run)
         terms, history = run.pop("objective"), run.pop("history")
         single = len(self.target.indices) == 1
-        manifest: dict[str, Any] = _finite(
+        manifest: dict[str, Any] = finite(
             {
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
@@ -196,7 +196,7 @@ class Explanation:
     def _write(self, folder: Path) -> None:
         np.save(folder / "mask.npy", self.mask.numpy())
         np.save(folder / "mask_grid.npy", self.mask_grid.numpy())
-        (folder / MANIFEST).write_text(json.dumps(self.manifest(), indent=1, ensure_ascii=False) + "\n")
+        (folder / MANIFEST).write_text(json.dumps(self.manifest(), indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path, photo: str | Path | None = None) -> "Explanation":
@@ -214,13 +214,17 @@ class Explanation:
             manifest = json.loads((place / MANIFEST).read_text())
             mask = torch.from_numpy(np.load(place / "mask.npy", allow_pickle=False))
             grid = torch.from_numpy(np.load(place / "mask_grid.npy", allow_pickle=False))
+            if not (_is_mask(mask) and _is_mask(grid)):
+                raise UnseeError(f"{place} holds a mask that is none: not two axes of values from 0 to 1")
             source = read_photo(photo or manifest["photo"])
             if source.sha256 != manifest["photo_sha256"]:
                 raise UnseeError(f"{source.path} is not the photo that {place} explains")
+            if mask.shape != source.pixels.shape[-2:]:
+                raise UnseeError(f"{place} holds a mask of another size than its photo")
             return cls._from_manifest(
                 manifest, source, mask, grid, read_photo(place / "perturbed.png").pixels
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnseeError(f"{place} holds no whole explanation ({error})") from error
 
     @classmethod
@@ -254,15 +258,20 @@ class Explanation:
         return explanation_html(self)
 
 
+def _is_mask(values: Tensor) -> bool:
+    return values.ndim == 2 and values.numel() > 0 and bool(((values >= 0) & (values <= 1)).all())
+
+
 def _number(value: Any) -> Any:  # noqa: ANN401
     return math.nan if value is None else value
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """JSON values with null in place of every number that is not finite."""
     if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

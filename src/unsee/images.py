@@ -4,10 +4,6 @@ import hashlib
 import io
 import os
 import stat
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from unsee.decoding import Unpacked, decode, planes, shown_name
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit, Squash, resize
 
@@ -38,29 +35,8 @@ __all__ = [
 MAX_BYTES = 512 * 2**20
 """The largest file that is read, in bytes."""
 
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "ICO", "AVIF", "JPEG2000", "QOI")
-_FOREIGN = {
-    b"%PDF": "a PDF",
-    b"%!PS": "an EPS or PostScript file",
-    b"\xc5\xd0\xd3\xc6": "an EPS file",
-    b"8BPS": "a Photoshop file",
-    b"\xff\x0a": "a JPEG XL picture",
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
-    b"PK\x03\x04": "a ZIP archive",
-    b"version https://git-lfs": "a Git LFS pointer",
-}
-_PAGED = ("TIFF", "MPO")
-_RGB = 3  # channels
 _AXES = 3  # of a picture that has channels
-_EXIF_ORIENTATION = 0x0112
-_TIFF_PHOTOMETRIC = 262
 _SLACK = 1e-6  # how far floats may stray from [0, 1] by rounding
-_ORIENTATIONS = {1: (), 2: (2,), 3: (1, 2), 4: (1,), 5: (), 6: (2,), 7: (1, 2), 8: (1,)}
-_FIRST_TURNED = 5  # EXIF orientations from this one on swap height and width
-_LONGEST = 200  # characters of a name or reason that an error shows
-_PILLOW = threading.Lock()
-
-_Unpacked = tuple[Float[Tensor, "3 h w"], tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +77,14 @@ def read_photo(source: str | os.PathLike[str] | Image.Image | NDArray[Any] | Ten
     if isinstance(source, np.ndarray):
         return _in_memory(*_from_array(source, "the array"))
     if isinstance(source, Image.Image):
-        return _in_memory(*_decode(source, "the picture given"))
+        return _in_memory(*decode(source, "the picture given"))
     try:
         path = Path(os.fsdecode(source))
     except TypeError:
         raise UnseeError(f"a {type(source).__name__} is no photo: give a path, picture or array") from None
-    shown = _shown(path)
+    shown = shown_name(path)
     data = _read_bytes(path, shown)
-    pixels, notes = _decode(data, shown)
+    pixels, notes = decode(data, shown)
     return Photo(pixels, path.name, path, hashlib.sha256(data).hexdigest(), notes)
 
 
@@ -116,12 +92,6 @@ def _in_memory(pixels: Float[Tensor, "3 h w"], notes: tuple[str, ...]) -> Photo:
     digest = hashlib.sha256(f"float32 {' '.join(map(str, pixels.shape))}\n".encode())
     digest.update(pixels.numpy().astype("<f4", order="C").data)
     return Photo(pixels, "array", None, digest.hexdigest(), notes)
-
-
-def _shown(text: object) -> str:
-    """Put a name or a reason in one short printable line."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]}…{line[-_LONGEST // 2 :]}"
 
 
 def _read_bytes(path: Path, shown: str) -> bytes:
@@ -133,7 +103,7 @@ def _read_bytes(path: Path, shown: str) -> bytes:
     except PermissionError:
         raise UnseeError(f"{shown} may not be read: check its permissions") from None
     except (OSError, ValueError) as error:
-        reason = _shown(getattr(error, "strerror", None) or error)
+        reason = shown_name(getattr(error, "strerror", None) or error)
         raise UnseeError(f"{shown} cannot be read ({reason}): check the path") from error
     _check_length(len(data), shown)
     return data
@@ -155,132 +125,6 @@ def _check_length(length: int, shown: str) -> None:
         raise UnseeError(f"{shown} is larger than {MAX_BYTES // 2**20} MiB: make it smaller first")
 
 
-@contextmanager
-def _strict_pillow() -> Iterator[None]:
-    """Have Pillow refuse bombs and truncated files, and keep its other warnings to itself."""
-    with _PILLOW, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
-
-
-def _decode(source: bytes | Image.Image, shown: str) -> _Unpacked:
-    try:
-        with _strict_pillow():
-            if isinstance(source, Image.Image):
-                return _unpack(source, shown)
-            with _open(source) as image:
-                if image.format == "PNG":
-                    image.verify()
-            with _open(source) as image:
-                return _unpack(image, shown)
-    except UnseeError:
-        raise
-    except Exception as error:
-        raise _refusal(source, shown, error) from error
-
-
-def _open(data: bytes) -> Image.Image:
-    Image.init()
-    return Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
-
-
-def _refusal(source: bytes | Image.Image, shown: str, error: Exception) -> UnseeError:
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return UnseeError(f"{shown} has more than {Image.MAX_IMAGE_PIXELS} pixels: make it smaller first")
-    foreign = _foreign(source) if isinstance(source, bytes) else None
-    if foreign is not None:
-        return UnseeError(f"{shown} is {foreign}, which is not supported: convert it to PNG or JPEG")
-    if isinstance(error, UnidentifiedImageError):
-        problem = "is no picture in a known format, or its header is damaged"
-        return UnseeError(f"{shown} {problem}: convert it to PNG or JPEG, or fetch it anew")
-    if isinstance(error, MemoryError):
-        return UnseeError(f"{shown} does not fit in memory, or is damaged: make it smaller first")
-    reason = _shown(error) or type(error).__name__
-    return UnseeError(f"{shown} is truncated or damaged ({reason}): fetch or export it anew")
-
-
-def _foreign(data: bytes) -> str | None:
-    """Name the format of a file that Pillow could not read, where it is a well-known one."""
-    for prefix, kind in _FOREIGN.items():
-        if data.startswith(prefix):
-            return kind
-    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
-        return "a HEIC picture" if data[8:11] in (b"hei", b"hev", b"mif", b"msf") else "a video"
-    start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if start.startswith(b"<"):
-        return "an SVG drawing" if b"<svg" in start else "a web page or other markup"
-    return None
-
-
-def _unpack(image: Image.Image, shown: str) -> _Unpacked:
-    if 0 in image.size:
-        raise UnseeError(f"{shown} has no pixels ({image.width}x{image.height}): export it anew")
-    layout = repr(getattr(image, "tile", ""))
-    notes = _frames(image)
-    image.load()
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        pixels, more = _from_numbers(image, layout, shown)
-    else:
-        pixels, more = _from_colours(image)
-        more += ("16-bit colour reduced to 8-bit",) if ";16" in layout else ()
-    try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-        flips = _ORIENTATIONS.get(orientation, ())
-    except Exception:
-        return pixels, (*notes, *more, "EXIF unreadable: orientation unknown")
-    if orientation in _ORIENTATIONS and orientation != 1:
-        turned = pixels.transpose(1, 2) if orientation >= _FIRST_TURNED else pixels
-        pixels, more = turned.flip(flips).contiguous(), (*more, f"EXIF orientation {orientation}")
-    return pixels, (*notes, *more)
-
-
-def _frames(image: Image.Image) -> tuple[str, ...]:
-    if not getattr(image, "is_animated", False):
-        return ()
-    which = "first" if image.tell() == 0 else f"number {image.tell() + 1}"
-    count = getattr(image, "n_frames", 1)
-    if image.format in _PAGED:
-        return (f"several pictures: {which} of {count}",)
-    return (f"animated: {which} of {count} frames",)
-
-
-def _from_numbers(image: Image.Image, layout: str, shown: str) -> _Unpacked:
-    """Unpack a picture of one channel of 16-bit or 32-bit numbers."""
-    if getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0:
-        raise UnseeError(f"{shown} is a deep greyscale TIFF with white as zero: convert it to PNG")
-    values = np.array(image, dtype=np.float64)
-    full = 1 if image.mode == "F" else 4095 if "I;12" in layout else 65535
-    if not np.isfinite(values).all():
-        raise UnseeError(f"{shown} holds NaN or infinite values: fill them and save it anew")
-    if values.min() < 0 or values.max() > full:
-        held = f"{values.min():g} to {values.max():g}"
-        raise UnseeError(f"{shown} holds {held}, not 0 to {full}: scale it and save it anew")
-    notes: tuple[str, ...] = ("32-bit float" if image.mode == "F" else "16-bit",)
-    transparent = image.info.get("transparency")
-    clear = values == (transparent if isinstance(transparent, int) else -1)
-    if clear.any():
-        values[clear], notes = full, (*notes, "alpha over white")
-    pixels, more = _planes(values[:, :, None], full)
-    return pixels, (*more, *notes)
-
-
-def _from_colours(image: Image.Image) -> _Unpacked:
-    """Unpack a picture of 1-bit or 8-bit channels, with or without a palette."""
-    notes: tuple[str, ...] = ()
-    if image.mode in ("1", "L", "LA", "La"):
-        notes = ("greyscale",)
-    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-        notes = (f"{image.mode} converted",)
-    plain = image.convert("LA") if image.mode == "La" else image
-    pixels, more = _planes(np.array(plain.convert("RGBA" if plain.has_transparency_data else "RGB")), 255)
-    return pixels, (*notes, *more)
-
-
 def _tensor_as_array(tensor: Tensor) -> NDArray[Any]:
     """Turn (3, h, w) or (1, h, w) into an array (h, w, 3) or (h, w)."""
     channels = tensor.shape[0] if tensor.ndim == _AXES else 0
@@ -293,7 +137,7 @@ def _tensor_as_array(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-def _from_array(array: NDArray[Any], shown: str) -> _Unpacked:
+def _from_array(array: NDArray[Any], shown: str) -> Unpacked:
     floating = np.issubdtype(array.dtype, np.floating)
     grey = array.ndim == _AXES - 1
     coloured = array.ndim == _AXES and array.shape[2] in ((3,) if floating else (3, 4))
@@ -309,19 +153,8 @@ def _from_array(array: NDArray[Any], shown: str) -> _Unpacked:
         raise UnseeError(f"{shown} holds NaN or infinite values: fill them first")
     if low < -_SLACK or high > full + _SLACK:
         raise UnseeError(f"{shown} holds {low:g} to {high:g}: scale it to 0..1, or give uint8")
-    pixels, notes = _planes(array[:, :, None] if grey else array, full)
+    pixels, notes = planes(array[:, :, None] if grey else array, full)
     return pixels, (*notes, *(("16-bit",) if full == np.iinfo(np.uint16).max else ()))
-
-
-def _planes(values: NDArray[Any], full: int) -> _Unpacked:
-    """Turn (h, w, 1, 3 or 4) of 0 to `full` into float32 (3, h, w) in [0, 1], with alpha over white."""
-    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32) / np.float32(full)
-    pixels = torch.from_numpy(planes).clamp(0.0, 1.0)
-    if len(pixels) == 1:
-        return pixels.repeat(3, 1, 1), ("greyscale",)
-    if len(pixels) == _RGB or pixels[3].min() == 1:
-        return pixels[:3].clone(), ()
-    return (pixels[:3] * pixels[3] + (1 - pixels[3])).clamp(0.0, 1.0), ("alpha over white",)
 
 
 def to_pil(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
@@ -339,8 +172,8 @@ def save_png(path: str | os.PathLike[str], pixels: Float[Tensor, "3 h w"] | Floa
     try:
         Path(path).write_bytes(encoded.getvalue())
     except (OSError, ValueError) as error:
-        reason = _shown(getattr(error, "strerror", None) or error)
-        raise UnseeError(f"{_shown(path)} cannot be written ({reason}): give another path") from error
+        reason = shown_name(getattr(error, "strerror", None) or error)
+        raise UnseeError(f"{shown_name(path)} cannot be written ({reason}): give another path") from error
 
 
 def _eight_bit(pixels: Tensor) -> Image.Image:

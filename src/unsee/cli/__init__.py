@@ -13,7 +13,6 @@ __all__ = ["app", "main"]
 
 _USER = 2
 _FAULT = 1
-_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -25,9 +24,6 @@ def main() -> None:
     except UnseeError as error:
         _tell(str(error), debug)
         sys.exit(_USER)
-    except KeyboardInterrupt:
-        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
-        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(_FAULT)

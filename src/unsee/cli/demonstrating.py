@@ -32,7 +32,7 @@ def run(out: Path, iterations: int, seed: int, device: str, as_json: bool) -> No
         raise UnseeError(f"{out} cannot be written to ({error.strerror or error})") from error
     if as_json:
         rows = [{**finding.explanation.manifest(), "inside": finding.inside} for finding in findings]
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(rows, indent=1))
     else:
         CONSOLE.print(_table(findings))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE
@@ -70,12 +71,16 @@ def command(
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size)
     asked = target_from(target)
     job = Job(load_model(model, weights, device), plan, asked, out, force)
-    report = explain_photos(job, photos)
+    try:
+        report = explain_photos(job, photos)
+    except KeyboardInterrupt:
+        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
+        raise typer.Exit(130) from None
     if as_json:
-        typer.echo(json.dumps(report.manifests, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(report.manifests, indent=1))
     else:
         CONSOLE.print(report.table())
     for line in report.problems:
-        CONSOLE.print(f"[red]unsee:[/] {line}", soft_wrap=True, highlight=False)
+        CONSOLE.print(f"[red]unsee:[/] {escape(line)}", soft_wrap=True, highlight=False)
     if report.problems:
         raise typer.Exit(2)

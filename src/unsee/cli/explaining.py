@@ -64,6 +64,8 @@ class Report:
 
 def explain_photos(job: Job, photos: Sequence[str]) -> Report:
     """Explain what is not explained yet; the report tells of a photo that cannot be, and the rest goes on."""
+    if job.out.exists() and not job.out.is_dir():
+        raise UnseeError(f"{job.out} is a file: --out takes a folder")
     report = Report()
     places = [job.out / name for name in folder_names(photos)]
     found: dict[Path, dict[str, Any]] = {}
@@ -94,7 +96,7 @@ def folder_names(photos: Sequence[str]) -> list[str]:
     """A folder name for each photo: its own without the ending, numbered where two would be the same."""
     names: list[str] = []
     for photo in photos:
-        stem = Path(photo).stem or "photo"
+        stem = Path(photo).stem.strip(". ") or "photo"
         count, name = 1, stem
         while name in names:
             count += 1

@@ -40,6 +40,7 @@ ModelName = Annotated[
     ),
 ]
 Perturbation = Annotated[str, typer.Option("--perturbation", help="blur, constant, black, noise, …")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is in the folder already.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the picture and the numbers.")]
 
 
@@ -56,22 +57,24 @@ def command(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     out: Out = None,
+    force: Force = False,
     as_json: options.Json = False,
 ) -> None:
     """Perturb one box of a photo, yours or one fitted to a saved mask, and score the photo again."""
     if box is None and source is None:
         raise UnseeError("which box? Give --box X0,Y0,X1,Y1, or --from a folder that `unsee explain` wrote")
-    from unsee.cli.interrogating import Question, ask, manifest, write
+    from unsee.cli.interrogating import Question, ask, claim, manifest, write
     from unsee.cli.names import fit_from, load_model, target_from
 
+    folder = out or Path("interrogations") / Path(photo).stem
+    claim(folder, force)
     question = Question.read(photo, box, source, threshold, perturbation)
     named = model or question.recorded_model or options.DEFAULT_MODEL
     classifier = load_model(named, weights, device)
     result = ask(question, classifier, target_from(target), fit_from(fit), seed)
-    folder = out or Path("interrogations") / Path(photo).stem
     write(result, question.saved, folder)
     if as_json:
-        typer.echo(json.dumps(manifest(result), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(manifest(result), indent=1))
         return
     scores = result.scores
     CONSOLE.print(

@@ -1,7 +1,6 @@
 """One run of `unsee interrogate`: what is asked, the answer, and the files it leaves."""
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from unsee.classifier import Classifier
 from unsee.classifier import Target as TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.interrogation import Interrogation, interrogate
-from unsee.explanation import Explanation, Target
+from unsee.explanation import Explanation, Target, finite
 from unsee.figures import draw_interrogation
 from unsee.fits import Fit
 from unsee.images import Photo, read_photo
@@ -18,6 +17,8 @@ from unsee.masks.explain import asked_for, target_indices
 from unsee.masks.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.settings import look_up
 from unsee.tensors import Box, fitted_box
+
+_RECORD = "interrogation.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +85,31 @@ def ask(
 
 def manifest(result: Interrogation) -> dict[str, Any]:
     """The answer as JSON values."""
-    suppression = result.scores.suppression
-    return {
-        "photo": str(result.photo.path),
-        "photo_sha256": result.photo.sha256,
-        "model": result.model,
-        "target": {"index": list(result.target.indices), "name": list(result.target.names)},
-        "box": list(result.box),
-        "perturbation": result.perturbation,
-        "scores": asdict(result.scores),
-        "suppression": suppression if math.isfinite(suppression) else None,
-    }
+    answer: dict[str, Any] = finite(
+        {
+            "photo": str(result.photo.path),
+            "photo_sha256": result.photo.sha256,
+            "model": result.model,
+            "target": {"index": list(result.target.indices), "name": list(result.target.names)},
+            "box": list(result.box),
+            "perturbation": result.perturbation,
+            "scores": asdict(result.scores),
+            "suppression": result.scores.suppression,
+        }
+    )
+    return answer
+
+
+def claim(folder: Path, force: bool) -> None:
+    """See to it that a folder may be written to, before anything is computed.
+
+    Raises:
+        UnseeError: it holds an interrogation that is not to be replaced.
+    """
+    if (folder / _RECORD).exists() and not force:
+        raise UnseeError(
+            f"{folder} already holds an interrogation: --force replaces it, --out writes elsewhere"
+        )
 
 
 def write(result: Interrogation, saved: Explanation | None, folder: Path) -> None:
@@ -106,7 +121,7 @@ def write(result: Interrogation, saved: Explanation | None, folder: Path) -> Non
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draw_interrogation(result, folder, None if saved is None else saved.saliency)
-        text = json.dumps(manifest(result), indent=1, ensure_ascii=False)
-        (folder / "interrogation.json").write_text(text + "\n")
+        text = json.dumps(manifest(result), indent=1)
+        (folder / _RECORD).write_text(text + "\n")
     except OSError as error:
         raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error

@@ -62,6 +62,10 @@ def interrogate(
     mask = frame.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
     with classifier.borrowed(), torch.no_grad():
         classes = classifier.logits(frame.plain[None].to(classifier.device)).shape[1]
+        if max(target.indices) >= classes:
+            raise UnseeError(
+                f"class {max(target.indices)} is not there: {classifier.name} has {classes} classes"
+            )
         problem = Problem.prepare(
             classifier, [frame], [target.indices], classes, [perturbation], softmax_score
         )

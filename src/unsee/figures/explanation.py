@@ -38,8 +38,10 @@ def show_explanation(explanation: Explanation) -> None:
     """Show the figure in a window, or in the notebook."""
     import matplotlib.pyplot as plt  # noqa: PLC0415
 
-    explanation_figure(explanation, plt.figure())
+    figure = plt.figure()
+    explanation_figure(explanation, figure)
     plt.show()
+    plt.close(figure)
 
 
 def explanation_html(explanation: Explanation) -> str:

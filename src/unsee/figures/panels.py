@@ -1,5 +1,7 @@
 """What every figure is put together from."""
 
+import warnings
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -14,6 +16,7 @@ HEATMAP = "inferno"
 _SIDE = 640
 _INCHES = 3.4
 _DPI = 150
+_FRAME = "0.75"
 
 
 def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
@@ -57,9 +60,13 @@ def overlaid(photo: Float[Tensor, "3 h w"], saliency: Float[Tensor, "h w"]) -> F
 
 def save(figure: Figure, path: object) -> None:
     """Write a figure as PNG to a path or an open file."""
-    figure.savefig(path, dpi=_DPI, format="png")  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(path, dpi=_DPI, format="png", bbox_inches="tight", pad_inches=0.08)  # type: ignore[arg-type]
 
 
 def _titled(axes: Axes, title: str) -> None:
-    axes.set_title(title, fontsize=10)
-    axes.set_axis_off()
+    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color(_FRAME)

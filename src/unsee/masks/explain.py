@@ -53,8 +53,12 @@ class Plan:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise UnseeError(f"a batch needs at least one photo, not {self.batch_size}")
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise UnseeError(f"a batch has a whole number of photos, at least 1, not {self.batch_size!r}")
+        if not isinstance(self.seed, int):
+            raise UnseeError(f"a seed is a whole number, not {self.seed!r}")
+        if not isinstance(self.fit, Fit):
+            raise UnseeError(f"a fit is unsee.Squash() or unsee.CentreCrop(), not {self.fit!r}")
 
 
 def explain(
@@ -97,9 +101,9 @@ def explain(
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     name = preset if isinstance(preset, str) else "custom"
-    base = look_up(PRESETS, preset, "preset") if isinstance(preset, str) else preset
+    base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     settings = adjusted(base, game, perturbation, iterations, score)
-    plan = Plan(settings, name, fit or Squash(), seed, batch_size)
+    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size)
     several = _several(photos)
     read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in several or [photos]]
     wanted = _one_each(targets, len(read), several is not None)
@@ -157,11 +161,13 @@ def target_indices(
     Raises:
         UnseeError: a class that is not there.
     """
-    if target is None or target == TOP5:
+    if target is None or (isinstance(target, str) and target == TOP5):
         count = min(best if target is None else 5, len(scores))
         return tuple(scores.topk(count).indices.tolist())
     if isinstance(target, int | str | np.integer):
         return (classifier.class_index(str(target), len(scores)),)
+    if not isinstance(target, list | tuple | set | frozenset):
+        raise UnseeError(f"a target is a class index, a name or a tuple of them, not {type(target).__name__}")
     indices = tuple(dict.fromkeys(classifier.class_index(str(part), len(scores)) for part in target))
     if not indices:
         raise UnseeError("a target of several classes needs at least one class")

@@ -79,6 +79,6 @@ class Upsampler:
 
 
 def to_cells(pixels: Float[Tensor, "*b h w"], cells: tuple[int, int]) -> Float[Tensor, "*b r c"]:
-    """The mean over each cell's pixels, those that two cells share counted in both: brings a start to the grid."""
+    """The mean over each cell's pixels, which brings a start to the grid; neighbours may share a border."""
     flat = pixels.reshape(-1, 1, *pixels.shape[-2:])
     return F.adaptive_avg_pool2d(flat, cells).reshape(*pixels.shape[:-2], *cells)

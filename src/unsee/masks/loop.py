@@ -25,8 +25,10 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        if self.iterations < 1:
-            raise UnseeError(f"a mask takes at least one iteration to learn, not {self.iterations}")
+        if not isinstance(self.iterations, int) or self.iterations < 1:
+            raise UnseeError(
+                f"a mask takes a whole number of iterations, at least 1, not {self.iterations!r}"
+            )
         if not self.rate > 0:
             raise UnseeError(f"the learning rate must be above 0, not {self.rate}")
 

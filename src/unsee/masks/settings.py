@@ -75,30 +75,30 @@ def adjusted(
         UnseeError: a name that is not there.
     """
     if game is not None:
-        chosen = look_up(GAMES, game, "game") if isinstance(game, str) else game
+        chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
         settings = replace(settings, objective=replace(settings.objective, game=chosen))
     if score is not None:
-        reading = look_up(SCORES, score, "score") if isinstance(score, str) else score
+        reading = score if callable(score) else look_up(SCORES, score, "score")
         settings = replace(settings, objective=replace(settings.objective, score=reading))
     if perturbation is not None:
         edits: tuple[Perturbation, ...]
-        if isinstance(perturbation, str):
-            edits = look_up(PERTURBATIONS, perturbation, "perturbation")
-        else:
+        if isinstance(perturbation, Perturbation):
             edits = (perturbation,)
+        else:
+            edits = look_up(PERTURBATIONS, perturbation, "perturbation")
         settings = replace(settings, perturbations=edits, evidence=None)
     if iterations is not None:
         settings = replace(settings, adam=replace(settings.adam, iterations=iterations))
     return settings
 
 
-def look_up(choices: dict[str, Value], name: str, kind: str) -> Value:
+def look_up(choices: dict[str, Value], name: object, kind: str) -> Value:
     """The value of a name.
 
     Raises:
         UnseeError: there is none; the line lists those there are.
     """
-    if name not in choices:
+    if not isinstance(name, str) or name not in choices:
         raise UnseeError(f"no {kind} is called {name!r}; there are {', '.join(choices)}")
     return choices[name]
 

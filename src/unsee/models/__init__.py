@@ -14,6 +14,7 @@ from unsee.models.weights import fill, read_weights
 __all__ = ["load", "names", "pick_device"]
 
 BVLC_GOOGLENET = "unsee:googlenet-bvlc"
+_REASON = 120
 MENAGERIES = tuple(f"unsee:{name}" for name in menagerie.WEIGHTS)
 
 
@@ -63,9 +64,11 @@ def pick_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        reason = str(error).splitlines()[0][:_REASON]
         raise UnseeError(f"the device {device!r} cannot be used ({reason}); try --device cpu") from error
+    if chosen.type == "meta":
+        raise UnseeError("the device 'meta' computes nothing; try --device cpu")
     return chosen
 
 

@@ -1,9 +1,10 @@
 """torchvision's classification networks, with torchvision's own weights or a file of yours."""
 
-import urllib.error
+import http.client
+import math
+import pickle
 from pathlib import Path
 
-import torch
 import torchvision.models
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
@@ -37,6 +38,7 @@ def build(name: str, weights: Path | None) -> Classifier:
     preset = _default(name)
     transforms = preset.transforms()
     sha256 = None
+    state: dict[str, Tensor] = {}
     if weights is None:
         net = _downloaded(name, preset)
     else:
@@ -47,7 +49,7 @@ def build(name: str, weights: Path | None) -> Classifier:
             net.aux_logits = False  # type: ignore[assignment]
     classes = tuple(preset.meta["categories"])
     known = weights is None or _classes(net) == len(classes)
-    side = transforms.crop_size[0]
+    side = _transformer_side(state) or transforms.crop_size[0]
     return Classifier(
         net.eval(),
         size=(side, side),
@@ -66,9 +68,10 @@ def _default(name: str) -> WeightsEnum:
 def _downloaded(name: str, preset: WeightsEnum) -> nn.Module:
     try:
         net: nn.Module = get_model(name, weights=preset)
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, EOFError, RuntimeError, http.client.HTTPException, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnseeError(
-            f"the weights of torchvision:{name} could not be downloaded ({error}); "
+            f"the weights of torchvision:{name} could not be downloaded and read ({reason}); "
             "connect to the network, or give a file with --weights"
         ) from error
     return net
@@ -79,12 +82,23 @@ def _empty(name: str, state: dict[str, Tensor]) -> nn.Module:
     if name in _WITH_AUXILIARIES:
         auxiliaries = any(key.lower().startswith("aux") for key in state)
         options = {"aux_logits": auxiliaries, "init_weights": False, "transform_input": True}
-    with torch.device("meta"):
-        last = list(get_model(name, weights=None, **options).state_dict())[-1]
-    if last in state and state[last].ndim > 0:
-        options["num_classes"] = len(state[last])
+    side = _transformer_side(state)
+    if side is not None:
+        options["image_size"] = side
     net: nn.Module = get_model(name, weights=None, **options)
-    return net
+    last = list(net.state_dict())[-1]
+    if last not in state or state[last].ndim == 0 or len(state[last]) == _classes(net):
+        return net
+    other: nn.Module = get_model(name, weights=None, num_classes=len(state[last]), **options)
+    return other
+
+
+def _transformer_side(state: dict[str, Tensor]) -> int | None:
+    """The input's side in pixels that a vision transformer's weights are for; None for other networks."""
+    places, patches = state.get("encoder.pos_embedding"), state.get("conv_proj.weight")
+    if places is None or patches is None or places.ndim != 3:
+        return None
+    return math.isqrt(places.shape[1] - 1) * patches.shape[-1]
 
 
 def _classes(net: nn.Module) -> int:

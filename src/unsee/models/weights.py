@@ -2,6 +2,8 @@
 
 import hashlib
 import pickle
+import warnings
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -56,18 +58,23 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
             listed = ", ".join(keys[:_SHOWN_KEYS])
             more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
             raise UnseeError(f"the weight file does not fit {name}: it {word} {listed}{more}")
-    net.load_state_dict(weights, strict=False)
+    versioned = OrderedDict(weights)
+    versioned._metadata = own._metadata  # type: ignore[attr-defined]
+    net.load_state_dict(versioned, strict=False)
 
 
 def _pickled(file: Path) -> object:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UnseeError(
             f"{file}: not a plain state dict, and loading it could run code; save net.state_dict() instead"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise UnseeError(f"{file}: not a whole weight file ({str(error).splitlines()[0]})") from error
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UnseeError(f"{file}: not a whole weight file ({reason})") from error
 
 
 def _state_dict(tensors: object, file: Path) -> dict[str, Tensor]:
