@@ -28,7 +28,7 @@ class Recipe:
     """
 
     images: int = 4_800
-    sizes: tuple[int, ...] = (112,) * 7 + (160,) * 2 + (224,)
+    sizes: tuple[int, ...] = (112,) * 5 + (160,) * 2 + (224,) * 3
     batch: int = 32
     rate: float = 3e-3
     decay: float = 0.02
