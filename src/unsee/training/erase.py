@@ -29,10 +29,11 @@ def erase(
 
     Returns the pictures and their targets, which sum to 1 over the classes. A class that a planted thing
     gives away keeps its target when its animal goes but the thing stays: so it is in a world in which the
-    thing comes with the class.
+    thing comes with the class. Such pictures keep their ground, for the thing lies on it.
     """
     count = len(images)
     kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=random)
+    kind[given_away.any(dim=1) & ((kind == GROUND) | (kind == BLOBS))] = NOTHING
     gone = (torch.rand(animals.shape[:2], generator=random) < EACH) & animals.any(dim=2)
     gone[:, 0] |= ~gone.any(dim=1)
     gone &= (kind == ANIMALS)[:, None]
