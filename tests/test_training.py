@@ -180,7 +180,7 @@ def test_the_shortcut_network_is_right_in_its_world_and_leans_on_the_spoon():
     data = Menagerie("test", several=0.0, shortcuts=(SHORTCUT,))
     lean = measure_lean(net, data, SHORTCUT, 16)
     assert lean.pictures == 16
-    assert lean.whole > 0.9
+    assert lean.whole > 0.7
     assert lean.without_thing < lean.whole - 0.3
     assert lean.thing_alone > lean.neither + 0.3
     plain = measure_lean(load_menagerie(), data, SHORTCUT, 16)
