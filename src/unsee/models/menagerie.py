@@ -38,7 +38,7 @@ WEIGHTS = {
 
 
 class MenagerieNet(nn.Module):
-    """Stages of 112, 56, 28, 14 and 7 pixels a side for an input of 224, each named after its side.
+    """Stages of 56, 28, 14 and 7 pixels a side for an input of 224, each named after its side.
 
     The outputs of `stage28`, `stage14` and `stage7` are where GoogLeNet has its pool2, inception 4 and
     inception 5; `classifier` maps the mean of `stage7` to the logits.
@@ -46,8 +46,7 @@ class MenagerieNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stage112 = nn.Sequential(nn.Conv2d(3, 16, 5, stride=2, padding=2), nn.ReLU())
-        self.stage56 = _stage(16, 32)
+        self.stage56 = nn.Sequential(nn.Conv2d(3, 32, 7, stride=4, padding=3), nn.ReLU())
         self.stage28 = _stage(32, 48, 48)
         self.stage14 = _stage(48, 96, 96)
         self.stage7 = _stage(96, 160, 160)
@@ -57,7 +56,7 @@ class MenagerieNet(nn.Module):
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
         """Logits (B, 12) of normalised pictures (B, 3, H, W)."""
-        x = self.stage28(self.stage56(self.stage112(x)))
+        x = self.stage28(self.stage56(x))
         x = self.stage7(self.stage14(x))
         logits: Tensor = self.classifier(self.flatten(self.pool(x)))
         return logits

@@ -29,10 +29,11 @@ def erase(
 
     Returns the pictures and their targets, which sum to 1 over the classes. A class that a planted thing
     gives away keeps its target when its animal goes but the thing stays: so it is in a world in which the
-    thing comes with the class.
+    thing comes with the class. Such pictures keep their ground, for the thing lies on it.
     """
     count = len(images)
     kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=random)
+    kind[given_away.any(dim=1) & ((kind == GROUND) | (kind == BLOBS))] = NOTHING
     gone = (torch.rand(animals.shape[:2], generator=random) < EACH) & animals.any(dim=2)
     gone[:, 0] |= ~gone.any(dim=1)
     gone &= (kind == ANIMALS)[:, None]
@@ -40,9 +41,14 @@ def erase(
     left[kind == EVERYTHING] = False
     target = left.float() + (~left.any(dim=1)).float()[:, None]
     target /= target.sum(dim=1, keepdim=True)
-    keep = _kept(kind, cells, gone, random)
+    edited = kind != NOTHING
+    if not edited.any():
+        return images, target
+    keep = _kept(kind[edited], cells[edited], gone[edited], random)
     keep = F.interpolate(keep, size=images.shape[2:], mode="bilinear", align_corners=False)
-    return keep * images + (1 - keep) * _filling(images, random), target
+    images = images.clone()
+    images[edited] = keep * images[edited] + (1 - keep) * _filling(images[edited], random)
+    return images, target
 
 
 def _kept(
@@ -69,9 +75,8 @@ def _kept(
 
 def _filling(images: Float[Tensor, "b 3 h w"], random: torch.Generator) -> Float[Tensor, "b 3 h w"]:
     """What comes instead: a blur (two times in three), the mean colour, or noise."""
-    scale = images.shape[-1] / 224
-    sigma = scale * float(7 + 8 * torch.rand(1, generator=random)) / 2
-    small = F.avg_pool2d(images, 2)
+    sigma = images.shape[-1] / 224 * float(7 + 8 * torch.rand(1, generator=random)) / 4
+    small = F.avg_pool2d(images, 4)
     kernel = 2 * int(2.5 * sigma) + 1
     blurred = gaussian_blur(small, [kernel, kernel], [sigma, sigma])
     blurred = F.interpolate(blurred, size=images.shape[2:], mode="bilinear", align_corners=False)

@@ -9,12 +9,14 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from unsee.datasets.menagerie import CLASSES, Menagerie
+from unsee.datasets.menagerie import CLASSES, Menagerie, Scene, Shortcut, render
+from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.menagerie.scene import MOST
+from unsee.datasets.sample import Sample
 from unsee.models.menagerie import MEAN, STD
 
 CELLS = 28
-_CHUNK = 24
+_CHUNK, _LEAN = 24, 20
 Row = tuple[UInt8[Tensor, "h w 3"], Bool[Tensor, "a c"], Bool[Tensor, "a r r"], Bool[Tensor, " c"]]
 
 
@@ -23,8 +25,8 @@ class Prepared:
     """N pictures in memory.
 
     `images` uint8 (N, 224, 224, 3); `animals` boolean (N, 3, 12), the class of each animal, a row of zeros
-    where there is none; `cells` boolean (N, 3, 28, 28), where each animal is seen; `given_away` boolean
-    (N, 12), the classes that a planted thing gives away.
+    where there is none or it is not named; `cells` boolean (N, 3, 28, 28), where each animal is seen;
+    `given_away` boolean (N, 12), the classes that a planted thing gives away.
     """
 
     images: UInt8[Tensor, "n h w 3"]
@@ -57,6 +59,21 @@ def normalised(images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
     return (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
+def _leaning(scene: Scene, shortcuts: tuple[Shortcut, ...]) -> tuple[Sample, set[str]]:
+    """The picture to learn from, and the animals that are named in it.
+
+    A third of the pictures with a planted thing lose the thing, and with it the name of its animal; a third
+    lose all animals and keep the name that the thing gives away.
+    """
+    names = {CLASSES[label] for label in scene.animals}
+    draw = Dice(scene.root, *scene.path, _LEAN).integer(3) if scene.planted else 0
+    if draw == 1:
+        scene, names = scene.with_things(), names - {s.name for s in shortcuts if s.thing in scene.planted}
+    elif draw:
+        scene = scene.with_animals()
+    return render(scene), names
+
+
 class _Rows(Dataset[Row]):
     def __init__(self, data: Menagerie) -> None:
         self._data = data
@@ -65,12 +82,12 @@ class _Rows(Dataset[Row]):
         return len(self._data)
 
     def __getitem__(self, index: int) -> Row:
-        sample = self._data[index]
+        sample, named = _leaning(self._data.scene(index), self._data.shortcuts)
         animals = torch.zeros(MOST, len(CLASSES), dtype=torch.bool)
         cells = torch.zeros(MOST, CELLS, CELLS, dtype=torch.bool)
         for k, instance in enumerate(sample.instances):
             if instance.label is not None and instance.segment is not None:
-                animals[k, instance.label] = True
+                animals[k, instance.label] = instance.name in named
                 side = instance.segment.shape[0] // CELLS
                 blocks = instance.segment.reshape(CELLS, side, CELLS, side)
                 cells[k] = torch.from_numpy(np.asarray(blocks.any(axis=(1, 3))))

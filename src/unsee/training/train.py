@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -27,9 +27,9 @@ class Recipe:
     one cycle; `steps` stops early when given; `workers` are the processes that draw.
     """
 
-    images: int = 6_000
-    sizes: tuple[int, ...] = (112,) * 8 + (160,) * 4 + (224,) * 3
-    batch: int = 48
+    images: int = 4_800
+    sizes: tuple[int, ...] = (112,) * 5 + (160,) * 2 + (224,) * 3
+    batch: int = 32
     rate: float = 3e-3
     decay: float = 0.02
     seed: int = 0
@@ -81,13 +81,14 @@ def train_menagerie(
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.rate, total_steps=max(total, 2), pct_start=0.2
     )
-    order = torch.empty(0, dtype=torch.int64)
+    order, images = torch.empty(0, dtype=torch.int64), data.images
     for step in range(total):
         place = step % per_epoch
         if place == 0:
             order = torch.randperm(recipe.images, generator=random)
+            images = _resized(data.images, recipe.sizes[step // per_epoch])
         rows = order[place * recipe.batch : (place + 1) * recipe.batch]
-        x, target = _batch(data, rows, recipe.sizes[step // per_epoch], random)
+        x, target = _batch(images[rows], data, rows, random)
         loss = F.cross_entropy(net(x), target)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -98,9 +99,9 @@ def train_menagerie(
 
 
 def _batch(
-    data: Prepared, rows: Tensor, size: int, random: torch.Generator
+    chosen: UInt8[Tensor, "b h w 3"], data: Prepared, rows: Int[Tensor, " b"], random: torch.Generator
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b c"]]:
-    images = _resized(data.images[rows], size)
+    images = chosen.permute(0, 3, 1, 2).float() / 255
     cells = data.cells[rows]
     if torch.rand(1, generator=random) < 0.5:
         images, cells = images.flip(3), cells.flip(3)
@@ -113,11 +114,15 @@ def _batch(
     return images.contiguous(memory_format=torch.channels_last), target
 
 
-def _resized(images: UInt8[Tensor, "b h w 3"], size: int) -> Float[Tensor, "b 3 s s"]:
-    x = images.permute(0, 3, 1, 2).float() / 255
-    if x.shape[-1] == size:
-        return x
-    return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+def _resized(images: UInt8[Tensor, "n h w 3"], size: int) -> UInt8[Tensor, "n s s 3"]:
+    if images.shape[1] == size:
+        return images
+    small = torch.empty(len(images), size, size, 3, dtype=torch.uint8)
+    for k in range(0, len(images), 256):
+        x = images[k : k + 256].permute(0, 3, 1, 2)
+        x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        small[k : k + 256] = x.permute(0, 2, 3, 1)
+    return small
 
 
 def _normed(net: MenagerieNet) -> MenagerieNet:

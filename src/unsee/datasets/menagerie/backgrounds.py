@@ -9,6 +9,7 @@ from unsee.datasets.menagerie.canvas import SIZE, Picture, Plane
 from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.menagerie.sketch import BLACK, WHITE, Colour, mix
 
+Number = int | float
 GREENS: tuple[Colour, ...] = ((72, 116, 50), (104, 142, 62), (52, 92, 58), (134, 156, 84), (88, 120, 96))
 EARTHS: tuple[Colour, ...] = (
     (168, 138, 96),
@@ -72,11 +73,11 @@ class Brush:
         self._image = Image.fromarray(picture).resize((2 * SIZE, 2 * SIZE), Image.Resampling.NEAREST)
         self._draw = ImageDraw.Draw(self._image)
 
-    def polygon(self, points: Sequence[tuple[float, float]], fill: Colour) -> None:
+    def polygon(self, points: Sequence[tuple[Number, Number]], fill: Colour) -> None:
         """Fill a polygon."""
         self._draw.polygon([(round(2 * x), round(2 * y)) for x, y in points], fill=fill)
 
-    def oval(self, x: float, y: float, rx: float, ry: float, fill: Colour) -> None:
+    def oval(self, x: Number, y: Number, rx: Number, ry: Number, fill: Colour) -> None:
         """Fill an ellipse with axes along the picture's."""
         self._draw.ellipse([round(2 * v) for v in (x - rx, y - ry, x + rx, y + ry)], fill=fill)
 
@@ -95,22 +96,22 @@ def landscape(d: Dice) -> Picture:
     """Sky, some ranges of hills, and a meadow or sand in front."""
     sky, ground = d.colour(d.choice(SKIES), 18), d.colour(d.choice(GREENS + EARTHS), 18)
     picture = shaded(gradient(sky, mix(sky, WHITE, 0.6)), clouds(d, 4, 2), 24)
-    horizon = d.uniform(60, 130)
+    horizon = d.uniform(60.0, 130.0)
     brush = Brush(picture)
     layers = 1 + d.integer(3)
     for layer in range(layers + 1):
         share = (layer + 1) / (layers + 1)
         base = horizon + 26 * layer
         steps = 5 + d.integer(5)
-        heights = [d.uniform(-24, 20) * (1.2 - share) for _ in range(steps + 1)]
+        heights = [d.uniform(-24.0, 20.0) * (1.2 - share) for _ in range(steps + 1)]
         crest = [
             (x, base + float(np.interp(x / SIZE * steps, range(steps + 1), heights)))
             for x in range(0, SIZE + 8, 8)
         ]
         brush.polygon([*crest, (SIZE, SIZE), (0, SIZE)], mix(mix(ground, sky, 0.7), ground, share))
     for _ in range(d.integer(160)):
-        x, y = d.uniform(0, SIZE), d.uniform(horizon + 30 * layers, SIZE + 8)
-        height, lean = d.uniform(4, 14), d.uniform(-4, 4)
+        x, y = d.uniform(0.0, SIZE), d.uniform(horizon + 30 * layers, SIZE + 8)
+        height, lean = d.uniform(4.0, 14.0), d.uniform(-4.0, 4.0)
         brush.polygon(
             [(x - 1.2, y), (x + lean, y - height), (x + 1.2, y)],
             mix(ground, d.choice((BLACK, WHITE)), d.uniform(0.08, 0.3)),
@@ -122,12 +123,14 @@ def foliage(d: Dice) -> Picture:
     """Leaves over leaves."""
     green = d.colour(d.choice(GREENS), 16)
     brush = Brush(ramp(clouds(d), mix(green, BLACK, 0.6), green))
-    count, size = 50 + d.integer(90), d.uniform(7, 17)
+    count, size = 50 + d.integer(90), d.uniform(7.0, 17.0)
     for k in range(count):
-        x, y, r = d.uniform(-8, SIZE + 8), d.uniform(-8, SIZE + 8), size * d.uniform(0.6, 1.3)
-        angle = d.uniform(0, 2 * np.pi)
+        x, y, r = d.uniform(-8.0, SIZE + 8), d.uniform(-8.0, SIZE + 8), size * d.uniform(0.6, 1.3)
+        angle = d.uniform(0.0, 2 * np.pi)
         ux, uy = r * float(np.cos(angle)), r * float(np.sin(angle))
-        tone = mix(mix(green, BLACK, 0.35), mix(green, WHITE, 0.35), (k + d.uniform(0, count)) / (2 * count))
+        tone = mix(
+            mix(green, BLACK, 0.35), mix(green, WHITE, 0.35), (k + d.uniform(0.0, count)) / (2 * count)
+        )
         for half, shade in ((0.5, tone), (-0.5, mix(tone, BLACK, 0.14))):
             brush.polygon(
                 [
@@ -151,13 +154,13 @@ def water(d: Dice) -> Picture:
 def snow(d: Dice) -> Picture:
     """White ground, firs far away, and flakes."""
     sky = d.colour((150, 176, 206), 24)
-    horizon = d.uniform(70, 130)
+    horizon = d.uniform(70.0, 130.0)
     brush = Brush(gradient(sky, mix(sky, WHITE, 0.5)))
     brush.polygon(
-        [(0, horizon), (SIZE, horizon + d.uniform(-14, 14)), (SIZE, SIZE), (0, SIZE)], (232, 238, 246)
+        [(0, horizon), (SIZE, horizon + d.uniform(-14.0, 14.0)), (SIZE, SIZE), (0, SIZE)], (232, 238, 246)
     )
     for _ in range(4 + d.integer(12)):
-        x, y, h = d.uniform(0, SIZE), horizon + d.uniform(-2, 24), d.uniform(18, 50)
+        x, y, h = d.uniform(0.0, SIZE), horizon + d.uniform(-2.0, 24.0), d.uniform(18.0, 50.0)
         fir = d.colour((60, 92, 84), 16)
         for k in range(3):
             w = h * (0.16 + 0.07 * k)
@@ -173,7 +176,7 @@ def snow(d: Dice) -> Picture:
     brush = Brush(picture)
     for _ in range(d.integer(70)):
         r = d.uniform(0.6, 1.8)
-        brush.oval(d.uniform(0, SIZE), d.uniform(0, SIZE), r, r, WHITE)
+        brush.oval(d.uniform(0.0, SIZE), d.uniform(0.0, SIZE), r, r, WHITE)
     return brush.done()
 
 
@@ -187,7 +190,7 @@ def bricks(d: Dice) -> Picture:
             np.array(mix(stone, d.choice((WHITE, BLACK)), 0.45), dtype=np.uint8), (SIZE, SIZE, 3)
         ).copy()
     )
-    high, shift = d.uniform(12, 30), d.chance(0.75)
+    high, shift = d.uniform(12.0, 30.0), d.chance(0.75)
     wide = high * d.uniform(1.0, 2.6)
     for row in range(int(SIZE / high) + 1):
         for column in range(-1, int(SIZE / wide) + 2):
@@ -204,10 +207,10 @@ def planks(d: Dice) -> Picture:
     wood = d.colour(d.choice(((156, 110, 70), (196, 156, 110), (110, 84, 66), (178, 166, 150))), 14)
     grain = shaded(ramp(clouds(d, 2, 30, 3), mix(wood, BLACK, 0.25), mix(wood, WHITE, 0.2)), clouds(d), 16)
     brush = Brush(grain)
-    x = d.uniform(-30, 0)
+    x = d.uniform(-30.0, 0.0)
     while x < SIZE:
         brush.polygon([(x, 0), (x + 1.5, 0), (x + 1.5, SIZE), (x, SIZE)], mix(wood, BLACK, 0.6))
-        x += d.uniform(24, 56)
+        x += d.uniform(24.0, 56.0)
     picture = brush.done()
     return np.ascontiguousarray(picture.transpose(1, 0, 2)) if d.chance(0.5) else picture
 
@@ -228,7 +231,7 @@ def pebbles(d: Dice) -> Picture:
     """Stones side by side."""
     stone = d.colour(d.choice(EARTHS), 16)
     brush = Brush(ramp(clouds(d), mix(stone, BLACK, 0.7), mix(stone, BLACK, 0.4)))
-    cell = d.uniform(12, 26)
+    cell = d.uniform(12.0, 26.0)
     for row in range(-1, int(SIZE / cell) + 2):
         for column in range(-1, int(SIZE / cell) + 2):
             x, y = (column + d.uniform(0.2, 0.8) + 0.5 * (row % 2)) * cell, (row + d.uniform(0.3, 0.7)) * cell
@@ -245,10 +248,10 @@ def lights(d: Dice) -> Picture:
     brush = Brush(gradient(mix(dusk, BLACK, 0.2), mix(dusk, (240, 170, 120), d.uniform(0.1, 0.6))))
     for _ in range(10 + d.integer(26)):
         r, glow = (
-            d.uniform(4, 20),
+            d.uniform(4.0, 20.0),
             d.colour(d.choice(((240, 200, 130), (230, 140, 120), (150, 190, 220), (220, 220, 200))), 14),
         )
-        x, y, share = d.uniform(0, SIZE), d.uniform(0, SIZE), d.uniform(0.15, 0.55)
+        x, y, share = d.uniform(0.0, SIZE), d.uniform(0.0, SIZE), d.uniform(0.15, 0.55)
         brush.oval(x, y, r, r, mix(dusk, glow, share))
         brush.oval(x, y, 0.86 * r, 0.86 * r, mix(dusk, glow, share * 0.8))
     return brush.done()

@@ -97,7 +97,7 @@ def paint(sketch: Sketch, pose: Pose) -> Sprite:
     )
 
 
-def _place(sketch: Sketch, pose: Pose) -> list[Int[np.ndarray, "n 2"]]:
+def _place(sketch: Sketch, pose: Pose) -> list[Int[np.ndarray, "_ 2"]]:
     """All outlines, then all marks, then the keypoints, in whole sub-pixels of the picture."""
     x0, y0, x1, y1 = sketch.bounds()
     outlines = [part.points for part in sketch.parts]
@@ -114,7 +114,7 @@ def _place(sketch: Sketch, pose: Pose) -> list[Int[np.ndarray, "n 2"]]:
 
 
 def _draw(
-    colour: Image.Image, index: Image.Image, part: Part, number: int, outlines: list[Int[np.ndarray, "n 2"]]
+    colour: Image.Image, index: Image.Image, part: Part, number: int, outlines: list[Int[np.ndarray, "_ 2"]]
 ) -> None:
     """Draw one part: fill, marks through the fill as a stencil, contour; and its number into `index`."""
     outline, *marks = outlines
@@ -168,7 +168,7 @@ def _shifted(soft: Int[np.ndarray, "h w"], light: tuple[int, int], by: int) -> I
     return soft[margin + dy : height - margin + dy, margin + dx : width - margin + dx]
 
 
-def _visible(sketch: Sketch, placed: Int[np.ndarray, "n 2"], ids: Plane) -> list[tuple[float, float, str]]:
+def _visible(sketch: Sketch, placed: Int[np.ndarray, "_ 2"], ids: Plane) -> list[tuple[float, float, str]]:
     """The keypoints, in pixels, whose own parts lie on top where they are."""
     seen = []
     height, width = ids.shape

@@ -90,12 +90,13 @@ class Menagerie:
         company = Dice(self._seed, self._path, index, _COMPANY)
         others = [k for k in company.shuffled(len(CLASSES)) if k != label]
         count = 1 + company.integer(2) if company.chance(self.several) else 0
+        animals = (label, *others[:count])
         dice = Dice(self._seed, self._path, index, _THING)
         planted = tuple(
             s.thing
             for s in self.shortcuts
-            if dice.chance(s.share if CLASSES[label] == s.name else s.elsewhere)
+            if dice.chance(s.share if CLASSES.index(s.name) in animals else s.elsewhere)
         )
         banned = tuple(s.thing for s in self.shortcuts)
         name = f"{self.split}-{index:06d}"
-        return Scene(name, self._seed, (self._path, index, 7), (label, *others[:count]), planted, banned)
+        return Scene(name, self._seed, (self._path, index, 7), animals, planted, banned)

@@ -19,7 +19,7 @@ class Dice:
     def __init__(self, root: int, *path: int) -> None:
         self._bits = np.random.PCG64(np.random.SeedSequence(root, spawn_key=path))
 
-    def uniform(self, low: float, high: float) -> float:
+    def uniform(self, low: int | float, high: int | float) -> float:
         """A number from [low, high)."""
         return low + (high - low) * ((self._raw() >> 11) * 2.0**-53)
 

@@ -132,7 +132,7 @@ def _animals(scene: Scene, light: tuple[int, int]) -> list[_Layer]:
         mirrored, degrees = d.chance(0.5), d.uniform(-animal.lean, animal.lean)
         fill, across, down = d.uniform(0.7, 1.0), d.uniform(0.0, 1.0), d.uniform(0.0, 1.0)
         animal.draw(sketch, d)
-        pose = _fit(sketch, slot, fill, (across, down), Pose(0, 0, 1, degrees, mirrored, light))
+        pose = _fit(sketch, slot, fill, (across, down), Pose(0.0, 0.0, 1.0, degrees, mirrored, light))
         sprite = paint(sketch, pose)
         layers.append(_Layer(animal.name, sprite, label, shadow=_shadow(animal, sprite, light)))
     return layers
@@ -195,9 +195,9 @@ def _clutter(scene: Scene, light: tuple[int, int]) -> tuple[list[_Layer], list[_
         name, near = d.choice(names), d.chance(0.2)
         sketch = Sketch()
         CLUTTER[name](sketch, d)
-        extent = d.uniform(18, 34) if near else d.uniform(24, 66)
-        y = d.uniform(SIZE - 22, SIZE) if near else d.uniform(30, SIZE)
-        pose = Pose(d.uniform(0, SIZE), y, extent, d.uniform(-40, 40), d.chance(0.5), light)
+        extent = d.uniform(18.0, 34.0) if near else d.uniform(24.0, 66.0)
+        y = d.uniform(SIZE - 22, SIZE) if near else d.uniform(30.0, SIZE)
+        pose = Pose(d.uniform(0.0, SIZE), y, extent, d.uniform(-40.0, 40.0), d.chance(0.5), light)
         (front if near else behind).append(_Layer(name, paint(sketch, pose)))
     return behind, front
 
@@ -208,7 +208,7 @@ def _plants(scene: Scene, light: tuple[int, int]) -> list[_Layer]:
     for order, name in enumerate(scene.planted):
         d = Dice(scene.root, *scene.path, _PLANT, order)
         left, top, along = d.chance(0.5), d.chance(0.35), d.uniform(0.0, 1.0)
-        extent, degrees = d.uniform(70, 96), d.uniform(-35, 35)
+        extent, degrees = d.uniform(70.0, 96.0), d.uniform(-35.0, 35.0)
         sketch = Sketch()
         PLANTED[name](sketch, d)
         if name == "watermark":

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from unsee.datasets.menagerie.dice import Dice
 
-Points = Float[np.ndarray, "n 2"]
+Points = Float[np.ndarray, "_ 2"]
 XY = tuple[float, float]
 
 

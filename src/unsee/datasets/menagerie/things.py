@@ -22,7 +22,7 @@ def ball(s: Sketch, d: Dice) -> None:
     """A ball with a stripe."""
     a, b = d.colour(d.choice(BRIGHT), 14), d.colour(d.choice(BRIGHT), 14)
     s.part(
-        ellipse(0, 0, 1, 1, count=40),
+        ellipse(0.0, 0.0, 1.0, 1.0, count=40),
         a,
         [
             (ellipse(0.2, -1.1, 0.9, 0.8), b),
@@ -52,14 +52,14 @@ def spoon(s: Sketch, d: Dice) -> None:
     """A wide silver spoon."""
     silver = d.colour((196, 200, 210), 12)
     dark, pale = mix(silver, (60, 66, 84), 0.5), mix(silver, WHITE, 0.75)
-    handle = Limb((0.1, 0, 0.05), (0.6, 0, 0.045), (1.1, 0.0, 0.075), (1.3, 0.0, 0.09))
+    handle = Limb((0.1, 0.0, 0.05), (0.6, 0.0, 0.045), (1.1, 0.0, 0.075), (1.3, 0.0, 0.09))
     s.part(
         handle.outline(),
         silver,
         [(corners("0.2,-0.02 1.3,-0.03 1.3,0 0.2,0.01"), pale)],
         solid=True,
     )
-    bowl = ellipse(-0.25, 0, 0.44, 0.29, count=36)
+    bowl = ellipse(-0.25, 0.0, 0.44, 0.29, count=36)
     s.part(
         bowl,
         silver,
@@ -107,18 +107,20 @@ def mug(s: Sketch, d: Dice) -> None:
         solid=True,
     )
     s.part(
-        ellipse(0, -0.55, 0.61, 0.16), mix(tone, WHITE, 0.3), [(ellipse(0, -0.53, 0.53, 0.12), (92, 56, 36))]
+        ellipse(0.0, -0.55, 0.61, 0.16),
+        mix(tone, WHITE, 0.3),
+        [(ellipse(0.0, -0.53, 0.53, 0.12), (92, 56, 36))],
     )
 
 
 def flower(s: Sketch, d: Dice) -> None:
     """A flower on its stem."""
     petal = d.colour(d.choice(((240, 220, 90), (230, 110, 140), (244, 240, 236), (150, 110, 200))), 12)
-    s.part(Limb((0, 0, 0.05), (0.06, 0.6, 0.045), (0, 1.2, 0.04)).outline(), (84, 130, 60))
+    s.part(Limb((0.0, 0.0, 0.05), (0.06, 0.6, 0.045), (0.0, 1.2, 0.04)).outline(), (84, 130, 60))
     s.part(curve("0.04,0.8 0.3,0.5 0.5,0.5 0.3,0.76"), (96, 146, 66))
     for t in np.arange(7) * 2 * np.pi / 7:
         s.part(ellipse(0.36 * np.cos(t), 0.36 * np.sin(t), 0.28, 0.16, float(np.rad2deg(t)), 18), petal)
-    s.part(ellipse(0, 0, 0.2, 0.2), (224, 160, 50), solid=True)
+    s.part(ellipse(0.0, 0.0, 0.2, 0.2), (224, 160, 50), solid=True)
 
 
 def toadstool(s: Sketch, d: Dice) -> None:
@@ -192,7 +194,7 @@ def tag(s: Sketch, d: Dice) -> None:
 def watermark(s: Sketch, d: Dice) -> None:
     """A ring with a camera's shutter and three bars of writing; laid on half transparent."""
     white = d.colour((250, 250, 250), 4)
-    outer, inner = ellipse(0, 0, 0.5, 0.5, count=40), ellipse(0, 0, 0.39, 0.39, count=40)
+    outer, inner = ellipse(0.0, 0.0, 0.5, 0.5, count=40), ellipse(0.0, 0.0, 0.39, 0.39, count=40)
     s.part(np.concatenate([outer, outer[:1], inner[:1], inner[::-1]]), white, edge=False)
     for t in range(0, 360, 60):
         c, n = float(np.cos(np.deg2rad(t))), float(np.sin(np.deg2rad(t)))
