@@ -618,7 +618,8 @@ class TestInterrogate:
         record = strict(interrogate(photo, *given, "--json").out)
         assert record["box"] == [1, 2, 9, 8]
         assert record["target"]["name"] == ["dog"]
-        other = strict(interrogate(photo, *given, "--target", "bee", "--json").out)
+        refused(interrogate(photo, *given, "--target", "bee"), "--force", "--out")
+        other = strict(interrogate(photo, *given, "--target", "bee", "--force", "--json").out)
         assert other["target"]["name"] == ["bee"]
 
     def test_neither_is_refused(self, interrogate, make_photo):

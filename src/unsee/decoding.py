@@ -1,4 +1,4 @@
-"""What an untrusted file or a Pillow picture holds, as RGB in [0, 1]; what cannot be read whole is refused."""
+"""What an untrusted file or a Pillow picture holds, as RGB in [0, 1], or the reason why it is refused."""
 
 import io
 import threading
@@ -59,7 +59,7 @@ def _strict_pillow() -> Iterator[None]:
 
 
 def decode(source: bytes | Image.Image, shown: str) -> Unpacked:
-    """Unpack a file's bytes or a Pillow picture into float32 (3, h, w) in [0, 1], with notes on what was done.
+    """Unpack a file's bytes or a Pillow picture into float32 (3, h, w) in [0, 1], with notes.
 
     Raises UnseeError, one line that calls the source as `shown`.
     """

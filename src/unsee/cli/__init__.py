@@ -3,10 +3,8 @@
 import sys
 import traceback
 
-from rich.markup import escape
-
 from unsee.cli.app import app
-from unsee.cli.console import CONSOLE
+from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
 
 __all__ = ["app", "main"]
@@ -36,4 +34,4 @@ def main() -> None:
 def _tell(line: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    CONSOLE.print(f"[red]unsee:[/] {escape(line)}", soft_wrap=True, highlight=False)
+    CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)

@@ -31,7 +31,10 @@ def run(out: Path, iterations: int, seed: int, device: str, as_json: bool) -> No
     except OSError as error:
         raise UnseeError(f"{out} cannot be written to ({error.strerror or error})") from error
     if as_json:
-        rows = [{**finding.explanation.manifest(), "inside": finding.inside} for finding in findings]
+        rows = [
+            {**finding.explanation.manifest(), "inside": finding.inside, "density": finding.density}
+            for finding in findings
+        ]
         typer.echo(json.dumps(rows, indent=1))
     else:
         CONSOLE.print(_table(findings))
@@ -56,6 +59,9 @@ def _table(findings: list[Finding]) -> Table:
             f"{scores.original:.3f}",
             f"{scores.perturbed:.3f}",
             f"{finding.explanation.area:.1%}",
-            ", ".join(f"{what} {share:.0%}" for what, share in finding.inside.items()),
+            ", ".join(
+                f"{what} {share:.0%} ({finding.density[what]:.1f}×)" for what, share in finding.inside.items()
+            ),
         )
+    table.caption = "in brackets: the share of the saliency over the share of the picture; 1× is chance"
     return table

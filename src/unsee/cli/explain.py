@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE
+from unsee.cli.console import CONSOLE, plain
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
@@ -81,6 +80,6 @@ def command(
     else:
         CONSOLE.print(report.table())
     for line in report.problems:
-        CONSOLE.print(f"[red]unsee:[/] {escape(line)}", soft_wrap=True, highlight=False)
+        CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)
     if report.problems:
         raise typer.Exit(2)

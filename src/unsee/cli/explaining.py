@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from unsee.classifier import Classifier, Target
+from unsee.cli.console import plain
 from unsee.cli.progress import learning
 from unsee.errors import UnseeError
 from unsee.explanation import MANIFEST, Explanation
@@ -50,14 +50,14 @@ class Report:
             name = manifest["target"]["name"]
             suppression = manifest["suppression"]
             table.add_row(
-                escape(Path(manifest["photo"]).name),
-                escape(name if isinstance(name, str) else " + ".join(name)),
+                plain(Path(manifest["photo"]).name),
+                plain(name if isinstance(name, str) else " + ".join(name)),
                 _figures(manifest["scores"]["original"], ".4f"),
                 _figures(manifest["scores"]["perturbed"], ".4f"),
                 _figures(suppression, ".1%"),
                 _figures(manifest["area"], ".1%")
                 + ("" if manifest["converged"] else f" ({manifest['verdict']})"),
-                escape(str(folder)),
+                plain(folder),
             )
         return table
 
@@ -96,7 +96,7 @@ def folder_names(photos: Sequence[str]) -> list[str]:
     """A folder name for each photo: its own without the ending, numbered where two would be the same."""
     names: list[str] = []
     for photo in photos:
-        stem = Path(photo).stem.strip(". ") or "photo"
+        stem = Path(photo).stem if Path(photo).stem.strip(". ") else "photo"
         count, name = 1, stem
         while name in names:
             count += 1

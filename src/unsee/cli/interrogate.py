@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE
+from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
 
 PhotoPath = Annotated[str, typer.Argument(help="The photo.", metavar="PHOTO", show_default=False)]
@@ -78,8 +77,8 @@ def command(
         return
     scores = result.scores
     CONSOLE.print(
-        f"{escape(str(result.target))}: [bold]{scores.original:.4f}[/] → [bold]{scores.perturbed:.4f}[/] "
+        f"{plain(result.target)}: [bold]{scores.original:.4f}[/] → [bold]{scores.perturbed:.4f}[/] "
         f"with {result.perturbation} in {','.join(map(str, result.box))} "
         f"(the whole photo perturbed: {scores.reference:.4f})"
     )
-    CONSOLE.print(f"pictures and numbers in {escape(str(folder))}")
+    CONSOLE.print(f"pictures and numbers in {plain(folder)}")

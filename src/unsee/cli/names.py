@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from rich.markup import escape
-
 from unsee.classifier import Classifier, Target
-from unsee.cli.console import CONSOLE
+from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
 from unsee.fits import FITS, Fit
 from unsee.masks.settings import look_up
@@ -37,5 +35,5 @@ def fit_from(name: str) -> Fit:
 
 def load_model(name: str, weights: Path | None, device: str) -> Classifier:
     """The classifier that a command names."""
-    with CONSOLE.status(escape(f"loading {name}")):
+    with CONSOLE.status(plain(f"loading {name}")):
         return load(name, weights, device)

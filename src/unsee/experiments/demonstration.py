@@ -49,6 +49,11 @@ class Finding:
         """What is in the picture → the share of the picture that it covers, in [0,1]."""
         return {what: float(where.float().mean()) for what, where in self.truth.items()}
 
+    @property
+    def density(self) -> dict[str, float]:
+        """What is in the picture → its share of the saliency over its share of the picture; 1 is chance."""
+        return {what: self.inside[what] / max(self.area[what], 1e-9) for what in self.truth}
+
 
 PLAIN, SHORTCUT = "unsee:menagerie", "unsee:menagerie-shortcut"
 _PAIR = compose("cat", "penguin", seed=9)

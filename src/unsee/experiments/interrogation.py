@@ -64,7 +64,7 @@ def interrogate(
         classes = classifier.logits(frame.plain[None].to(classifier.device)).shape[1]
         if max(target.indices) >= classes:
             raise UnseeError(
-                f"class {max(target.indices)} is not there: {classifier.name} has {classes} classes"
+                f"class {max(target.indices)} is not there: {classifier.name} has classes 0 to {classes - 1}"
             )
         problem = Problem.prepare(
             classifier, [frame], [target.indices], classes, [perturbation], softmax_score

@@ -57,7 +57,9 @@ def facts(finding: Finding) -> dict[str, str]:
         "score": f"{scores.original:.3f} → {scores.perturbed:.3f} (all blurred: {scores.reference:.3f})",
         "mask": f"{finding.explanation.area:.1%} of the picture, {finding.explanation.run.verdict}",
         **{
-            f"saliency on the {what}": f"{share:.0%}, on {finding.area[what]:.1%} of the picture"
+            f"saliency on the {what}": (
+                f"{share:.0%}, {finding.density[what]:.1f} times its part of the picture, {finding.area[what]:.1%}"
+            )
             for what, share in finding.inside.items()
         },
     }
@@ -71,5 +73,5 @@ def _draw(axes: list[Axes], finding: Finding) -> None:
         axes[0].contour(where.to(torch.float32).numpy(), levels=[0.5], colors=color, linewidths=1.5)
         axes[0].plot([], [], color=color, label=what)
     panels.picture(axes[1], explanation.perturbed, f"{target}: {explanation.scores.perturbed:.3f}")
-    found = ", ".join(f"{share:.0%} on the {what}" for what, share in finding.inside.items())
-    panels.picture(axes[2], panels.overlaid(pixels, explanation.saliency), found)
+    found = [f"{what} {share:.0%} ({finding.density[what]:.1f}×)" for what, share in finding.inside.items()]
+    panels.picture(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found))

@@ -22,7 +22,7 @@ _FRAME = "0.75"
 def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
     """Lay out `count` panels side by side for pictures of height over width `aspect`."""
     figure.set_layout_engine("constrained")
-    figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.6)
+    figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.35)
     return list(figure.subplots(1, count, squeeze=False)[0])
 
 
@@ -62,7 +62,7 @@ def save(figure: Figure, path: object) -> None:
     """Write a figure as PNG to a path or an open file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(path, dpi=_DPI, format="png", bbox_inches="tight", pad_inches=0.08)  # type: ignore[arg-type]
+        figure.savefig(path, dpi=_DPI, format="png")  # type: ignore[arg-type]
 
 
 def _titled(axes: Axes, title: str) -> None:
