@@ -58,7 +58,7 @@ def facts(finding: Finding) -> dict[str, str]:
         "mask": f"{finding.explanation.area:.1%} of the picture, {finding.explanation.run.verdict}",
         **{
             f"saliency on the {what}": (
-                f"{share:.0%}, {finding.density[what]:.1f} times its part of the picture, {finding.area[what]:.1%}"
+                f"{share:.0%}, {finding.density[what]:.1f} times its {finding.area[what]:.1%} of the picture"
             )
             for what, share in finding.inside.items()
         },
