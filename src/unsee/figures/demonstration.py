@@ -21,11 +21,11 @@ def strip(finding: Finding) -> Figure:
 
 
 def overview(findings: Sequence[Finding]) -> Figure:
-    """All answers, a row each."""
-    figure = Figure(figsize=(8.4, 2.95 * len(findings)), layout="constrained")
-    rows = figure.subplots(len(findings), 3, squeeze=False)
-    for row, finding in zip(rows, findings, strict=True):
-        _draw(list(row), finding)
+    """All answers, a column each."""
+    figure = Figure(figsize=(2.6 * len(findings), 8.6), layout="constrained")
+    columns = figure.subplots(3, len(findings), squeeze=False).T
+    for column, finding in zip(columns, findings, strict=True):
+        _draw(list(column), finding)
     return figure
 
 
@@ -73,5 +73,5 @@ def _draw(axes: list[Axes], finding: Finding) -> None:
         axes[0].contour(where.to(torch.float32).numpy(), levels=[0.5], colors=color, linewidths=1.5)
         axes[0].plot([], [], color=color, label=what)
     panels.picture(axes[1], explanation.perturbed, f"{target}: {explanation.scores.perturbed:.3f}")
-    found = [f"{what} {share:.0%} ({finding.density[what]:.1f}×)" for what, share in finding.inside.items()]
+    found = [f"{what} {times:.1f}×" for what, times in finding.density.items()]
     panels.picture(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found))
