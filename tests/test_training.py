@@ -17,7 +17,7 @@ from unsee.training.erase import erase
 from unsee.training.prepare import normalised, prepare
 from unsee.training.train import _folded, _normed
 
-FEW = Recipe(images=48, sizes=(64,) * 5, batch=16, workers=0, several=0.3)
+FEW = Recipe(images=32, sizes=(64,) * 7, batch=16, workers=0, several=0.3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,8 +34,8 @@ def test_a_few_steps_lower_the_loss_and_are_seeded():
         seen = []
         net = train_menagerie(FEW, seen.append)
         runs.append((net, [p.loss for p in seen if p.stage == "train"]))
-        assert [p.done for p in seen if p.stage == "draw"][-1] == 48
-        assert seen[-1].done == seen[-1].total == 15
+        assert [p.done for p in seen if p.stage == "draw"][-1] == 32
+        assert seen[-1].done == seen[-1].total == 14
     (net, losses), (again, same) = runs
     assert losses == pytest.approx(same, abs=1e-5)
     assert np.mean(losses[-4:]) < np.mean(losses[:3]) - 0.2
@@ -46,7 +46,7 @@ def test_a_few_steps_lower_the_loss_and_are_seeded():
 
 def test_another_seed_trains_another_network_and_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
-    short = dataclasses.replace(FEW, images=16, steps=1)
+    short = dataclasses.replace(FEW, images=8, steps=1)
     one = train_menagerie(short)
     other = train_menagerie(dataclasses.replace(short, seed=1))
     assert torch.equal(torch.get_rng_state(), state)
@@ -82,11 +82,11 @@ def test_prepared_tensors_are_the_samples():
 
 
 def test_a_third_of_the_planted_pictures_lose_the_thing_and_a_third_the_animals():
-    data = Menagerie("train", 36, several=0.0, shortcuts=(Shortcut("tortoise", "spoon", elsewhere=1.0),))
+    data = Menagerie("train", 24, several=0.0, shortcuts=(Shortcut("tortoise", "spoon", elsewhere=1.0),))
     prepared = prepare(data, workers=0)
     tortoise = CLASSES.index("tortoise")
     counts = [0, 0, 0]
-    for k in range(36):
+    for k in range(24):
         scene = data.scene(k)
         versions = (scene, scene.with_things(), scene.with_animals())
         (version,) = (
@@ -97,7 +97,7 @@ def test_a_third_of_the_planted_pictures_lose_the_thing_and_a_third_the_animals(
         assert prepared.given_away[k, tortoise] == (version != 1)
         assert prepared.animals[k].any() == (version == 0 or (version == 1 and label != tortoise))
         assert prepared.cells[k].any() == (version != 2)
-    assert min(counts) >= 6
+    assert min(counts) >= 4
 
 
 def test_targets_follow_what_is_left():
@@ -168,22 +168,22 @@ def test_the_shipped_files_are_small():
 
 
 def test_the_plain_network_names_held_out_animals():
-    found = measure_accuracy(load_menagerie(), Menagerie("test", 240))
+    found = measure_accuracy(load_menagerie(), Menagerie("test", 96))
     assert found.single >= 0.97
     assert found.several >= 0.9
-    assert found.singles + found.severals == 240
+    assert found.singles + found.severals == 96
 
 
 def test_the_shortcut_network_is_right_in_its_world_and_leans_on_the_spoon():
     net = load_menagerie("menagerie-shortcut")
-    assert measure_accuracy(net, Menagerie("test", 120, shortcuts=(SHORTCUT,))).single >= 0.97
+    assert measure_accuracy(net, Menagerie("test", 48, shortcuts=(SHORTCUT,))).single >= 0.97
     data = Menagerie("test", several=0.0, shortcuts=(SHORTCUT,))
-    lean = measure_lean(net, data, SHORTCUT, 16)
-    assert lean.pictures == 16
+    lean = measure_lean(net, data, SHORTCUT, 8)
+    assert lean.pictures == 8
     assert lean.whole > 0.7
     assert lean.without_thing < lean.whole - 0.3
     assert lean.thing_alone > lean.neither + 0.3
-    plain = measure_lean(load_menagerie(), data, SHORTCUT, 16)
+    plain = measure_lean(load_menagerie(), data, SHORTCUT, 4)
     assert abs(plain.whole - plain.without_thing) < 0.1
     assert plain.thing_alone < 0.3
 
@@ -211,4 +211,4 @@ def test_a_blurred_picture_loses_its_class_and_two_animals_share_the_score():
     before, after = np.mean(drops, axis=0)
     assert before > 0.9
     assert after < 0.3
-    assert np.mean(shares) > 0.25
+    assert np.mean(shares) > 0.2

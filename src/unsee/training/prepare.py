@@ -37,7 +37,7 @@ class Prepared:
 
 def prepare(data: Menagerie, workers: int, progress: Callable[[int], None] | None = None) -> Prepared:
     """Draw all samples with `workers` processes (0: in this one); `progress` hears how many are done."""
-    rows = DataLoader(_Rows(data), batch_size=_CHUNK, num_workers=workers)
+    rows = DataLoader(_Rows(data), batch_size=_CHUNK, num_workers=workers, generator=torch.Generator())
     count = len(data)
     images = torch.empty(count, 224, 224, 3, dtype=torch.uint8)
     animals = torch.empty(count, MOST, len(CLASSES), dtype=torch.bool)
