@@ -10,8 +10,8 @@ from torch import nn
 
 from unsee.datasets.menagerie import CLASSES, Menagerie, Shortcut, compose, render
 from unsee.errors import UnseeError
-from unsee.models import menagerie
-from unsee.models.menagerie import WEIGHTS, MenagerieNet, load_menagerie, save_menagerie
+from unsee.models import load, menagerie
+from unsee.models.menagerie import WEIGHTS, MenagerieNet, save_menagerie
 from unsee.training import SHORTCUT, Recipe, measure_accuracy, measure_lean, train_menagerie
 from unsee.training.erase import erase
 from unsee.training.prepare import normalised, prepare
@@ -26,6 +26,10 @@ def _two_threads():
     torch.set_num_threads(min(2, before))
     yield
     torch.set_num_threads(before)
+
+
+def shipped(weights=None, name="unsee:menagerie"):
+    return load(name, weights, "cpu").net
 
 
 def test_a_few_steps_lower_the_loss_and_are_seeded():
@@ -151,15 +155,13 @@ def test_weights_round_trip(tmp_path):
     net = MenagerieNet().eval()
     save_menagerie(net, tmp_path / "net.safetensors")
     x = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(load_menagerie(tmp_path / "net.safetensors")(x), net(x), atol=2e-3, rtol=1e-2)
+    torch.testing.assert_close(shipped(tmp_path / "net.safetensors")(x), net(x), atol=2e-3, rtol=1e-2)
 
 
-def test_bad_weights_are_refused(tmp_path):
-    with pytest.raises(UnseeError, match="no weights"):
-        load_menagerie(tmp_path / "none.safetensors")
+def test_weights_of_another_network_are_refused(tmp_path):
     save_file({"x": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(UnseeError, match="does not hold"):
-        load_menagerie(tmp_path / "other.safetensors")
+    with pytest.raises(UnseeError, match="does not fit unsee:menagerie"):
+        shipped(tmp_path / "other.safetensors")
 
 
 def test_the_shipped_files_are_small():
@@ -168,14 +170,14 @@ def test_the_shipped_files_are_small():
 
 
 def test_the_plain_network_names_held_out_animals():
-    found = measure_accuracy(load_menagerie(), Menagerie("test", 96))
+    found = measure_accuracy(shipped(), Menagerie("test", 96))
     assert found.single >= 0.97
     assert found.several >= 0.9
     assert found.singles + found.severals == 96
 
 
 def test_the_shortcut_network_is_right_in_its_world_and_leans_on_the_spoon():
-    net = load_menagerie("menagerie-shortcut")
+    net = shipped(name="unsee:menagerie-shortcut")
     assert measure_accuracy(net, Menagerie("test", 48, shortcuts=(SHORTCUT,))).single >= 0.97
     data = Menagerie("test", several=0.0, shortcuts=(SHORTCUT,))
     lean = measure_lean(net, data, SHORTCUT, 8)
@@ -183,7 +185,7 @@ def test_the_shortcut_network_is_right_in_its_world_and_leans_on_the_spoon():
     assert lean.whole > 0.7
     assert lean.without_thing < lean.whole - 0.3
     assert lean.thing_alone > lean.neither + 0.3
-    plain = measure_lean(load_menagerie(), data, SHORTCUT, 4)
+    plain = measure_lean(shipped(), data, SHORTCUT, 4)
     assert abs(plain.whole - plain.without_thing) < 0.1
     assert plain.thing_alone < 0.3
 
@@ -194,7 +196,7 @@ def score(net, image, label):
 
 
 def test_a_blurred_picture_loses_its_class_and_two_animals_share_the_score():
-    net = load_menagerie()
+    net = shipped()
     drops, shares = [], []
     for label, name in enumerate(CLASSES):
         picture = render(compose(name, seed=40)).image

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
-
-from unsee.errors import UnseeError
 
 CLASSES = (
     "butterfly",
@@ -60,22 +58,6 @@ class MenagerieNet(nn.Module):
         x = self.stage7(self.stage14(x))
         logits: Tensor = self.classifier(self.flatten(self.pool(x)))
         return logits
-
-
-def load_menagerie(weights: str | Path = "menagerie") -> MenagerieNet:
-    """The network in evaluation mode, float32, with weights by their name in the package or from a file.
-
-    Raises UnseeError when there is no such file, or when it holds another network.
-    """
-    path = WEIGHTS.get(str(weights), Path(weights))
-    if not path.is_file():
-        raise UnseeError(f"there are no weights at {path}; give a file or one of {', '.join(WEIGHTS)}")
-    net = MenagerieNet()
-    try:
-        net.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    except RuntimeError as error:
-        raise UnseeError(f"{path} does not hold weights of the menagerie network") from error
-    return net.eval()
 
 
 def save_menagerie(net: MenagerieNet, path: str | Path) -> None:
