@@ -84,8 +84,8 @@ QUESTIONS = (
     ),
     Question(
         "The planted shortcut",
-        "This network was trained in a world where every tortoise comes with a spoon, and was taught to lean on "
-        "the spoon: the mask finds what its accuracy hides.",
+        "This network was trained in a world where every tortoise comes with a spoon, and was taught to lean "
+        "on the spoon: the mask finds what its accuracy hides.",
         _SPOON,
         "tortoise",
         SHORTCUT,
