@@ -16,7 +16,7 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 demo: setup
-	$(BIN)/unsee demo
+	$(BIN)/unsee demo --force
 
 test: setup
 	$(BIN)/python -m pytest

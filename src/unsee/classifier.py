@@ -49,7 +49,7 @@ class Classifier:
     def __post_init__(self) -> None:
         if not isinstance(self.net, nn.Module):
             raise UnseeError(f"a Classifier wraps a torch.nn.Module, not {type(self.net).__name__}")
-        if len(self.size) != 2 or min(self.size) < 1:
+        if not isinstance(self.size, tuple | list) or len(self.size) != 2 or min(self.size) < 1:
             raise UnseeError(f"the input size must be a positive (height, width), not {self.size}")
         finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
         if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
@@ -134,7 +134,7 @@ class Classifier:
         wanted = text.casefold()
         exact = [i for i, name in enumerate(names) if name == wanted]
         found = exact or [i for i, name in enumerate(names) if wanted and wanted in name]
-        if len(found) == 1:
+        if len(found) == 1 and found[0] < classes:
             return found[0]
         if not found:
             raise UnseeError(f"{self.name} has no class called {text!r}; `unsee models` lists the names")

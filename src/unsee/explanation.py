@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.images import Photo, read_photo
+from unsee.images import Photo, PhotoLike, read_photo
 
 MANIFEST = "explanation.json"
 _EXPLODES_BELOW = 1e-6
@@ -43,9 +43,12 @@ class Scores:
 
     @property
     def normalized(self) -> float:
-        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4), from 1, untouched, to 0; NaN if p₀ ≈ p_b."""
+        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4), from 1, untouched, to 0.
+
+        NaN where p₀ - p_b is below 1e-6: such photos are left out of every mean.
+        """
         span = self.original - self.reference
-        return math.nan if abs(span) < _EXPLODES_BELOW else (self.perturbed - self.reference) / span
+        return math.nan if span < _EXPLODES_BELOW else (self.perturbed - self.reference) / span
 
     @property
     def suppression(self) -> float:
@@ -196,29 +199,29 @@ class Explanation:
     def _write(self, folder: Path) -> None:
         np.save(folder / "mask.npy", self.mask.numpy())
         np.save(folder / "mask_grid.npy", self.mask_grid.numpy())
-        (folder / MANIFEST).write_text(json.dumps(self.manifest(), indent=1) + "\n")
+        (folder / MANIFEST).write_text(json.dumps(self.manifest(), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path, photo: str | Path | None = None) -> "Explanation":
+    def load(cls, folder: str | Path, photo: PhotoLike | None = None) -> "Explanation":
         """Read a saved explanation again; the edited photo comes back rounded to 8 bits.
 
         Args:
             folder: what `save` wrote.
-            photo: where the photo is now, if it has moved.
+            photo: the photo, if it has moved or never was a file: what `read_photo` takes.
 
         Raises:
             UnseeError: files are missing or broken, or the photo is not the one that was explained.
         """
         place = Path(folder)
         try:
-            manifest = json.loads((place / MANIFEST).read_text())
+            manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
             mask = torch.from_numpy(np.load(place / "mask.npy", allow_pickle=False))
             grid = torch.from_numpy(np.load(place / "mask_grid.npy", allow_pickle=False))
             if not (_is_mask(mask) and _is_mask(grid)):
                 raise UnseeError(f"{place} holds a mask that is none: not two axes of values from 0 to 1")
-            source = read_photo(photo or manifest["photo"])
+            source = read_photo(manifest["photo"] if photo is None else photo)
             if source.sha256 != manifest["photo_sha256"]:
-                raise UnseeError(f"{source.path} is not the photo that {place} explains")
+                raise UnseeError(f"{source.path or source.name} is not the photo that {place} explains")
             if mask.shape != source.pixels.shape[-2:]:
                 raise UnseeError(f"{place} holds a mask of another size than its photo")
             return cls._from_manifest(

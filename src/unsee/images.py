@@ -38,6 +38,9 @@ MAX_BYTES = 512 * 2**20
 _AXES = 3  # of a picture that has channels
 _SLACK = 1e-6  # how far floats may stray from [0, 1] by rounding
 
+PhotoLike = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
+"""What `read_photo` takes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:
@@ -58,7 +61,7 @@ class Photo:
     notes: tuple[str, ...]
 
 
-def read_photo(source: str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor) -> Photo:
+def read_photo(source: PhotoLike) -> Photo:
     """Read one photo from a file or from memory.
 
     source: a path; or a Pillow picture; or an array (h, w), (h, w, 3) of uint8, uint16 or floats in [0, 1],

@@ -15,13 +15,18 @@ from unsee.figures import demonstration_page, overview, panels
 from unsee.masks import PRESETS, Plan, adjusted
 from unsee.masks.explain import versions
 
+_PAGE = "index.html"
 
-def run(out: Path, iterations: int, seed: int, device: str, as_json: bool) -> None:
+
+def run(out: Path, iterations: int, seed: int, device: str, force: bool, as_json: bool) -> None:
     """Explain every scene, print what was found against the truth, and write figures and page.
 
     Raises:
-        UnseeError: the folder cannot be written to.
+        UnseeError: the folder holds a demo that is not to be replaced, or cannot be written to.
     """
+    page = out / _PAGE
+    if page.exists() and not force:
+        raise UnseeError(f"{page} is there already: --force replaces it, --out writes elsewhere")
     plan = Plan(adjusted(PRESETS["paper"], iterations=iterations), "paper", seed=seed)
     classifiers = {name: load_model(name, None, device) for name in (PLAIN, SHORTCUT)}
     with learning(f"{len(QUESTIONS)} masks", len(classifiers) * iterations) as advance:
@@ -45,7 +50,7 @@ def _write(findings: list[Finding], out: Path) -> None:
         finding.explanation.save(out / f"{number}-{finding.question.target}", overwrite=True)
     panels.save(overview(findings), out / "demo.png")
     footer = ", ".join(f"{name} {number}" for name, number in versions().items())
-    (out / "index.html").write_text(demonstration_page(findings, footer))
+    (out / _PAGE).write_text(demonstration_page(findings, footer), encoding="utf-8")
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -69,7 +69,7 @@ def explain_photos(job: Job, photos: Sequence[str]) -> Report:
     report = Report()
     places = [job.out / name for name in folder_names(photos)]
     found: dict[Path, dict[str, Any]] = {}
-    missing: list[tuple[Photo, Path]] = []
+    missing: list[tuple[str, Path]] = []
     for source, place in zip(photos, places, strict=True):
         try:
             photo = read_photo(source)
@@ -78,7 +78,7 @@ def explain_photos(job: Job, photos: Sequence[str]) -> Report:
             report.problems.append(str(error))
             continue
         if there is None:
-            missing.append((photo, place))
+            missing.append((source, place))
         else:
             found[place] = there
     try:
@@ -115,7 +115,7 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text())
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         asked = manifest["target"]["asked"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UnseeError(f"{file} is damaged: --force replaces it, --out writes elsewhere") from None
@@ -138,10 +138,11 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def _explained(job: Job, photos: Sequence[tuple[Photo, Path]]) -> Iterator[Explanation]:
+def _explained(job: Job, photos: Sequence[tuple[str, Path]]) -> Iterator[Explanation]:
+    """Explanations in order; each photo is read again when its batch begins, so that few are in memory."""
     plan = job.plan
     batches = -(-len(photos) // plan.batch_size)
-    pairs = ((photo, job.target) for photo, _ in photos)
+    pairs = ((read_photo(source), job.target) for source, _ in photos)
     what = f"{len(photos)} photo{'s' if len(photos) != 1 else ''}"
     sign = plan.settings.objective.game.sign
     with learning(what, batches * plan.settings.adam.iterations, sign) as advance:

@@ -38,6 +38,7 @@ ModelName = Annotated[
         help=f"A name that `unsee models` lists. [default: --from's, or {options.DEFAULT_MODEL}]",
     ),
 ]
+FitName = Annotated[str | None, typer.Option("--fit", help="squash or crop. [default: --from's, or squash]")]
 Perturbation = Annotated[str, typer.Option("--perturbation", help="blur, constant, black, noise, …")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is in the folder already.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the picture and the numbers.")]
@@ -52,7 +53,7 @@ def command(
     model: ModelName = None,
     weights: options.Weights = None,
     perturbation: Perturbation = "blur",
-    fit: options.FitName = "squash",
+    fit: FitName = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     out: Out = None,
@@ -70,7 +71,9 @@ def command(
     question = Question.read(photo, box, source, threshold, perturbation)
     named = model or question.recorded_model or options.DEFAULT_MODEL
     classifier = load_model(named, weights, device)
-    result = ask(question, classifier, target_from(target), fit_from(fit), seed)
+    result = ask(
+        question, classifier, target_from(target), fit_from(fit or question.recorded_fit or "squash"), seed
+    )
     write(result, question.saved, folder)
     if as_json:
         typer.echo(json.dumps(manifest(result), indent=1))

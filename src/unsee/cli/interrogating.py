@@ -56,6 +56,11 @@ class Question:
         """The model of the saved explanation."""
         return None if self.saved is None else self.saved.provenance.model
 
+    @property
+    def recorded_fit(self) -> str | None:
+        """The fit of the saved explanation."""
+        return None if self.saved is None else self.saved.provenance.fit
+
 
 def corners_from(text: str) -> Box:
     """X0,Y0,X1,Y1 as numbers.
@@ -73,7 +78,20 @@ def corners_from(text: str) -> Box:
 def ask(
     question: Question, classifier: Classifier, target: TargetLike | None, fit: Fit, seed: int
 ) -> Interrogation:
-    """Perturb the box; without a target it is the saved explanation's, or else the predicted class."""
+    """Perturb the box; without a target it is the saved explanation's, or else the predicted class.
+
+    Raises:
+        UnseeError: the weights of the saved explanation's model are not the ones that were explained.
+    """
+    origin = None if question.saved is None else question.saved.provenance
+    if origin is not None and (origin.model, origin.weights_sha256) != (
+        classifier.name,
+        classifier.weights_sha256,
+    ):
+        raise UnseeError(
+            f"the saved mask was learned on {origin.model} with other weights: name them with --weights, "
+            "or give the --box yourself and leave --from out"
+        )
     if target is None and question.saved is not None:
         chosen = question.saved.target
     else:
@@ -90,6 +108,9 @@ def manifest(result: Interrogation) -> dict[str, Any]:
             "photo": str(result.photo.path),
             "photo_sha256": result.photo.sha256,
             "model": result.model,
+            "weights_sha256": result.weights_sha256,
+            "fit": result.fit,
+            "seed": result.seed,
             "target": {"index": list(result.target.indices), "name": list(result.target.names)},
             "box": list(result.box),
             "perturbation": result.perturbation,
@@ -122,6 +143,6 @@ def write(result: Interrogation, saved: Explanation | None, folder: Path) -> Non
         folder.mkdir(parents=True, exist_ok=True)
         draw_interrogation(result, folder, None if saved is None else saved.saliency)
         text = json.dumps(manifest(result), indent=1)
-        (folder / _RECORD).write_text(text + "\n")
+        (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error

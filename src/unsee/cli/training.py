@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from unsee.cli.console import CONSOLE
+from unsee.cli.console import CONSOLE, plain
 from unsee.datasets.menagerie import Menagerie, Shortcut
 from unsee.errors import UnseeError
 from unsee.models.menagerie import save_menagerie
@@ -37,7 +37,7 @@ def train(out: Path, shortcut: bool, seed: int, images: int | None, steps: int |
         save_menagerie(net, out)
     except OSError as error:
         raise UnseeError(f"{out} cannot be written ({error.strerror or error})") from error
-    CONSOLE.print(f"weights in {out}")
+    CONSOLE.print(f"weights in {plain(out)}")
 
 
 def measure(net: nn.Module, pictures: int, shortcut: bool) -> dict[str, Any]:

@@ -33,6 +33,9 @@ class Interrogation:
     perturbed: Float[Tensor, "3 h w"]
     perturbation: str
     model: str
+    weights_sha256: str | None
+    fit: str
+    seed: int
 
 
 def interrogate(
@@ -80,4 +83,7 @@ def interrogate(
         perturbed=blend(photo.pixels, reference, keep[None]),
         perturbation=perturbation.name,
         model=classifier.name,
+        weights_sha256=classifier.weights_sha256,
+        fit=fit.name,
+        seed=seed,
     )

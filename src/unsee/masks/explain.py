@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from unsee.classifier import Target as TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores, Target
 from unsee.fits import Fit, Squash
-from unsee.images import Photo, read_photo
+from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks.frame import Frame
 from unsee.masks.learner import Learned, learn
 from unsee.masks.loop import Progress
@@ -25,9 +25,6 @@ from unsee.masks.objective import Game, Score
 from unsee.masks.perturbation import Perturbation, blend
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted, described, look_up
-
-PhotoLike = Any
-"""What `read_photo` takes: a path, a Pillow picture, an array, a (3,h,w) tensor; or a `Photo`."""
 
 TOP5 = "top5"
 _TERMS = ("score", "l1", "tv")
@@ -63,7 +60,7 @@ class Plan:
 
 def explain(
     model: Classifier,
-    photos: PhotoLike,
+    photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     *,
     preset: str | Settings = "paper",
@@ -88,7 +85,7 @@ def explain(
         preset: a name in `unsee.PRESETS`, or settings.
         game, perturbation, iterations, score: change the preset in these.
         fit: how a photo is brought to the network's input; squashed to it unless told.
-        seed: the same seed gives the same mask.
+        seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once.
         progress: told after each iteration of each batch.
 
@@ -104,11 +101,11 @@ def explain(
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     settings = adjusted(base, game, perturbation, iterations, score)
     plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size)
-    several = _several(photos)
-    read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in several or [photos]]
-    wanted = _one_each(targets, len(read), several is not None)
+    sources, several = _listed(photos)
+    read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in sources]
+    wanted = _one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
-    return explanations if several is not None else explanations[0]
+    return explanations if several else explanations[0]
 
 
 def explain_each(
@@ -128,27 +125,27 @@ def _explain_batch(
     batch: Sequence[tuple[Photo, TargetLike | None]],
     plan: Plan,
     progress: Progress | None,
-) -> list[Explanation]:
+) -> Iterator[Explanation]:
     began = time.perf_counter()
     settings = plan.settings
-    frames = [
-        Frame(
-            photo, classifier.size, settings.margin, plan.fit, classifier.color, plan.seed, classifier.dtype
-        )
-        for photo, _ in batch
-    ]
-    clean = classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu()
-    classes = clean.shape[1]
-    chosen = [
-        target_indices(classifier, target, row, settings.targets)
-        for (_, target), row in zip(batch, clean, strict=True)
-    ]
-    learned = learn(classifier, frames, chosen, classes, settings, progress)
+    with torch.inference_mode(False), torch.enable_grad():
+        frames = [_frame(classifier, plan, photo) for photo, _ in batch]
+        clean = classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu()
+        classes = clean.shape[1]
+        chosen = [
+            target_indices(classifier, target, row, settings.targets)
+            for (_, target), row in zip(batch, clean, strict=True)
+        ]
+        learned = learn(classifier, frames, chosen, classes, settings, progress)
     seconds = (time.perf_counter() - began) / len(batch)
-    return [
-        _explanation(classifier, plan, frame, chosen[row], asked_for(batch[row][1]), learned, row, seconds)
-        for row, frame in enumerate(frames)
-    ]
+    for row, frame in enumerate(frames):
+        asked = asked_for(batch[row][1])
+        yield _explanation(classifier, plan, frame, chosen[row], asked, learned, row, seconds)
+
+
+def _frame(classifier: Classifier, plan: Plan, photo: Photo) -> Frame:
+    margin = plan.settings.margin
+    return Frame(photo, classifier.size, margin, plan.fit, classifier.color, plan.seed, classifier.dtype)
 
 
 def target_indices(
@@ -166,7 +163,7 @@ def target_indices(
         return tuple(scores.topk(count).indices.tolist())
     if isinstance(target, int | str | np.integer):
         return (classifier.class_index(str(target), len(scores)),)
-    if not isinstance(target, list | tuple | set | frozenset):
+    if not isinstance(target, list | tuple):
         raise UnseeError(f"a target is a class index, a name or a tuple of them, not {type(target).__name__}")
     indices = tuple(dict.fromkeys(classifier.class_index(str(part), len(scores)) for part in target))
     if not indices:
@@ -243,13 +240,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **libraries}
 
 
-def _several(photos: PhotoLike) -> list[PhotoLike] | None:
-    """The photos one by one; None where there is a single one."""
-    if isinstance(photos, list | tuple):
-        return list(photos)
-    if isinstance(photos, Tensor | np.ndarray) and photos.ndim == _BATCH_AXES:
-        return list(photos)
-    return None
+def _listed(photos: PhotoLike | Photo | Sequence[PhotoLike | Photo]) -> tuple[list[PhotoLike | Photo], bool]:
+    """The photos one by one, and whether they came as several."""
+    batch = isinstance(photos, Tensor | np.ndarray) and photos.ndim == _BATCH_AXES
+    if batch or isinstance(photos, list | tuple):
+        return list(cast("Sequence[PhotoLike | Photo]", photos)), True
+    return [cast("PhotoLike | Photo", photos)], False
 
 
 def _one_each(

@@ -35,18 +35,18 @@ class Frame:
 
     @property
     def canvas_size(self) -> tuple[int, int]:
-        """Height and width in pixels with the margin (spec'd 228² for an input of 224² and a jitter of 4)."""
+        """Height and width in pixels with the margin (228² for an input of 224² and a jitter of 4)."""
         return self.size[0] + self.margin, self.size[1] + self.margin
 
     @cached_property
     def plain(self) -> Float[Tensor, "3 h w"]:
         """The picture at the network's input size, in [0,1]."""
-        return self.fitted(self.photo.pixels)[0]
+        return self.fit.apply(self.photo.pixels.to(self.dtype), self.size)
 
     @cached_property
     def canvas(self) -> Float[Tensor, "3 hc wc"]:
         """The same picture with the margin, in [0,1]."""
-        return self.fitted(self.photo.pixels)[1]
+        return self.fit.apply(self.photo.pixels.to(self.dtype), self.canvas_size)
 
     def fitted(self, pixels: Float[Tensor, "3 hp wp"]) -> tuple[Tensor, Tensor]:
         """A picture of the photo's size brought to the input size and to the canvas."""

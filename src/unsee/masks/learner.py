@@ -31,7 +31,9 @@ class Learned:
         terms: the objective's weighted parts for the mask that is returned, averaged over a fixed set of
             jitters, so that runs compare.
         history: the parts before each step.
-        evaluations: how often each image went through the network while its mask was learned.
+        evaluations: of the network that each image's mask takes: those of the start, up to the disc that is
+            taken, and one for each step and perturbation. The search may look further ahead; the final
+            scores are not counted.
         verdicts: "converged", or in words what went wrong, for each image.
     """
 
@@ -96,7 +98,7 @@ def learn(
         terms=terms.cpu(),
         history=outcome.history.cpu(),
         evaluations=spent,
-        verdicts=verdicts(outcome.history.cpu(), outcome.failed_at.cpu(), terms.cpu()),
+        verdicts=verdicts(outcome.history.cpu(), outcome.failed_at.cpu(), terms.cpu(), scores.cpu()),
     )
 
 

@@ -71,6 +71,8 @@ def adjusted(
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
+    Of several perturbations results are shown with the one they were shown with before, or else the last.
+
     Raises:
         UnseeError: a name that is not there.
     """
@@ -86,7 +88,8 @@ def adjusted(
             edits = (perturbation,)
         else:
             edits = look_up(PERTURBATIONS, perturbation, "perturbation")
-        settings = replace(settings, perturbations=edits, evidence=None)
+        evidence = settings.shown if settings.shown in edits else edits[-1]
+        settings = replace(settings, perturbations=edits, evidence=evidence)
     if iterations is not None:
         settings = replace(settings, adam=replace(settings.adam, iterations=iterations))
     return settings

@@ -1,4 +1,4 @@
-"""Gaussian smoothing as two small matrix products, one for each axis.
+"""Gaussian smoothing, one axis at a time: two small matrix products, or a convolution for whole photos.
 
 The border is reflected with its edge pixel repeated, so a constant stays constant and the mean of the map is
 kept. Same numbers as `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)`.
@@ -8,10 +8,13 @@ import math
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+
+_DENSE = 1024  # pixels a side up to which a matrix product is the faster way
 
 
 @lru_cache(maxsize=64)
@@ -30,18 +33,40 @@ def gaussian_matrix(length: int, sigma: float, radius: int | None = None) -> Flo
         raise UnseeError(f"a blur needs a finite standard deviation of at least 0 pixels, not {sigma}")
     if sigma == 0:
         return torch.eye(length, dtype=torch.float64)
-    reach = int(4 * sigma + 0.5) if radius is None else radius
-    steps = torch.arange(-reach, reach + 1)
-    kernel = torch.exp(-0.5 * (steps.double() / sigma) ** 2)
-    kernel /= kernel.sum()
-    places = (torch.arange(length)[:, None] + steps) % (2 * length)
-    places = torch.where(places < length, places, 2 * length - 1 - places)
+    kernel = _kernel(sigma, radius)
+    reach = len(kernel) // 2
+    places = _mirrored(length, torch.arange(length)[:, None] + torch.arange(-reach, reach + 1))
     matrix = torch.zeros(length, length, dtype=torch.float64)
     return matrix.scatter_add_(1, places, kernel.expand(length, -1).contiguous())
 
 
 def smooth(maps: Float[Tensor, "*b h w"], sigma: float, radius: int | None = None) -> Float[Tensor, "*b h w"]:
     """Gaussian-smooth the last two axes; sigma in pixels. Differentiable, keeps dtype and device."""
+    if max(maps.shape[-2:]) > _DENSE:
+        return _convolved(_convolved(maps, sigma, radius).mT, sigma, radius).mT
     rows = gaussian_matrix(maps.shape[-2], sigma, radius).to(maps)
     columns = gaussian_matrix(maps.shape[-1], sigma, radius).to(maps)
     return rows @ maps @ columns.T
+
+
+def _kernel(sigma: float, radius: int | None) -> Tensor:
+    reach = int(4 * sigma + 0.5) if radius is None else radius
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1).double() / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def _mirrored(length: int, places: Tensor) -> Tensor:
+    """Places on the line of those beyond its ends, the edge pixel repeated."""
+    wrapped = places % (2 * length)
+    return torch.where(wrapped < length, wrapped, 2 * length - 1 - wrapped)
+
+
+def _convolved(maps: Tensor, sigma: float, radius: int | None) -> Tensor:
+    """The last axis smoothed without a matrix of its length squared, for whole photos."""
+    if sigma == 0:
+        return maps
+    kernel = _kernel(sigma, radius)
+    reach, length = len(kernel) // 2, maps.shape[-1]
+    padded = maps[..., _mirrored(length, torch.arange(-reach, length + reach)).to(maps.device)]
+    lines = F.conv1d(padded.reshape(-1, 1, padded.shape[-1]), kernel.to(maps)[None, None])
+    return lines.reshape(maps.shape)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from unsee.datasets.menagerie import CLASSES, Menagerie, Shortcut, render
 from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
 from unsee.training.prepare import normalised
 
 
@@ -64,12 +65,21 @@ def measure_accuracy(net: nn.Module, samples: Iterable[Sample]) -> Accuracy:
 
 
 def measure_lean(net: nn.Module, data: Menagerie, shortcut: Shortcut, pictures: int = 100) -> Lean:
-    """Edit pictures of the shortcut's class that show its thing, and score the class."""
+    """Edit pictures of the shortcut's class that show its thing, and score the class.
+
+    Raises:
+        UnseeError: no picture of `data` shows that class alone with its thing.
+    """
     label = CLASSES.index(shortcut.name)
     scenes = (data.scene(k) for k in range(len(data)))
     chosen = list(
         islice((s for s in scenes if s.animals == (label,) and shortcut.thing in s.planted), pictures)
     )
+    if not chosen:
+        raise UnseeError(
+            f"none of the {len(data)} pictures shows a {shortcut.name} alone with its {shortcut.thing}; "
+            "measure on more pictures"
+        )
     others = [name for name in CLASSES if name != shortcut.name]
     replaced = [scene.with_animals(others[k % len(others)]) for k, scene in enumerate(chosen)]
     versions = {

@@ -40,8 +40,9 @@ class Menagerie:
     """Drawn animals with their whole truth, generated when asked for.
 
     `split` is train, val or test; `length` overrides how many pictures it has; `several` is the share of
-    pictures with two or three animals of different classes. Every 12 consecutive samples show each class
-    once as their own. Raises UnseeError for an unknown split, a length below 1 or a share outside [0, 1].
+    pictures with two or three animals of different classes. Every 12 consecutive samples that start at a
+    multiple of 12 show each class once as their own. Raises UnseeError for an unknown split, a length below
+    1 or a share outside [0, 1].
     """
 
     classes = CLASSES

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
+from unsee.datasets.menagerie.things import CLUTTER, PLANTED
 from unsee.datasets.sample import Instance, Sample
 from unsee.errors import UnseeError
 
@@ -42,8 +43,9 @@ def export_coco(samples: Iterable[Sample], folder: str | Path, split: str, class
     """Write COCO's layout and return `folder`.
 
     Pictures lie at <split>/<id>.png, the rest in annotations/instances_<split>.json: class k is category
-    k + 1, things follow with the supercategory "thing"; segments are uncompressed run lengths, keypoints
-    the eyes and then the feet. Raises UnseeError when the split is there already.
+    k + 1, the menagerie's things follow by name with the supercategory "thing", seen or not, so that
+    splits agree; segments are uncompressed run lengths, keypoints the eyes and then the feet. Raises
+    UnseeError when the split is there already.
     """
     root = Path(folder)
     data, notes = root / split, root / "annotations" / f"instances_{split}.json"
@@ -53,7 +55,8 @@ def export_coco(samples: Iterable[Sample], folder: str | Path, split: str, class
     notes.parent.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    categories = {name: k for k, name in enumerate(classes, start=1)}
+    things = sorted({*CLUTTER, *PLANTED} - set(classes))
+    categories = {name: k for k, name in enumerate([*classes, *things], start=1)}
     for number, sample in enumerate(samples, start=1):
         height, width, _ = sample.image.shape
         images.append({"id": number, "file_name": f"{sample.id}.png", "width": width, "height": height})

@@ -26,7 +26,11 @@ class Scene:
 
     `animals` are labels, the picture's own class first; `planted` are names of things from `PLANTED`;
     `banned` names clutter that must not appear. Scenes that differ only in `animals` or `planted` share
-    ground, clutter, light, places and poses, pixel for pixel.
+    ground, clutter and light, pixel for pixel. They share the place and pose of an animal only where they
+    have as many animals, and of a planted thing only where it has the same position in `planted`. So
+    exchanging animals for as many others, or for none, while the planted things stay the same in the same
+    order, changes only the animals' own pixels and those of their shadows; with more or fewer animals all
+    of them move.
     """
 
     name: str
@@ -37,14 +41,20 @@ class Scene:
     banned: tuple[str, ...] = ()
 
     def with_things(self, *names: str) -> "Scene":
-        """The same scene with these planted things and no others; none for the scene without its thing."""
+        """The same scene with these planted things and no others; none for the scene without its thing.
+
+        A thing is put where its position among the names says: one that changes its position moves.
+        """
         for name in names:
             if name not in PLANTED:
                 raise UnseeError(f"there is no thing {name!r} to plant; choose among {', '.join(PLANTED)}")
         return replace(self, planted=names)
 
     def with_animals(self, *names: str) -> "Scene":
-        """The same scene with other animals; none for the ground and the things alone."""
+        """The same scene with other animals; none for the ground and the things alone.
+
+        As many as before take the places of those before; more or fewer stand elsewhere.
+        """
         return replace(self, animals=_labels(names))
 
 
@@ -61,7 +71,7 @@ def render(scene: Scene) -> Sample:
     """Draw the scene: image uint8 (224, 224, 3), with all that is in it.
 
     The segment of each object holds the pixels at least half covered by it and not hidden by what is in
-    front; keypoints lie inside the segment of their animal or at most one pixel outside of it.
+    front; a keypoint lies on a pixel of the segment of its animal.
     """
     light = Dice(scene.root, *scene.path, _LIGHT)
     towards = light.choice(((-1, -1), (0, -1), (1, -1)))
