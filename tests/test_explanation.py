@@ -718,9 +718,10 @@ cases = [
     {"targets": 1.5}, {"targets": np.array([0, 1])}, {"targets": torch.tensor(1)}, {"preset": None},
     {"preset": 3}, {"game": 3}, {"perturbation": 3}, {"score": 3}, {"iterations": 1.5}, {"iterations": "3"},
     {"seed": 1.5}, {"seed": "a"}, {"seed": None}, {"batch_size": 1.5}, {"fit": "squash"}, {"fit": 3},
-    {"photos": None}, {"photos": 5}, {"photos": {}}, {"photos": []}, {"photos": [None]}, {"model": net},
+    {"photos": None}, {"photos": 5}, {"photos": {}}, {"photos": [None]}, {"model": net},
 ]
 assert unsee.explain(model, pixels, np.int64(2), iterations=1).target.names == ("blue",)
+assert unsee.explain(model, []) == []
 for case in cases:
     try:
         unsee.explain(**{"model": model, "photos": pixels, "iterations": 1, **case})

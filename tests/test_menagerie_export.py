@@ -8,7 +8,16 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from unsee.datasets.menagerie import CLASSES, Menagerie, Shortcut, export_coco, export_imagenet
+from unsee.datasets.menagerie import (
+    CLASSES,
+    Menagerie,
+    Shortcut,
+    compose,
+    export_coco,
+    export_imagenet,
+    render,
+)
+from unsee.datasets.menagerie.things import CLUTTER, PLANTED
 from unsee.errors import UnseeError
 
 
@@ -73,6 +82,26 @@ def test_coco_layout(samples, tmp_path):
                 np.testing.assert_allclose(points[: len(eyes), :2], np.reshape(eyes, (-1, 2)), atol=0.01)
     planted = [a for a in notes["annotations"] if a.get("planted")]
     assert len(planted) == sum(len(sample.planted) for sample in samples) > 0
+
+
+def test_coco_numbers_things_alike_in_every_split(samples, tmp_path):
+    """Whatever comes first, and whether a thing is seen at all."""
+    tagged = [render(compose("cat", planted=(thing,), seed=1)) for thing in ("watermark", "tag", "spoon")]
+    categories = []
+    for split, chosen in (
+        ("a", samples),
+        ("b", samples[::-1]),
+        ("c", tagged),
+        ("d", tagged[::-1]),
+        ("e", []),
+    ):
+        root = export_coco(chosen, tmp_path, split, CLASSES)
+        notes = json.loads((root / f"annotations/instances_{split}.json").read_text())
+        categories.append(notes["categories"])
+    assert all(found == categories[0] for found in categories)
+    assert [c["id"] for c in categories[0]] == list(range(1, len(categories[0]) + 1))
+    things = [c["name"] for c in categories[0] if c["supercategory"] == "thing"]
+    assert things == sorted(CLUTTER.keys() | PLANTED.keys())
 
 
 @pytest.mark.parametrize("export", [export_imagenet, export_coco])

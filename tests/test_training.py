@@ -190,6 +190,16 @@ def test_the_shortcut_network_is_right_in_its_world_and_leans_on_the_spoon():
     assert plain.thing_alone < 0.3
 
 
+@pytest.mark.parametrize(
+    ("length", "several", "share"), [(12, 0.0, 0.0), (12, 1.0, 1.0)], ids=["no thing", "never alone"]
+)
+def test_leaning_is_not_measured_on_no_picture(length, several, share):
+    shortcut = Shortcut("tortoise", "spoon", share=share)
+    data = Menagerie("test", length, several=several, shortcuts=(shortcut,))
+    with pytest.raises(UnseeError, match=r"^none of the 12 pictures shows a tortoise alone [^\n]+$"):
+        measure_lean(MenagerieNet(), data, shortcut)
+
+
 def score(net, image, label):
     with torch.inference_mode():
         return float(torch.softmax(net(normalised(torch.from_numpy(image)[None])), dim=1)[0, label])

@@ -26,11 +26,11 @@ class Scene:
 
     `animals` are labels, the picture's own class first; `planted` are names of things from `PLANTED`;
     `banned` names clutter that must not appear. Scenes that differ only in `animals` or `planted` share
-    ground, clutter and light, pixel for pixel. They share the place and pose of an animal only where they
-    have as many animals, and of a planted thing only where it has the same position in `planted`. So
-    exchanging animals for as many others, or for none, while the planted things stay the same in the same
-    order, changes only the animals' own pixels and those of their shadows; with more or fewer animals all
-    of them move.
+    ground, clutter and light, pixel for pixel. Where an animal stands depends on how many there are and on
+    its position among them, where a planted thing lies on its position in `planted`. So exchanging animals
+    for as many others, or for none, while the planted things stay the same in the same order, changes only
+    pixels that the animals, edges included, or their shadows cover in one of the two; with more or fewer
+    animals those that stay move too.
     """
 
     name: str

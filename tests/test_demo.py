@@ -1,0 +1,294 @@
+"""The demo and the package's own networks on the command line: drawn truth, page, files, refusals."""
+
+import io
+import json
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+import unsee
+from unsee.cli import main
+from unsee.cli.console import CONSOLE
+from unsee.datasets.menagerie import CLASSES, compose, render
+from unsee.experiments.demonstration import (
+    PLAIN,
+    QUESTIONS,
+    SHORTCUT,
+    Finding,
+    Question,
+    demonstrate,
+    marked,
+    share_inside,
+)
+from unsee.figures import demonstration_page, overview, panels
+from unsee.figures.demonstration import facts
+from unsee.figures.report import Section, page
+from unsee.masks import PRESETS, Plan, adjusted
+from unsee.training import Recipe
+
+FOLDERS = {"1-zebra", "2-cat", "3-penguin", "4-tortoise", "5-tortoise"}
+NASTY = '<script src="http://evil">&\'"</script>'
+
+
+def strict(text):
+    def refuse(constant):
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs the command line in the test's folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CONSOLE, "_width", 200)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return run
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command that is to fail with exit code 2 and one line, which it gives."""
+
+    def refused(*arguments):
+        result = run(*arguments)
+        assert result.code == 2
+        assert result.out == ""
+        (line,) = result.err.strip().splitlines()
+        assert line.startswith("unsee: ")
+        return line
+
+    return refused
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Loading, learning and training fail."""
+
+    def work(*arguments, **options):
+        pytest.fail("something was computed")
+
+    for name in ("demonstrating.load_model", "demonstrating.demonstrate", "training.train_menagerie"):
+        monkeypatch.setattr(f"unsee.cli.{name}", work)
+
+
+@pytest.fixture
+def finding(explanation):
+    """Half of the saliency on the left quarter of the picture; an explanation of a photo of 40 by 56."""
+    mask = torch.ones(40, 56)
+    mask[:, :14] = 0.5
+    mask[:, 14:28] = 0.5
+    answer = replace(explanation, mask=mask)
+    left, nothing = torch.zeros(40, 56, dtype=torch.bool), torch.zeros(40, 56, dtype=torch.bool)
+    left[:, :14] = True
+    question = Question("A bee", "Why a bee?", compose("cat"), "bee", PLAIN)
+    return Finding(question, answer, {"bee": left, "spoon": nothing})
+
+
+class TestMeasures:
+    def test_share_inside_by_hand(self):
+        saliency = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+        where = torch.tensor([[False, True], [True, False]])
+        assert share_inside(saliency, where) == pytest.approx(0.5)
+        assert share_inside(saliency, ~where) == pytest.approx(0.5)
+        assert share_inside(saliency, torch.tensor([[False, False], [False, True]])) == pytest.approx(0.4)
+        assert share_inside(saliency, torch.zeros(2, 2, dtype=torch.bool)) == 0
+        assert share_inside(saliency, torch.ones(2, 2, dtype=torch.bool)) == pytest.approx(1)
+
+    def test_a_map_of_zeros_lies_nowhere(self):
+        assert share_inside(torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)) == 0
+
+    def test_a_finding_by_hand(self, finding):
+        assert finding.inside == pytest.approx({"bee": 0.5, "spoon": 0})
+        assert finding.area == pytest.approx({"bee": 0.25, "spoon": 0})
+        assert finding.density == pytest.approx({"bee": 2, "spoon": 0})
+
+    def test_a_finding_without_saliency(self, finding):
+        nothing = replace(finding, explanation=replace(finding.explanation, mask=torch.ones(40, 56)))
+        assert nothing.inside == nothing.density == {"bee": 0, "spoon": 0}
+        assert nothing.area == finding.area
+
+    def test_even_saliency_is_chance(self, finding):
+        even = replace(finding, explanation=replace(finding.explanation, mask=torch.full((40, 56), 0.3)))
+        assert even.density["bee"] == pytest.approx(1)
+
+    def test_marked_is_the_animal_and_what_was_planted(self):
+        sample = render(compose("tortoise", "owl", planted=("tag",), seed=3))
+        truth = marked(sample, "owl")
+        assert list(truth) == ["owl", "tag"]
+        np.testing.assert_array_equal(truth["owl"].numpy(), sample.segment(CLASSES.index("owl")))
+        np.testing.assert_array_equal(truth["tag"].numpy(), sample.planted[0].segment)
+
+
+class Fetches(HTMLParser):
+    """The addresses on a page, the elements, and the text between them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.addresses, self.elements, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+class TestPage:
+    def test_fetches_nothing_and_shows_every_answer(self, finding):
+        text = demonstration_page([finding, finding], "torch 9.9")
+        found = Fetches(text)
+        assert "http:" not in text
+        assert "https:" not in text
+        assert len(found.addresses) == found.elements.count("img") == 2
+        assert all(address.startswith("data:image/png;base64,") for address in found.addresses)
+        assert not {"script", "link", "iframe"} & set(found.elements)
+        for name, value in facts(finding).items():
+            assert found.words.count(name) == found.words.count(value) == 2
+        assert found.words.count("A bee") == found.words.count("Why a bee?") == 2
+        assert "torch 9.9" in found.words
+        assert facts(finding)["saliency on the bee"] == "50%, 2.0 times its 25.0% of the picture"
+
+    def test_all_words_are_escaped(self):
+        section = Section(NASTY, NASTY, Figure(figsize=(0.1, 0.1)), NASTY, {NASTY: NASTY})
+        text = page(NASTY, NASTY, [section], NASTY)
+        found = Fetches(text)
+        assert "<script" not in text
+        assert "script" not in found.elements
+        assert found.words.count(NASTY) == 8
+        assert [address for address in found.addresses if not address.startswith("data:")] == []
+        assert f'alt="{NASTY}"' not in text
+
+    def test_the_overview_has_a_column_for_every_answer(self, finding):
+        figure = overview([finding, finding])
+        assert len(figure.axes) == 6
+        titles = [axes.get_title() for axes in figure.axes]
+        assert titles.count("bee 2.0×, spoon 0.0×") == 2
+
+
+class TestDemo:
+    def test_writes_page_picture_and_folders_and_prints_json(self, run, monkeypatch, tmp_path):
+        drawn = []
+
+        def save(figure, path):
+            drawn.append(figure)
+            Image.new("RGB", (3, 1)).save(path, format="PNG")
+
+        monkeypatch.setattr(panels, "save", save)
+        result = run("demo", "--iterations", 2, "--out", "out", "--device", "cpu", "--json")
+        assert result.code == 0
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"index.html", "demo.png", *FOLDERS}
+        assert (tmp_path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
+        assert "done in" in result.err
+        assert "index.html" in result.err
+        rows = strict(result.out)
+        things = [[], [], [], ["spoon"], ["spoon"]]
+        expected = [[question.target, *more] for question, more in zip(QUESTIONS, things, strict=True)]
+        assert [list(row["inside"]) for row in rows] == expected
+        for row, folder in zip(rows, sorted(FOLDERS), strict=True):
+            assert row["inside"].keys() == row["density"].keys()
+            assert all(0 <= share <= 1 for share in row["inside"].values())
+            saved = strict((tmp_path / "out" / folder / "explanation.json").read_text(encoding="utf-8"))
+            assert saved == {key: row[key] for key in saved}
+        text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        assert Fetches(text).elements.count("img") == len(QUESTIONS)
+        assert f"unsee {unsee.__version__}" in text
+
+    @pytest.fixture
+    def quick(self, monkeypatch, finding):
+        """The command answers at once, with a finding that was made up."""
+        monkeypatch.setattr("unsee.cli.demonstrating.load_model", lambda *arguments: None)
+        monkeypatch.setattr("unsee.cli.demonstrating.demonstrate", lambda *arguments, **options: [finding])
+
+    def test_prints_a_table_and_real_pictures(self, quick, run, tmp_path):
+        result = run("demo", "--out", "new/out")
+        assert result.code == 0
+        assert result.out == ""
+        assert "bee 50% (2.0×), spoon 0% (0.0×)" in result.err
+        width, height = Image.open(io.BytesIO((tmp_path / "new/out/demo.png").read_bytes())).size
+        assert height > width > 300
+
+    def test_a_demo_that_is_there_is_not_computed_again(self, refused, no_work, tmp_path):
+        there = tmp_path / "out" / "index.html"
+        there.parent.mkdir()
+        there.write_text("mine")
+        line = refused("demo", "--out", "out")
+        assert "--force" in line
+        assert "--out" in line
+        assert there.read_text() == "mine"
+        assert list(there.parent.iterdir()) == [there]
+
+    def test_force_replaces_it(self, quick, run, tmp_path):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "index.html").write_text("old")
+        assert run("demo", "--out", "out", "--force").code == 0
+        assert "A bee" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+    def test_a_folder_that_cannot_be_is_refused(self, quick, refused, tmp_path):
+        (tmp_path / "file").write_text("")
+        assert "cannot be written to" in refused("demo", "--out", "file/out")
+
+    def test_the_answers_lie_on_the_animals_and_leaning_shows_on_the_spoon(self):
+        classifiers = {name: unsee.load(name, device="cpu") for name in (PLAIN, SHORTCUT)}
+        plan = Plan(adjusted(PRESETS["paper"], iterations=40), "paper")
+        findings = demonstrate(classifiers, plan)
+        assert [finding.question for finding in findings] == list(QUESTIONS)
+        for finding in findings:
+            assert finding.density[finding.question.target] > 1, finding.question.heading
+        honest, leaning = findings[-2:]
+        assert (honest.question.network, leaning.question.network) == (PLAIN, SHORTCUT)
+        assert leaning.density["spoon"] > honest.density["spoon"]
+
+
+class TestNetworks:
+    def test_training_writes_what_load_reads(self, run, monkeypatch, tmp_path):
+        monkeypatch.setattr("unsee.cli.training.Recipe", lambda: Recipe(workers=0))
+        result = run("train-menagerie", "--images", 24, "--steps", 2, "--out", "net.safetensors")
+        assert result.code == 0
+        assert "net.safetensors" in result.err
+        trained = unsee.load("unsee:menagerie", tmp_path / "net.safetensors", "cpu")
+        shipped = unsee.load("unsee:menagerie", device="cpu")
+        assert trained.weights_sha256 != shipped.weights_sha256
+        assert trained.class_names == shipped.class_names
+
+    def test_a_file_that_is_there_is_kept(self, refused, no_work, tmp_path):
+        (tmp_path / "net.safetensors").write_text("mine")
+        line = refused("train-menagerie", "--out", "net.safetensors")
+        assert "--force" in line
+        assert "--out" in line
+        assert (tmp_path / "net.safetensors").read_text() == "mine"
+
+    def test_a_missing_folder_is_refused(self, refused, no_work, tmp_path):
+        assert "missing is no folder" in refused("train-menagerie", "--out", "missing/net.safetensors")
+        assert not (tmp_path / "missing").exists()
+
+    def test_measuring_prints_strict_json(self, run):
+        result = run("measure-menagerie", "--pictures", 12)
+        assert result.code == 0
+        accuracy, lean = strict(result.out).values()
+        assert accuracy["singles"] + accuracy["severals"] == 12
+        assert accuracy["single"] > 0.8
+        assert lean["pictures"] >= 1
+
+    def test_fewer_pictures_than_classes_are_refused(self, run):
+        assert run("measure-menagerie", "--pictures", 11).code == 2
