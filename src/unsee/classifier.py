@@ -1,5 +1,6 @@
 """A network and what it needs to read a picture: RGB in [0,1] goes in, logits come out."""
 
+import difflib
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -137,7 +138,9 @@ class Classifier:
         if len(found) == 1 and found[0] < classes:
             return found[0]
         if not found:
-            raise UnseeError(f"{self.name} has no class called {text!r}; `unsee models` lists the names")
+            close = difflib.get_close_matches(wanted, names, n=3)
+            hint = f"did you mean {' or '.join(close)}?" if close else "give a part of its name, or its index"
+            raise UnseeError(f"{self.name} has no class called {text!r}; {hint}")
         listed = ", ".join(f"{self.class_names[i]} ({i})" for i in found[:8])
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
         raise UnseeError(f"{text!r} could be {listed}{more}: give the whole name or the index")

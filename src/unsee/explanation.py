@@ -32,6 +32,12 @@ class Target:
     def __str__(self) -> str:
         return " + ".join(self.names)
 
+    @property
+    def short(self) -> str:
+        """The first class, and how many more there are."""
+        more = len(self.names) - 1
+        return f"{self.names[0]} + {more} more" if more else self.names[0]
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -88,7 +94,7 @@ class Provenance:
     versions: Mapping[str, str]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Which part of a photo a classifier's score rests on.
 
@@ -113,6 +119,13 @@ class Explanation:
     area: float
     run: Run
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        scores = self.scores
+        return (
+            f"<Explanation of {self.photo.name}: {self.target.short}, {scores.original:.4f} → "
+            f"{scores.perturbed:.4f}, area {self.area:.1%}, {self.run.verdict}>"
+        )
 
     @property
     def saliency(self) -> Float[Tensor, "h w"]:

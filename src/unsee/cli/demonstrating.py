@@ -24,6 +24,8 @@ def run(out: Path, iterations: int, seed: int, device: str, force: bool, as_json
     Raises:
         UnseeError: the folder holds a demo that is not to be replaced, or cannot be written to.
     """
+    if out.exists() and not out.is_dir():
+        raise UnseeError(f"{out} is a file: --out takes a folder")
     page = out / _PAGE
     if page.exists() and not force:
         raise UnseeError(f"{page} is there already: --force replaces it, --out writes elsewhere")
@@ -65,8 +67,8 @@ def _table(findings: list[Finding]) -> Table:
             f"{scores.perturbed:.3f}",
             f"{finding.explanation.area:.1%}",
             ", ".join(
-                f"{what} {share:.0%} ({finding.density[what]:.1f}×)" for what, share in finding.inside.items()
+                f"{what} {times:.1f}× ({finding.inside[what]:.0%})" for what, times in finding.density.items()
             ),
         )
-    table.caption = "in brackets: the share of the saliency over the share of the picture; 1× is chance"
+    table.caption = "×: share of the saliency, in brackets, over the share of the picture; 1× is chance"
     return table

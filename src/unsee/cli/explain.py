@@ -77,7 +77,7 @@ def command(
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
-    else:
+    elif report.manifests:
         CONSOLE.print(report.table())
     for line in report.problems:
         CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)

@@ -45,7 +45,8 @@ class Report:
 
     def table(self) -> Table:
         """The numbers of every explanation, for people."""
-        table = Table("photo", "target", "score", "edited", "suppressed", "area", "folder")
+        table = Table("photo", "target", "score", "edited", "suppressed", "area")
+        table.add_column("folder", overflow="fold")
         for manifest, folder in zip(self.manifests, self.folders, strict=True):
             name = manifest["target"]["name"]
             suppression = manifest["suppression"]
@@ -55,9 +56,12 @@ class Report:
                 _figures(manifest["scores"]["original"], ".4f"),
                 _figures(manifest["scores"]["perturbed"], ".4f"),
                 _figures(suppression, ".1%"),
-                _figures(manifest["area"], ".1%")
-                + ("" if manifest["converged"] else f" ({manifest['verdict']})"),
+                _figures(manifest["area"], ".1%") + ("" if manifest["converged"] else " *"),
                 plain(folder),
+            )
+        if not all(manifest["converged"] for manifest in self.manifests):
+            table.caption = (
+                "* did not settle: more --iterations may help; `verdict` in explanation.json says why"
             )
         return table
 

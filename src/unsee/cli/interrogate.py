@@ -67,8 +67,10 @@ def command(
     from unsee.cli.names import fit_from, load_model, target_from
 
     folder = out or Path("interrogations") / Path(photo).stem
-    claim(folder, force)
     question = Question.read(photo, box, source, threshold, perturbation)
+    claim(folder, force)
+    if weights is None and model is None:
+        question.ask_for_weights()
     named = model or question.recorded_model or options.DEFAULT_MODEL
     classifier = load_model(named, weights, device)
     result = ask(

@@ -16,6 +16,7 @@ from unsee.images import Photo, read_photo
 from unsee.masks.explain import asked_for, target_indices
 from unsee.masks.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.settings import look_up
+from unsee.models import MENAGERIES
 from unsee.tensors import Box, fitted_box
 
 _RECORD = "interrogation.json"
@@ -60,6 +61,18 @@ class Question:
     def recorded_fit(self) -> str | None:
         """The fit of the saved explanation."""
         return None if self.saved is None else self.saved.provenance.fit
+
+    def ask_for_weights(self) -> None:
+        """See to it that a saved mask's weights are at hand without a file.
+
+        Raises:
+            UnseeError: they came from one.
+        """
+        origin = None if self.saved is None else self.saved.provenance
+        if origin is not None and origin.weights_sha256 is not None and origin.model not in MENAGERIES:
+            raise UnseeError(
+                f"the mask was learned on {origin.model} with a weight file: name it with --weights"
+            )
 
 
 def corners_from(text: str) -> Box:

@@ -58,7 +58,7 @@ def facts(finding: Finding) -> dict[str, str]:
         "mask": f"{finding.explanation.area:.1%} of the picture, {finding.explanation.run.verdict}",
         **{
             f"saliency on the {what}": (
-                f"{share:.0%}, {finding.density[what]:.1f} times its {finding.area[what]:.1%} of the picture"
+                f"{finding.density[what]:.1f} times chance, {share:.0%} on {finding.area[what]:.1%} of it"
             )
             for what, share in finding.inside.items()
         },

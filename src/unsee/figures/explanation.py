@@ -15,7 +15,7 @@ def explanation_figure(explanation: Explanation, figure: Figure | None = None) -
     height, width = explanation.mask.shape
     figure = Figure() if figure is None else figure
     axes = panels.row_of_panels(figure, 3, height / width)
-    scores, name = explanation.scores, str(explanation.target)
+    scores, name = explanation.scores, explanation.target.short
     panels.picture(axes[0], explanation.photo.pixels, f"{name}: {scores.original:.4f}")
     panels.picture(axes[1], explanation.perturbed, f"{name}: {scores.perturbed:.4f}")
     state = "" if explanation.converged else ", did not converge"

@@ -19,7 +19,7 @@ def interrogation_figure(result: Interrogation, saliency: Tensor | None = None) 
     height, width = pixels.shape[-2:]
     figure = Figure()
     axes = panels.row_of_panels(figure, 2, height / width)
-    name, scores = str(result.target), result.scores
+    name, scores = result.target.short, result.scores
     shown = pixels if saliency is None else panels.overlaid(pixels, saliency)
     panels.picture(axes[0], shown, f"{name}: {scores.original:.4f}")
     panels.picture(axes[1], result.perturbed, f"{name}: {scores.perturbed:.4f}")

@@ -22,7 +22,7 @@ _FRAME = "0.75"
 def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
     """Lay out `count` panels side by side for pictures of height over width `aspect`."""
     figure.set_layout_engine("constrained")
-    figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.35)
+    figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.28)
     return list(figure.subplots(1, count, squeeze=False)[0])
 
 

@@ -27,6 +27,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], str]:
         UnseeError: the file is missing, broken, or holds something other than tensors.
     """
     file = Path(path)
+    if file.is_dir():
+        raise UnseeError(f"{file}: a folder, not a weight file")
     if not file.is_file():
         raise UnseeError(f"{file}: there is no such weight file")
     try:
@@ -57,7 +59,9 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
         if keys:
             listed = ", ".join(keys[:_SHOWN_KEYS])
             more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
-            raise UnseeError(f"the weight file does not fit {name}: it {word} {listed}{more}")
+            raise UnseeError(
+                f"the weight file is not one for {name}: it {word} {listed}{more}; is --model right?"
+            )
     versioned = OrderedDict(weights)
     versioned._metadata = own._metadata  # type: ignore[attr-defined]
     net.load_state_dict(versioned, strict=False)
