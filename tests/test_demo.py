@@ -167,7 +167,7 @@ class TestPage:
             assert found.words.count(name) == found.words.count(value) == 2
         assert found.words.count("A bee") == found.words.count("Why a bee?") == 2
         assert "torch 9.9" in found.words
-        assert facts(finding)["saliency on the bee"] == "2.0 times chance, 50% on 25.0% of the picture"
+        assert facts(finding)["saliency on the bee"] == "2.0 times chance: 50% on 25.0% of the picture"
 
     def test_all_words_are_escaped(self):
         section = Section(NASTY, NASTY, Figure(figsize=(0.1, 0.1)), NASTY, {NASTY: NASTY})

@@ -51,16 +51,16 @@ def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
 
 def facts(finding: Finding) -> dict[str, str]:
     """The numbers of one answer, in words."""
-    scores = finding.explanation.scores
+    scores, area = finding.explanation.scores, finding.area
     return {
         "network": finding.question.network,
         "score": f"{scores.original:.3f} → {scores.perturbed:.3f} (all blurred: {scores.reference:.3f})",
         "mask": f"{finding.explanation.area:.1%} of the picture, {finding.explanation.run.verdict}",
         **{
             f"saliency on the {what}": (
-                f"{finding.density[what]:.1f} times chance, {share:.0%} on {finding.area[what]:.1%} of it"
+                f"{times:.1f} times chance: {finding.inside[what]:.0%} on {area[what]:.1%} of the picture"
             )
-            for what, share in finding.inside.items()
+            for what, times in finding.density.items()
         },
     }
 
