@@ -17,7 +17,7 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.convergence import verdicts
 from unsee.masks.grid import Grid
 from unsee.masks.loop import Adam, optimise
-from unsee.masks.objective import L1, Objective, Terms, TotalVariation
+from unsee.masks.objective import L1, MeanAxisVariation, Objective, Terms, TotalVariation
 from unsee.masks.perturbation import PERTURBATIONS
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import smooth
@@ -213,6 +213,7 @@ def test_the_loop_returns_the_last_iterate_and_the_history_before_each_step():
         lambda: Adam(rate=0.0),
         lambda: ConstantStart(1.5),
         lambda: TotalVariation(1.0, beta=0.0),
+        lambda: MeanAxisVariation(1.0, beta=0.5),
         lambda: replace(PRESETS["paper"], perturbations=()),
         lambda: replace(PRESETS["paper"], jitter=-1),
     ],
