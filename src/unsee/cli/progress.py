@@ -20,15 +20,14 @@ def learning(what: str, iterations: int, sign: float = 1.0) -> Iterator[Advance]
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("objective {task.fields[objective]:.4f}  score {task.fields[score]:.4f}"),
+        TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=CONSOLE, transient=True) as progress:
-        task = progress.add_task(
-            what, total=iterations, objective=float("nan"), score=float("nan"), visible=iterations > 0
-        )
+        task = progress.add_task(what, total=iterations, note="finding a start", visible=iterations > 0)
 
         def advance(step: Step) -> None:
-            progress.update(task, advance=1, objective=step.objective, score=sign * step.score)
+            note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}"
+            progress.update(task, advance=1, note=note)
 
         yield advance
