@@ -1,4 +1,4 @@
-"""The progress bar of whatever learns masks."""
+"""The progress bars of long work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,8 @@ from unsee.masks.loop import Progress as Advance
 from unsee.masks.loop import Step
 
 
-@contextmanager
-def learning(what: str, iterations: int, sign: float = 1.0) -> Iterator[Advance]:
-    """A bar over all iterations, with objective and score; gives what is to be told after each of them.
-
-    `sign` is that of the score in the objective (`Game.sign`).
-    """
+def bar(transient: bool = False) -> Progress:
+    """A bar whose tasks have a description and a `note` that changes."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -23,7 +19,16 @@ def learning(what: str, iterations: int, sign: float = 1.0) -> Iterator[Advance]
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=CONSOLE, transient=True) as progress:
+    return Progress(*columns, console=CONSOLE, transient=transient)
+
+
+@contextmanager
+def learning(what: str, iterations: int, sign: float = 1.0) -> Iterator[Advance]:
+    """A bar over all iterations, with objective and score; gives what is to be told after each of them.
+
+    `sign` is that of the score in the objective (`Game.sign`).
+    """
+    with bar(transient=True) as progress:
         task = progress.add_task(what, total=iterations, note="finding a start", visible=iterations > 0)
 
         def advance(step: Step) -> None:

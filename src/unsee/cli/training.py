@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.progress import bar
 from unsee.datasets.menagerie import Menagerie, Shortcut
 from unsee.errors import UnseeError
 from unsee.models.menagerie import save_menagerie
@@ -56,14 +56,7 @@ def measure(net: nn.Module, pictures: int, shortcut: bool) -> dict[str, Any]:
 
 @contextmanager
 def _stages(images: int) -> Iterator[Callable[[Stage], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=CONSOLE) as progress:
+    with bar() as progress:
         tasks = {
             "draw": progress.add_task("drawing pictures", total=images, note=""),
             "train": progress.add_task("training", total=None, note=""),
