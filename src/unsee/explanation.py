@@ -85,12 +85,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the result was made from: network, weights, software."""
+    """What the result was made from: network, weights, software; `precision` is that of the descent."""
 
     model: str
     weights_sha256: str | None
     input_size: tuple[int, int]
     fit: str
+    precision: str
     versions: Mapping[str, str]
 
 

@@ -11,12 +11,12 @@ from unsee.cli.console import CONSOLE, plain
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and the page.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the demo that is there already.")]
-Iterations = Annotated[int, typer.Option("--iterations", "-n", help="Steps of each mask.")]
+Iterations = Annotated[int | None, typer.Option("--iterations", "-n", help="Steps of each mask at most.")]
 
 
 def command(
     out: Out = Path("demo-out"),
-    iterations: Iterations = 150,
+    iterations: Iterations = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     force: Force = False,

@@ -18,7 +18,7 @@ from unsee.masks.explain import versions
 _PAGE = "index.html"
 
 
-def run(out: Path, iterations: int, seed: int, device: str, force: bool, as_json: bool) -> None:
+def run(out: Path, iterations: int | None, seed: int, device: str, force: bool, as_json: bool) -> None:
     """Explain every scene, print what was found against the truth, and write figures and page.
 
     Raises:
@@ -29,9 +29,9 @@ def run(out: Path, iterations: int, seed: int, device: str, force: bool, as_json
     page = out / _PAGE
     if page.exists() and not force:
         raise UnseeError(f"{page} is there already: --force replaces it, --out writes elsewhere")
-    plan = Plan(adjusted(PRESETS["paper"], iterations=iterations), "paper", seed=seed)
+    plan = Plan(adjusted(PRESETS["fast"], iterations=iterations), "fast", seed=seed)
     classifiers = {name: load_model(name, None, device) for name in (PLAIN, SHORTCUT)}
-    with learning(f"{len(QUESTIONS)} masks", len(classifiers) * iterations) as advance:
+    with learning(f"{len(QUESTIONS)} masks", len(QUESTIONS)) as advance:
         findings = demonstrate(classifiers, plan, progress=advance)
     try:
         _write(findings, out)

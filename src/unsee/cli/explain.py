@@ -32,8 +32,20 @@ Perturbation = Annotated[
     ),
 ]
 ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
-Iterations = Annotated[int | None, typer.Option("--iterations", "-n", help="Steps. [default: the preset's]")]
-BatchSize = Annotated[int, typer.Option("--batch-size", "-b", help="Photos that are learned at once.")]
+Iterations = Annotated[int | None, typer.Option("--iterations", "-n", help="Steps at most. [default: the preset's]")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", "-b", help="Photos that are learned at once. [default: what fits in memory]"),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="float32, bfloat16 or auto: bfloat16 in fast where the device computes in it."
+    ),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="torch.compile the network; pays for many photos only.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one folder for each photo.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that are there already.")]
 
@@ -43,14 +55,16 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: TargetText = None,
-    preset: Preset = "paper",
+    preset: Preset = "fast",
     game: GameName = None,
     perturbation: Perturbation = None,
     score: ScoreName = None,
     iterations: Iterations = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
-    batch_size: BatchSize = 16,
+    batch_size: BatchSize = None,
+    precision: Precision = "auto",
+    compiled: Compile = False,
     device: options.Device = "auto",
     out: Out = Path("explanations"),
     force: Force = False,
@@ -67,7 +81,7 @@ def command(
     from unsee.masks.settings import look_up
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
-    plan = Plan(settings, preset, fit_from(fit), seed, batch_size)
+    plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
     asked = target_from(target)
     job = Job(load_model(model, weights, device), plan, asked, out, force)
     try:

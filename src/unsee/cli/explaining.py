@@ -145,11 +145,10 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
 def _explained(job: Job, photos: Sequence[tuple[str, Path]]) -> Iterator[Explanation]:
     """Explanations in order; each photo is read again when its batch begins, so that few are in memory."""
     plan = job.plan
-    batches = -(-len(photos) // plan.batch_size)
     pairs = ((read_photo(source), job.target) for source, _ in photos)
     what = f"{len(photos)} photo{'s' if len(photos) != 1 else ''}"
     sign = plan.settings.objective.game.sign
-    with learning(what, batches * plan.settings.adam.iterations, sign) as advance:
+    with learning(what, len(photos), sign) as advance:
         yield from explain_each(job.classifier, pairs, plan, advance)
 
 

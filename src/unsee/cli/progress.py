@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unsee.cli.console import CONSOLE
 from unsee.masks.loop import Progress as Advance
@@ -15,7 +15,7 @@ def bar(transient: bool = False) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
@@ -23,16 +23,21 @@ def bar(transient: bool = False) -> Progress:
 
 
 @contextmanager
-def learning(what: str, iterations: int, sign: float = 1.0) -> Iterator[Advance]:
-    """A bar over all iterations, with objective and score; gives what is to be told after each of them.
+def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
+    """A bar over photos, with objective and score; gives what is to be told after each step.
 
-    `sign` is that of the score in the objective (`Game.sign`).
+    `sign` is that of the score in the objective (`Game.sign`). Runs may follow one another: each counts its
+    photos from 0.
     """
     with bar(transient=True) as progress:
-        task = progress.add_task(what, total=iterations, note="finding a start", visible=iterations > 0)
+        task = progress.add_task(what, total=photos, note="getting ready", visible=photos > 0)
+        before = last = 0.0
 
         def advance(step: Step) -> None:
+            nonlocal before, last
+            before += last if step.done < last else 0.0
+            last = step.done
             note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}"
-            progress.update(task, advance=1, note=note)
+            progress.update(task, completed=before + last, note=note)
 
         yield advance

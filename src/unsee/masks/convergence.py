@@ -2,7 +2,7 @@
 
 import math
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 CONVERGED = "converged"
@@ -10,30 +10,22 @@ _TAIL = 0.1
 _SLACK = 0.1
 
 
-def verdicts(
-    history: Float[Tensor, "iterations 3 b"],
-    failed_at: Int[Tensor, " b"],
-    terms: Float[Tensor, "3 b"],
-    scores: Float[Tensor, "b 3"],
-) -> tuple[str, ...]:
-    """One verdict an image: "converged", or in words what went wrong.
+def verdict(
+    history: Float[Tensor, "iterations 3"],
+    failed_at: int,
+    terms: Float[Tensor, " 3"],
+    scores: Float[Tensor, " 3"],
+) -> str:
+    """"converged", or in words what went wrong.
 
     A run has converged if it and its final scores stayed finite, if its objective over the last tenth of the
     iterations differs from the tenth before by no more than a tenth of the range it went through, and if what
     it ends with is not worse than what it started from.
     """
-    objective = history.sum(dim=1)
-    final, sound = terms.sum(dim=0), scores.isfinite().all(dim=1)
-    return tuple(
-        _verdict(objective[:, image], int(failed_at[image]), float(final[image]), bool(sound[image]))
-        for image in range(history.shape[-1])
-    )
-
-
-def _verdict(objective: Float[Tensor, " iterations"], failed_at: int, final: float, sound: bool) -> str:
+    objective, final = history.sum(dim=1), float(terms.sum())
     if failed_at >= 0:
         return f"not finite at iteration {failed_at + 1}: the mask is the last one that was"
-    if not (math.isfinite(final) and sound):
+    if not (math.isfinite(final) and bool(scores.isfinite().all())):
         return "not finite after the last step: its scores cannot be read"
     tail = max(round(_TAIL * len(objective)), 1)
     late = float(objective[-tail:].mean())

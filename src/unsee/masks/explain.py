@@ -1,7 +1,6 @@
 """Photos in, explanations out: reads, batches, learns, and brings masks back on to the photos."""
 
 import platform
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,13 +17,15 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores, Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
+from unsee.masks.adam import Adam
 from unsee.masks.frame import Frame
-from unsee.masks.learner import Learned, learn
+from unsee.masks.learner import Arrival, Learned, learn_each
 from unsee.masks.loop import Progress
 from unsee.masks.objective import Game, Score
 from unsee.masks.perturbation import Perturbation, blend
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted, described, look_up
+from unsee.tuning import PRECISIONS, uses_bfloat16
 
 TOP5 = "top5"
 _TERMS = ("score", "l1", "tv")
@@ -40,17 +41,23 @@ class Plan:
         preset: what the settings are called.
         fit: how photos are brought to the network's input.
         seed: of every photo's draws; a photo's mask does not depend on the photos beside it.
-        batch_size: photos that are learned at once.
+        batch_size: photos that are learned at once; as many as are fast and fit in memory where it is None.
+        precision: "float32", "bfloat16", or "auto": bfloat16 in `fast` where the device computes in it.
+        compiled: hand a copy of the network to `torch.compile`.
     """
 
     settings: Settings
     preset: str = "custom"
     fit: Fit = Squash()
     seed: int = 0
-    batch_size: int = 16
+    batch_size: int | None = None
+    precision: str = "auto"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+        if self.precision not in PRECISIONS:
+            raise UnseeError(f"no precision is called {self.precision!r}; there are {', '.join(PRECISIONS)}")
+        if self.batch_size is not None and (not isinstance(self.batch_size, int) or self.batch_size < 1):
             raise UnseeError(f"a batch has a whole number of photos, at least 1, not {self.batch_size!r}")
         if not isinstance(self.seed, int):
             raise UnseeError(f"a seed is a whole number, not {self.seed!r}")
@@ -63,14 +70,16 @@ def explain(
     photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     *,
-    preset: str | Settings = "paper",
+    preset: str | Settings = "fast",
     game: str | Game | None = None,
     perturbation: str | Perturbation | None = None,
     iterations: int | None = None,
     score: str | Score | None = None,
     fit: Fit | None = None,
     seed: int = 0,
-    batch_size: int = 16,
+    batch_size: int | None = None,
+    precision: str = "auto",
+    compiled: bool = False,
     progress: Progress | None = None,
 ) -> Explanation | list[Explanation]:
     """Learn which part of a photo, or of each of several, made the classifier say what it said.
@@ -86,8 +95,12 @@ def explain(
         game, perturbation, iterations, score: change the preset in these.
         fit: how a photo is brought to the network's input; squashed to it unless told.
         seed: the same seed gives the same mask on the same machine.
-        batch_size: photos that are learned at once.
-        progress: told after each iteration of each batch.
+        batch_size: photos that are learned at once; found from the free memory where it is None.
+        precision: of the network's passes while the mask is learned: "float32", "bfloat16", or "auto", which
+            is bfloat16 in the preset `fast` where the device computes in it, else float32. The scores on the
+            result are always the classifier's own.
+        compiled: hand a copy of the network to `torch.compile`; pays for itself over many photos only.
+        progress: told after each iteration.
 
     Returns:
         One explanation for one photo, a list of them for several.
@@ -100,7 +113,7 @@ def explain(
     name = preset if isinstance(preset, str) else "custom"
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     settings = adjusted(base, game, perturbation, iterations, score)
-    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size)
+    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     sources, several = _listed(photos)
     read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in sources]
     wanted = _one_each(targets, len(read), several)
@@ -114,33 +127,61 @@ def explain_each(
     plan: Plan,
     progress: Progress | None = None,
 ) -> Iterator[Explanation]:
-    """Explanations of photos with their targets, in order; photos are drawn a batch at a time."""
-    source = iter(photos)
-    while batch := list(islice(source, plan.batch_size)):
-        yield from _explain_batch(classifier, batch, plan, progress)
+    """Explanations of photos with their targets, in order.
+
+    Photos are drawn when there is room for them: memory does not grow with their number.
+    """
+    cabin = _Cabin(classifier, iter(photos), plan)
+    exact = plan.precision == "auto" and isinstance(plan.settings.algorithm, Adam)
+    bfloat16 = not exact and uses_bfloat16(classifier, plan.precision)
+    precision = "bfloat16" if bfloat16 else str(classifier.dtype).removeprefix("torch.")
+    learning = learn_each(
+        classifier, cabin.enter, plan.settings, plan.batch_size, bfloat16, plan.compiled, progress
+    )
+    ready: dict[int, Explanation] = {}
+    due = 0
+    while (found := _next(learning)) is not None:
+        place, learned = found
+        frame, target, asked = cabin.leave(place)
+        ready[place] = _explanation(classifier, plan, precision, frame, target, asked, learned)
+        while due in ready:
+            yield ready.pop(due)
+            due += 1
 
 
-def _explain_batch(
-    classifier: Classifier,
-    batch: Sequence[tuple[Photo, TargetLike | None]],
-    plan: Plan,
-    progress: Progress | None,
-) -> Iterator[Explanation]:
-    began = time.perf_counter()
-    settings = plan.settings
+def _next(learning: Iterator[tuple[int, Learned]]) -> tuple[int, Learned] | None:
     with torch.inference_mode(False), torch.enable_grad():
-        frames = [_frame(classifier, plan, photo) for photo, _ in batch]
-        clean = classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu()
-        classes = clean.shape[1]
-        chosen = [
-            target_indices(classifier, target, row, settings.targets)
-            for (_, target), row in zip(batch, clean, strict=True)
-        ]
-        learned = learn(classifier, frames, chosen, classes, settings, progress)
-    seconds = (time.perf_counter() - began) / len(batch)
-    for row, frame in enumerate(frames):
-        asked = asked_for(batch[row][1])
-        yield _explanation(classifier, plan, frame, chosen[row], asked, learned, row, seconds)
+        return next(learning, None)
+
+
+class _Cabin:
+    """The photos that are being learned, from when they are drawn until their mask is there."""
+
+    def __init__(
+        self, classifier: Classifier, photos: Iterator[tuple[Photo, TargetLike | None]], plan: Plan
+    ) -> None:
+        self.classifier, self.photos, self.plan = classifier, photos, plan
+        self.inside: dict[int, tuple[Frame, tuple[int, ...], str]] = {}
+        self.drawn = 0
+
+    def enter(self, places: int) -> list[Arrival]:
+        """Up to so many further photos, with their target classes."""
+        batch = list(islice(self.photos, places))
+        if not batch:
+            return []
+        frames = [_frame(self.classifier, self.plan, photo) for photo, _ in batch]
+        clean = self.classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu()
+        arrivals = []
+        for frame, (_, asked), scores in zip(frames, batch, clean, strict=True):
+            target = target_indices(self.classifier, asked, scores, self.plan.settings.targets)
+            self.inside[self.drawn] = frame, target, asked_for(asked)
+            arrivals.append(Arrival(self.drawn, frame, target, clean.shape[1]))
+            self.drawn += 1
+        return arrivals
+
+    def leave(self, place: int) -> tuple[Frame, tuple[int, ...], str]:
+        """Frame, target classes and how they were asked for."""
+        return self.inside.pop(place)
 
 
 def _frame(classifier: Classifier, plan: Plan, photo: Photo) -> Frame:
@@ -174,23 +215,22 @@ def target_indices(
 def _explanation(
     classifier: Classifier,
     plan: Plan,
+    precision: str,
     frame: Frame,
     target: tuple[int, ...],
     asked: str,
     learned: Learned,
-    row: int,
-    seconds: float,
 ) -> Explanation:
     game = plan.settings.objective.game
     photo_size = (frame.photo.pixels.shape[-2], frame.photo.pixels.shape[-1])
-    mask = learned.masks[row]
+    mask = learned.mask
     on_photo = plan.fit.back(mask, photo_size, game.ideal).clamp(0, 1).float()
     return Explanation(
         photo=frame.photo,
         target=Target(target, tuple(map(classifier.class_name, target)), asked),
-        scores=Scores(*learned.scores[row].tolist()),
+        scores=Scores(*learned.scores.tolist()),
         mask=on_photo,
-        mask_grid=learned.grids[row].float(),
+        mask_grid=learned.grid.float(),
         perturbed=_edited(frame, plan, on_photo, photo_size),
         area=float(game.saliency(mask).mean()),
         run=Run(
@@ -198,18 +238,19 @@ def _explanation(
             game=game.name,
             settings=described(plan.settings),
             seed=plan.seed,
-            iterations=plan.settings.adam.iterations,
-            evaluations=int(learned.evaluations[row]),
-            objective=dict(zip(_TERMS, learned.terms[:, row].tolist(), strict=True)),
-            history={name: tuple(learned.history[:, part, row].tolist()) for part, name in enumerate(_TERMS)},
-            verdict=learned.verdicts[row],
-            seconds=seconds,
+            iterations=len(learned.history),
+            evaluations=learned.evaluations,
+            objective=dict(zip(_TERMS, learned.terms.tolist(), strict=True)),
+            history={name: tuple(learned.history[:, part].tolist()) for part, name in enumerate(_TERMS)},
+            verdict=learned.verdict,
+            seconds=learned.seconds,
         ),
         provenance=Provenance(
             model=classifier.name,
             weights_sha256=classifier.weights_sha256,
             input_size=classifier.size,
             fit=plan.fit.name,
+            precision=precision,
             versions=versions(),
         ),
     )

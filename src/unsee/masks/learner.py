@@ -1,105 +1,218 @@
 """Puts perturbation, grid, objective and loop together: frames and targets in, learned masks out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.masks.convergence import verdicts
+from unsee.masks.convergence import verdict
+from unsee.masks.flight import Flight
 from unsee.masks.frame import Frame
 from unsee.masks.grid import Upsampler
-from unsee.masks.loop import Progress, optimise
-from unsee.masks.objective import Terms
+from unsee.masks.loop import Crew, Progress, optimise
+from unsee.masks.objective import Objective, Terms
 from unsee.masks.problem import Problem
 from unsee.masks.settings import Settings
+from unsee.memory import pictures_that_fit
 from unsee.tensors import jitter_offsets
+from unsee.tuning import memory_of_one_pass, tuned
 
-_FIXED_PLACES = 4
+_COLUMNS = {1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (1, 3, 0, 2)}
+"""For each number of places along an axis the column that each row is paired with."""
+
+
+class Arrival(NamedTuple):
+    """An image that wants a mask.
+
+    Args:
+        id: what its mask is called by.
+        frame: of the network's size, with `Settings.margin` as its margin.
+        target: the target classes.
+        classes: how many logits the classifier has.
+    """
+
+    id: int
+    frame: Frame
+    target: tuple[int, ...]
+    classes: int
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What a batch has learned; everything is on the CPU.
+    """What was learned of one image; everything is on the CPU.
 
     Args:
-        grids: the masks on their cells, in [0,1], 1 keeps.
-        masks: the same as one value a pixel of the network's input.
-        scores: of each original, perturbed and fully perturbed picture, still, with `Settings.shown`.
+        grid: the mask on its cells, in [0,1], 1 keeps.
+        mask: the same as one value a pixel of the network's input.
+        scores: of the original, perturbed and fully perturbed picture, still, with `Settings.shown`, by the
+            classifier itself.
         terms: the objective's weighted parts for the mask that is returned, averaged over a fixed set of
             jitters, so that runs compare.
         history: the parts before each step.
-        evaluations: of the network that each image's mask takes: those of the start, up to the disc that is
-            taken, and one for each step and perturbation. The search may look further ahead; the final
-            scores are not counted.
-        verdicts: "converged", or in words what went wrong, for each image.
+        evaluations: of the network that the mask took: those of the start, up to the disc that is taken, and
+            one for each step and perturbation. The final scores are not counted.
+        verdict: "converged", or in words what went wrong.
+        seconds: the image's share of the time its flight took.
     """
 
-    grids: Float[Tensor, "b r c"]
-    masks: Float[Tensor, "b h w"]
-    scores: Float[Tensor, "b 3"]
-    terms: Float[Tensor, "3 b"]
-    history: Float[Tensor, "iterations 3 b"]
-    evaluations: Int[Tensor, " b"]
-    verdicts: tuple[str, ...]
+    grid: Float[Tensor, "r c"]
+    mask: Float[Tensor, "h w"]
+    scores: Float[Tensor, " 3"]
+    terms: Float[Tensor, " 3"]
+    history: Float[Tensor, "iterations 3"]
+    evaluations: int
+    verdict: str
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Images as the loop sees them: masks in, the objective's terms out.
+
+    Args:
+        problem: their pictures.
+        settings: how masks are learned.
+        upsampler: from cells to pixels.
+        offsets: of each image's window at each iteration.
+        spent: evaluations that each image's start took.
+    """
+
+    problem: Problem
+    settings: Settings
+    upsampler: Upsampler
+    offsets: Int[Tensor, "b iterations 2"]
+    spent: Int[Tensor, " b"]
+
+    @property
+    def objective(self) -> Objective:
+        """What masks are rewarded for."""
+        return self.settings.objective
+
+    @property
+    def count(self) -> int:
+        """Perturbations, over which the score is summed."""
+        return len(self.settings.perturbations)
+
+    def terms(self, masks: Float[Tensor, "b r c"], iteration: Int[Tensor, " b"]) -> Terms:
+        """The weighted parts, each image in the window of its own iteration."""
+        rows = torch.arange(len(masks), device=masks.device)
+        offsets, noise = self.offsets[rows, iteration], self.problem.noise_at(iteration)
+        scores = self.problem.jittered_scores(self.upsampler(masks), offsets, noise)
+        return self.objective.terms(masks, scores)
+
+    def select(self, rows: Int[Tensor, " k"]) -> "Group":
+        """Some of the images."""
+        offsets, spent = self.offsets[rows], self.spent[rows.cpu()]
+        return replace(self, problem=self.problem.select(rows), offsets=offsets, spent=spent)
+
+    def joined(self, other: "Group") -> "Group":
+        """These images and others."""
+        return replace(
+            self,
+            problem=self.problem.joined(other.problem),
+            offsets=torch.cat([self.offsets, other.offsets]),
+            spent=torch.cat([self.spent, other.spent]),
+        )
 
 
 def learn(
     classifier: Classifier,
-    frames: Sequence[Frame],
-    targets: Sequence[tuple[int, ...]],
-    classes: int,
+    arrivals: Sequence[Arrival],
     settings: Settings,
     progress: Progress | None = None,
-) -> Learned:
-    """Learn one mask for each frame (§4.3), all in one batch; each is what it would be alone.
+) -> list[Learned]:
+    """Learn one mask for each arrival (§4.3), all in one batch; each is what it would be alone."""
+    left = [list(arrivals)]
+
+    def all_at_once(_: int) -> Sequence[Arrival]:
+        return left.pop() if left else []
+
+    found = dict(learn_each(classifier, all_at_once, settings, len(arrivals), progress=progress))
+    return [found[arrival.id] for arrival in arrivals]
+
+
+def learn_each(
+    classifier: Classifier,
+    arrivals: Callable[[int], Sequence[Arrival]],
+    settings: Settings,
+    batch_size: int | None = None,
+    bfloat16: bool = False,
+    compiled: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Learned]]:
+    """Masks with the ids of their images, in the order in which they settle.
 
     Args:
-        classifier: borrowed, and given back as it was.
-        frames: of one size, with `settings.margin` as their margin.
-        targets: the target classes of each frame.
-        classes: how many logits the classifier has.
+        classifier: borrowed while masks are learned, and given back as it was.
+        arrivals: gives up to so many images, none when there are no more.
         settings: how.
+        batch_size: how many are learned at once; as many as are fast and fit in memory where it is None.
+        bfloat16: whether the network's passes are; the final scores are always the classifier's own.
+        compiled: hand a copy of the network to `torch.compile`.
         progress: told after each iteration.
     """
-    objective = settings.objective
     with classifier.borrowed():
-        problem = Problem.prepare(
-            classifier,
-            frames,
-            targets,
-            classes,
-            settings.perturbations,
-            objective.score,
-            settings.input_noise,
-        )
-        cells = settings.grid.cells(problem.size)
-        upsampler = settings.grid.upsampler(problem.size, problem.plain)
-        started = settings.start(problem, objective.game, cells)
-        iterations = settings.adam.iterations
-        offsets = jitter_offsets(list(problem.seeds), iterations, settings.jitter).to(classifier.device)
+        quick = tuned(classifier, bfloat16, compiled)
+        crew = Crew(batch_size or pictures_that_fit(classifier.device, memory_of_one_pass(quick)))
 
-        def evaluate(grids: Tensor, iteration: int) -> Terms:
-            noise = problem.noise_at(iteration)
-            scores = problem.jittered_scores(upsampler(grids), offsets[iteration], noise)
-            return objective.terms(grids, scores)
+    def take_off(places: int) -> Flight | None:
+        new = arrivals(places)
+        return _flight(quick, new, settings) if new else None
 
-        outcome = optimise(started.masks, evaluate, settings.adam, progress)
-        terms = fixed_terms(problem, settings, upsampler, outcome.masks)
-        masks = upsampler(outcome.masks).clamp(0, 1)
-        scores = _evidence(problem, frames, settings, masks)
-    spent = started.evaluations + iterations * len(settings.perturbations)
-    return Learned(
-        grids=outcome.masks.cpu(),
-        masks=masks.cpu(),
-        scores=scores.cpu(),
-        terms=terms.cpu(),
-        history=outcome.history.cpu(),
-        evaluations=spent,
-        verdicts=verdicts(outcome.history.cpu(), outcome.failed_at.cpu(), terms.cpu(), scores.cpu()),
+    for flight in optimise(take_off, settings.algorithm, crew, progress):
+        with classifier.borrowed():
+            learned = _landed(classifier, flight)
+        yield from zip(flight.ids, learned, strict=True)
+
+
+def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) -> Flight:
+    problem = Problem.prepare(
+        classifier,
+        [arrival.frame for arrival in new],
+        [arrival.target for arrival in new],
+        new[0].classes,
+        settings.perturbations,
+        settings.objective.score,
+        settings.input_noise,
+        settings.shown,
     )
+    upsampler = settings.grid.upsampler(problem.size, problem.plain)
+    started = settings.start(problem, settings.objective.game, settings.grid.cells(problem.size))
+    offsets = jitter_offsets(list(problem.seeds), settings.algorithm.iterations, settings.jitter)
+    places = offsets.transpose(0, 1).to(problem.plain.device)
+    group = Group(problem, settings, upsampler, places, started.evaluations)
+    return Flight.begin(tuple(arrival.id for arrival in new), group, started.masks, settings.algorithm)
+
+
+def _landed(classifier: Classifier, flight: Flight) -> list[Learned]:
+    began = time.perf_counter()
+    group = flight.task
+    assert isinstance(group, Group)  # noqa: S101
+    terms = fixed_terms(group.problem, group.settings, group.upsampler, flight.masks).cpu()
+    masks = group.upsampler(flight.masks).clamp(0, 1)
+    scores = _evidence(replace(group.problem, classifier=classifier), masks).cpu()
+    seconds = flight.seconds + (time.perf_counter() - began) / len(masks)
+    learned = []
+    for row, count in enumerate(flight.iteration.tolist()):
+        history = flight.history[row, :count].cpu()
+        learned.append(
+            Learned(
+                grid=flight.masks[row].cpu(),
+                mask=masks[row].cpu(),
+                scores=scores[row],
+                terms=terms[:, row],
+                history=history,
+                evaluations=int(group.spent[row]) + count * group.count,
+                verdict=verdict(history, int(flight.failed_at[row]), terms[:, row], scores[row]),
+                seconds=float(seconds[row]),
+            )
+        )
+    return learned
 
 
 @torch.no_grad()
@@ -108,29 +221,21 @@ def fixed_terms(
 ) -> Float[Tensor, "3 b"]:
     """Score, l1 and tv terms of masks, averaged over a fixed set of jitters and without input noise.
 
-    The set is every place for a jitter of up to 4, and 4×4 places spread evenly for a larger one.
+    Up to four places along each axis, spread evenly; each row is paired with one column, so that every row
+    and every column is looked at once.
     """
     jitter = max(settings.jitter, 1)
-    count = min(jitter, _FIXED_PLACES)
-    places = torch.linspace(0, jitter - 1, count, device=grids.device).round().long()
+    columns = _COLUMNS[min(jitter, len(_COLUMNS))]
+    places = torch.linspace(0, jitter - 1, len(columns), device=grids.device).round().long()
     masks = upsampler(grids)
     total = grids.new_zeros(len(grids))
-    for offset in torch.cartesian_prod(places, places):
+    for row, column in enumerate(columns):
+        offset = torch.stack([places[row], places[column]])
         total += problem.jittered_scores(masks, offset.expand(len(grids), 2))
-    return torch.stack(list(settings.objective.terms(grids, total / count**2)))
+    return torch.stack(list(settings.objective.terms(grids, total / len(columns))))
 
 
 @torch.no_grad()
-def _evidence(
-    problem: Problem, frames: Sequence[Frame], settings: Settings, masks: Float[Tensor, "b h w"]
-) -> Float[Tensor, "b 3"]:
-    shown = Problem.prepare(
-        problem.classifier,
-        frames,
-        [tuple(row.nonzero().flatten().tolist()) for row in problem.targets],
-        problem.targets.shape[1],
-        [settings.shown],
-        problem.score,
-    )
+def _evidence(problem: Problem, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
     views = torch.stack([torch.ones_like(masks), masks, torch.zeros_like(masks)], dim=1)
-    return shown.still_scores(views)
+    return replace(problem, plain_references=(problem.shown,)).still_scores(views)

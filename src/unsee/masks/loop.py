@@ -1,110 +1,144 @@
-"""The one optimisation loop: Adam on values in [0,1], a whole batch at a time, each image on its own."""
+"""The one optimisation loop: images come, descend each at its own pace, and leave when they have settled."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.masks.algorithm import Algorithm, Point
+from unsee.masks.flight import Flight
 from unsee.masks.objective import Terms
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma & Ba 2015) with the values clipped to [0,1] after each step.
-
-    Raises:
-        UnseeError: no iterations or a rate that is not above 0.
-    """
-
-    rate: float = 0.1
-    iterations: int = 300
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise UnseeError(
-                f"a mask takes a whole number of iterations, at least 1, not {self.iterations!r}"
-            )
-        if not self.rate > 0:
-            raise UnseeError(f"the learning rate must be above 0, not {self.rate}")
-
+from unsee.memory import is_out_of_memory
 
 @dataclass(frozen=True)
 class Step:
-    """Where a run stands, for whoever shows its progress: means over the images that are still sound.
+    """Where a run stands, for whoever shows its progress: means over the images that are in flight.
 
     `score` is the objective's score term, the score itself in deletion and minus the score in preservation.
+    `done` is the work done so far in images, those in flight counted by their share of `iterations`; an image
+    that settles early counts whole from then on.
     """
 
     iteration: int
     iterations: int
     objective: float
     score: float
+    done: float = 0.0
 
 
 Progress = Callable[[Step], None]
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a run ends with.
+@dataclass
+class Crew:
+    """How many images fly at once; fewer once memory has run out."""
 
-    `history` holds score, l1 and tv terms before each step. `failed_at` is the iteration at which an image's
-    loss or gradient stopped being finite, -1 where none did; its mask stays as it was before.
-    """
+    capacity: int
+    waiting: list[Flight] = field(default_factory=list)
 
-    masks: Float[Tensor, "b h w"]
-    history: Float[Tensor, "iterations 3 b"]
-    failed_at: Int[Tensor, " b"]
+    def split(self, flight: Flight, error: Exception) -> Flight:
+        """Half of the images, and the others to be taken up again later.
+
+        Raises:
+            UnseeError: not even one image fits.
+        """
+        if len(flight.ids) == 1:
+            raise UnseeError(
+                "there is not enough memory for one picture and its gradient: "
+                "a smaller network or input, or --device cpu"
+            ) from error
+        self.capacity = len(flight.ids) // 2
+        first = torch.arange(len(flight.ids), device=flight.masks.device) < self.capacity
+        self.waiting.append(flight.select(~first))
+        return flight.select(first)
 
 
 def optimise(
-    start: Float[Tensor, "b h w"],
-    evaluate: Callable[[Tensor, int], Terms],
-    adam: Adam,
+    arrivals: Callable[[int], Flight | None],
+    algorithm: Algorithm,
+    crew: Crew,
     progress: Progress | None = None,
-) -> Outcome:
-    """Descend `evaluate(masks, iteration)` from `start`; returns the last iterate, as the paper does.
+) -> Iterator[Flight]:
+    """Let images descend until each has settled; those that have are given back in groups.
 
-    Adam works on each value by itself and losses are summed only for the backward pass, so no image sees
-    another. An image whose loss or gradient is NaN or infinite is put to rest where it was.
+    Args:
+        arrivals: up to so many new images, None when there are no more. They are asked for whenever a quarter
+            of the places is free.
+        algorithm: takes the steps; no image sees another, so it does not matter beside which it flies.
+        crew: how many fly at once. When memory runs out half of the images wait.
+        progress: told after each step.
     """
-    masks = start.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([masks], lr=adam.rate, betas=adam.betas, eps=adam.epsilon)
-    failed_at = torch.full((len(start),), -1, device=start.device)
-    history = start.new_empty(adam.iterations, 3, len(start))
-    for iteration in range(adam.iterations):
-        terms = evaluate(masks, iteration)
-        loss = terms.total
-        (gradient,) = torch.autograd.grad(loss.sum(), masks)
-        history[iteration] = torch.stack([part.detach() for part in terms])
-        sound = _sound(loss.detach(), gradient) & (failed_at < 0)
-        failed_at = torch.where(sound | (failed_at >= 0), failed_at, iteration)
-        _step(masks, optimizer, gradient, sound[:, None, None])
+    flight: Flight | None = None
+    landed = 0
+    while True:
+        flight = _filled(flight, arrivals, crew)
+        if flight is None:
+            return
+        try:
+            flight = _advanced(flight, algorithm)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            flight = crew.split(flight, error)
+            continue
+        over = algorithm.settled(flight.history, flight.iteration - 1) | (flight.failed_at >= 0)
         if progress is not None:
-            progress(_report(iteration, adam.iterations, terms, sound))
-    return Outcome(masks.detach(), history, failed_at)
+            progress(_report(flight, algorithm.iterations, landed, over))
+        if bool(over.any()):
+            landed += int(over.sum())
+            yield flight.select(over)
+            flight = None if bool(over.all()) else flight.select(~over)
 
 
-def _step(masks: Tensor, optimizer: torch.optim.Optimizer, gradient: Tensor, sound: Tensor) -> None:
-    before = masks.detach().clone()
-    masks.grad = torch.where(sound, gradient, 0.0)
-    optimizer.step()
-    with torch.no_grad():
-        masks.copy_(torch.where(sound, masks.clamp(0, 1), before))
+def _filled(flight: Flight | None, arrivals: Callable[[int], Flight | None], crew: Crew) -> Flight | None:
+    free = crew.capacity - (0 if flight is None else len(flight.ids))
+    if flight is not None and 4 * free < max(crew.capacity, 4):
+        return flight
+    if crew.waiting:
+        if flight is not None and len(crew.waiting[-1].ids) > free:
+            return flight
+        new: Flight | None = crew.waiting.pop()
+    else:
+        new = arrivals(free)
+    if flight is None or new is None:
+        return flight or new
+    return flight.joined(new)
 
 
-def _sound(loss: Tensor, gradient: Tensor) -> Bool[Tensor, " b"]:
-    return loss.isfinite() & gradient.isfinite().flatten(1).all(dim=1)
+def _advanced(flight: Flight, algorithm: Algorithm) -> Flight:
+    """Every image one step further."""
+    began = time.perf_counter()
+    masks = flight.masks.detach().requires_grad_()
+    terms = flight.task.terms(masks, flight.iteration)
+    (slopes,) = torch.autograd.grad(terms.score.sum(), masks)
+    masks = masks.detach()
+    terms = Terms(*(part.detach() for part in terms))
+    point = Point(masks, terms, slopes, flight.task.objective, flight.task.count)
+    moved, memory = algorithm.step(flight.memory, point, flight.iteration)
+    sound = terms.total.isfinite() & slopes.isfinite().flatten(1).all(dim=1)
+    sound &= moved.isfinite().flatten(1).all(dim=1)
+    rows = torch.arange(len(masks), device=masks.device)
+    flight.history[rows, flight.iteration] = torch.stack([part for part in terms], dim=1)
+    return replace(
+        flight,
+        masks=torch.where(sound[:, None, None], moved, masks),
+        memory=memory,
+        iteration=flight.iteration + 1,
+        failed_at=torch.where(sound, flight.failed_at, flight.iteration),
+        seconds=flight.seconds + (time.perf_counter() - began) / len(masks),
+    )
 
 
-def _report(iteration: int, iterations: int, terms: Terms, sound: Tensor) -> Step:
-    share = sound.to(terms.score.dtype) / sound.sum().clamp(min=1)
-    means = [
-        float((torch.where(sound, part.detach(), 0.0) * share).sum()) for part in (terms.total, terms.score)
-    ]
-    return Step(iteration + 1, iterations, means[0], means[1])
+def _report(flight: Flight, iterations: int, landed: int, over: Bool[Tensor, " b"]) -> Step:
+    rows = torch.arange(len(flight.ids), device=over.device)
+    last = flight.history[rows, flight.iteration - 1]
+    sound = flight.failed_at < 0
+    last = torch.where(sound[:, None], last, 0.0).sum(dim=0) / sound.sum().clamp(min=1)
+    share = torch.where(over, 1.0, flight.iteration / iterations).sum()
+    return Step(
+        int(flight.iteration.max()), iterations, float(last.sum()), float(last[0]), landed + float(share)
+    )

@@ -170,3 +170,16 @@ class Objective:
     def terms(self, mask: Float[Tensor, "b h w"], scores: Float[Tensor, " b"]) -> Terms:
         """The weighted parts for masks and the scores of what they make of the pictures."""
         return Terms(self.game.sign * scores, self.l1(mask, self.game), self.tv(mask, self.game))
+
+    def penalty_slopes(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
+        """The gradient of the regularisers alone."""
+        with torch.enable_grad():
+            free = masks.detach().requires_grad_()
+            penalty = self.l1(free, self.game) + self.tv(free, self.game)
+            (slopes,) = torch.autograd.grad(penalty.sum(), free)
+        return slopes
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the score is a probability, so that its logit can be modelled."""
+        return self.score is softmax_score

@@ -1,7 +1,7 @@
 """A batch of frames, their perturbed pictures and their targets: everything a mask is scored against."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ class Problem:
         seeds: one for each image.
         plain: the pictures at the input size, and `plain_references` what replaces their pixels.
         canvas: the same with the margin for jitter, and `canvas_references`.
+        shown: the picture that results are shown with where a mask is 0, at the input size.
         input_noise: deviation, in the network's normalised units, of noise added at each iteration.
     """
 
@@ -40,6 +41,7 @@ class Problem:
     plain_references: tuple[Float[Tensor, "b 3 h w"], ...]
     canvas: Float[Tensor, "b 3 hc wc"]
     canvas_references: tuple[Float[Tensor, "b 3 hc wc"], ...]
+    shown: Float[Tensor, "b 3 h w"]
     input_noise: float = 0.0
 
     @classmethod
@@ -52,13 +54,22 @@ class Problem:
         perturbations: Sequence[Perturbation],
         score: Score,
         input_noise: float = 0.0,
+        shown: Perturbation | None = None,
     ) -> "Problem":
-        """Make each frame's pictures once and gather them on the classifier's device."""
+        """Make each frame's pictures once and gather them on the classifier's device.
+
+        Results are shown with the first of the perturbations unless told.
+        """
         device = classifier.device
         chosen = torch.zeros(len(frames), classes, device=device, dtype=classifier.dtype)
         for row, indices in zip(chosen, targets, strict=True):
             row[list(indices)] = 1
         pairs = [[perturbation.references(frame) for frame in frames] for perturbation in perturbations]
+        still = tuple(torch.stack([p[0] for p in row]).to(device) for row in pairs)
+        if shown is None or shown in perturbations:
+            proof = still[0 if shown is None else list(perturbations).index(shown)]
+        else:
+            proof = torch.stack([shown.references(frame)[0] for frame in frames]).to(device)
         return cls(
             classifier=classifier,
             score=score,
@@ -66,10 +77,39 @@ class Problem:
             labels=torch.tensor([indices[0] for indices in targets], device=device),
             seeds=tuple(frame.seed for frame in frames),
             plain=torch.stack([frame.plain for frame in frames]).to(device),
-            plain_references=tuple(torch.stack([p[0] for p in row]).to(device) for row in pairs),
+            plain_references=still,
             canvas=torch.stack([frame.canvas for frame in frames]).to(device),
             canvas_references=tuple(torch.stack([p[1] for p in row]).to(device) for row in pairs),
+            shown=proof,
             input_noise=input_noise,
+        )
+
+    def select(self, rows: Int[Tensor, " k"]) -> "Problem":
+        """Some of the pictures."""
+        return replace(
+            self,
+            targets=self.targets[rows],
+            labels=self.labels[rows],
+            seeds=tuple(self.seeds[row] for row in rows.tolist()),
+            plain=self.plain[rows],
+            plain_references=tuple(part[rows] for part in self.plain_references),
+            canvas=self.canvas[rows],
+            canvas_references=tuple(part[rows] for part in self.canvas_references),
+            shown=self.shown[rows],
+        )
+
+    def joined(self, other: "Problem") -> "Problem":
+        """These pictures and others that are treated alike."""
+        return replace(
+            self,
+            targets=torch.cat([self.targets, other.targets]),
+            labels=torch.cat([self.labels, other.labels]),
+            seeds=self.seeds + other.seeds,
+            plain=torch.cat([self.plain, other.plain]),
+            plain_references=_paired(self.plain_references, other.plain_references),
+            canvas=torch.cat([self.canvas, other.canvas]),
+            canvas_references=_paired(self.canvas_references, other.canvas_references),
+            shown=torch.cat([self.shown, other.shown]),
         )
 
     @property
@@ -101,16 +141,21 @@ class Problem:
             total = total + self._score(picture if noise is None else picture + noise, self.targets)
         return total
 
-    def noise_at(self, iteration: int) -> Float[Tensor, "b 3 h w"] | None:
-        """The noise of one iteration, in RGB units; None where the problem has none."""
+    def noise_at(self, iteration: int | Int[Tensor, " b"]) -> Float[Tensor, "b 3 h w"] | None:
+        """The noise of one iteration, or of each picture's own, in RGB units; None where there is none."""
         if self.input_noise == 0:
             return None
+        counts = [iteration] * len(self.seeds) if isinstance(iteration, int) else iteration.tolist()
         draws = [
-            torch.randn(self.plain.shape[1:], generator=generator(seed, _INPUT_NOISE_STREAM + iteration))
-            for seed in self.seeds
+            torch.randn(self.plain.shape[1:], generator=generator(seed, _INPUT_NOISE_STREAM + count))
+            for seed, count in zip(self.seeds, counts, strict=True)
         ]
         std = torch.tensor(self.classifier.std)[:, None, None]
         return (self.input_noise * std * torch.stack(draws)).to(self.plain)
 
     def _score(self, pictures: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
         return self.score(self.classifier.logits(pictures), targets)
+
+
+def _paired(some: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(torch.cat(pair) for pair in zip(some, others, strict=True))

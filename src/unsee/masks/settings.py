@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from unsee.errors import UnseeError
+from unsee.masks.adam import Adam
+from unsee.masks.algorithm import Algorithm
 from unsee.masks.grid import Grid
-from unsee.masks.loop import Adam
 from unsee.masks.objective import GAMES, SCORES, Game, Objective, Score
 from unsee.masks.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.starts import CircularStart, Start
@@ -23,7 +24,7 @@ class Settings:
         perturbations: what deleted pixels become; several share one mask and their scores are summed.
         grid: the low-resolution mask and how it is upsampled.
         start: where the mask starts.
-        adam: the optimiser.
+        algorithm: takes the steps.
         jitter: places along each axis that the window is drawn from; 0 for none.
         input_noise: deviation of Gaussian noise on the normalised input at each iteration.
         targets: how many classes, the best of the clean image, are the target where none is named.
@@ -39,7 +40,7 @@ class Settings:
     perturbations: tuple[Perturbation, ...] = (Blur(),)
     grid: Grid = Grid()
     start: Start = CircularStart()
-    adam: Adam = Adam()
+    algorithm: Algorithm = Adam()
     jitter: int = 4
     input_noise: float = 0.0
     targets: int = 1
@@ -91,7 +92,7 @@ def adjusted(
         evidence = settings.shown if settings.shown in edits else edits[-1]
         settings = replace(settings, perturbations=edits, evidence=evidence)
     if iterations is not None:
-        settings = replace(settings, adam=replace(settings.adam, iterations=iterations))
+        settings = replace(settings, algorithm=settings.algorithm.limited(iterations))
     return settings
 
 

@@ -52,6 +52,15 @@ class ConstantStart:
 
 
 @dataclass(frozen=True)
+class EditedStart:
+    """The mask with which the game is won and the price is highest: all deleted, or all kept."""
+
+    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:
+        """Constant masks."""
+        return ConstantStart(1 - game.ideal)(problem, game, cells)
+
+
+@dataclass(frozen=True)
 class RandomStart:
     """Independent uniform values over [0,1], each image from its own seed."""
 

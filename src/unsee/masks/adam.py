@@ -1,0 +1,64 @@
+"""Adam, for many images that may each be at another iteration."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unsee.errors import UnseeError
+from unsee.masks.algorithm import Memory, Point, whole_number_of_iterations
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015) with the values clipped to [0,1] after each step, as the paper has it (§4.3).
+
+    Args:
+        rate: the learning rate, above 0.
+        iterations: steps for each image; the last iterate is the mask.
+        betas: decay of the two running means.
+        epsilon: added to the root of the second.
+
+    Raises:
+        UnseeError: no iterations or a rate that is not above 0.
+    """
+
+    rate: float = 0.1
+    iterations: int = 300
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        whole_number_of_iterations(self.iterations)
+        if not self.rate > 0:
+            raise UnseeError(f"the learning rate must be above 0, not {self.rate}")
+
+    def limited(self, iterations: int) -> "Adam":
+        """The same with another number of steps."""
+        return replace(self, iterations=iterations)
+
+    def begin(self, masks: Float[Tensor, "b r c"]) -> Memory:
+        """Both running means, at zero."""
+        return torch.zeros_like(masks), torch.zeros_like(masks)
+
+    def step(
+        self, memory: Memory, point: Point, iteration: Int[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b r c"], Memory]:
+        """The next masks, bias-corrected for each image's own iteration."""
+        slopes = point.slopes + point.objective.penalty_slopes(point.masks)
+        first, second = self.betas
+        mean = first * memory[0] + (1 - first) * slopes
+        square = second * memory[1] + (1 - second) * slopes.square()
+        count = (iteration + 1)[:, None, None]
+        root = (square / (1 - second**count)).sqrt().add_(self.epsilon)
+        masks = (point.masks - self.rate * (mean / (1 - first**count)) / root).clamp_(0, 1)
+        return masks, (mean, square)
+
+    def settled(
+        self,
+        history: Float[Tensor, "b iterations 3"],  # noqa: ARG002
+        iteration: Int[Tensor, " b"],
+    ) -> Bool[Tensor, " b"]:
+        """After the last iteration, and never before it."""
+        return iteration + 1 >= self.iterations

@@ -1,0 +1,164 @@
+"""A bundle method: few looks at the network, and each look used for more than one step.
+
+The network is all that is dear; the penalties are known in closed form. Each look gives a score and its slope,
+that is a linear model of the score's logit. The next mask minimises the penalties, exactly, plus the score as
+the last looks predict it, within a trust region that shrinks. (Proximal bundle methods: Lemaréchal 1978,
+Kiwiel 1990; the trust region and the logit are what makes it work for a score that saturates.)
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unsee.errors import UnseeError
+from unsee.masks.algorithm import Memory, Point, whole_number_of_iterations
+
+_BETAS = (0.7, 0.8)
+_LEAST, _MOST = 1e-10, 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Descent on a model of the score that is made of the last looks at the network.
+
+    Args:
+        iterations: looks for each image at most; it ends sooner where the objective has settled.
+        looks: how many are remembered.
+        probe: share of the way towards the mask that edits nothing at which the second look is taken.
+        radius: how far each cell may move after the third look, in mask values; the third goes anywhere.
+        shrink: what the radius is multiplied by at each further look.
+        least_radius: where it stops shrinking; an image can settle from then on.
+        nearness: root mean square distance at which a look counts 1/e.
+        memory: what a look's weight is multiplied by at each further look.
+        inner: steps on the model for each look.
+        window: looks over which the objective is averaged to see whether it still falls.
+        gain: share by which it has to fall from one window to the next.
+
+    Raises:
+        UnseeError: no iterations, no looks, or a share that is none.
+    """
+
+    iterations: int = 40
+    looks: int = 8
+    probe: float = 0.3
+    radius: float = 0.4
+    shrink: float = 0.88
+    least_radius: float = 0.02
+    nearness: float = 0.15
+    memory: float = 0.85
+    inner: int = 12
+    window: int = 4
+    gain: float = 0.01
+
+    def __post_init__(self) -> None:
+        whole_number_of_iterations(self.iterations)
+        if min(self.looks, self.inner, self.window) < 1 or min(self.radius, self.nearness) <= 0:
+            raise UnseeError("a bundle needs looks, inner steps, a window, a radius and a nearness above 0")
+        if not (0 < self.shrink < 1 and 0 < self.memory <= 1 and 0 <= self.probe <= 1):
+            raise UnseeError("a bundle's shrink, memory and probe are shares between 0 and 1")
+
+    def limited(self, iterations: int) -> "Bundle":
+        """The same with another number of steps."""
+        return replace(self, iterations=iterations)
+
+    def begin(self, masks: Float[Tensor, "b r c"]) -> Memory:
+        """Offsets, slopes and places of the looks, none yet."""
+        batch, cells = len(masks), masks[0].numel()
+        planes = masks.new_zeros(batch, self.looks, cells)
+        return masks.new_zeros(batch, self.looks), planes, planes.clone()
+
+    def step(
+        self, memory: Memory, point: Point, iteration: Int[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b r c"], Memory]:
+        """The masks that the model thinks best within reach."""
+        value, slopes = _linked(point)
+        place, slope = point.masks.flatten(1), slopes.flatten(1)
+        offset = value - (slope * place).sum(dim=1)
+        memory = tuple(
+            torch.cat([old[:, 1:], new[:, None]], dim=1)
+            for old, new in zip(memory, (offset, slope, place), strict=True)
+        )
+        model = Model(memory[0], memory[1], self._weights(memory[2], place, iteration), point)
+        reach = self.reach(iteration)[:, None, None].to(place)
+        best = _minimise(model, reach, self.inner)
+        ideal = point.objective.game.ideal
+        probe = point.masks + self.probe * (ideal - point.masks)
+        return torch.where((iteration == 0)[:, None, None], probe, best), memory
+
+    def reach(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """How far a cell may move in an iteration, in mask values."""
+        shrunk = self.radius * self.shrink ** (iteration - 2).double()
+        return torch.where(iteration < 2, 1.0, shrunk.clamp(min=self.least_radius))
+
+    def settled(
+        self, history: Float[Tensor, "b iterations 3"], iteration: Int[Tensor, " b"]
+    ) -> Bool[Tensor, " b"]:
+        """Where the radius is at its least and the objective has stopped falling, or looks are used up."""
+        back = torch.arange(2 * self.window, device=iteration.device)
+        places = (iteration[:, None] - back).clamp(min=0)
+        late, before = history.sum(dim=2).gather(1, places).unflatten(1, (2, -1)).mean(dim=2).unbind(dim=1)
+        flat = late > before - self.gain * before.abs()
+        small = self.reach(iteration) <= self.least_radius
+        return (flat & small & (iteration + 1 >= 2 * self.window)) | (iteration + 1 >= self.iterations)
+
+    def _weights(
+        self, places: Float[Tensor, "b k n"], place: Float[Tensor, "b n"], iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b k"]:
+        """What each look counts: old ones and far ones less, the sum 1."""
+        age = torch.arange(self.looks - 1, -1, -1, device=place.device)
+        distance = (places - place[:, None]).square().mean(dim=2)
+        weights = torch.exp(-distance / self.nearness**2) * self.memory**age
+        weights = torch.where(age <= iteration[:, None], weights, 0.0)
+        return weights / weights.sum(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The objective as the looks predict it: penalties, and a weighted mean of the linear models."""
+
+    offsets: Float[Tensor, "b k"]
+    planes: Float[Tensor, "b k n"]
+    weights: Float[Tensor, "b k"]
+    point: Point
+
+    def slopes(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
+        """The gradient of the model at masks."""
+        objective = self.point.objective
+        rise = self.weights * (objective.game.sign * self.point.count)
+        if objective.bounded:
+            value = torch.baddbmm(self.offsets[:, :, None], self.planes, masks.flatten(1)[:, :, None])
+            score = value[:, :, 0].sigmoid()
+            rise = rise * score * (1 - score)
+        predicted = torch.bmm(rise[:, None], self.planes)[:, 0].view_as(masks)
+        return predicted + objective.penalty_slopes(masks)
+
+
+def _linked(point: Point) -> tuple[Float[Tensor, " b"], Float[Tensor, "b r c"]]:
+    """Value and slopes of what is modelled: the logit of a probability, any other score as it is."""
+    sign = point.objective.game.sign * point.count
+    value, slopes = point.terms.score.detach() / sign, point.slopes / sign
+    if not point.objective.bounded:
+        return value, slopes
+    share = value.clamp(_LEAST, _MOST)
+    return torch.logit(share), slopes / (share * (1 - share))[:, None, None]
+
+
+def _minimise(
+    model: Model, reach: Float[Tensor, "b 1 1"], steps: int
+) -> Float[Tensor, "b r c"]:
+    """Descend the model from its last look, by sign-like steps as Adam takes them, within reach."""
+    start = model.point.masks
+    low, high = (start - reach).clamp_(min=0), (start + reach).clamp_(max=1)
+    masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
+    first, second = _BETAS
+    rates = torch.cos(torch.linspace(0, torch.pi, steps + 1)[:-1]).add(1).mul(0.125).tolist()
+    for count, rate in enumerate(rates, start=1):
+        slopes = model.slopes(masks)
+        mean = torch.lerp(slopes, mean, first)
+        square = torch.lerp(slopes.square(), square, second)
+        root = (square / (1 - second**count)).sqrt_().add_(1e-9)
+        move = mean.div(root).mul_(reach).mul_(rate / (1 - first**count))
+        masks = (masks - move).clamp(low, high)
+    return masks

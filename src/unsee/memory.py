@@ -1,0 +1,42 @@
+"""How much memory there is, and how many pictures at once fit in it."""
+
+import os
+from pathlib import Path
+
+import torch
+
+_SHARE = 0.5
+_UNKNOWN = 4 << 30
+_MOST_ON_CPU, _MOST_ELSEWHERE = 16, 256
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be had on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    if device.type != "cpu":
+        return _UNKNOWN
+    table = Path("/proc/meminfo")
+    if table.exists():
+        for line in table.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return _UNKNOWN
+
+
+def pictures_that_fit(device: torch.device, each: int) -> int:
+    """How many pictures to take at once when each needs so many bytes; more than enough are no faster."""
+    most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
+    return min(max(int(_SHARE * free_memory(device) / max(each, 1)), 1), most)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory has run out, on any device."""
+    text = str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in text or "out of memory" in text)
+    )

@@ -1,0 +1,62 @@
+"""Local response normalisation across channels, written to be fast in both directions.
+
+Krizhevsky et al. 2012, §3.3; Caffe's form: y = x·(k + α/n · Σ x²)^-β, the sum over n neighbouring channels.
+torch's own averages a padded volume, which costs more than the convolutions around it.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+_BETA = 0.75
+
+
+class ResponseNorm(nn.Module):
+    """LRN with β = 3/4 over `size` neighbouring channels.
+
+    Args:
+        channels: of the pictures.
+        size: how many neighbours are summed over, odd.
+        alpha: weight of their mean square.
+        k: what is added to it.
+    """
+
+    def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, k: float = 1.0) -> None:
+        super().__init__()
+        self.channels, self.size, self.alpha, self.k = channels, size, alpha, k
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The normalised activations, of the same shape, dtype and layout."""
+        with torch.autocast(x.device.type, enabled=False):
+            answer: Tensor = _Normalise.apply(x, self._neighbours(x), self.k)
+        return answer
+
+    def extra_repr(self) -> str:
+        """The parameters."""
+        return f"{self.channels}, size={self.size}, alpha={self.alpha}, k={self.k}"
+
+    def _neighbours(self, x: Tensor) -> Float[Tensor, "c c 1 1"]:
+        """The sum over neighbouring channels, weighted with α/n, as a convolution of one pixel."""
+        places = torch.arange(self.channels, device=x.device)
+        near = (places[:, None] - places).abs() <= self.size // 2
+        return (near.to(x.dtype) * (self.alpha / self.size))[:, :, None, None]
+
+
+class _Normalise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, neighbours: Tensor, k: float) -> Tensor:
+        total = F.conv2d(x.square(), neighbours).add_(k)
+        root = total.rsqrt()
+        factor = root.sqrt().mul_(root)
+        ctx.save_for_backward(x, total, factor, neighbours)
+        return x * factor
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor, None, None]:
+        x, total, factor, neighbours = ctx.saved_tensors  # type: ignore[attr-defined]
+        direct = slope * factor
+        through = F.conv2d((direct * x).div_(total), neighbours).mul_(x)
+        return direct.sub_(through, alpha=2 * _BETA), None, None
