@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose
 
 import literal
 from nets import Bench
+from unsee.masks.adam import Adam
 from unsee.masks.grid import Grid
 from unsee.masks.learner import Learned, learn
-from unsee.masks.loop import Adam
 from unsee.masks.objective import (
     GAMES,
     L1,
@@ -51,7 +51,7 @@ def settings_like(options: Options, edits: str = "blur", cell: float = 8.0) -> S
             blur=options["sigma_m"],
             straight_through=options["gradient"] == "authors",
         ),
-        adam=Adam(rate=options["lr"]),
+        algorithm=Adam(rate=options["lr"]),
         jitter=options["margin"],
     )
 
@@ -139,14 +139,14 @@ def compare_start(
 def compare_evaluations(bench: Bench, settings: Settings, options: Options) -> None:
     """How often each photo goes through the network: both ends, the discs up to the radius, the steps."""
     started = settings.start(bench.problem(settings), settings.objective.game, (6, 6))
-    learned = learn(bench.classifier, bench.frames, bench.targets, bench.classes, settings)
+    learned = learn(bench.classifier, bench.arrivals, settings)
     edits = len(settings.perturbations)
     for row in range(len(bench.frames)):
         radii = tuple(settings.start.radii(bench.frames[row].size))
         _, radius, tried = literal_start(bench, settings, settings.start, options, row, radii)
         assert radius == radii[len(tried) - 1]
         assert started.evaluations[row] == (len(tried) + 2) * edits
-        assert learned.evaluations[row] == (len(tried) + 2 + settings.adam.iterations) * edits
+        assert learned[row].evaluations == (len(tried) + 2 + settings.algorithm.iterations) * edits
 
 
 def literal_start(
@@ -172,14 +172,14 @@ def literal_start(
     )
 
 
-def compare_learning(bench: Bench, settings: Settings, options: Options, full: bool = False) -> Learned:
+def compare_learning(bench: Bench, settings: Settings, options: Options, full: bool = False) -> list[Learned]:
     """History and last mask of each photo, learned in one batch, from the same start and with the same draws.
 
     The start is the implementation's own, since the slope of |1 - m| hangs on the last digit where m is 1.
     With `full` also the mask of every pixel, the scores, and the terms averaged over the fixed windows.
     """
-    learned = learn(bench.classifier, bench.frames, bench.targets, bench.classes, settings)
-    iterations, problem = settings.adam.iterations, bench.problem(settings)
+    learned = learn(bench.classifier, bench.arrivals, settings)
+    iterations, problem = settings.algorithm.iterations, bench.problem(settings)
     started = settings.start(problem, settings.objective.game, settings.grid.cells(problem.size))
     draws = [problem.noise_at(i) for i in range(iterations)]
     assert draws[0] is None or len({float(draw.sum()) for draw in draws}) == iterations
@@ -189,31 +189,31 @@ def compare_learning(bench: Bench, settings: Settings, options: Options, full: b
         noises = None if draws[0] is None else [draw[row].numpy() for draw in draws]
         given = (canvas, edited, bench.net, bench.targets[row], options, offsets, noises)
         masks, totals = literal.learn(started.masks[row].numpy(), *given)
-        assert_allclose(learned.history[:, :, row].sum(dim=1), totals, rtol=0, atol=1e-8)
-        assert_allclose(learned.grids[row], masks[-1], rtol=0, atol=1e-8)
+        assert_allclose(learned[row].history.sum(dim=1), totals, rtol=0, atol=1e-8)
+        assert_allclose(learned[row].grid, masks[-1], rtol=0, atol=1e-8)
         assert np.abs(masks[-1] - masks[0]).max() > 1e-3, "a mask that never moved proves nothing"
         if full:
-            _compare_outcome(bench, settings, options, learned, row)
+            _compare_outcome(bench, settings, options, learned[row], row)
     return learned
 
 
 def _compare_outcome(bench: Bench, settings: Settings, options: Options, learned: Learned, row: int) -> None:
     """What the learner says about the masks it ended with."""
-    frame, grid = bench.frames[row], learned.grids[row].numpy()
+    frame, grid = bench.frames[row], learned.grid.numpy()
     (height, width), plain = frame.size, frame.plain.numpy()
     large = literal.upsample(grid, frame.size, options).clip(0, 1)
-    assert_allclose(learned.masks[row], large, rtol=0, atol=1e-12)
+    assert_allclose(learned.mask, large, rtol=0, atol=1e-12)
     (shown,) = bench.references([settings.shown], row, 0)
     views = (plain, literal.blend(plain, shown, large), shown)
     scores = [literal.score(bench.net, view, bench.targets[row], options["score"]) for view in views]
-    assert_allclose(learned.scores[row], scores, rtol=0, atol=1e-10)
+    assert_allclose(learned.scores, scores, rtol=0, atol=1e-10)
     edited = bench.references(settings.perturbations, row, 1)
     parts = []
-    for y, x in np.ndindex(max(options["margin"], 1), max(options["margin"], 1)):
+    for y, x in {0: [(0, 0)], 4: [(0, 1), (1, 3), (2, 0), (3, 2)]}[options["margin"]]:
         window = np.s_[:, y : y + height, x : x + width]
         crops = [ref[window] for ref in edited]
         _, terms = literal.objective(
             grid, frame.canvas.numpy()[window], crops, bench.net, bench.targets[row], options
         )
         parts.append(weighted(terms, options))
-    assert_allclose(learned.terms[:, row], np.mean(parts, axis=0), rtol=0, atol=1e-10)
+    assert_allclose(learned.terms, np.mean(parts, axis=0), rtol=0, atol=1e-10)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from unittest import mock
 
 import torch
 
 from unsee.masks import learner, loop, objective, perturbation
+from unsee.masks.adam import Adam
 from unsee.masks.objective import MeanAxisVariation, Objective, Terms
 from unsee.masks.perturbation import GaussianNoise
 from unsee.masks.problem import Problem
@@ -15,7 +17,7 @@ from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_ma
 # What is right, as it was before anything is replaced.
 noise_at, terms_of, port_tv = Problem.noise_at, Objective.terms, MeanAxisVariation.__call__
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
-fixed_terms, evidence = learner.fixed_terms, learner._evidence
+fixed_terms, evidence, adam_step = learner.fixed_terms, learner._evidence, Adam.step
 
 
 def variation(square: Callable, power: Callable = lambda beta: beta / 2) -> Callable:
@@ -111,35 +113,35 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
 def adam(**changes) -> Callable:
     """`optimise` with some other parameters."""
 
-    def optimise(start, evaluate, parameters, progress=None):
-        return loop.optimise(start, evaluate, replace(parameters, **changes), progress)
+    def optimise(arrivals, parameters, *rest):
+        return loop.optimise(arrivals, replace(parameters, **changes), *rest)
 
     return optimise
 
 
-def one_step_short(start, evaluate, parameters, progress=None):
-    shorter = loop.optimise(
-        start, evaluate, replace(parameters, iterations=parameters.iterations - 1), progress
-    )
-    return replace(loop.optimise(start, evaluate, parameters, progress), masks=shorter.masks)
+def one_step_short(self, memory, point, iteration):
+    masks, memory = adam_step(self, memory, point, iteration)
+    last = (iteration + 1 >= self.iterations)[:, None, None]
+    return torch.where(last, point.masks, masks), memory
 
 
-def averaged_over_the_batch(start, evaluate, parameters, progress=None):
-    def averaged(masks, iteration):
-        return Terms(*(part / len(masks) for part in evaluate(masks, iteration)))
-
-    outcome = loop.optimise(start, averaged, parameters, progress)
-    return replace(outcome, history=outcome.history * len(start))
+def averaged_over_the_batch(self, memory, point, iteration):
+    return adam_step(self, memory, point._replace(slopes=point.slopes / len(point.masks)), iteration)
 
 
-def unclipped(masks, optimizer, gradient, sound):
-    masks.grad = gradient
-    optimizer.step()
+def unclipped(self, memory, point, iteration):
+    ends = torch.full_like(point.masks, torch.inf)
+    with mock.patch.object(torch.Tensor, "clamp_", lambda masks, *_: masks.minimum(ends)):
+        return adam_step(self, memory, point, iteration)
 
 
-def sign_descent(masks, optimizer, gradient, sound):
-    with torch.no_grad():
-        masks.sub_(0.1 * gradient.sign()).clamp_(0, 1)
+def sign_descent(self, memory, point, iteration):
+    slopes = point.slopes + point.objective.penalty_slopes(point.masks)
+    return (point.masks - 0.1 * slopes.sign()).clamp(0, 1), memory
+
+
+def common_iteration(self, memory, point, iteration):
+    return adam_step(self, memory, point, torch.full_like(iteration, int(iteration[0]) + 1))
 
 
 def looser(self, problem, game, masks):

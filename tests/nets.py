@@ -12,6 +12,7 @@ from unsee.classifier import Classifier
 from unsee.fits import Squash
 from unsee.images import Photo
 from unsee.masks.frame import Frame
+from unsee.masks.learner import Arrival
 from unsee.masks.perturbation import Perturbation
 from unsee.masks.problem import Problem
 from unsee.masks.settings import Settings
@@ -81,6 +82,12 @@ class Bench:
             settings.objective.score,
             settings.input_noise,
         )
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """The photos as the learner takes them."""
+        pairs = zip(self.frames, self.targets, strict=True)
+        return [Arrival(row, frame, target, self.classes) for row, (frame, target) in enumerate(pairs)]
 
     def references(self, edits: Sequence[Perturbation], row: int, place: int) -> list[np.ndarray]:
         """The perturbed pictures of one photo: still where `place` is 0, on the canvas where it is 1."""

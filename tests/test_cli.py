@@ -112,14 +112,15 @@ def interrogate(run, tiny):
 
 @pytest.fixture
 def learned(monkeypatch):
-    """Notes how many photos each call of the learner got."""
-    calls, learn = [], EXPLAIN.learn
+    """Notes how many photos are taken up at a time."""
+    calls, enter = [], EXPLAIN._Cabin.enter
 
-    def counting(classifier, frames, *rest):
-        calls.append(len(frames))
-        return learn(classifier, frames, *rest)
+    def counting(self, places):
+        batch = enter(self, places)
+        calls.extend([len(batch)] if batch else [])
+        return batch
 
-    monkeypatch.setattr(EXPLAIN, "learn", counting)
+    monkeypatch.setattr(EXPLAIN._Cabin, "enter", counting)
     return calls
 
 
@@ -364,7 +365,7 @@ class TestAgain:
         def learn(*rest):
             raise AssertionError("nothing is to be learned")
 
-        monkeypatch.setattr(EXPLAIN, "learn", learn)
+        monkeypatch.setattr(EXPLAIN._Cabin, "enter", learn)
         again = explain(*photos, "--json")
         assert (again.code, again.out) == (0, first.out)
         assert contents(tmp_path / "explanations") == before
@@ -449,27 +450,24 @@ class TestAgain:
 
 class TestStopped:
     def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(
-        self, explain, make_photo, tmp_path, monkeypatch
+        self, explain, learned, make_photo, tmp_path, monkeypatch
     ):
         photos = [make_photo(f"{i}.png", seed=i) for i in range(5)]
         arguments = (*photos, "--batch-size", 2, "--iterations", 3, "--perturbation", "noise")
         assert explain(*arguments, "--out", "whole").code == 0
-        learn, calls = EXPLAIN.learn, []
+        learn_each = EXPLAIN.learn_each
+        learned.clear()
 
-        def stopped(classifier, frames, targets, classes, settings, progress):
-            calls.append(len(frames))
-
+        def stopped(*rest):
             def stop(step):
-                if step.iteration == 2:
+                if len(learned) == 2 and step.iteration == 2:
                     raise KeyboardInterrupt
 
-            return learn(
-                classifier, frames, targets, classes, settings, stop if len(calls) == 2 else progress
-            )
+            return learn_each(*rest[:-1], stop)
 
-        monkeypatch.setattr(EXPLAIN, "learn", stopped)
+        monkeypatch.setattr(EXPLAIN, "learn_each", stopped)
         result = explain(*arguments, "--out", "parts")
-        assert (result.code, result.out, calls) == (130, "", [2, 2])
+        assert (result.code, result.out, learned) == (130, "", [2, 2])
         assert "Traceback" not in result.err
         assert "the same command again goes on" in result.err
         assert {path.name for path in (tmp_path / "parts").iterdir()} == {"0", "1"}
@@ -477,7 +475,7 @@ class TestStopped:
             assert {path.name for path in (tmp_path / "parts" / name).iterdir()} == FILES
         first = contents(tmp_path / "parts")
         assert explain(*arguments, "--out", "parts").code == 0
-        assert calls == [2, 2, 2, 1]
+        assert learned == [2, 2, 2, 1]
         parts, whole = contents(tmp_path / "parts"), contents(tmp_path / "whole")
         assert parts.keys() == whole.keys()
         for path, data in parts.items():
@@ -486,15 +484,15 @@ class TestStopped:
         assert {path: data for path, data in parts.items() if path in first} == first
 
     def test_a_second_batch_that_fails_leaves_the_first(self, explain, make_photo, tmp_path, monkeypatch):
-        learn, calls = EXPLAIN.learn, []
+        enter, calls = EXPLAIN._Cabin.enter, []
 
         def failing(*rest):
             calls.append(1)
             if len(calls) == 2:
                 raise RuntimeError("out of\nmemory")
-            return learn(*rest)
+            return enter(*rest)
 
-        monkeypatch.setattr(EXPLAIN, "learn", failing)
+        monkeypatch.setattr(EXPLAIN._Cabin, "enter", failing)
         photos = [make_photo(f"{i}.png", seed=i) for i in range(2)]
         result = explain(*photos, "--batch-size", 1)
         assert (result.code, result.out) == (1, "")
@@ -707,7 +705,7 @@ class TestLists:
     def test_presets_as_json(self, run):
         listed = strict(run("presets", "--json").out)
         assert list(listed) == list(PRESETS)
-        assert listed["paper"]["adam"]["iterations"] == 300
+        assert listed["paper"]["algorithm"]["iterations"] == 300
         assert all(preset["source"] for preset in listed.values())
 
     def test_models(self, run):

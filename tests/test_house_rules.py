@@ -52,7 +52,7 @@ def test_one_optimisation_loop_learns_masks():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step"
     ]
     assert [step for step in steps if not step[0].startswith("training/")] == [
-        ("masks/loop.py", "optimizer.step")
+        ("masks/loop.py", "algorithm.step")
     ]
 
 

@@ -10,7 +10,8 @@ import literal
 import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
-from unsee.masks import grid, learner, loop, perturbation, problem, starts
+from unsee.masks import grid, learner, perturbation, problem, starts
+from unsee.masks.adam import Adam
 from unsee.masks.grid import Upsampler
 from unsee.masks.objective import L1, MeanAxisVariation, MeanL1, Objective, TotalVariation
 from unsee.masks.problem import Problem
@@ -108,10 +109,11 @@ MISTAKES = {
     "Adam's first beta": (learner, "optimise", wrong.adam(betas=(0.0, 0.999)), paper),
     "Adam's epsilon": (learner, "optimise", wrong.adam(epsilon=1e-6), paper),
     "learning rate": (learner, "optimise", wrong.adam(rate=0.11), paper),
-    "steps of the gradient's sign": (loop, "_step", wrong.sign_descent, paper),
-    "no clipping": (loop, "_step", wrong.unclipped, paper),
-    "last mask but one": (learner, "optimise", wrong.one_step_short, paper),
-    "loss averaged over the batch": (learner, "optimise", wrong.averaged_over_the_batch, batch),
+    "steps of the gradient's sign": (Adam, "step", wrong.sign_descent, paper),
+    "no clipping": (Adam, "step", wrong.unclipped, paper),
+    "last mask but one": (Adam, "step", wrong.one_step_short, paper),
+    "loss averaged over the batch": (Adam, "step", wrong.averaged_over_the_batch, batch),
+    "bias corrected for another iteration": (Adam, "step", wrong.common_iteration, paper),
     "terms of one window": (learner, "fixed_terms", wrong.first_window_alone, outcome),
     "scores in another order": (learner, "_evidence", wrong.fully_perturbed_first, outcome),
     "5 %": (CircularStart, "_search", wrong.looser, discs),

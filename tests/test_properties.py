@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks import PRESETS, explain
-from unsee.masks.convergence import verdicts
+from unsee.masks.adam import Adam
+from unsee.masks.bundle import Bundle
+from unsee.masks.convergence import verdict
 from unsee.masks.grid import Grid
-from unsee.masks.loop import Adam, optimise
-from unsee.masks.objective import L1, MeanAxisVariation, Objective, Terms, TotalVariation
+from unsee.masks.objective import L1, MeanAxisVariation, Objective, TotalVariation
 from unsee.masks.perturbation import PERTURBATIONS
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import smooth
@@ -92,7 +93,7 @@ def test_any_size_and_aspect_gives_a_mask_in_range_of_the_photos_size(
     model, (picture,) = classifier(input_size), photos(1, photo_size)
     base = PRESETS[preset]
     setting = replace(
-        base, grid=replace(base.grid, cell=cell, shape=None), adam=Adam(rate=rate, iterations=4)
+        base, grid=replace(base.grid, cell=cell, shape=None), algorithm=Adam(rate=rate, iterations=4)
     )
     explanation = explain(model, picture, preset=setting)
     rows, columns = (max(round(side / cell), 1) for side in input_size)
@@ -110,7 +111,7 @@ def test_an_overwhelming_penalty_keeps_the_whole_photo(start):
         PRESETS["paper"],
         objective=Objective(l1=L1(1e6), tv=TotalVariation(0.0)),
         start=start,
-        adam=Adam(iterations=60),
+        algorithm=Adam(iterations=60),
     )
     explanation = explain(classifier((32, 32)), photos(1, (32, 32))[0], preset=setting)
     assert torch.allclose(explanation.mask_grid, torch.ones(4, 4))
@@ -119,11 +120,13 @@ def test_an_overwhelming_penalty_keeps_the_whole_photo(start):
 
 def test_without_penalties_deletion_lowers_the_score_and_preservation_keeps_it():
     free = Objective(l1=L1(0.0), tv=TotalVariation(0.0))
-    setting = replace(PRESETS["paper"], objective=free, start=ConstantStart(0.5), adam=Adam(iterations=60))
+    setting = replace(
+        PRESETS["paper"], objective=free, start=ConstantStart(0.5), algorithm=Adam(iterations=60)
+    )
     model, (picture,) = classifier((40, 40), seed=3), photos(1, (40, 40))
     deleted = explain(model, picture, preset=setting)
     kept = explain(model, picture, preset=setting, game="preservation")
-    still = explain(model, picture, preset=replace(setting, adam=Adam(rate=1e-9, iterations=1)))
+    still = explain(model, picture, preset=replace(setting, algorithm=Adam(rate=1e-9, iterations=1)))
     halfway = still.run.objective["score"]
     assert deleted.run.objective["score"] < halfway - 0.005
     assert -kept.run.objective["score"] > halfway + 0.005
@@ -148,7 +151,7 @@ def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(
     red = torch.zeros(3, 32, 32)
     red[0] = 1
     first, last = photos(2, (32, 32))
-    setting = replace(PRESETS["paper"], start=ConstantStart(0.9), adam=Adam(iterations=8))
+    setting = replace(PRESETS["paper"], start=ConstantStart(0.9), algorithm=Adam(iterations=8))
     model = Classifier(Spoilt(value, after), size=(32, 32))
     spoilt = explain(model, [first, red, last], targets=0, preset=setting)
     sound = explain(classifier((32, 32)), [first, last], targets=0, preset=setting)
@@ -162,7 +165,7 @@ def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(
 
 def test_a_run_that_stops_too_early_is_said_not_to_have_converged():
     model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
-    early = replace(PRESETS["paper"], start=ConstantStart(0.0), adam=Adam(rate=0.01, iterations=20))
+    early = replace(PRESETS["paper"], start=ConstantStart(0.0), algorithm=Adam(rate=0.01, iterations=20))
     assert "still falling" in explain(model, picture, preset=early).run.verdict
 
 
@@ -170,7 +173,7 @@ STEPS = torch.arange(100, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(
-    ("objective", "final", "verdict"),
+    ("objective", "final", "expected"),
     [
         (torch.exp(-STEPS / 10), 0.0, "converged"),
         (1 - STEPS / 100, 0.0, "still falling"),
@@ -179,28 +182,15 @@ STEPS = torch.arange(100, dtype=torch.float64)
         (torch.zeros(100), 0.0, "converged"),
     ],
 )
-def test_the_verdict_reads_the_end_of_the_history(objective, final, verdict):
-    history = torch.stack([objective, torch.zeros(100), torch.zeros(100)], dim=1)[..., None]
-    ends = torch.tensor([[final], [0.0], [0.0]], dtype=torch.float64)
-    scores = torch.zeros(1, 3)
-    assert verdicts(history, torch.tensor([-1]), ends, scores)[0].startswith(verdict)
-    assert verdicts(history, torch.tensor([4]), ends, scores)[0].startswith("not finite at iteration 5")
+def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
+    history = torch.stack([objective, torch.zeros(100), torch.zeros(100)], dim=1)
+    ends = torch.tensor([final, 0.0, 0.0], dtype=torch.float64)
+    scores = torch.zeros(3)
+    assert verdict(history, -1, ends, scores).startswith(expected)
+    assert verdict(history, 4, ends, scores).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
-        assert verdicts(history, torch.tensor([-1]), ends + bad, scores)[0].startswith("not finite after")
-        assert verdicts(history, torch.tensor([-1]), ends, scores + bad)[0].startswith("not finite after")
-
-
-def test_the_loop_returns_the_last_iterate_and_the_history_before_each_step():
-    def bowl(values: Tensor, iteration: int) -> Terms:
-        distance = (values - 0.25).square().sum(dim=(1, 2))
-        return Terms(distance, 0 * distance, 0 * distance + iteration)
-
-    start = torch.tensor([[[0.0]], [[1.0]]], dtype=torch.float64)
-    outcome = optimise(start, bowl, Adam(rate=0.05, iterations=200))
-    assert torch.allclose(outcome.masks, torch.full_like(start, 0.25), atol=1e-3)
-    assert outcome.history[0, 0].tolist() == [0.0625, 0.5625]
-    assert outcome.history[7, 2].tolist() == [7.0, 7.0]
-    assert outcome.failed_at.tolist() == [-1, -1]
+        assert verdict(history, -1, ends + bad, scores).startswith("not finite after")
+        assert verdict(history, -1, ends, scores + bad).startswith("not finite after")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +201,10 @@ def test_the_loop_returns_the_last_iterate_and_the_history_before_each_step():
         lambda: Grid(blur=-1.0),
         lambda: Adam(iterations=0),
         lambda: Adam(rate=0.0),
+        lambda: Bundle(iterations=0),
+        lambda: Bundle(looks=0),
+        lambda: Bundle(shrink=1.0),
+        lambda: Bundle(radius=0.0),
         lambda: ConstantStart(1.5),
         lambda: TotalVariation(1.0, beta=0.0),
         lambda: MeanAxisVariation(1.0, beta=0.5),

@@ -20,16 +20,16 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 class Tuned(nn.Module):
     """Runs a network on pictures laid out as it likes them, in bfloat16 where told to."""
 
-    def __init__(self, net: nn.Module, layout: torch.memory_format, bfloat16: bool = False) -> None:
+    def __init__(self, net: nn.Module, layout: torch.memory_format, autocast: bool = False) -> None:
         super().__init__()
         self.net = net.to(memory_format=layout)
         self.layout = layout
-        self.bfloat16 = bfloat16
+        self.autocast = autocast
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> object:
         """The network's answer."""
         laid = pictures.contiguous(memory_format=self.layout)
-        if not self.bfloat16:
+        if not self.autocast:
             return self.net(laid)
         with torch.autocast(pictures.device.type, torch.bfloat16):
             return self.net(laid)
@@ -71,7 +71,7 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
         return replace(classifier, net=Lent(classifier))
     plain.requires_grad_(False)
     net = _first_that_agrees(classifier, plain)
-    net.bfloat16 = bfloat16
+    net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
     return replace(classifier, net=net)
@@ -109,10 +109,10 @@ def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
 def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for bfloat16, without which it is many times slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
-    listed = getattr(torch.cpu, "get_capabilities", dict)()
+    listed: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(listed.get("avx512_bf16") or listed.get("amx_bf16") or listed.get("amx_tile"))
 
 
@@ -127,7 +127,7 @@ def _first_that_agrees(classifier: Classifier, plain: nn.Module) -> Tuned:
         try:
             net = Tuned(way(plain), layout)
             answer = replace(classifier, net=net).logits(picture)
-        except Exception:  # noqa: BLE001, S112, PERF203
+        except Exception:
             continue
         if torch.allclose(answer, expected, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
             return net

@@ -32,10 +32,14 @@ Perturbation = Annotated[
     ),
 ]
 ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
-Iterations = Annotated[int | None, typer.Option("--iterations", "-n", help="Steps at most. [default: the preset's]")]
+Iterations = Annotated[
+    int | None, typer.Option("--iterations", "-n", help="Steps at most. [default: the preset's]")
+]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", help="Photos that are learned at once. [default: what fits in memory]"),
+    typer.Option(
+        "--batch-size", "-b", help="Photos that are learned at once. [default: what fits in memory]"
+    ),
 ]
 Precision = Annotated[
     str,

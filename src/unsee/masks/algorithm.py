@@ -20,14 +20,14 @@ class Point(NamedTuple):
         terms: the objective's parts, each (b,).
         slopes: (b,r,c), the gradient of `terms.score`.
         objective: whose penalties can be had at any mask.
-        count: perturbations, over which the score is summed.
+        edits: perturbations, over which the score is summed.
     """
 
     masks: Tensor
     terms: Terms
     slopes: Tensor
     objective: Objective
-    count: int
+    edits: int
 
 
 @runtime_checkable

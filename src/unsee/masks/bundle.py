@@ -1,9 +1,10 @@
 """A bundle method: few looks at the network, and each look used for more than one step.
 
-The network is all that is dear; the penalties are known in closed form. Each look gives a score and its slope,
-that is a linear model of the score's logit. The next mask minimises the penalties, exactly, plus the score as
-the last looks predict it, within a trust region that shrinks. (Proximal bundle methods: Lemaréchal 1978,
-Kiwiel 1990; the trust region and the logit are what makes it work for a score that saturates.)
+The network is all that is dear; the penalties are known in closed form. Each look gives a score and its
+slope: a linear model of the score's logit. The next mask minimises the penalties, exactly, plus the score as
+the last looks predict it, within a trust region that shrinks. A look that turns out far worse is remembered,
+and the next one starts again from where the last good one was, nearer. (Bundle methods: Lemaréchal 1978,
+Kiwiel 1990; the logit is what makes them work for a score that saturates.)
 """
 
 from dataclasses import dataclass, replace
@@ -64,10 +65,12 @@ class Bundle:
         return replace(self, iterations=iterations)
 
     def begin(self, masks: Float[Tensor, "b r c"]) -> Memory:
-        """Offsets, slopes and places of the looks, none yet."""
+        """Offsets, slopes and places of the looks; the last good mask, its objective, how much worse another
+        may be, and what the radius is multiplied by. None is known yet."""
         batch, cells = len(masks), masks[0].numel()
         planes = masks.new_zeros(batch, self.looks, cells)
-        return masks.new_zeros(batch, self.looks), planes, planes.clone()
+        cost, slack, trust = masks.new_full((3, batch), torch.inf).unbind()
+        return masks.new_zeros(batch, self.looks), planes, planes.clone(), masks, cost, slack, trust.clone()
 
     def step(
         self, memory: Memory, point: Point, iteration: Int[Tensor, " b"]
@@ -76,16 +79,23 @@ class Bundle:
         value, slopes = _linked(point)
         place, slope = point.masks.flatten(1), slopes.flatten(1)
         offset = value - (slope * place).sum(dim=1)
-        memory = tuple(
+        offsets, planes, places = (
             torch.cat([old[:, 1:], new[:, None]], dim=1)
-            for old, new in zip(memory, (offset, slope, place), strict=True)
+            for old, new in zip(memory[:3], (offset, slope, place), strict=True)
         )
-        model = Model(memory[0], memory[1], self._weights(memory[2], place, iteration), point)
-        reach = self.reach(iteration)[:, None, None].to(place)
-        best = _minimise(model, reach, self.inner)
-        ideal = point.objective.game.ideal
-        probe = point.masks + self.probe * (ideal - point.masks)
-        return torch.where((iteration == 0)[:, None, None], probe, best), memory
+        first = iteration == 0
+        center, cost, slack, trust = memory[3:]
+        slack = torch.where(first, point.terms.l1 + point.terms.tv, slack)
+        good = first | (point.terms.total <= cost + slack)
+        center = torch.where(good[:, None, None], point.masks, center)
+        cost = torch.where(good, point.terms.total, cost)
+        trust = torch.where(first, 1.0, torch.where(good, (2 * trust).clamp(max=1.0), trust / 2))
+        weights = self._weights(places, center.flatten(1), iteration)
+        reach = (self.reach(iteration).to(trust) * trust)[:, None, None]
+        best = _minimise(Model(offsets, planes, weights, center, point), reach, self.inner)
+        probe = center + self.probe * (point.objective.game.ideal - center)
+        masks = torch.where(first[:, None, None], probe, best)
+        return masks, (offsets, planes, places, center, cost, slack, trust)
 
     def reach(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """How far a cell may move in an iteration, in mask values."""
@@ -98,10 +108,12 @@ class Bundle:
         """Where the radius is at its least and the objective has stopped falling, or looks are used up."""
         back = torch.arange(2 * self.window, device=iteration.device)
         places = (iteration[:, None] - back).clamp(min=0)
-        late, before = history.sum(dim=2).gather(1, places).unflatten(1, (2, -1)).mean(dim=2).unbind(dim=1)
+        late, before = history.sum(dim=2).gather(1, places).view(-1, 2, self.window).mean(dim=2).unbind(dim=1)
         flat = late > before - self.gain * before.abs()
         small = self.reach(iteration) <= self.least_radius
-        return (flat & small & (iteration + 1 >= 2 * self.window)) | (iteration + 1 >= self.iterations)
+        long_enough = iteration + 1 >= 2 * self.window
+        over: Tensor = (flat & small & long_enough) | (iteration + 1 >= self.iterations)
+        return over
 
     def _weights(
         self, places: Float[Tensor, "b k n"], place: Float[Tensor, "b n"], iteration: Int[Tensor, " b"]
@@ -121,12 +133,13 @@ class Model:
     offsets: Float[Tensor, "b k"]
     planes: Float[Tensor, "b k n"]
     weights: Float[Tensor, "b k"]
+    center: Float[Tensor, "b r c"]
     point: Point
 
     def slopes(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
         """The gradient of the model at masks."""
         objective = self.point.objective
-        rise = self.weights * (objective.game.sign * self.point.count)
+        rise = self.weights * (objective.game.sign * self.point.edits)
         if objective.bounded:
             value = torch.baddbmm(self.offsets[:, :, None], self.planes, masks.flatten(1)[:, :, None])
             score = value[:, :, 0].sigmoid()
@@ -137,7 +150,7 @@ class Model:
 
 def _linked(point: Point) -> tuple[Float[Tensor, " b"], Float[Tensor, "b r c"]]:
     """Value and slopes of what is modelled: the logit of a probability, any other score as it is."""
-    sign = point.objective.game.sign * point.count
+    sign = point.objective.game.sign * point.edits
     value, slopes = point.terms.score.detach() / sign, point.slopes / sign
     if not point.objective.bounded:
         return value, slopes
@@ -145,11 +158,9 @@ def _linked(point: Point) -> tuple[Float[Tensor, " b"], Float[Tensor, "b r c"]]:
     return torch.logit(share), slopes / (share * (1 - share))[:, None, None]
 
 
-def _minimise(
-    model: Model, reach: Float[Tensor, "b 1 1"], steps: int
-) -> Float[Tensor, "b r c"]:
-    """Descend the model from its last look, by sign-like steps as Adam takes them, within reach."""
-    start = model.point.masks
+def _minimise(model: Model, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
+    """Descend the model from its centre, by sign-like steps as Adam takes them, within reach."""
+    start = model.center
     low, high = (start - reach).clamp_(min=0), (start + reach).clamp_(max=1)
     masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
     first, second = _BETAS

@@ -16,7 +16,7 @@ def verdict(
     terms: Float[Tensor, " 3"],
     scores: Float[Tensor, " 3"],
 ) -> str:
-    """"converged", or in words what went wrong.
+    """ "converged", or in words what went wrong.
 
     A run has converged if it and its final scores stayed finite, if its objective over the last tenth of the
     iterations differs from the tenth before by no more than a tenth of the range it went through, and if what

@@ -1,7 +1,7 @@
 """Images on their way through the loop."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,17 +20,17 @@ class Task(Protocol):
         """What masks are rewarded for."""
 
     @property
-    def count(self) -> int:
+    def edits(self) -> int:
         """Perturbations, over which the score is summed."""
 
     def terms(self, masks: Float[Tensor, "b r c"], iteration: Int[Tensor, " b"]) -> Terms:
         """The objective's parts, differentiable, each image at its own iteration."""
 
-    def select(self, rows: Int[Tensor, " k"]) -> "Task":
-        """Some of the images."""
+    def select(self, rows: Int[Tensor, " k"]) -> Any:  # noqa: ANN401
+        """Some of the images, as a task of the same kind."""
 
-    def joined(self, other: "Task") -> "Task":
-        """These images and others."""
+    def joined(self, other: Any) -> Any:  # noqa: ANN401
+        """These images and others of the same kind."""
 
 
 @dataclass(frozen=True, eq=False)

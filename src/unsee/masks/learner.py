@@ -94,7 +94,7 @@ class Group:
         return self.settings.objective
 
     @property
-    def count(self) -> int:
+    def edits(self) -> int:
         """Perturbations, over which the score is summed."""
         return len(self.settings.perturbations)
 
@@ -192,7 +192,7 @@ def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) 
 def _landed(classifier: Classifier, flight: Flight) -> list[Learned]:
     began = time.perf_counter()
     group = flight.task
-    assert isinstance(group, Group)  # noqa: S101
+    assert isinstance(group, Group)
     terms = fixed_terms(group.problem, group.settings, group.upsampler, flight.masks).cpu()
     masks = group.upsampler(flight.masks).clamp(0, 1)
     scores = _evidence(replace(group.problem, classifier=classifier), masks).cpu()
@@ -207,7 +207,7 @@ def _landed(classifier: Classifier, flight: Flight) -> list[Learned]:
                 scores=scores[row],
                 terms=terms[:, row],
                 history=history,
-                evaluations=int(group.spent[row]) + count * group.count,
+                evaluations=int(group.spent[row]) + count * group.edits,
                 verdict=verdict(history, int(flight.failed_at[row]), terms[:, row], scores[row]),
                 seconds=float(seconds[row]),
             )

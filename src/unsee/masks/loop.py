@@ -14,6 +14,7 @@ from unsee.masks.flight import Flight
 from unsee.masks.objective import Terms
 from unsee.memory import is_out_of_memory
 
+
 @dataclass(frozen=True)
 class Step:
     """Where a run stands, for whoever shows its progress: means over the images that are in flight.
@@ -117,12 +118,12 @@ def _advanced(flight: Flight, algorithm: Algorithm) -> Flight:
     (slopes,) = torch.autograd.grad(terms.score.sum(), masks)
     masks = masks.detach()
     terms = Terms(*(part.detach() for part in terms))
-    point = Point(masks, terms, slopes, flight.task.objective, flight.task.count)
+    point = Point(masks, terms, slopes, flight.task.objective, flight.task.edits)
     moved, memory = algorithm.step(flight.memory, point, flight.iteration)
     sound = terms.total.isfinite() & slopes.isfinite().flatten(1).all(dim=1)
     sound &= moved.isfinite().flatten(1).all(dim=1)
     rows = torch.arange(len(masks), device=masks.device)
-    flight.history[rows, flight.iteration] = torch.stack([part for part in terms], dim=1)
+    flight.history[rows, flight.iteration] = torch.stack(list(terms), dim=1)
     return replace(
         flight,
         masks=torch.where(sound[:, None, None], moved, masks),

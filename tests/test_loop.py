@@ -1,0 +1,138 @@
+"""The loop without a network: images come, descend at their own pace, wait for memory, and leave."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from unsee.errors import UnseeError
+from unsee.masks.adam import Adam
+from unsee.masks.bundle import Bundle
+from unsee.masks.flight import Flight
+from unsee.masks.loop import Crew, Step, optimise
+from unsee.masks.objective import Objective, Terms
+
+
+def no_penalty(masks: Tensor, game: object) -> Tensor:
+    return 0 * masks.sum(dim=(1, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Bowls:
+    """Squared distance from each image's own mask value; the iteration in the last term tells of order."""
+
+    bottoms: Tensor
+    fits: int = 100
+    objective: Objective = Objective(l1=no_penalty, tv=no_penalty, score=lambda *_: None)
+    edits: int = 1
+    asked: list = None
+
+    def terms(self, masks: Tensor, iteration: Tensor) -> Terms:
+        if len(masks) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if self.asked is not None:
+            self.asked.append(len(masks))
+        distance = (masks - self.bottoms[:, None, None]).square().sum(dim=(1, 2))
+        return Terms(distance, 0 * distance, 0 * distance + iteration)
+
+    def select(self, rows: Tensor) -> "Bowls":
+        return Bowls(self.bottoms[rows], self.fits, self.objective, self.edits, self.asked)
+
+    def joined(self, other: "Bowls") -> "Bowls":
+        bottoms = torch.cat([self.bottoms, other.bottoms])
+        return Bowls(bottoms, self.fits, self.objective, self.edits, self.asked)
+
+
+BOTTOMS = torch.linspace(0.2, 0.8, 7, dtype=torch.float64)
+
+
+def run(algorithm, capacity, fits=100, count=7, progress=None, asked=None):
+    """Mask and history of each of some images; the groups in which they landed."""
+    left = list(range(count))
+
+    def arrivals(places):
+        new = [left.pop(0) for _ in range(min(places, len(left)))]
+        if not new:
+            return None
+        bowls = Bowls(BOTTOMS[new], fits, asked=asked)
+        return Flight.begin(tuple(new), bowls, torch.zeros(len(new), 2, 2, dtype=torch.float64), algorithm)
+
+    found, groups = {}, []
+    for landed in optimise(arrivals, algorithm, Crew(capacity), progress):
+        groups.append(landed.ids)
+        for row, name in enumerate(landed.ids):
+            found[name] = landed.masks[row], landed.history[row, : landed.iteration[row]]
+    return found, groups
+
+
+class Uneven(Adam):
+    """Adam whose images take as many steps as the bottom they look for is high."""
+
+    def settled(self, history: Tensor, iteration: Tensor) -> Tensor:
+        first = history[:, 0, 0]
+        return iteration + 1 >= (20 * first.sqrt()).round()
+
+
+def test_the_last_iterate_and_the_history_before_each_step_are_returned():
+    found, groups = run(Adam(rate=0.05, iterations=200), 7)
+    assert groups == [tuple(range(7))]
+    for name, (mask, history) in found.items():
+        assert torch.allclose(mask, BOTTOMS[name].expand(2, 2), atol=1e-3)
+        assert history[0, 0] == 4 * BOTTOMS[name] ** 2
+        assert history[:, 2].tolist() == list(range(200))
+
+
+@pytest.mark.parametrize("algorithm", [Adam(iterations=30), Uneven(iterations=40), Bundle(iterations=30)])
+@pytest.mark.parametrize(("capacity", "fits"), [(1, 100), (3, 100), (4, 100), (7, 3), (7, 1)])
+def test_an_image_ends_the_same_whatever_it_flies_beside(algorithm, capacity, fits):
+    alone, _ = run(algorithm, 7)
+    beside, groups = run(algorithm, capacity, fits)
+    assert sorted(sum(groups, ())) == list(range(7))
+    for name, (mask, history) in alone.items():
+        assert torch.allclose(mask, beside[name][0], rtol=0, atol=1e-12)
+        assert torch.allclose(history, beside[name][1], rtol=0, atol=1e-12)
+
+
+def test_places_that_fall_free_are_filled_while_others_are_on_their_way():
+    asked = []
+    run(Uneven(iterations=40), 4, asked=asked)
+    steps = sum(len(history) for _, history in run(Uneven(iterations=40), 4)[0].values())
+    assert sum(asked) == steps
+    assert asked[:8] == [4] * 8
+    assert len(asked) < steps / 2.5
+    assert max(asked) == 4
+
+
+def test_when_memory_runs_out_half_of_the_images_wait():
+    asked = []
+    found, _ = run(Adam(iterations=5), 7, fits=2, asked=asked)
+    assert max(asked) == 2
+    assert len(found) == 7
+    with pytest.raises(UnseeError, match="not enough memory for one picture"):
+        run(Adam(iterations=5), 7, fits=0)
+
+
+def test_another_error_is_no_lack_of_memory():
+    with pytest.raises(RuntimeError, match="boom"):
+        run(Adam(iterations=5), 7, progress=lambda step: (_ for _ in ()).throw(RuntimeError("boom")))
+
+
+def test_progress_counts_images_and_ends_with_all_of_them():
+    steps: list[Step] = []
+    run(Uneven(iterations=40), 4, progress=steps.append)
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == 7
+    assert 0 < done[0] < 1
+
+
+def test_an_image_that_is_not_finite_leaves_with_the_mask_it_had():
+    algorithm = Adam(iterations=9)
+    bottoms = torch.tensor([0.5, torch.nan, 0.4], dtype=torch.float64)
+    start = torch.full((3, 2, 2), 0.7, dtype=torch.float64)
+    flights = [Flight.begin((0, 1, 2), Bowls(bottoms), start, algorithm)]
+    first, rest = optimise(lambda _: flights.pop() if flights else None, algorithm, Crew(3))
+    assert (first.ids, first.failed_at.tolist()) == ((1,), [0])
+    assert torch.equal(first.masks, start[:1])
+    assert (rest.ids, rest.iteration.tolist()) == ((0, 2), [9, 9])
