@@ -153,7 +153,7 @@ def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(
     first, last = photos(2, (32, 32))
     setting = replace(PRESETS["paper"], start=ConstantStart(0.9), algorithm=Adam(iterations=8))
     model = Classifier(Spoilt(value, after), size=(32, 32))
-    spoilt = explain(model, [first, red, last], targets=0, preset=setting)
+    spoilt = explain(model, [first, red, last], targets=0, preset=setting, batch_size=3)
     sound = explain(classifier((32, 32)), [first, last], targets=0, preset=setting)
     assert not spoilt[1].converged
     assert f"not finite at iteration {after + 1}" in spoilt[1].run.verdict

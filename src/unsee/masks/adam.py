@@ -50,7 +50,7 @@ class Adam:
         first, second = self.betas
         mean = first * memory[0] + (1 - first) * slopes
         square = second * memory[1] + (1 - second) * slopes.square()
-        count = (iteration + 1)[:, None, None]
+        count = (iteration + 1).to(mean)[:, None, None]
         root = (square / (1 - second**count)).sqrt().add_(self.epsilon)
         masks = (point.masks - self.rate * (mean / (1 - first**count)) / root).clamp_(0, 1)
         return masks, (mean, square)

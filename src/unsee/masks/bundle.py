@@ -121,7 +121,7 @@ class Bundle:
         """What each look counts: old ones and far ones less, the sum 1."""
         age = torch.arange(self.looks - 1, -1, -1, device=place.device)
         distance = (places - place[:, None]).square().mean(dim=2)
-        weights = torch.exp(-distance / self.nearness**2) * self.memory**age
+        weights = torch.exp(-distance / self.nearness**2) * self.memory ** age.to(place)
         weights = torch.where(age <= iteration[:, None], weights, 0.0)
         return weights / weights.sum(dim=1, keepdim=True)
 

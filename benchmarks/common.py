@@ -1,0 +1,112 @@
+"""Networks, pictures and objectives that benchmarks share."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models import get_model
+
+import unsee
+from unsee.classifier import Classifier
+from unsee.datasets.menagerie import CLASSES, compose, render
+from unsee.explanation import Explanation
+from unsee.images import Photo, read_photo
+from unsee.masks import PRESETS
+from unsee.masks.frame import Frame
+from unsee.masks.problem import Problem
+from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+
+NETWORKS = ("squeezenet1_1", "googlenet_bvlc", "resnet18")
+_FOLDERS = ("photos", "imagenet_val", "imagenet_train")
+
+
+def assets() -> Path | None:
+    """The folder with real weights and photos, where there is one."""
+    folder = os.environ.get("UNSEE_ASSETS")
+    return Path(folder) if folder else None
+
+
+def weights_of(name: str) -> Path | None:
+    """A network's weight file among the assets."""
+    folder = assets()
+    file = folder / "weights" / f"{name}.safetensors" if folder else None
+    return file if file is not None and file.exists() else None
+
+
+def network(name: str, device: str = "cpu") -> Classifier:
+    """A network with its weights from the assets, or with random ones, which cost the same."""
+    file = weights_of(name)
+    if name == "menagerie":
+        return unsee.load("unsee:menagerie", device=device)
+    if file is not None:
+        full = "unsee:googlenet-bvlc" if name == "googlenet_bvlc" else f"torchvision:{name}"
+        return unsee.load(full, file, device)
+    torch.manual_seed(0)
+    net = BVLCGoogLeNet() if name == "googlenet_bvlc" else get_model(name, weights=None)
+    return Classifier(net.eval().to(device), name=name)
+
+
+def photos(count: int) -> list[Photo]:
+    """Real photos from the assets, mixed from its folders; noise where there are none."""
+    folder = assets()
+    if folder is None:
+        draws = torch.Generator().manual_seed(0)
+        return [read_photo(torch.rand(3, 224, 224, generator=draws)) for _ in range(count)]
+    lists = [_listed(folder / name) for name in _FOLDERS]
+    mixed = [row[place] for place in range(count) for row in lists if place < len(row)]
+    return [read_photo(path) for path in mixed[:count]]
+
+
+def scenes(count: int) -> list[tuple[Photo, str]]:
+    """Drawn scenes of one animal each, with the animal's name."""
+    found = []
+    for seed in range(count):
+        animal = CLASSES[seed % len(CLASSES)]
+        found.append((read_photo(render(compose(animal, seed=seed)).image), animal))
+    return found
+
+
+def objectives(classifier: Classifier, explanations: Sequence[Explanation]) -> Tensor:
+    """The paper's objective of each mask, averaged over all 16 windows of the jitter, in float32."""
+    settings = PRESETS["paper"]
+    return torch.cat(
+        [
+            _objectives(classifier, explanations[first : first + 16], settings)
+            for first in range(0, len(explanations), 16)
+        ]
+    )
+
+
+@torch.no_grad()
+def _objectives(
+    classifier: Classifier, some: Sequence[Explanation], settings: unsee.masks.Settings
+) -> Tensor:
+    fit, color = unsee.Squash(), classifier.color
+    frames = [Frame(e.photo, classifier.size, settings.margin, fit, color, 0) for e in some]
+    with classifier.borrowed():
+        classes = classifier.logits(frames[0].plain[None].to(classifier.device)).shape[1]
+        problem = Problem.prepare(
+            classifier,
+            frames,
+            [e.target.indices for e in some],
+            classes,
+            settings.perturbations,
+            settings.objective.score,
+        )
+        grids = torch.stack([e.mask_grid for e in some]).to(problem.plain)
+        masks = settings.grid.upsampler(problem.size, problem.plain)(grids)
+        places = torch.arange(settings.jitter, device=grids.device)
+        windows = torch.cartesian_prod(places, places)
+        scores = [problem.jittered_scores(masks, place.expand(len(some), 2)) for place in windows]
+        return settings.objective.terms(grids, torch.stack(scores).mean(dim=0)).total.cpu()
+
+
+def _listed(folder: Path) -> list[Path]:
+    table = folder / "labels.csv"
+    if not table.exists():
+        return sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png"))
+    with table.open(encoding="utf-8") as lines:
+        return [folder / row["file"] for row in csv.DictReader(lines)]

@@ -1,0 +1,137 @@
+"""Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, and pairs to look at.
+
+For a network and many pictures both presets are run in full; what is done already is kept in the folder, so that
+the command can be stopped and taken up again. Photos come from UNSEE_ASSETS; `--network menagerie` draws scenes.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+import unsee
+from common import network, objectives, photos, scenes
+from unsee.explanation import Explanation
+from unsee.figures import panels
+from unsee.images import Photo
+
+_AT_ONCE = 16
+
+
+def main() -> None:
+    """Print the table and write it, with twenty pairs as a picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", default="squeezenet1_1", help="squeezenet1_1, googlenet_bvlc or menagerie")
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--batch-size", type=int, default=_AT_ONCE)
+    parser.add_argument("--presets", default="paper,fast")
+    parser.add_argument("--out", type=Path, default=Path("quality-out"))
+    arguments = parser.parse_args()
+    classifier = network(arguments.network)
+    asked: list[tuple[Photo, str | None]] = (
+        list(scenes(arguments.count))
+        if arguments.network == "menagerie"
+        else [(photo, None) for photo in photos(arguments.count)]
+    )
+    found = {}
+    for preset in arguments.presets.split(","):
+        folder = arguments.out / arguments.network / f"{preset}-{arguments.precision}-{arguments.batch_size}"
+        found[preset] = explained(classifier, asked, preset, arguments.precision, arguments.batch_size, folder)
+    rows = {preset: summary(classifier, some, found["paper"]) for preset, some in found.items()}
+    Console().print(table(arguments.network, rows))
+    place = arguments.out / arguments.network
+    (place / f"quality-{arguments.precision}-{arguments.batch_size}.json").write_text(json.dumps(rows, indent=1))
+    if len(found) > 1:
+        pairs(list(found.values()), place / "pairs.png")
+
+
+def explained(
+    classifier: unsee.Classifier,
+    asked: list[tuple[Photo, str | None]],
+    preset: str,
+    precision: str,
+    batch_size: int,
+    folder: Path,
+) -> list[Explanation]:
+    """One explanation for each picture, from the folder where it is there."""
+    missing = [place for place in range(len(asked)) if not (folder / f"{place:04}").exists()]
+    chunks = range(0, len(missing), 4 * batch_size)
+    for first in track(chunks, description=f"{classifier.name}, {preset}", disable=not missing):
+        some = missing[first : first + 4 * batch_size]
+        answers = unsee.explain(
+            classifier,
+            [asked[place][0] for place in some],
+            [asked[place][1] for place in some],
+            preset=preset,
+            precision=precision,
+            batch_size=batch_size,
+        )
+        for place, answer in zip(some, answers, strict=True):
+            answer.save(folder / f"{place:04}", overwrite=True)
+    return [Explanation.load(folder / f"{place:04}") for place in range(len(asked))]
+
+
+def summary(
+    classifier: unsee.Classifier, some: list[Explanation], others: list[Explanation]
+) -> dict[str, float]:
+    """Means over the pictures, beside those of other masks of the same pictures."""
+    own, theirs = objectives(classifier, some), objectives(classifier, others)
+    suppression = torch.tensor([e.suppression for e in some])
+    known = suppression.isfinite()
+    return {
+        "pictures": len(some),
+        "objective": float(own.mean()),
+        "objective_no_higher": float((own <= theirs).float().mean()),
+        "worst_difference": float((own - theirs).max()),
+        "suppression": float(suppression[known].mean()),
+        "suppression_95": float((suppression[known] >= 0.95).float().mean()),
+        "area": sum(e.area for e in some) / len(some),
+        "iou": float(torch.stack([overlap(a, b) for a, b in zip(some, others, strict=True)]).mean()),
+        "evaluations": sum(e.run.evaluations for e in some) / len(some),
+        "most_evaluations": max(e.run.evaluations for e in some),
+        "converged": sum(e.converged for e in some) / len(some),
+        "seconds": sum(e.run.seconds for e in some) / len(some),
+    }
+
+
+def overlap(one: Explanation, other: Explanation) -> Tensor:
+    """Intersection over union of the cells that are deleted by more than half."""
+    first, second = one.mask_grid < 0.5, other.mask_grid < 0.5
+    return (first & second).sum() / (first | second).sum().clamp(min=1)
+
+
+def table(name: str, rows: dict[str, dict[str, float]]) -> Table:
+    """The summaries side by side."""
+    result = Table(name, *rows)
+    for key in next(iter(rows.values())):
+        result.add_row(key.replace("_", " "), *(f"{row[key]:.4g}" for row in rows.values()))
+    return result
+
+
+def pairs(found: list[list[Explanation]], file: Path, count: int = 20) -> None:
+    """Pictures with the saliency of either preset beside each other."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    count = min(count, len(found[0]))
+    figure = Figure(figsize=(3 * 5, 2.2 * -(-count // 5) * 2), layout="constrained")
+    axes = figure.subplots(-(-count // 5) * 2, 5, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for place in range(count):
+        for which, some in enumerate(found[:2]):
+            answer = some[place]
+            axis = axes[2 * (place // 5) + which, place % 5]
+            axis.imshow(answer.photo.pixels.permute(1, 2, 0).numpy())
+            axis.imshow(answer.saliency.numpy(), cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+            axis.set_title(f"{answer.run.preset}: {answer.target.short}, {answer.objective:.3f}", fontsize=7)
+    panels.save(figure, file)
+
+
+if __name__ == "__main__":
+    main()
