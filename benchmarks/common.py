@@ -69,6 +69,12 @@ def scenes(count: int) -> list[tuple[Photo, str]]:
     return found
 
 
+def explained(classifier: Classifier, pictures: Sequence[Photo], preset: str) -> list[Explanation]:
+    """One explanation for each photo."""
+    answers = unsee.explain(classifier, list(pictures), preset=preset)
+    return answers if isinstance(answers, list) else [answers]
+
+
 def objectives(classifier: Classifier, explanations: Sequence[Explanation]) -> Tensor:
     """The paper's objective of each mask, averaged over all 16 windows of the jitter, in float32."""
     settings = PRESETS["paper"]

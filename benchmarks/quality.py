@@ -1,7 +1,8 @@
-"""Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, and pairs to look at.
+"""Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, pairs to look at.
 
-For a network and many pictures both presets are run in full; what is done already is kept in the folder, so that
-the command can be stopped and taken up again. Photos come from UNSEE_ASSETS; `--network menagerie` draws scenes.
+For a network and many pictures both presets are run in full; what is done already is kept in the folder, so
+that the command can be stopped and taken up again. Photos come from UNSEE_ASSETS; `--network menagerie` draws
+scenes.
 """
 
 import argparse
@@ -25,8 +26,12 @@ _AT_ONCE = 16
 
 def main() -> None:
     """Print the table and write it, with twenty pairs as a picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", default="squeezenet1_1", help="squeezenet1_1, googlenet_bvlc or menagerie")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--network", default="squeezenet1_1", help="squeezenet1_1, googlenet_bvlc or menagerie"
+    )
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--batch-size", type=int, default=_AT_ONCE)
@@ -42,11 +47,15 @@ def main() -> None:
     found = {}
     for preset in arguments.presets.split(","):
         folder = arguments.out / arguments.network / f"{preset}-{arguments.precision}-{arguments.batch_size}"
-        found[preset] = explained(classifier, asked, preset, arguments.precision, arguments.batch_size, folder)
+        found[preset] = explained(
+            classifier, asked, preset, arguments.precision, arguments.batch_size, folder
+        )
     rows = {preset: summary(classifier, some, found["paper"]) for preset, some in found.items()}
     Console().print(table(arguments.network, rows))
     place = arguments.out / arguments.network
-    (place / f"quality-{arguments.precision}-{arguments.batch_size}.json").write_text(json.dumps(rows, indent=1))
+    (place / f"quality-{arguments.precision}-{arguments.batch_size}.json").write_text(
+        json.dumps(rows, indent=1)
+    )
     if len(found) > 1:
         pairs(list(found.values()), place / "pairs.png")
 
@@ -72,6 +81,7 @@ def explained(
             precision=precision,
             batch_size=batch_size,
         )
+        assert isinstance(answers, list)
         for place, answer in zip(some, answers, strict=True):
             answer.save(folder / f"{place:04}", overwrite=True)
     return [Explanation.load(folder / f"{place:04}") for place in range(len(asked))]

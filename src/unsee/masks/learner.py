@@ -237,5 +237,6 @@ def fixed_terms(
 
 @torch.no_grad()
 def _evidence(problem: Problem, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
-    views = torch.stack([torch.ones_like(masks), masks, torch.zeros_like(masks)], dim=1)
-    return replace(problem, plain_references=(problem.shown,)).still_scores(views)
+    shown = replace(problem, plain_references=(problem.shown,))
+    views = (torch.ones_like(masks), masks, torch.zeros_like(masks))
+    return torch.cat([shown.still_scores(view[:, None]) for view in views], dim=1)
