@@ -1,4 +1,4 @@
-"""Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, pairs to look at.
+"""Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, and pairs.
 
 For a network and many pictures both presets are run in full; what is done already is kept in the folder, so
 that the command can be stopped and taken up again. Photos come from UNSEE_ASSETS; `--network menagerie` draws

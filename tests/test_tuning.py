@@ -1,0 +1,248 @@
+"""The private copy that computes: the same answers, and the user's network untouched."""
+
+import copy
+import threading
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import resnet18, squeezenet1_1
+
+import unsee
+from unsee import memory, tuning
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.masks import PRESETS
+from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.models.response_norm import ResponseNorm
+from unsee.tuning import Lent, Tuned, memory_of_one_pass, tuned, uses_bfloat16
+
+
+class Net(nn.Module):
+    """Convolution, BatchNorm with statistics of its own, ReLU, and a head."""
+
+    def __init__(self, viewed: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm, self.viewed = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), viewed
+        self.norm.running_mean.uniform_(-1, 1)
+        self.norm.running_var.uniform_(0.5, 2)
+        self.head = nn.Linear(8 * 16 if viewed else 8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.conv(x)))
+        if self.viewed:
+            return self.head(F.adaptive_avg_pool2d(x, 4).view(len(x), -1))
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def classifier(net: nn.Module) -> Classifier:
+    return Classifier(net, size=(32, 32))
+
+
+def pictures(count: int = 3) -> Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def kinds(net: nn.Module) -> set[str]:
+    return {type(module).__name__ for module in net.modules()}
+
+
+@pytest.mark.parametrize(
+    "build", [Net, lambda: resnet18(num_classes=5), lambda: squeezenet1_1(num_classes=5)]
+)
+def test_the_copy_answers_as_the_network_does_and_shares_nothing_with_it(build):
+    net = build().eval()
+    before = copy.deepcopy(net.state_dict())
+    own = classifier(net)
+    quick = tuned(own)
+    assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
+    assert kinds(net) == kinds(build())
+    theirs = {weight.data_ptr() for weight in quick.net.parameters()}
+    assert theirs.isdisjoint(weight.data_ptr() for weight in net.parameters())
+    assert all(torch.equal(value, net.state_dict()[key]) for key, value in before.items())
+    assert all(weight.requires_grad for weight in net.parameters())
+    assert not any(weight.requires_grad for weight in quick.net.parameters())
+
+
+def test_batchnorm_is_folded_where_it_can_be():
+    own = classifier(Net().eval())
+    assert "BatchNorm2d" not in kinds(tuned(own).net)
+    hooked = Net().eval()
+    hooked.conv.register_forward_hook(lambda *_: None)
+    assert "BatchNorm2d" in kinds(tuned(classifier(hooked)).net)
+
+
+def test_a_copy_that_answers_otherwise_is_not_used(monkeypatch):
+    def wrong(net):
+        spoilt = copy.deepcopy(net)
+        spoilt.head.bias.data += 1
+        return spoilt
+
+    own = classifier(Net().eval())
+    monkeypatch.setattr(tuning, "_folded", wrong)
+    quick = tuned(own)
+    assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
+    assert "BatchNorm2d" in kinds(quick.net)
+
+
+class Strided(nn.Module):
+    """Flattens with view, which pictures with the channels last do not allow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8 * 900, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(x).view(len(x), -1))
+
+
+def test_a_network_that_cannot_have_its_channels_last_keeps_them_first():
+    own = classifier(Strided().eval())
+    quick = tuned(own)
+    assert isinstance(quick.net, Tuned)
+    assert quick.net.layout == torch.contiguous_format
+    assert torch.equal(quick.logits(pictures()), own.logits(pictures()))
+    explanation = unsee.explain(own, pictures()[0], 1, iterations=3)
+    assert explanation.mask.shape == (32, 32)
+
+
+def test_a_network_that_cannot_be_copied_is_lent_and_given_back():
+    net = Net().train()
+    net.lock = threading.Lock()
+    net.conv.weight.requires_grad_(False)
+    own = classifier(net)
+    with own.borrowed():
+        quick = tuned(own)
+    assert isinstance(quick.net, Lent)
+    view = pictures().requires_grad_()
+    (slope,) = torch.autograd.grad(quick.logits(view).sum(), view)
+    assert bool(slope.any())
+    assert unsee.explain(own, pictures()[0], 1, iterations=3).mask.shape == (32, 32)
+    assert all(module.training for module in net.modules())
+    wanted = [weight.requires_grad for weight in net.parameters()]
+    assert wanted == [False, *[True] * (len(wanted) - 1)]
+
+
+def test_bfloat16_is_close_and_its_scores_are_the_classifiers_own():
+    own = classifier(Net().eval())
+    assert torch.allclose(tuned(own, bfloat16=True).logits(pictures()), own.logits(pictures()), atol=0.05)
+    exact, half = (
+        unsee.explain(own, pictures()[0], 1, preset="fast", precision=name)
+        for name in ("float32", "bfloat16")
+    )
+    assert (exact.provenance.precision, half.provenance.precision) == ("float32", "bfloat16")
+    assert half.scores.original == exact.scores.original
+    assert half.objective == pytest.approx(exact.objective, rel=0.1)
+
+
+def test_auto_asks_the_device_and_leaves_the_published_presets_alone(monkeypatch):
+    own = classifier(Net().eval())
+    for able in (True, False):
+        monkeypatch.setattr(tuning, "computes_in_bfloat16", lambda device, able=able: able)
+        assert uses_bfloat16(own, "auto") is able
+        fast, paper = (
+            unsee.explain(own, pictures()[0], 1, preset=p, iterations=2) for p in ("fast", "paper")
+        )
+        assert fast.provenance.precision == ("bfloat16" if able else "float32")
+        assert paper.provenance.precision == "float32"
+    assert not uses_bfloat16(classifier(Net().double().eval()), "bfloat16")
+    with pytest.raises(UnseeError, match="no precision is called 'half'"):
+        uses_bfloat16(own, "half")
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch):
+    monkeypatch.setattr(tuning.shutil, "which", lambda name: None)
+    with pytest.raises(UnseeError, match="needs a C\\+\\+ compiler"):
+        tuned(classifier(Net().eval()), compiled=True)
+
+
+def test_what_a_pass_keeps_is_counted():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Sigmoid(), nn.Flatten(), nn.Linear(8 * 32 * 32, 4))
+    found = memory_of_one_pass(classifier(net.eval().requires_grad_(False)))
+    picture, kept = 4 * 3 * 32 * 32, 4 * 8 * 32 * 32
+    assert 8 * picture + kept <= found <= 9 * picture + 2 * kept + 1024
+
+
+@pytest.mark.parametrize(
+    ("free", "each", "fit"), [(1000, 100, 5), (10**9, 1, 16), (10, 100, 1), (1000, 0, 16)]
+)
+def test_a_batch_is_as_large_as_half_of_the_memory_allows(free, each, fit, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    assert memory.pictures_that_fit(torch.device("cpu"), each) == fit
+
+
+def test_free_memory_is_known():
+    assert memory.free_memory(torch.device("cpu")) > 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("error", "is_it"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("shape mismatch"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_lack_of_memory_is_told_from_other_errors(error, is_it):
+    assert memory.is_out_of_memory(error) is is_it
+
+
+class Small(Net):
+    """Has memory for two pictures and their gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 2 and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("out of memory")
+        return super().forward(x)
+
+
+def test_explanations_are_the_same_when_memory_runs_out():
+    photos = list(pictures(5))
+    roomy, small = (
+        unsee.explain(classifier(net.double().eval()), photos, 1, iterations=6, batch_size=5)
+        for net in (Net(), Small())
+    )
+    for one, other in zip(roomy, small, strict=True):
+        assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-6)
+
+
+def test_photos_are_drawn_only_when_there_is_room():
+    drawn = []
+
+    def source():
+        for place in range(7):
+            drawn.append(place)
+            yield unsee.images.read_photo(pictures(1)[0]), 1
+
+    plan = unsee.masks.Plan(PRESETS["fast"], batch_size=2)
+    most = []
+    for done, _ in enumerate(unsee.masks.explain_each(classifier(Net().eval()), source(), plan)):
+        most.append(len(drawn) - done)
+    assert len(drawn) == 7
+    assert max(most) <= 5
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_response_norm_is_torchs_own(layout):
+    x = torch.randn(2, 9, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = (30 * x).contiguous(memory_format=layout).requires_grad_()
+    slow = F.local_response_norm(x, 5, alpha=1e-2, beta=0.75, k=1.0)
+    quick = ResponseNorm(9, alpha=1e-2)(x)
+    assert torch.allclose(quick, slow, rtol=1e-12)
+    weights = torch.randn(slow.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    slopes = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (slow, quick)]
+    assert torch.allclose(*slopes, rtol=1e-10, atol=1e-12)
+
+
+def test_response_norm_has_no_weights_and_works_in_bfloat16():
+    net = BVLCGoogLeNet(num_classes=3)
+    assert not [key for key in net.state_dict() if "norm" in key]
+    x = torch.randn(1, 64, 4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = net.norm1(x.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert torch.allclose(half.float(), net.norm1(x), atol=0.05)
