@@ -103,4 +103,4 @@ def explanation(make_net, make_pixels, tmp_path_factory):
     path = tmp_path_factory.mktemp("photos") / "photo.png"
     Image.fromarray(make_pixels()).save(path)
     classifier = Classifier(make_net(), size=(32, 32), class_names=NAMES, name="tiny")
-    return explain(classifier, path, iterations=6)
+    return explain(classifier, path, preset="paper", iterations=6)

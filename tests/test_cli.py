@@ -156,7 +156,7 @@ class TestExplain:
             record = strict((tmp_path / "done" / name / "explanation.json").read_text())
             assert record["photo"] == str(tmp_path / f"{name}.png")
             assert record["model"] == "tiny"
-            assert record["preset"] == "paper"
+            assert record["preset"] == "fast"
             assert record["iterations"] == 2
             assert record["seed"] == 0
             mask = np.load(tmp_path / "done" / name / "mask.npy")

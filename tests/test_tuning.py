@@ -231,7 +231,7 @@ def test_response_norm_is_torchs_own(layout):
     x = torch.randn(2, 9, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (30 * x).contiguous(memory_format=layout).requires_grad_()
     slow = F.local_response_norm(x, 5, alpha=1e-2, beta=0.75, k=1.0)
-    quick = ResponseNorm(9, alpha=1e-2)(x)
+    quick = ResponseNorm(alpha=1e-2)(x)
     assert torch.allclose(quick, slow, rtol=1e-12)
     weights = torch.randn(slow.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     slopes = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (slow, quick)]

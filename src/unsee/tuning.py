@@ -87,7 +87,9 @@ def memory_of_one_pass(classifier: Classifier) -> int:
         return tensor
 
     weights = {weight.untyped_storage().data_ptr() for weight in classifier.net.parameters()}
-    picture = torch.rand(1, 3, *classifier.size).to(classifier.device, classifier.dtype).requires_grad_()
+    picture = (
+        torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype).requires_grad_()
+    )
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         classifier.logits(picture)
     return sum(size for place, size in kept.items() if place not in weights) + 8 * picture.nbytes

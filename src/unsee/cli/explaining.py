@@ -144,6 +144,8 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
 
 def _explained(job: Job, photos: Sequence[tuple[str, Path]]) -> Iterator[Explanation]:
     """Explanations in order; each photo is read again when its batch begins, so that few are in memory."""
+    if not photos:
+        return
     plan = job.plan
     pairs = ((read_photo(source), job.target) for source, _ in photos)
     what = f"{len(photos)} photo{'s' if len(photos) != 1 else ''}"

@@ -55,11 +55,11 @@ class BVLCGoogLeNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Sequential(nn.Conv2d(3, 64, 7, stride=2, padding=3), nn.ReLU())
         self.pool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.norm1 = ResponseNorm(64)
+        self.norm1 = ResponseNorm()
         self.conv2 = nn.Sequential(
             nn.Conv2d(64, 64, 1), nn.ReLU(), nn.Conv2d(64, 192, 3, padding=1), nn.ReLU()
         )
-        self.norm2 = ResponseNorm(192)
+        self.norm2 = ResponseNorm()
         self.pool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception3a = Inception(_BLOCKS["3a"])
         self.inception3b = Inception(_BLOCKS["3b"])

@@ -17,15 +17,14 @@ class ResponseNorm(nn.Module):
     """LRN with β = 3/4 over `size` neighbouring channels.
 
     Args:
-        channels: of the pictures.
         size: how many neighbours are summed over, odd.
         alpha: weight of their mean square.
         k: what is added to it.
     """
 
-    def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, k: float = 1.0) -> None:
+    def __init__(self, size: int = 5, alpha: float = 1e-4, k: float = 1.0) -> None:
         super().__init__()
-        self.channels, self.size, self.alpha, self.k = channels, size, alpha, k
+        self.size, self.alpha, self.k = size, alpha, k
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The normalised activations, of the same shape, dtype and layout."""
@@ -35,11 +34,11 @@ class ResponseNorm(nn.Module):
 
     def extra_repr(self) -> str:
         """The parameters."""
-        return f"{self.channels}, size={self.size}, alpha={self.alpha}, k={self.k}"
+        return f"size={self.size}, alpha={self.alpha}, k={self.k}"
 
     def _neighbours(self, x: Tensor) -> Float[Tensor, "c c 1 1"]:
         """The sum over neighbouring channels, weighted with α/n, as a convolution of one pixel."""
-        places = torch.arange(self.channels, device=x.device)
+        places = torch.arange(x.shape[1], device=x.device)
         near = (places[:, None] - places).abs() <= self.size // 2
         return (near.to(x.dtype) * (self.alpha / self.size))[:, :, None, None]
 
