@@ -1,8 +1,8 @@
 """Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, and pairs.
 
-For a network and many pictures both presets are run in full; what is done already is kept in the folder, so
-that the command can be stopped and taken up again. Photos come from UNSEE_ASSETS; `--network menagerie` draws
-scenes.
+For a network and many pictures each way is run in full, and compared with the first; what is done already is
+kept in the folder, so that the command can be stopped and taken up again. Photos come from UNSEE_ASSETS;
+`--network menagerie` draws scenes.
 """
 
 import argparse
@@ -33,9 +33,9 @@ def main() -> None:
         "--network", default="squeezenet1_1", help="squeezenet1_1, googlenet_bvlc or menagerie"
     )
     parser.add_argument("--count", type=int, default=64)
-    parser.add_argument("--precision", default="float32")
-    parser.add_argument("--batch-size", type=int, default=_AT_ONCE)
-    parser.add_argument("--presets", default="paper,fast")
+    parser.add_argument(
+        "--ways", default="paper,fast", help="each PRESET, PRESET/PRECISION or PRESET/PRECISION/BATCH"
+    )
     parser.add_argument("--out", type=Path, default=Path("quality-out"))
     arguments = parser.parse_args()
     classifier = network(arguments.network)
@@ -44,47 +44,38 @@ def main() -> None:
         if arguments.network == "menagerie"
         else [(photo, None) for photo in photos(arguments.count)]
     )
-    found = {}
-    for preset in arguments.presets.split(","):
-        folder = arguments.out / arguments.network / f"{preset}-{arguments.precision}-{arguments.batch_size}"
-        found[preset] = explained(
-            classifier, asked, preset, arguments.precision, arguments.batch_size, folder
-        )
-    rows = {preset: summary(classifier, some, found["paper"]) for preset, some in found.items()}
-    Console().print(table(arguments.network, rows))
     place = arguments.out / arguments.network
-    (place / f"quality-{arguments.precision}-{arguments.batch_size}.json").write_text(
-        json.dumps(rows, indent=1)
-    )
+    found = {way: explained(classifier, asked, way, place) for way in arguments.ways.split(",")}
+    first = next(iter(found.values()))
+    rows = {way: summary(classifier, some, first) for way, some in found.items()}
+    Console(width=140).print(table(arguments.network, rows))
+    (place / "quality.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     if len(found) > 1:
         pairs(list(found.values()), place / "pairs.png")
 
 
 def explained(
-    classifier: unsee.Classifier,
-    asked: list[tuple[Photo, str | None]],
-    preset: str,
-    precision: str,
-    batch_size: int,
-    folder: Path,
+    classifier: unsee.Classifier, asked: list[tuple[Photo, str | None]], way: str, place: Path
 ) -> list[Explanation]:
     """One explanation for each picture, from the folder where it is there."""
-    missing = [place for place in range(len(asked)) if not (folder / f"{place:04}").exists()]
-    chunks = range(0, len(missing), 4 * batch_size)
-    for first in track(chunks, description=f"{classifier.name}, {preset}", disable=not missing):
-        some = missing[first : first + 4 * batch_size]
+    preset, precision, batch = [*way.split("/"), *("float32", str(_AT_ONCE))[way.count("/") :]]
+    folder = place / f"{preset}-{precision}-{batch}"
+    missing = [number for number in range(len(asked)) if not (folder / f"{number:04}").exists()]
+    chunks = range(0, len(missing), 4 * _AT_ONCE)
+    for first in track(chunks, description=f"{classifier.name}, {way}", disable=not missing):
+        some = missing[first : first + 4 * _AT_ONCE]
         answers = unsee.explain(
             classifier,
-            [asked[place][0] for place in some],
-            [asked[place][1] for place in some],
+            [asked[number][0] for number in some],
+            [asked[number][1] for number in some],
             preset=preset,
             precision=precision,
-            batch_size=batch_size,
+            batch_size=int(batch),
         )
         assert isinstance(answers, list)
-        for place, answer in zip(some, answers, strict=True):
-            answer.save(folder / f"{place:04}", overwrite=True)
-    return [Explanation.load(folder / f"{place:04}") for place in range(len(asked))]
+        for number, answer in zip(some, answers, strict=True):
+            answer.save(folder / f"{number:04}", overwrite=True)
+    return [Explanation.load(folder / f"{number:04}") for number in range(len(asked))]
 
 
 def summary(

@@ -356,6 +356,35 @@ class TestNames:
         assert "[/] & <b>" in told.err
 
 
+class TestFast:
+    def test_it_is_the_default_and_settles_by_itself(self, run, tiny, make_photo, tmp_path):
+        result = run("explain", "--model", "tiny", make_photo(), "--json")
+        (record,) = strict(result.out)
+        assert record["preset"] == "fast"
+        assert record["precision"] in ("float32", "bfloat16")
+        assert 20 < record["iterations"] == record["evaluations"] <= 40
+        assert record["settings"]["algorithm"]["type"] == "Bundle"
+
+    def test_a_precision_that_is_none_is_refused(self, explain, make_photo):
+        refused(explain(make_photo(), "--precision", "half"), "half", "float32, bfloat16")
+
+    def test_precision_is_on_the_record(self, explain, make_photo):
+        for name in ("float32", "bfloat16"):
+            (record,) = strict(explain(make_photo(), "--precision", name, "--out", name, "--json").out)
+            assert record["precision"] == name
+        assert (
+            "different precision" in explain(make_photo(), "--precision", "float32", "--out", "bfloat16").err
+        )
+
+    def test_batches_of_any_size_give_the_same_masks(self, explain, make_photo, tmp_path):
+        photos = [make_photo(f"{i}.png", seed=i) for i in range(5)]
+        for size in (1, 2, 5):
+            assert explain(*photos, "--batch-size", size, "--out", f"by-{size}").code == 0
+        for name in "01234":
+            one, *others = (np.load(tmp_path / f"by-{size}" / name / "mask.npy") for size in (1, 2, 5))
+            assert all(np.allclose(one, other, atol=1e-3) for other in others)
+
+
 class TestAgain:
     def test_what_is_there_is_not_learned_again(self, explain, make_photo, tmp_path, monkeypatch):
         photos = [make_photo("a.png"), make_photo("b.png", seed=1)]

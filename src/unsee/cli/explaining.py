@@ -15,7 +15,7 @@ from unsee.errors import UnseeError
 from unsee.explanation import MANIFEST, Explanation
 from unsee.images import Photo, read_photo
 from unsee.masks import Plan, explain_each
-from unsee.masks.explain import asked_for
+from unsee.masks.explain import asked_for, precision_of
 from unsee.masks.settings import described
 
 
@@ -131,6 +131,7 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
         "settings": json.loads(json.dumps(described(plan.settings))),
         "seed": plan.seed,
         "fit": plan.fit.name,
+        "precision": precision_of(job.classifier, plan),
     }
     changed = [key for key, value in wanted.items() if manifest.get(key) != value]
     changed += ["target"] if asked != asked_for(job.target) else []

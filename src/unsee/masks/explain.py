@@ -132,11 +132,10 @@ def explain_each(
     Photos are drawn when there is room for them: memory does not grow with their number.
     """
     cabin = _Cabin(classifier, iter(photos), plan)
-    exact = plan.precision == "auto" and isinstance(plan.settings.algorithm, Adam)
-    bfloat16 = not exact and uses_bfloat16(classifier, plan.precision)
-    precision = "bfloat16" if bfloat16 else str(classifier.dtype).removeprefix("torch.")
+    precision = precision_of(classifier, plan)
+    half = precision == "bfloat16"
     learning = learn_each(
-        classifier, cabin.enter, plan.settings, plan.batch_size, bfloat16, plan.compiled, progress
+        classifier, cabin.enter, plan.settings, plan.batch_size, half, plan.compiled, progress
     )
     ready: dict[int, Explanation] = {}
     due = 0
@@ -147,6 +146,14 @@ def explain_each(
         while due in ready:
             yield ready.pop(due)
             due += 1
+
+
+def precision_of(classifier: Classifier, plan: Plan) -> str:
+    """What a plan's masks are learned in; "auto" leaves the published presets, all of Adam, in full."""
+    exact = plan.precision == "auto" and isinstance(plan.settings.algorithm, Adam)
+    if not exact and uses_bfloat16(classifier, plan.precision):
+        return "bfloat16"
+    return str(classifier.dtype).removeprefix("torch.")
 
 
 def _next(learning: Iterator[tuple[int, Learned]]) -> tuple[int, Learned] | None:
