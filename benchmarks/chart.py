@@ -32,11 +32,13 @@ def draw(sections: dict[str, Rows], file: Path) -> None:
     overhead.invert_yaxis()
     for what in dict.fromkeys(str(row["of"]) for row in sections["growth"]):
         some = [row for row in sections["growth"] if row["of"] == what]
-        first = float(some[0]["seconds per mask"])
+        first = float(some[0]["ms per image and iteration"])
         sizes = [float(row["size"]) for row in some]
-        growth.plot(sizes, [float(row["seconds per mask"]) / first for row in some], "o-", label=what)
+        growth.plot(
+            sizes, [float(row["ms per image and iteration"]) / first for row in some], "o-", label=what
+        )
     growth.set(xscale="log", yscale="log")
-    growth.set_title("seconds per mask, relative to the smallest", fontsize=9)
+    growth.set_title("time per image and iteration, relative to the smallest", fontsize=9)
     growth.legend(fontsize=8)
     figure.savefig(file, dpi=130)
 

@@ -13,7 +13,7 @@ import unsee
 from unsee.classifier import Classifier
 from unsee.datasets.menagerie import CLASSES, compose, render
 from unsee.explanation import Explanation
-from unsee.images import Photo, read_photo
+from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks import PRESETS
 from unsee.masks.frame import Frame
 from unsee.masks.problem import Problem
@@ -51,21 +51,26 @@ def network(name: str, device: str = "cpu") -> Classifier:
 
 def photos(count: int) -> list[Photo]:
     """Real photos from the assets, mixed from its folders; noise where there are none."""
+    return [read_photo(source) for source in sources(count)]
+
+
+def sources(count: int) -> list[PhotoLike]:
+    """Where the photos are, or noise."""
     folder = assets()
     if folder is None:
         draws = torch.Generator().manual_seed(0)
-        return [read_photo(torch.rand(3, 224, 224, generator=draws)) for _ in range(count)]
+        return [torch.rand(3, 224, 224, generator=draws) for _ in range(count)]
     lists = [_listed(folder / name) for name in _FOLDERS]
     mixed = [row[place] for place in range(count) for row in lists if place < len(row)]
-    return [read_photo(path) for path in mixed[:count]]
+    return [mixed[place % len(mixed)] for place in range(count)]
 
 
-def scenes(count: int) -> list[tuple[Photo, str]]:
+def scenes(count: int) -> list[tuple[PhotoLike, str]]:
     """Drawn scenes of one animal each, with the animal's name."""
-    found = []
+    found: list[tuple[PhotoLike, str]] = []
     for seed in range(count):
         animal = CLASSES[seed % len(CLASSES)]
-        found.append((read_photo(render(compose(animal, seed=seed)).image), animal))
+        found.append((render(compose(animal, seed=seed)).image, animal))
     return found
 
 

@@ -16,10 +16,10 @@ from rich.table import Table
 from torch import Tensor
 
 import unsee
-from common import network, objectives, photos, scenes
+from common import network, objectives, scenes, sources
 from unsee.explanation import Explanation
 from unsee.figures import panels
-from unsee.images import Photo
+from unsee.images import PhotoLike
 
 _AT_ONCE = 16
 
@@ -39,10 +39,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("quality-out"))
     arguments = parser.parse_args()
     classifier = network(arguments.network)
-    asked: list[tuple[Photo, str | None]] = (
+    asked: list[tuple[PhotoLike, str | None]] = (
         list(scenes(arguments.count))
         if arguments.network == "menagerie"
-        else [(photo, None) for photo in photos(arguments.count)]
+        else [(source, None) for source in sources(arguments.count)]
     )
     place = arguments.out / arguments.network
     found = {way: explained(classifier, asked, way, place) for way in arguments.ways.split(",")}
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def explained(
-    classifier: unsee.Classifier, asked: list[tuple[Photo, str | None]], way: str, place: Path
+    classifier: unsee.Classifier, asked: list[tuple[PhotoLike, str | None]], way: str, place: Path
 ) -> list[Explanation]:
     """One explanation for each picture, from the folder where it is there."""
     preset, precision, batch = [*way.split("/"), *("float32", str(_AT_ONCE))[way.count("/") :]]
@@ -75,7 +75,7 @@ def explained(
         assert isinstance(answers, list)
         for number, answer in zip(some, answers, strict=True):
             answer.save(folder / f"{number:04}", overwrite=True)
-    return [Explanation.load(folder / f"{number:04}") for number in range(len(asked))]
+    return [Explanation.load(folder / f"{number:04}", source) for number, (source, _) in enumerate(asked)]
 
 
 def summary(
@@ -104,7 +104,8 @@ def summary(
 def overlap(one: Explanation, other: Explanation) -> Tensor:
     """Intersection over union of the cells that are deleted by more than half."""
     first, second = one.mask_grid < 0.5, other.mask_grid < 0.5
-    return (first & second).sum() / (first | second).sum().clamp(min=1)
+    union = (first | second).sum()
+    return (first & second).sum() / union if union else torch.tensor(1.0)
 
 
 def table(name: str, rows: dict[str, dict[str, float]]) -> Table:

@@ -24,11 +24,12 @@ import unsee
 from common import NETWORKS, explained, network, objectives, photos, weights_of
 from rivals import PORT_ITERATIONS, lime_seconds, occlusion_seconds, port_seconds
 from unsee.classifier import Classifier
+from unsee.explanation import Explanation
 from unsee.images import Photo
 from unsee.masks import PRESETS
 from unsee.masks.grid import Grid
 from unsee.masks.loop import Step
-from unsee.tuning import tuned, uses_bfloat16
+from unsee.tuning import Tuned, tuned, uses_bfloat16
 
 Rows = list[dict[str, float | str]]
 _BATCH = 16
@@ -51,16 +52,22 @@ def main() -> None:
     with Progress(console=Console(stderr=True)) as progress:
         for title, section in sections(names, arguments.quick, device).items():
             task = progress.add_task(title, total=None)
-            result[title] = section()
+            if rows := section():
+                result[title] = rows
+                write(result, device, arguments.out / "bench.json")
             progress.update(task, total=1, completed=1)
-    threads = torch.get_num_threads()
     for title, rows in result.items():
         Console(width=160).print(chart.table(title, rows))
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    record = {"device": device, "threads": threads, "torch": torch.__version__, "sections": result}
-    (arguments.out / "bench.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     chart.draw(result, arguments.out / "bench.png")
     print(f"{arguments.out / 'bench.json'} and {arguments.out / 'bench.png'} written")
+
+
+def write(result: dict[str, Rows], device: str, file: Path) -> None:
+    """What has been measured so far."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    threads = torch.get_num_threads()
+    record = {"device": device, "threads": threads, "torch": torch.__version__, "sections": result}
+    file.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def sections(names: list[str], quick: bool, device: str) -> dict[str, Callable[[], Rows]]:
@@ -86,7 +93,10 @@ def cost(name: str, device: str, batch: int, iterations: int) -> dict[str, float
     classifier = network(name, device)
     with classifier.borrowed():
         quick = tuned(classifier, uses_bfloat16(classifier, "auto"))
-    views = torch.rand(batch, 3, *classifier.size, device=device, requires_grad=True)
+    net = quick.net
+    assert isinstance(net, Tuned)
+    views = torch.rand(batch, 3, *classifier.size, device=device)
+    views = views.contiguous(memory_format=net.layout).requires_grad_()
     own: list[float] = []
     whole: list[float] = []
     left = time.perf_counter()
@@ -96,7 +106,7 @@ def cost(name: str, device: str, batch: int, iterations: int) -> dict[str, float
         _wait(device)
         whole.append(time.perf_counter() - left)
         began = time.perf_counter()
-        torch.autograd.grad(quick.net(views).float().softmax(dim=1)[:, 0].sum(), views)
+        torch.autograd.grad(net(views).float().softmax(dim=1)[:, 0].sum(), views)
         _wait(device)
         own.append(time.perf_counter() - began)
         left = time.perf_counter()
@@ -129,7 +139,7 @@ def races(name: str, device: str, quick: bool) -> dict[str, float | str]:
     with classifier.borrowed():
         third = port_seconds(classifier.net, picture, samples)
         occlusion, windows = occlusion_seconds(classifier.net, picture)
-        lime, _ = lime_seconds(classifier.net, picture, 200 if quick else 1000)
+        lime, _ = lime_seconds(classifier.net, picture)
     port = PORT_ITERATIONS * median([first, second, third])
     return {
         "network": name,
@@ -141,7 +151,7 @@ def races(name: str, device: str, quick: bool) -> dict[str, float | str]:
         "paper / fast 16": paper / many,
         "port / fast 1": port / single,
         f"occlusion ({windows})": occlusion,
-        "lime (1000)": lime * (5 if quick else 1),
+        "lime (1000)": lime,
         "occlusion / fast 16": occlusion / many,
     }
 
@@ -173,7 +183,17 @@ def quality(name: str, device: str, count: int) -> dict[str, float | str]:
         "fast's objective": float(objectives(classifier, fast).mean()),
         "paper's evaluations": sum(e.run.evaluations for e in paper) / count,
         "fast's evaluations": sum(e.run.evaluations for e in fast) / count,
+        "until the paper's objective": until(fast, float(objectives(classifier, paper).mean())),
     }
+
+
+def until(some: list[Explanation], goal: float) -> int:
+    """Evaluations after which the mean objective, each in its own window, is first no higher than a goal."""
+    totals = [[sum(parts) for parts in zip(*e.run.history.values(), strict=True)] for e in some]
+    for count in range(max(map(len, totals))):
+        if sum(line[min(count, len(line) - 1)] for line in totals) / len(totals) <= goal:
+            return count + 1
+    return -1
 
 
 def memory(name: str) -> dict[str, float | str]:
@@ -189,34 +209,50 @@ def memory(name: str) -> dict[str, float | str]:
 def growth(name: str, device: str, quick: bool) -> Rows:
     """Seconds of one image's iteration with the number of images, the mask's size and the picture's."""
     classifier, fast = network(name, device), PRESETS["fast"]
-    short = replace(fast, algorithm=fast.algorithm.limited(4 if quick else 8))
-    rows: Rows = []
+    short = replace(fast, algorithm=fast.algorithm.limited(5 if quick else 8))
+    counts = (1, 4, 16) if quick else (1, 4, 16, 64)
+    sides = {side: replace(classifier, size=(side, side)) for side in (112, 224, 448)}
+    grids = {cells: replace(short, grid=Grid(shape=(cells, cells))) for cells in (14, 28, 56, 112)}
+    ways: list[tuple[str, int, Classifier, unsee.masks.Settings, int]] = [
+        *(("images", count, classifier, short, count) for count in counts),
+        *(("cells a side", cells, classifier, setting, 8) for cells, setting in grids.items()),
+        *(("pixels a side", side, wide, short, 8) for side, wide in sides.items()),
+    ]
+    return [
+        {"of": what, "size": size, "ms per image and iteration": 1e3 * _iteration(network_, count, setting)}
+        for what, size, network_, setting, count in ways
+    ]
 
-    def measured(what: str, size: int, seconds: float) -> None:
-        rows.append({"of": what, "size": size, "seconds per mask": seconds})
 
-    for count in (1, 4, 16) if quick else (1, 4, 16, 64):
-        measured("images", count, _seconds(classifier, photos(count), short) / count)
-    for cells in (14, 28, 56, 112):
-        setting = replace(short, grid=Grid(shape=(cells, cells)))
-        measured("cells a side", cells, _seconds(classifier, photos(8), setting) / 8)
-    for side in (112, 224, 448):
-        wide = replace(classifier, size=(side, side))
-        measured("pixels a side", side, _seconds(wide, photos(8), short) / 8)
-    return rows
+def _iteration(classifier: Classifier, count: int, settings: unsee.masks.Settings) -> float:
+    """Seconds of an iteration for one of so many images, the median."""
+    marks: list[float] = []
+    unsee.explain(
+        classifier,
+        photos(count),
+        preset=settings,
+        batch_size=count,
+        progress=lambda _: marks.append(time.perf_counter()),
+    )
+    return median(after - before for before, after in pairwise(marks)) / count
 
 
 def throughput(name: str, device: str) -> dict[str, float | str]:
     """Masks per second over many images."""
     classifier, pictures = network(name, device), photos(256) * 8
-    _seconds(classifier, pictures[:256], "fast")
-    seconds = _seconds(classifier, pictures, "fast")
+    _seconds(classifier, pictures[:256], "fast", None)
+    seconds = _seconds(classifier, pictures, "fast", None)
     return {"network": name, "images": len(pictures), "masks per second": len(pictures) / seconds}
 
 
-def _seconds(classifier: Classifier, pictures: list[Photo], preset: str | unsee.masks.Settings) -> float:
+def _seconds(
+    classifier: Classifier,
+    pictures: list[Photo],
+    preset: str | unsee.masks.Settings,
+    batch_size: int | None = _BATCH,
+) -> float:
     began = time.perf_counter()
-    unsee.explain(classifier, pictures, preset=preset)
+    unsee.explain(classifier, pictures, preset=preset, batch_size=batch_size)
     return time.perf_counter() - began
 
 

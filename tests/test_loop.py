@@ -107,10 +107,27 @@ def test_places_that_fall_free_are_filled_while_others_are_on_their_way():
 def test_when_memory_runs_out_half_of_the_images_wait():
     asked = []
     found, _ = run(Adam(iterations=5), 7, fits=2, asked=asked)
-    assert max(asked) == 2
+    assert max(asked) == 1
     assert len(found) == 7
+    assert asked[:5] == [1] * 5  # 7, then 3, then 1 at a time: never more than half of what was too much
     with pytest.raises(UnseeError, match="not enough memory for one picture"):
         run(Adam(iterations=5), 7, fits=0)
+
+
+def test_images_that_wait_fill_the_places_that_fall_free():
+    asked = []
+    run(Uneven(iterations=40), 7, fits=4, asked=asked)
+    assert asked[:3] == [3, 3, 3]
+    assert max(asked) == 3
+    assert asked.count(3) > len(asked) / 2
+
+
+def test_progress_never_falls_when_memory_runs_out():
+    steps: list[Step] = []
+    run(Uneven(iterations=40), 7, fits=2, progress=steps.append)
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == 7
 
 
 def test_another_error_is_no_lack_of_memory():

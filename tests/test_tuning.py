@@ -1,7 +1,9 @@
 """The private copy that computes: the same answers, and the user's network untouched."""
 
 import copy
+import gc
 import threading
+import weakref
 
 import pytest
 import torch
@@ -183,6 +185,7 @@ def test_free_memory_is_known():
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
         (MemoryError(), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("shape mismatch"), False),
         (ValueError("out of memory"), False),
     ],
@@ -191,11 +194,44 @@ def test_lack_of_memory_is_told_from_other_errors(error, is_it):
     assert memory.is_out_of_memory(error) is is_it
 
 
-class Small(Net):
-    """Has memory for two pictures and their gradients."""
+class Bound(Net):
+    """Calls its modules through a function that a copy shares with the original."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = lambda x: self.norm(self.conv(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 2 and torch.is_grad_enabled():
+        return self.head(F.relu(self.run(x)).mean(dim=(2, 3)))
+
+
+def test_a_network_whose_copy_reaches_back_is_lent_and_given_back():
+    net = Bound().train()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    own = classifier(net)
+    with own.borrowed():
+        assert isinstance(tuned(own).net, Lent)
+    unsee.explain(own, pictures()[0], 1, iterations=3)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    assert all(module.training for module in net.modules())
+    assert all(weight.requires_grad for weight in net.parameters())
+    assert not any(module._forward_pre_hooks for module in net.modules())
+
+
+def test_what_a_pass_keeps_is_let_go_again():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    alive = weakref.WeakSet()
+    net[1].register_forward_hook(lambda module, given, answer: alive.add(answer))
+    memory_of_one_pass(classifier(net.eval().requires_grad_(False)))
+    gc.collect()
+    assert not alive
+
+
+class Small(Net):
+    """Has memory for two pictures."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 2:
             raise torch.OutOfMemoryError("out of memory")
         return super().forward(x)
 

@@ -66,7 +66,12 @@ class Classifier:
     @property
     def dtype(self) -> torch.dtype:
         """What masks and pictures are computed in: float64 for a float64 network, float32 for all others."""
-        return torch.float64 if self._net_dtype == torch.float64 else torch.float32
+        return torch.float64 if self.net_dtype == torch.float64 else torch.float32
+
+    @property
+    def net_dtype(self) -> torch.dtype:
+        """What the network's weights are in."""
+        return next((t.dtype for t in self._tensors() if t.is_floating_point()), torch.float32)
 
     @property
     def color(self) -> tuple[float, float, float]:
@@ -83,7 +88,7 @@ class Classifier:
             torch.tensor(v, device=images.device, dtype=images.dtype)[:, None, None]
             for v in (self.mean, self.std)
         )
-        answer = self.net(((images - mean) / std).to(self._net_dtype))
+        answer = self.net(((images - mean) / std).to(self.net_dtype))
         answer = getattr(answer, "logits", answer)
         if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
             shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
@@ -149,10 +154,6 @@ class Classifier:
         """The name of a class, or its index as text where the network has no names."""
         names = self.class_names
         return names[index] if names is not None and index < len(names) else str(index)
-
-    @property
-    def _net_dtype(self) -> torch.dtype:
-        return next((t.dtype for t in self._tensors() if t.is_floating_point()), torch.float32)
 
     def _tensors(self) -> Iterator[Tensor]:
         yield from self.net.parameters()

@@ -1,9 +1,14 @@
 """How much memory there is, and how many pictures at once fit in it."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 _SHARE = 0.5
 _UNKNOWN = 4 << 30
@@ -38,5 +43,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory has run out, on any device."""
     text = str(error)
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in text or "out of memory" in text)
+        isinstance(error, RuntimeError)
+        and any(sign in text for sign in ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED"))
     )
+
+
+def by_halves(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[Item]) -> list[Answer]:
+    """What `work` gives for the items, in two halves where memory runs out over all of them."""
+    try:
+        return work(items)
+    except Exception as error:
+        if len(items) < 2 or not is_out_of_memory(error):
+            raise
+    release()
+    middle = len(items) // 2
+    return by_halves(work, items[:middle]) + by_halves(work, items[middle:])
+
+
+def release() -> None:
+    """Give back what the allocator of a GPU holds and nobody uses."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -54,8 +54,8 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
     """The classifier with a private copy of its network, in evaluation mode, made for speed.
 
     Channels last, BatchNorm folded into the convolutions before it, and bfloat16 autocast where it is asked
-    for. Each of the first two is left out where the network then fails or answers otherwise; a network that
-    cannot be copied is used as it is. The user's own is not touched.
+    for. Each of the first two is left out where the network then fails or answers otherwise. A network that
+    cannot be copied, or whose copy still calls modules of the original, is borrowed anew for each answer.
 
     Args:
         classifier: borrowed by whoever calls.
@@ -71,6 +71,8 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
         return replace(classifier, net=Lent(classifier))
     plain.requires_grad_(False)
     net = _first_that_agrees(classifier, plain)
+    if _reaches_back(classifier, net):
+        return replace(classifier, net=Lent(classifier))
     net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
@@ -84,7 +86,7 @@ def memory_of_one_pass(classifier: Classifier) -> int:
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()
 
     weights = {weight.untyped_storage().data_ptr() for weight in classifier.net.parameters()}
     picture = (
@@ -103,7 +105,7 @@ def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
     """
     if precision not in PRECISIONS:
         raise UnseeError(f"no precision is called {precision!r}; there are {', '.join(PRECISIONS)}")
-    if precision == "float32" or classifier.dtype != torch.float32:
+    if precision == "float32" or classifier.net_dtype != torch.float32:
         return False
     return precision == "bfloat16" or computes_in_bfloat16(classifier.device)
 
@@ -134,6 +136,23 @@ def _first_that_agrees(classifier: Classifier, plain: nn.Module) -> Tuned:
         if torch.allclose(answer, expected, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
             return net
     return Tuned(plain, torch.contiguous_format)
+
+
+@torch.no_grad()
+def _reaches_back(classifier: Classifier, net: Tuned) -> bool:
+    """Whether the copy still calls modules of the original, as through a function that was bound to them."""
+    called: list[bool] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda *_: called.append(True))
+        for module in classifier.net.modules()
+    ]
+    try:
+        picture = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
+        replace(classifier, net=net).logits(picture)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return bool(called)
 
 
 def _as_it_is(net: nn.Module) -> nn.Module:

@@ -7,6 +7,7 @@ and the next one starts again from where the last good one was, nearer. (Bundle 
 Kiwiel 1990; the logit is what makes them work for a score that saturates.)
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,6 +58,10 @@ class Bundle:
         whole_number_of_iterations(self.iterations)
         if min(self.looks, self.inner, self.window) < 1 or min(self.radius, self.nearness) <= 0:
             raise UnseeError("a bundle needs looks, inner steps, a window, a radius and a nearness above 0")
+        if not 0 <= self.least_radius <= self.radius or self.gain < 0:
+            raise UnseeError(
+                "a bundle's least radius lies between 0 and its radius, and its gain is not negative"
+            )
         if not (0 < self.shrink < 1 and 0 < self.memory <= 1 and 0 <= self.probe <= 1):
             raise UnseeError("a bundle's shrink, memory and probe are shares between 0 and 1")
 
@@ -99,7 +104,7 @@ class Bundle:
 
     def reach(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """How far a cell may move in an iteration, in mask values."""
-        shrunk = self.radius * self.shrink ** (iteration - 2).double()
+        shrunk = self.radius * self.shrink ** (iteration - 2).float()
         return torch.where(iteration < 2, 1.0, shrunk.clamp(min=self.least_radius))
 
     def settled(
@@ -121,9 +126,9 @@ class Bundle:
         """What each look counts: old ones and far ones less, the sum 1."""
         age = torch.arange(self.looks - 1, -1, -1, device=place.device)
         distance = (places - place[:, None]).square().mean(dim=2)
-        weights = torch.exp(-distance / self.nearness**2) * self.memory ** age.to(place)
-        weights = torch.where(age <= iteration[:, None], weights, 0.0)
-        return weights / weights.sum(dim=1, keepdim=True)
+        weight = age * math.log(self.memory) - distance / self.nearness**2
+        weight = torch.where(age <= iteration[:, None], weight, -torch.inf)
+        return weight.softmax(dim=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from unsee.masks.objective import Game, Score
 from unsee.masks.perturbation import Perturbation, blend
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted, described, look_up
+from unsee.memory import by_halves
 from unsee.tuning import PRECISIONS, uses_bfloat16
 
 TOP5 = "top5"
@@ -153,7 +154,7 @@ def precision_of(classifier: Classifier, plan: Plan) -> str:
     exact = plan.precision == "auto" and isinstance(plan.settings.algorithm, Adam)
     if not exact and uses_bfloat16(classifier, plan.precision):
         return "bfloat16"
-    return str(classifier.dtype).removeprefix("torch.")
+    return str(classifier.net_dtype).removeprefix("torch.")
 
 
 def _next(learning: Iterator[tuple[int, Learned]]) -> tuple[int, Learned] | None:
@@ -177,14 +178,17 @@ class _Cabin:
         if not batch:
             return []
         frames = [_frame(self.classifier, self.plan, photo) for photo, _ in batch]
-        clean = self.classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu()
+        clean = by_halves(self._clean, frames)
         arrivals = []
         for frame, (_, asked), scores in zip(frames, batch, clean, strict=True):
             target = target_indices(self.classifier, asked, scores, self.plan.settings.targets)
             self.inside[self.drawn] = frame, target, asked_for(asked)
-            arrivals.append(Arrival(self.drawn, frame, target, clean.shape[1]))
+            arrivals.append(Arrival(self.drawn, frame, target, len(scores)))
             self.drawn += 1
         return arrivals
+
+    def _clean(self, frames: Sequence[Frame]) -> list[Tensor]:
+        return list(self.classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu())
 
     def leave(self, place: int) -> tuple[Frame, tuple[int, ...], str]:
         """Frame, target classes and how they were asked for."""

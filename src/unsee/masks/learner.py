@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from unsee.masks.loop import Crew, Progress, optimise
 from unsee.masks.objective import Objective, Terms
 from unsee.masks.problem import Problem
 from unsee.masks.settings import Settings
-from unsee.memory import pictures_that_fit
+from unsee.memory import by_halves, pictures_that_fit
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
 
@@ -52,7 +53,7 @@ class Learned:
         scores: of the original, perturbed and fully perturbed picture, still, with `Settings.shown`, by the
             classifier itself.
         terms: the objective's weighted parts for the mask that is returned, averaged over a fixed set of
-            jitters, so that runs compare.
+            jitters, in the precision of the descent.
         history: the parts before each step.
         evaluations: of the network that the mask took: those of the start, up to the disc that is taken, and
             one for each step and perturbation. The final scores are not counted.
@@ -162,12 +163,17 @@ def learn_each(
 
     def take_off(places: int) -> Flight | None:
         new = arrivals(places)
-        return _flight(quick, new, settings) if new else None
+        flights = by_halves(lambda some: [_flight(quick, some, settings)], new) if new else []
+        return reduce(Flight.joined, flights) if flights else None
 
+    held: Flight | None = None
     for flight in optimise(take_off, settings.algorithm, crew, progress):
-        with classifier.borrowed():
-            learned = _landed(classifier, flight)
-        yield from zip(flight.ids, learned, strict=True)
+        held = flight if held is None else held.joined(flight)
+        if 4 * len(held.ids) >= crew.capacity:
+            yield from _landed(classifier, held)
+            held = None
+    if held is not None:
+        yield from _landed(classifier, held)
 
 
 def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) -> Flight:
@@ -189,7 +195,20 @@ def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) 
     return Flight.begin(tuple(arrival.id for arrival in new), group, started.masks, settings.algorithm)
 
 
-def _landed(classifier: Classifier, flight: Flight) -> list[Learned]:
+def _landed(classifier: Classifier, flight: Flight) -> Iterator[tuple[int, Learned]]:
+    """What images have ended with; they are looked at in groups, since small ones cost more each."""
+
+    def some(rows: Sequence[int]) -> list[Learned]:
+        chosen = torch.zeros(len(flight.ids), dtype=torch.bool, device=flight.masks.device)
+        chosen[list(rows)] = True
+        return _examined(classifier, flight.select(chosen))
+
+    with classifier.borrowed():
+        learned = by_halves(some, range(len(flight.ids)))
+    yield from zip(flight.ids, learned, strict=True)
+
+
+def _examined(classifier: Classifier, flight: Flight) -> list[Learned]:
     began = time.perf_counter()
     group = flight.task
     assert isinstance(group, Group)

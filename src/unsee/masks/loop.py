@@ -12,7 +12,7 @@ from unsee.errors import UnseeError
 from unsee.masks.algorithm import Algorithm, Point
 from unsee.masks.flight import Flight
 from unsee.masks.objective import Terms
-from unsee.memory import is_out_of_memory
+from unsee.memory import is_out_of_memory, release
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Crew:
     capacity: int
     waiting: list[Flight] = field(default_factory=list)
 
-    def split(self, flight: Flight, error: Exception) -> Flight:
+    def split(self, flight: Flight) -> Flight:
         """Half of the images, and the others to be taken up again later.
 
         Raises:
@@ -51,11 +51,18 @@ class Crew:
             raise UnseeError(
                 "there is not enough memory for one picture and its gradient: "
                 "a smaller network or input, or --device cpu"
-            ) from error
+            )
+        release()
         self.capacity = len(flight.ids) // 2
-        first = torch.arange(len(flight.ids), device=flight.masks.device) < self.capacity
-        self.waiting.append(flight.select(~first))
-        return flight.select(first)
+        return self.first(flight, self.capacity)
+
+    def first(self, flight: Flight, count: int) -> Flight:
+        """The first images of a flight; the others wait."""
+        if count >= len(flight.ids):
+            return flight
+        those = torch.arange(len(flight.ids), device=flight.masks.device) < count
+        self.waiting.append(flight.select(~those))
+        return flight.select(those)
 
 
 def optimise(
@@ -76,43 +83,50 @@ def optimise(
     flight: Flight | None = None
     landed = 0
     while True:
+        began = time.perf_counter()
         flight = _filled(flight, arrivals, crew)
         if flight is None:
             return
-        try:
-            flight = _advanced(flight, algorithm)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            flight = crew.split(flight, error)
+        after = _tried(flight, algorithm)
+        if after is None:
+            flight = crew.split(flight)
             continue
+        flight = after
         over = algorithm.settled(flight.history, flight.iteration - 1) | (flight.failed_at >= 0)
         if progress is not None:
-            progress(_report(flight, algorithm.iterations, landed, over))
-        if bool(over.any()):
+            progress(_report(flight, crew.waiting, algorithm.iterations, landed, over))
+        some, every = bool(over.any()), bool(over.all())
+        seconds = flight.seconds + (time.perf_counter() - began) / len(flight.ids)
+        flight = replace(flight, seconds=seconds)
+        if some:
             landed += int(over.sum())
             yield flight.select(over)
-            flight = None if bool(over.all()) else flight.select(~over)
+            flight = None if every else flight.select(~over)
 
 
 def _filled(flight: Flight | None, arrivals: Callable[[int], Flight | None], crew: Crew) -> Flight | None:
+    """The flight with further images on its free places, those that wait first."""
     free = crew.capacity - (0 if flight is None else len(flight.ids))
     if flight is not None and 4 * free < max(crew.capacity, 4):
         return flight
-    if crew.waiting:
-        if flight is not None and len(crew.waiting[-1].ids) > free:
-            return flight
-        new: Flight | None = crew.waiting.pop()
-    else:
-        new = arrivals(free)
+    new = crew.first(crew.waiting.pop(), free) if crew.waiting else arrivals(free)
     if flight is None or new is None:
         return flight or new
     return flight.joined(new)
 
 
+def _tried(flight: Flight, algorithm: Algorithm) -> Flight | None:
+    """Every image one step further; None where memory has run out."""
+    try:
+        return _advanced(flight, algorithm)
+    except Exception as error:
+        if is_out_of_memory(error):
+            return None
+        raise
+
+
 def _advanced(flight: Flight, algorithm: Algorithm) -> Flight:
     """Every image one step further."""
-    began = time.perf_counter()
     masks = flight.masks.detach().requires_grad_()
     terms = flight.task.terms(masks, flight.iteration)
     (slopes,) = torch.autograd.grad(terms.score.sum(), masks)
@@ -130,16 +144,16 @@ def _advanced(flight: Flight, algorithm: Algorithm) -> Flight:
         memory=memory,
         iteration=flight.iteration + 1,
         failed_at=torch.where(sound, flight.failed_at, flight.iteration),
-        seconds=flight.seconds + (time.perf_counter() - began) / len(masks),
     )
 
 
-def _report(flight: Flight, iterations: int, landed: int, over: Bool[Tensor, " b"]) -> Step:
+def _report(
+    flight: Flight, waiting: list[Flight], iterations: int, landed: int, over: Bool[Tensor, " b"]
+) -> Step:
     rows = torch.arange(len(flight.ids), device=over.device)
     last = flight.history[rows, flight.iteration - 1]
     sound = flight.failed_at < 0
     last = torch.where(sound[:, None], last, 0.0).sum(dim=0) / sound.sum().clamp(min=1)
-    share = torch.where(over, 1.0, flight.iteration / iterations).sum()
-    return Step(
-        int(flight.iteration.max()), iterations, float(last.sum()), float(last[0]), landed + float(share)
-    )
+    done = landed + float(torch.where(over, 1.0, flight.iteration / iterations).sum())
+    done += sum(float(others.iteration.sum()) / iterations for others in waiting)
+    return Step(int(flight.iteration.max()), iterations, float(last.sum()), float(last[0]), done)
