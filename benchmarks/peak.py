@@ -4,8 +4,8 @@ WHAT is `passes`, forward and backward passes of the network as `fast` runs it, 
 above what the process held before; on the CPU they are of the resident set.
 """
 
-import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -39,7 +39,8 @@ def peak(device: str) -> int:
     """The most bytes held so far."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

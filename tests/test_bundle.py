@@ -13,7 +13,16 @@ from unsee.masks.adam import Adam
 from unsee.masks.algorithm import Point
 from unsee.masks.bundle import Bundle, Model
 from unsee.masks.learner import learn
-from unsee.masks.objective import DELETION, L1, PRESERVATION, Objective, Terms, TotalVariation, logit_score
+from unsee.masks.objective import (
+    DELETION,
+    L1,
+    PRESERVATION,
+    MeanL1,
+    Objective,
+    Terms,
+    TotalVariation,
+    logit_score,
+)
 
 FAST = PRESETS["fast"]
 GAMES = [DELETION, PRESERVATION]
@@ -52,20 +61,21 @@ def test_one_look_at_a_score_of_linear_logit_is_the_score(game, edits, reading):
         assert torch.allclose(model.slopes(masks), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_penalty_slopes_are_differences_of_the_penalties():
-    objective = Objective(l1=L1(0.1), tv=TotalVariation(0.2))
+@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("penalty", [L1(0.1), *(TotalVariation(0.2, beta) for beta in (1.0, 2.0, 3.0, 3.5))])
+def test_closed_slopes_are_those_of_autograd_and_zero_where_flat(game, penalty):
+    masks = draw(3, 4, 5)
+    masks[1] = 0.5
+    masks[2, :, 2:] = 1.0
+    free = masks.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(penalty(free, game).sum(), free)
+    assert torch.allclose(penalty.slopes(masks, game), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_penalty_slopes_of_other_penalties_are_autograds():
+    objective = Objective(l1=MeanL1(0.1), tv=lambda masks, game: masks.square().sum(dim=(1, 2)))
     masks = draw(2, 4, 5)
-    slopes = objective.penalty_slopes(masks)
-
-    def penalty(some: Tensor) -> float:
-        return float((objective.l1(some, DELETION) + objective.tv(some, DELETION)).sum())
-
-    for place in [(0, 0, 0), (0, 2, 3), (1, 3, 4)]:
-        step = torch.zeros_like(masks)
-        step[place] = 1e-6
-        assert float(slopes[place]) == pytest.approx(
-            (penalty(masks + step) - penalty(masks - step)) / 2e-6, abs=1e-7
-        )
+    assert torch.allclose(objective.penalty_slopes(masks), 2 * masks - 0.1 / 20)
 
 
 def test_the_trust_region_bounds_each_move_and_shrinks():
@@ -82,7 +92,8 @@ def test_the_trust_region_bounds_each_move_and_shrinks():
     assert all(move <= limit + 1e-12 for move, limit in zip(moves[1:], limits.tolist()[1:], strict=True))
     assert limits[1] == 1
     assert limits[2] == algorithm.radius
-    assert limits[29] == algorithm.least_radius
+    assert limits[29] == pytest.approx(0.4 * 0.9**27)
+    assert algorithm.reach(torch.tensor([39])) == algorithm.least_radius
     assert all(0 <= float(mask) <= 1 for mask in masks.flatten())
 
 

@@ -144,7 +144,7 @@ def already_there(job: Job, photo: Photo, place: Path) -> dict[str, Any] | None:
 
 
 def _explained(job: Job, photos: Sequence[tuple[str, Path]]) -> Iterator[Explanation]:
-    """Explanations in order; each photo is read again when its batch begins, so that few are in memory."""
+    """Explanations in order; each photo is read again when there is room, so that few are in memory."""
     if not photos:
         return
     plan = job.plan

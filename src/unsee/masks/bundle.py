@@ -46,7 +46,7 @@ class Bundle:
     looks: int = 8
     probe: float = 0.3
     radius: float = 0.4
-    shrink: float = 0.88
+    shrink: float = 0.9
     least_radius: float = 0.02
     nearness: float = 0.15
     memory: float = 0.85

@@ -72,8 +72,15 @@ class L1:
 
     def __call__(self, mask: Float[Tensor, "b h w"], game: Game) -> Float[Tensor, " b"]:
         """The weighted sum of distances from the ideal mask."""
+        return self._price(mask) * game.saliency(mask).sum(dim=(-2, -1))
+
+    def slopes(self, mask: Float[Tensor, "b h w"], game: Game) -> Float[Tensor, "b h w"]:
+        """Its gradient."""
+        return (mask - game.ideal).sign_().mul_(self._price(mask))
+
+    def _price(self, mask: Tensor) -> float:
         share = 1.0 if self.cells is None else self.cells / (mask.shape[-2] * mask.shape[-1])
-        return self.weight * share * game.saliency(mask).sum(dim=(-2, -1))
+        return self.weight * share
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,26 @@ class TotalVariation:
         flat = square == 0
         steep = torch.where(flat, 1.0, square).pow(self.beta / 2)
         return self.weight * torch.where(flat, 0.0, steep).sum(dim=(-2, -1))
+
+    def slopes(self, mask: Float[Tensor, "b h w"], game: Game) -> Float[Tensor, "b h w"]:  # noqa: ARG002
+        """Its gradient."""
+        rows, columns = torch.diff(mask, dim=-2), torch.diff(mask, dim=-1)
+        square = torch.zeros_like(mask)
+        square[..., :-1, :] = rows.square()
+        square[..., :, :-1].addcmul_(columns, columns)
+        if self.beta == 3.0:
+            steep = square.sqrt_().mul_(self.weight * self.beta)
+        else:
+            steep = square.pow(self.beta / 2 - 1).mul_(self.weight * self.beta)
+            steep.masked_fill_(square == 0, 0.0)
+        rows.mul_(steep[..., :-1, :])
+        columns.mul_(steep[..., :, :-1])
+        slopes = torch.zeros_like(mask)
+        slopes[..., 1:, :] += rows
+        slopes[..., :-1, :] -= rows
+        slopes[..., :, 1:] += columns
+        slopes[..., :, :-1] -= columns
+        return slopes
 
 
 @dataclass(frozen=True)
@@ -173,13 +200,19 @@ class Objective:
 
     def penalty_slopes(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
         """The gradient of the regularisers alone."""
-        with torch.enable_grad():
-            free = masks.detach().requires_grad_()
-            penalty = self.l1(free, self.game) + self.tv(free, self.game)
-            (slopes,) = torch.autograd.grad(penalty.sum(), free)
-        return slopes
+        return _slopes(self.l1, masks, self.game) + _slopes(self.tv, masks, self.game)
 
     @property
     def bounded(self) -> bool:
         """Whether the score is a probability, so that its logit can be modelled."""
         return self.score is softmax_score
+
+
+def _slopes(penalty: Penalty, masks: Float[Tensor, "b r c"], game: Game) -> Float[Tensor, "b r c"]:
+    """A penalty's gradient in closed form where it has one, else by autograd."""
+    if isinstance(penalty, L1 | TotalVariation):
+        return penalty.slopes(masks, game)
+    with torch.enable_grad():
+        free = masks.detach().requires_grad_()
+        price = penalty(free, game).sum()
+        return torch.autograd.grad(price, free)[0] if price.requires_grad else torch.zeros_like(free)
