@@ -88,7 +88,7 @@ class Classifier:
             torch.tensor(v, device=images.device, dtype=images.dtype)[:, None, None]
             for v in (self.mean, self.std)
         )
-        answer = self.net(torch.addcmul(-mean / std, images, 1 / std).to(self.net_dtype))
+        answer = self.net(((images - mean) / std).to(self.net_dtype))
         answer = getattr(answer, "logits", answer)
         if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
             shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
