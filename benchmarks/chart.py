@@ -38,7 +38,7 @@ def draw(sections: dict[str, Rows], file: Path) -> None:
             sizes, [float(row["ms per image and iteration"]) / first for row in some], "o-", label=what
         )
     growth.set(xscale="log", yscale="log")
-    growth.set_title("time per image and iteration, relative to the smallest", fontsize=9)
+    growth.set_title("time per image and iteration, smallest = 1", fontsize=9)
     growth.legend(fontsize=8)
     figure.savefig(file, dpi=130)
 

@@ -34,6 +34,7 @@ from unsee.tuning import Tuned, tuned, uses_bfloat16
 Rows = list[dict[str, float | str]]
 _BATCH = 16
 _HERE = Path(__file__).parent
+_STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
@@ -80,7 +81,9 @@ def sections(names: list[str], quick: bool, device: str) -> dict[str, Callable[[
         "objective and evaluations": lambda: [
             quality(name, device, 4 if quick else 8) for name in names if weights_of(name)
         ],
-        "peak memory over one forward and backward": lambda: [memory(name) for name in names],
+        "peak memory over one forward and backward": lambda: [
+            memory(name) for name in names if device == "cuda" or _STATUS.exists()
+        ],
         "growth": lambda: growth(names[0], device, quick),
     }
     if device == "cuda":

@@ -117,7 +117,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     listed: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(listed.get("avx512_bf16") or listed.get("amx_bf16") or listed.get("amx_tile"))
+    return bool(listed.get("avx512_bf16") or listed.get("amx_bf16"))
 
 
 @torch.no_grad()
