@@ -82,7 +82,7 @@ def compare_objective(
     found = objective_of(bench, settings)(grids.requires_grad_(), places)
     (slopes,) = torch.autograd.grad(found.total.sum(), grids)
     values, totals = torch.stack(found).detach(), found.total.detach()
-    noise = bench.problem(settings).noise_at(0)
+    noise = bench.noise(settings, 0)
     for row, frame in enumerate(bench.frames):
         (y, x), (height, width) = offsets[row], frame.size
         window = np.s_[:, y : y + height, x : x + width]
@@ -181,7 +181,7 @@ def compare_learning(bench: Bench, settings: Settings, options: Options, full: b
     learned = learn(bench.classifier, bench.arrivals, settings)
     iterations, problem = settings.algorithm.iterations, bench.problem(settings)
     started = settings.start(problem, settings.objective.game, settings.grid.cells(problem.size))
-    draws = [problem.noise_at(i) for i in range(iterations)]
+    draws = [bench.noise(settings, i) for i in range(iterations)]
     assert draws[0] is None or len({float(draw.sum()) for draw in draws}) == iterations
     for row, frame in enumerate(bench.frames):
         canvas, edited = frame.canvas.numpy(), bench.references(settings.perturbations, row, 1)

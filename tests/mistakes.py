@@ -12,9 +12,11 @@ from unsee.masks.objective import MeanAxisVariation, Objective, Terms
 from unsee.masks.perturbation import GaussianNoise
 from unsee.masks.problem import Problem
 from unsee.masks.starts import CircularStart
+from unsee.masks.views import Views
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
 # What is right, as it was before anything is replaced.
+views_seen = Views.seen
 noise_at, terms_of, port_tv = Problem.noise_at, Objective.terms, MeanAxisVariation.__call__
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
 fixed_terms, evidence, adam_step = learner.fixed_terms, learner._evidence, Adam.step
@@ -62,13 +64,13 @@ def wrong_side(self, mask, scores):
     return Terms(self.game.sign * scores, self.l1(1 - mask, self.game), self.tv(mask, self.game))
 
 
-def logits(self, pictures, targets):
-    return objective.logit_score(self.classifier.logits(pictures), targets)
+def logits(self, inputs, targets):
+    return objective.logit_score(self.classifier.answer(inputs), targets)
 
 
-def first_class_alone(self, pictures, targets):
+def first_class_alone(self, inputs, targets):
     first = torch.nn.functional.one_hot(self.labels, targets.shape[1]).to(targets)
-    return self.score(self.classifier.logits(pictures), first.expand_as(targets))
+    return self.score(self.classifier.answer(inputs), first.expand_as(targets))
 
 
 def one_cell_off(length, cells, mode):
@@ -98,14 +100,15 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
         if move:
             pairs = zip(masks, offsets.tolist(), strict=True)
             masks = torch.stack([mask.roll((-y, -x), (0, 1)) for mask, (y, x) in pairs])
-        image = window(self.canvas, offsets, self.size)
         total = masks.new_zeros(len(masks))
-        for canvas in self.canvas_references:
+        for views in self.views:
             places = torch.zeros_like(offsets) if still_edits else offsets
-            picture = perturbation.blend(image, window(canvas, places, self.size), masks[:, None])
-            noisy = picture if noise is None or silent else picture + noise
+            reference = window(views.reference, places, self.size)
+            picture = window(views.reference + views.contrast, offsets, self.size)
+            seen = perturbation.blend(picture, reference, masks[:, None])
+            noisy = seen if noise is None or silent else seen + noise
             total = total + self._score(noisy, self.targets)
-        return total / len(self.canvas_references) if divide else total
+        return total / len(self.views) if divide else total
 
     return jittered_scores
 
@@ -203,12 +206,21 @@ def noise_not_in_units_of_std(self, iteration):
     return (
         None
         if self.input_noise == 0
-        else noise_at(self, iteration) / torch.tensor(self.classifier.std).mean()
+        else noise_at(self, iteration) * torch.tensor(self.classifier.std).mean()
     )
 
 
 def swapped(image, reference, mask):
     return torch.lerp(image, reference, mask.expand_as(image))
+
+
+def seen_swapped(self, masks, offsets):
+    return views_seen(self, 1 - masks, offsets)
+
+
+def red_slope_alone(ctx, slopes):
+    (contrast,) = ctx.saved_tensors
+    return slopes[:, 0] * contrast[:, 0], None, None
 
 
 def half_detached(self, mask, scores):

@@ -71,6 +71,12 @@ class Bench:
         )
         return lambda pictures: self.classifier.net((pictures - mean) / std)
 
+    def noise(self, settings: Settings, iteration: int) -> Tensor | None:
+        """What is added to the pictures in one iteration: the implementation's draws, in [0, 1]'s units."""
+        draws = self.problem(settings).noise_at(iteration)
+        std = torch.tensor(self.classifier.std, dtype=torch.float64).reshape(1, 3, 1, 1)
+        return None if draws is None else std * draws
+
     def problem(self, settings: Settings) -> Problem:
         """The implementation's view."""
         return Problem.prepare(

@@ -16,6 +16,7 @@ from unsee.masks.grid import Upsampler
 from unsee.masks.objective import L1, MeanAxisVariation, MeanL1, Objective, TotalVariation
 from unsee.masks.problem import Problem
 from unsee.masks.starts import CircularStart
+from unsee.masks.views import Views, _Blended
 
 FEW = 6
 paper = partial(trajectories.compare_preset, iterations=FEW)
@@ -94,7 +95,9 @@ MISTAKES = {
     "first class alone": (Problem, "_score", wrong.first_class_alone, classes),
     "joint averaged": (Problem, "jittered_scores", wrong.scored(divide=True), joint),
     "joint averaged, one mask": (Problem, "jittered_scores", wrong.scored(divide=True), window),
-    "photo and edit swapped": (problem, "blend", wrong.swapped, window),
+    "photo and edit swapped": (problem, "blend", wrong.swapped, outcome),
+    "photo and edit swapped, one mask": (Views, "seen", wrong.seen_swapped, window),
+    "one colour's gradient": (_Blended, "backward", staticmethod(wrong.red_slope_alone), differences),
     "upsampling off by one cell": (grid, "upsampling_matrix", wrong.one_cell_off, paper),
     "upsampling off by one cell, one mask": (grid, "upsampling_matrix", wrong.one_cell_off, upsampling),
     "mask blur of 4": (grid, "gaussian_matrix", wrong.sigma_4, paper),

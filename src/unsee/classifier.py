@@ -84,19 +84,31 @@ class Classifier:
         Raises:
             UnseeError: the network's answer is not one row of class scores for each picture.
         """
+        return self.answer(self.normalised(images))
+
+    def normalised(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """Pictures in [0,1] as the network takes them: shifted by the mean, divided by the deviation."""
         mean, std = (
             torch.tensor(v, device=images.device, dtype=images.dtype)[:, None, None]
             for v in (self.mean, self.std)
         )
-        answer = self.net(((images - mean) / std).to(self.net_dtype))
+        return (images - mean) / std
+
+    def answer(self, inputs: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
+        """Scores before the softmax of pictures that are normalised already; differentiable.
+
+        Raises:
+            UnseeError: the network's answer is not one row of class scores for each picture.
+        """
+        answer = self.net(inputs.to(self.net_dtype))
         answer = getattr(answer, "logits", answer)
-        if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(images):
+        if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(inputs):
             shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
             raise UnseeError(
-                f"the network answered {shape} to {len(images)} pictures; unsee needs logits of shape "
-                f"({len(images)}, classes): wrap the network in a module that returns them"
+                f"the network answered {shape} to {len(inputs)} pictures; unsee needs logits of shape "
+                f"({len(inputs)}, classes): wrap the network in a module that returns them"
             )
-        return answer.to(images.dtype)
+        return answer.to(inputs.dtype)
 
     @torch.no_grad()
     def probabilities(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:

@@ -19,6 +19,7 @@ from unsee.masks.algorithm import Memory, Point, whole_number_of_iterations
 
 _BETAS = (0.7, 0.8)
 _LEAST, _MOST = 1e-10, 1 - 1e-6
+_TINY = 1e-18
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ class Model:
         objective = self.point.objective
         rise = self.weights * (objective.game.sign * self.point.edits)
         if objective.bounded:
-            value = torch.baddbmm(self.offsets[:, :, None], self.planes, masks.flatten(1)[:, :, None])
-            score = value[:, :, 0].sigmoid()
+            value = torch.bmm(masks.flatten(1)[:, None], self.planes.mT)[:, 0]
+            score = value.add_(self.offsets).sigmoid_()
             rise = rise * score * (1 - score)
         predicted = torch.bmm(rise[:, None], self.planes)[:, 0].view_as(masks)
         return predicted + objective.penalty_slopes(masks)
@@ -174,7 +175,6 @@ def _minimise(model: Model, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[
         slopes = model.slopes(masks)
         mean = torch.lerp(slopes, mean, first)
         square = torch.lerp(slopes.square(), square, second)
-        root = (square / (1 - second**count)).sqrt_().add_(1e-9)
-        move = mean.div(root).mul_(reach).mul_(rate / (1 - first**count))
-        masks = (masks - move).clamp(low, high)
+        move = (square / (1 - second**count)).add_(_TINY).rsqrt_().mul_(mean).mul_(reach)
+        masks = masks.sub(move, alpha=rate / (1 - first**count)).clamp_(low, high)
     return masks

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
 from typing import cast
@@ -182,7 +182,8 @@ class _Cabin:
         arrivals = []
         for frame, (_, asked), scores in zip(frames, batch, clean, strict=True):
             target = target_indices(self.classifier, asked, scores, self.plan.settings.targets)
-            self.inside[self.drawn] = frame, target, asked_for(asked)
+            without_pictures = replace(frame)
+            self.inside[self.drawn] = without_pictures, target, asked_for(asked)
             arrivals.append(Arrival(self.drawn, frame, target, len(scores)))
             self.drawn += 1
         return arrivals

@@ -111,22 +111,17 @@ class TotalVariation:
 
     def slopes(self, mask: Float[Tensor, "b h w"], game: Game) -> Float[Tensor, "b h w"]:  # noqa: ARG002
         """Its gradient."""
-        rows, columns = torch.diff(mask, dim=-2), torch.diff(mask, dim=-1)
-        square = torch.zeros_like(mask)
-        square[..., :-1, :] = rows.square()
-        square[..., :, :-1].addcmul_(columns, columns)
-        if self.beta == 3.0:
-            steep = square.sqrt_().mul_(self.weight * self.beta)
-        else:
-            steep = square.pow(self.beta / 2 - 1).mul_(self.weight * self.beta)
-            steep.masked_fill_(square == 0, 0.0)
-        rows.mul_(steep[..., :-1, :])
-        columns.mul_(steep[..., :, :-1])
-        slopes = torch.zeros_like(mask)
-        slopes[..., 1:, :] += rows
-        slopes[..., :-1, :] -= rows
-        slopes[..., :, 1:] += columns
-        slopes[..., :, :-1] -= columns
+        rows, columns = torch.zeros_like(mask), torch.zeros_like(mask)
+        torch.sub(mask[..., 1:, :], mask[..., :-1, :], out=rows[..., :-1, :])
+        torch.sub(mask[..., :, 1:], mask[..., :, :-1], out=columns[..., :, :-1])
+        square = (rows * rows).addcmul_(columns, columns)
+        steep = square.pow(self.beta / 2 - 1).mul_(self.weight * self.beta)
+        steep.masked_fill_(square == 0, 0.0)
+        rows.mul_(steep)
+        columns.mul_(steep)
+        slopes = (rows + columns).neg_()
+        slopes[..., 1:, :] += rows[..., :-1, :]
+        slopes[..., :, 1:] += columns[..., :, :-1]
         return slopes
 
 

@@ -11,7 +11,8 @@ from unsee.classifier import Classifier
 from unsee.masks.frame import Frame
 from unsee.masks.objective import Score
 from unsee.masks.perturbation import Perturbation, blend
-from unsee.tensors import generator, window
+from unsee.masks.views import Views
+from unsee.tensors import generator
 
 _INPUT_NOISE_STREAM = 1000
 
@@ -27,7 +28,7 @@ class Problem:
         labels: the first of each image's target classes.
         seeds: one for each image.
         plain: the pictures at the input size, and `plain_references` what replaces their pixels.
-        canvas: the same with the margin for jitter, and `canvas_references`.
+        views: for each perturbation the same with the margin for jitter.
         shown: the picture that results are shown with where a mask is 0, at the input size.
         input_noise: deviation, in the network's normalised units, of noise added at each iteration.
     """
@@ -39,8 +40,7 @@ class Problem:
     seeds: tuple[int, ...]
     plain: Float[Tensor, "b 3 h w"]
     plain_references: tuple[Float[Tensor, "b 3 h w"], ...]
-    canvas: Float[Tensor, "b 3 hc wc"]
-    canvas_references: tuple[Float[Tensor, "b 3 hc wc"], ...]
+    views: tuple[Views, ...]
     shown: Float[Tensor, "b 3 h w"]
     input_noise: float = 0.0
 
@@ -78,8 +78,7 @@ class Problem:
             seeds=tuple(frame.seed for frame in frames),
             plain=torch.stack([frame.plain for frame in frames]).to(device),
             plain_references=still,
-            canvas=torch.stack([frame.canvas for frame in frames]).to(device),
-            canvas_references=tuple(torch.stack([p[1] for p in row]).to(device) for row in pairs),
+            views=tuple(_views(classifier, frames, [p[1] for p in row]) for row in pairs),
             shown=proof,
             input_noise=input_noise,
         )
@@ -93,8 +92,7 @@ class Problem:
             seeds=tuple(self.seeds[row] for row in rows.tolist()),
             plain=self.plain[rows],
             plain_references=tuple(part[rows] for part in self.plain_references),
-            canvas=self.canvas[rows],
-            canvas_references=tuple(part[rows] for part in self.canvas_references),
+            views=tuple(part.select(rows) for part in self.views),
             shown=self.shown[rows],
         )
 
@@ -107,8 +105,7 @@ class Problem:
             seeds=self.seeds + other.seeds,
             plain=torch.cat([self.plain, other.plain]),
             plain_references=_paired(self.plain_references, other.plain_references),
-            canvas=torch.cat([self.canvas, other.canvas]),
-            canvas_references=_paired(self.canvas_references, other.canvas_references),
+            views=tuple(some.joined(rest) for some, rest in zip(self.views, other.views, strict=True)),
             shown=torch.cat([self.shown, other.shown]),
         )
 
@@ -124,7 +121,8 @@ class Problem:
         total = masks.new_zeros(len(flat))
         for reference in self.plain_references:
             picture = blend(images, reference.repeat_interleave(count, dim=0), flat)
-            total = total + self._score(picture, self.targets.repeat_interleave(count, dim=0))
+            inputs = self.classifier.normalised(picture)
+            total = total + self._score(inputs, self.targets.repeat_interleave(count, dim=0))
         return total.reshape(-1, count)
 
     def jittered_scores(
@@ -133,16 +131,18 @@ class Problem:
         offsets: Int[Tensor, "b 2"],
         noise: Float[Tensor, "b 3 h w"] | None = None,
     ) -> Float[Tensor, " b"]:
-        """Scores of one pixel mask an image on the canvas's window at `offsets`; the mask does not move."""
-        image = window(self.canvas, offsets, self.size)
+        """Scores of one pixel mask an image on the canvas's window at `offsets`; the mask does not move.
+
+        The noise is added to the network's input, in its normalised units.
+        """
         total = masks.new_zeros(len(masks))
-        for canvas in self.canvas_references:
-            picture = blend(image, window(canvas, offsets, self.size), masks[:, None])
-            total = total + self._score(picture if noise is None else picture + noise, self.targets)
+        for views in self.views:
+            seen = views.seen(masks, offsets)
+            total = total + self._score(seen if noise is None else seen + noise, self.targets)
         return total
 
     def noise_at(self, iteration: int | Int[Tensor, " b"]) -> Float[Tensor, "b 3 h w"] | None:
-        """The noise of one iteration, or of each picture's own, in RGB units; None where there is none."""
+        """The noise of one iteration, or of each picture's own; None where there is none."""
         if self.input_noise == 0:
             return None
         counts = [iteration] * len(self.seeds) if isinstance(iteration, int) else iteration.tolist()
@@ -150,12 +150,18 @@ class Problem:
             torch.randn(self.plain.shape[1:], generator=generator(seed, _INPUT_NOISE_STREAM + count))
             for seed, count in zip(self.seeds, counts, strict=True)
         ]
-        std = torch.tensor(self.classifier.std)[:, None, None]
-        return (self.input_noise * std * torch.stack(draws)).to(self.plain)
+        return self.input_noise * torch.stack(draws).to(self.plain)
 
-    def _score(self, pictures: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
-        return self.score(self.classifier.logits(pictures), targets)
+    def _score(self, inputs: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
+        return self.score(self.classifier.answer(inputs), targets)
 
 
 def _paired(some: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(torch.cat(pair) for pair in zip(some, others, strict=True))
+
+
+def _views(classifier: Classifier, frames: Sequence[Frame], references: Sequence[Tensor]) -> Views:
+    """Canvases and what replaces their pixels, as the network takes them."""
+    reference = classifier.normalised(torch.stack(list(references)).to(classifier.device))
+    canvas = classifier.normalised(torch.stack([frame.canvas for frame in frames]).to(classifier.device))
+    return Views(reference, canvas.sub_(reference), frames[0].size)
