@@ -17,6 +17,7 @@ from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks import PRESETS
 from unsee.masks.frame import Frame
 from unsee.masks.problem import Problem
+from unsee.memory import keep_freed
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 
 NETWORKS = ("squeezenet1_1", "googlenet_bvlc", "resnet18")
@@ -38,6 +39,7 @@ def weights_of(name: str) -> Path | None:
 
 def network(name: str, device: str = "cpu") -> Classifier:
     """A network with its weights from the assets, or with random ones, which cost the same."""
+    keep_freed()
     file = weights_of(name)
     if name == "menagerie":
         return unsee.load("unsee:menagerie", device=device)

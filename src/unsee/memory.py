@@ -1,5 +1,6 @@
 """How much memory there is, and how many pictures at once fit in it."""
 
+import ctypes
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,10 @@ import torch
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+_MMAP_MOST, _TRIM_ABOVE = -4, -1
+"""`mallopt`'s names for how many blocks come from the system one by one, and for what is kept at most."""
 _SHARE = 0.5
+_FEW = 4
 _UNKNOWN = 4 << 30
 _MOST_ON_CPU, _MOST_ELSEWHERE = 16, 256
 
@@ -60,7 +64,33 @@ def by_halves(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[It
     return by_halves(work, items[:middle]) + by_halves(work, items[middle:])
 
 
+def in_quarters(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[Item]) -> list[Answer]:
+    """What `work` gives for the items, a quarter of them at a time but never fewer than a few.
+
+    For what is done once to pictures in a precision that takes more memory than their descent.
+    """
+    share = max(-(-len(items) // 4), _FEW)
+    parts = [items[first : first + share] for first in range(0, len(items), share)]
+    return [answer for part in parts for answer in by_halves(work, part)]
+
+
 def release() -> None:
     """Give back what the allocator of a GPU holds and nobody uses."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def keep_freed() -> bool:
+    """Have the C library keep what is freed for the next pass, where it can be told to (glibc).
+
+    Else it goes back to the system after each pass, and clearing the pages that come again takes a fifth of
+    the pass. It holds for the whole process, so only a program may ask for it: the command line does.
+
+    Returns:
+        Whether the library has agreed.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(_MMAP_MOST, 0)) and bool(mallopt(_TRIM_ABOVE, 2**31 - 1))

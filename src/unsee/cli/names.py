@@ -7,6 +7,7 @@ from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
 from unsee.fits import FITS, Fit
 from unsee.masks.settings import look_up
+from unsee.memory import keep_freed
 from unsee.models import load
 
 
@@ -34,6 +35,7 @@ def fit_from(name: str) -> Fit:
 
 
 def load_model(name: str, weights: Path | None, device: str) -> Classifier:
-    """The classifier that a command names."""
+    """The classifier that a command names; from here on freed memory is kept."""
+    keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
         return load(name, weights, device)

@@ -25,7 +25,7 @@ from unsee.masks.objective import Game, Score
 from unsee.masks.perturbation import Perturbation, blend
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted, described, look_up
-from unsee.memory import by_halves
+from unsee.memory import in_quarters
 from unsee.tuning import PRECISIONS, uses_bfloat16
 
 TOP5 = "top5"
@@ -178,7 +178,7 @@ class _Cabin:
         if not batch:
             return []
         frames = [_frame(self.classifier, self.plan, photo) for photo, _ in batch]
-        clean = by_halves(self._clean, frames)
+        clean = in_quarters(self._clean, frames)
         arrivals = []
         for frame, (_, asked), scores in zip(frames, batch, clean, strict=True):
             target = target_indices(self.classifier, asked, scores, self.plan.settings.targets)

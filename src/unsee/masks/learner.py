@@ -19,7 +19,7 @@ from unsee.masks.loop import Crew, Progress, optimise
 from unsee.masks.objective import Objective, Terms
 from unsee.masks.problem import Problem
 from unsee.masks.settings import Settings
-from unsee.memory import by_halves, pictures_that_fit
+from unsee.memory import by_halves, in_quarters, pictures_that_fit
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
 
@@ -196,7 +196,7 @@ def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) 
 
 
 def _landed(classifier: Classifier, flight: Flight) -> Iterator[tuple[int, Learned]]:
-    """What images have ended with; they are looked at in groups, since small ones cost more each."""
+    """What images have ended with; they are looked at in groups, since single ones cost more each."""
 
     def some(rows: Sequence[int]) -> list[Learned]:
         chosen = torch.zeros(len(flight.ids), dtype=torch.bool, device=flight.masks.device)
@@ -204,7 +204,7 @@ def _landed(classifier: Classifier, flight: Flight) -> Iterator[tuple[int, Learn
         return _examined(classifier, flight.select(chosen))
 
     with classifier.borrowed():
-        learned = by_halves(some, range(len(flight.ids)))
+        learned = in_quarters(some, range(len(flight.ids)))
     yield from zip(flight.ids, learned, strict=True)
 
 
