@@ -25,7 +25,9 @@ print(passes(5))
 """
 
 
-@pytest.mark.parametrize(("count", "parts"), [(0, []), (3, [3]), (9, [4, 4, 1]), (16, [4] * 4), (64, [16] * 4)])
+@pytest.mark.parametrize(
+    ("count", "parts"), [(0, []), (3, [3]), (9, [4, 4, 1]), (16, [4] * 4), (64, [16] * 4)]
+)
 def test_quarters_are_never_very_small_and_keep_their_order(count, parts):
     seen = []
 

@@ -83,7 +83,7 @@ def test_a_copy_that_answers_otherwise_is_not_used(monkeypatch):
         return spoilt
 
     own = classifier(Net().eval())
-    monkeypatch.setattr(tuning, "_folded", wrong)
+    monkeypatch.setattr(tuning, "folded", wrong)
     quick = tuned(own)
     assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
     assert "BatchNorm2d" in kinds(quick.net)

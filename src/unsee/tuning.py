@@ -126,7 +126,7 @@ def _first_that_agrees(classifier: Classifier, plain: nn.Module) -> Tuned:
     draws = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, *classifier.size, generator=draws).to(classifier.device, classifier.dtype)
     expected = classifier.logits(picture)
-    ways = ((_folded, torch.channels_last), (_as_it_is, torch.channels_last))
+    ways = ((folded, torch.channels_last), (_as_it_is, torch.channels_last))
     for way, layout in ways:
         try:
             net = Tuned(way(plain), layout)
@@ -159,7 +159,7 @@ def _as_it_is(net: nn.Module) -> nn.Module:
     return net
 
 
-def _folded(net: nn.Module) -> nn.Module:
+def folded(net: nn.Module) -> nn.Module:
     """A copy without BatchNorm where the network's graph can be traced."""
     modules = list(net.modules())
     hooked = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 _BETA = 0.75
 
@@ -29,8 +30,7 @@ class ResponseNorm(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The normalised activations, of the same shape, dtype and layout."""
         with torch.autocast(x.device.type, enabled=False):
-            answer: Tensor = _Normalise.apply(x, self._neighbours(x), self.k)
-        return answer
+            return response_norm(x, self._neighbours(x), self.k)
 
     def extra_repr(self) -> str:
         """The parameters."""
@@ -41,6 +41,17 @@ class ResponseNorm(nn.Module):
         places = torch.arange(x.shape[1], device=x.device)
         near = (places[:, None] - places).abs() <= self.size // 2
         return (near.to(x.dtype) * (self.alpha / self.size))[:, :, None, None]
+
+
+def response_norm(
+    x: Float[Tensor, "b c h w"], neighbours: Float[Tensor, "c c 1 1"], k: float
+) -> Float[Tensor, "b c h w"]:
+    """x / (k + Σ neighbours·x²)^{3/4}; a torch function, so that a `TorchFunctionMode` can meet it."""
+    if has_torch_function_unary(x):
+        met: Tensor = handle_torch_function(response_norm, (x,), x, neighbours, k)
+        return met
+    answer: Tensor = _Normalise.apply(x, neighbours, k)
+    return answer
 
 
 class _Normalise(torch.autograd.Function):

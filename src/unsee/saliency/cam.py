@@ -1,0 +1,72 @@
+"""Class activation maps (Zhou et al. 2016): the last maps, weighted as the last layer weighs their means.
+
+Own code: no kept library has it.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.saliency.layers import is_map
+from unsee.saliency.rules import Function, Rule, Rules, entered
+from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+
+_POOLS = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)
+_SHARE, _LEAST = 1e-3, 1e-4
+
+
+def cam(
+    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+) -> Float[Tensor, "b hl wl"]:
+    """Σ_k w_k·A_k: A the maps whose means the last layer takes, w its weights for the target.
+
+    Where the means are the logits themselves, as in SqueezeNet, it is the target's own map.
+
+    Args:
+        classifier: one that ends in global average pooling and at most one linear layer.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+
+    Returns:
+        Shares of the logit, of either sign, at the maps' own size.
+
+    Raises:
+        UnseeError: a network that does not end so, or images or targets that are none.
+    """
+    classes = classes_of(images, targets)
+    pooled: list[Tensor] = []
+    weighed: list[tuple[Tensor, Tensor]] = []
+
+    def note_pooled(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
+        pooled.append(entered(args, named)[0])
+        return function(*args, **named)
+
+    def note_weighed(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
+        x, further, _ = entered(args, named)
+        weighed.append((x, further[0] if further else named["weight"]))
+        return function(*args, **named)
+
+    rules: dict[Function, Rule] = {F.linear: note_weighed}
+    rules |= dict.fromkeys(_POOLS, note_pooled)
+    with classifier.borrowed(), torch.no_grad(), Rules(rules):
+        logits = classifier.logits(on_device(classifier, images))
+    marks = chosen(logits, classes)
+    for maps in (part for part in reversed(pooled) if is_map(part.shape)):
+        means = maps.mean(dim=(2, 3))
+        if _same(means, logits):
+            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks)
+        if weighed and _same(means, weighed[-1][0]) and len(weighed[-1][1]) == logits.shape[1]:
+            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighed[-1][1].to(marks))
+    raise UnseeError(
+        "CAM needs a network that ends in global average pooling and one linear layer, and "
+        f"{classifier.name} does not; grad_cam reads any network with convolutions"
+    )
+
+
+def _same(means: Tensor, others: Tensor) -> bool:
+    return means.shape == others.shape and torch.allclose(means.to(others), others, _SHARE, _LEAST)

@@ -1,0 +1,35 @@
+"""The center baseline of the pointing game (Zhang et al. 2016): the middle of every picture."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.saliency.targets import Targets, classes_of
+
+
+def center(
+    classifier: Classifier,  # noqa: ARG001
+    images: Float[Tensor, "b 3 h w"],
+    targets: Targets,
+) -> Float[Tensor, "b h w"]:
+    """1 in the middle, falling with the distance to 0 in the corners; the network is not asked.
+
+    Args:
+        classifier: any.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+
+    Returns:
+        In [0,1], the same for every image.
+
+    Raises:
+        UnseeError: images or targets that are none.
+    """
+    classes_of(images, targets)
+    rows, columns = (
+        torch.arange(side, device=images.device, dtype=images.dtype) - (side - 1) / 2
+        for side in images.shape[-2:]
+    )
+    distance = torch.hypot(rows[:, None], columns)
+    return (1 - distance / distance.max().clamp(min=1)).expand(len(images), -1, -1).clone()

@@ -1,0 +1,50 @@
+"""Contrastive excitation backpropagation (Zhang et al. 2016): what speaks for a class, less what against."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.saliency.excitation import Excitation
+from unsee.saliency.layers import eighth_layer, layer_named, reached, watched
+from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+
+
+def contrastive_excitation_backprop(
+    classifier: Classifier,
+    images: Float[Tensor, "b 3 h w"],
+    targets: Targets,
+    layer: str | None = None,
+) -> Float[Tensor, "b hl wl"]:
+    """Excitation below the last weighted layer, sent once with its weights and once with their negatives.
+
+    The difference of the two is taken at that layer's input (`pool5/7x7_s1` in BVLC GoogLeNet) and carried
+    on to `layer`; summed over the channels, and what is negative left out (supplement, §3).
+
+    Args:
+        classifier: with convolutions.
+        images: in [0,1].
+        targets: a class, or a set of them that share the signal, for each image.
+        layer: where the signal is read; the first layer of an eighth of the picture's size unless told.
+
+    Returns:
+        0 and above, at the layer's own size.
+
+    Raises:
+        UnseeError: no such layer, none that gives maps, or images or targets that are none.
+    """
+    classes = classes_of(images, targets)
+    name = layer or eighth_layer(classifier)
+    excitation = Excitation(classifier)
+    with classifier.borrowed(), torch.enable_grad():
+        views = on_device(classifier, images).requires_grad_()
+        with watched(layer_named(classifier, name)) as given, excitation.rules():
+            logits = classifier.logits(views)
+        top = chosen(logits.detach(), classes)
+        top = top / top.sum(dim=1, keepdim=True)
+        last = excitation.calls[-1]
+        signals = []
+        for last.negated in (False, True):
+            signals.append(torch.autograd.grad(logits, last.entered, top, retain_graph=True)[0])
+        signal = reached(classifier, name, last.entered, given, signals[0] - signals[1])
+    return signal.sum(dim=1).clamp(min=0)

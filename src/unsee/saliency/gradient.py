@@ -1,0 +1,31 @@
+"""The gradient (Simonyan et al. 2014): how much each pixel moves the score, by Captum's Saliency."""
+
+from jaxtyping import Float
+from torch import Tensor, enable_grad
+
+from unsee.classifier import Classifier
+from unsee.saliency.libraries import library
+from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+
+
+def gradient(
+    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+) -> Float[Tensor, "b h w"]:
+    """S₁ of §3.2 as the supplement's §3 shows it: the maximum over the colours of |∂z/∂x|.
+
+    Args:
+        classifier: any.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+
+    Returns:
+        The absolute slope of the logit with respect to the picture in [0,1]; 0 and above.
+
+    Raises:
+        UnseeError: images or targets that are none.
+    """
+    classes = classes_of(images, targets)
+    with classifier.borrowed(), enable_grad():
+        views = on_device(classifier, images).requires_grad_()
+        slopes: Tensor = library("captum.attr").Saliency(score_of(classifier, classes)).attribute(views)
+    return slopes.detach().amax(dim=1)

@@ -1,0 +1,36 @@
+"""Gradient × input (Shrikumar et al. 2016) on what the network takes in. Captum's InputXGradient does it."""
+
+from jaxtyping import Float
+from torch import Tensor, enable_grad
+
+from unsee.classifier import Classifier
+from unsee.saliency.libraries import library
+from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+
+
+def gradient_x_input(
+    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+) -> Float[Tensor, "b h w"]:
+    """The slope times the normalised input, summed over the colours, as Captum's users know it.
+
+    Args:
+        classifier: any.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+
+    Returns:
+        Shares of the logit, of either sign.
+
+    Raises:
+        UnseeError: images or targets that are none.
+    """
+    classes = classes_of(images, targets)
+
+    def score(inputs: Tensor) -> Tensor:
+        logits = classifier.answer(inputs)
+        return (logits * chosen(logits, classes)).sum(dim=1)
+
+    with classifier.borrowed(), enable_grad():
+        inputs = classifier.normalised(on_device(classifier, images)).requires_grad_()
+        products: Tensor = library("captum.attr").InputXGradient(score).attribute(inputs)
+    return products.detach().sum(dim=1)

@@ -1,0 +1,36 @@
+"""The local linear explanation S₂ (§3.2): what the score's linear model says of the pixels' deletion."""
+
+from jaxtyping import Float
+from torch import Tensor, enable_grad
+
+from unsee.classifier import Classifier
+from unsee.saliency.libraries import library
+from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+
+
+def linear(
+    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+) -> Float[Tensor, "b h w"]:
+    """S₂(x₀) = d f(x₀ ⊙ m)/dm at m = 1, one m for the three colours of a pixel: Σ_colour ∇f ⊙ x₀.
+
+    The picture x₀ is the one in [0,1], so m deletes towards black; `gradient_x_input` deletes towards the
+    mean colour. Captum's InputXGradient makes the product.
+
+    Args:
+        classifier: any.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+
+    Returns:
+        Shares of the logit, of either sign.
+
+    Raises:
+        UnseeError: images or targets that are none.
+    """
+    classes = classes_of(images, targets)
+    with classifier.borrowed(), enable_grad():
+        views = on_device(classifier, images).requires_grad_()
+        products: Tensor = (
+            library("captum.attr").InputXGradient(score_of(classifier, classes)).attribute(views)
+        )
+    return products.detach().sum(dim=1)

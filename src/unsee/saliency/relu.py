@@ -1,0 +1,88 @@
+"""Backward rules for ReLU, wherever a network calls it: as a module, as a function, in place."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.saliency.rules import Function, Rules, entered
+from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+
+_IN_PLACE = (torch.relu_, Tensor.relu_)
+_FUNCTIONS = (F.relu, torch.relu, Tensor.relu, F.relu6, F.hardtanh, *_IN_PLACE)
+
+
+def strongest_slope(
+    classifier: Classifier, images: Tensor, targets: Targets, guided: bool, method: str
+) -> Tensor:
+    """The maximum over the colours of |∂z/∂x| with another way back through ReLU.
+
+    Args:
+        classifier: borrowed.
+        images: (B,3,H,W) in [0,1].
+        targets: a class, or a set of them, for each image.
+        guided: keep the ReLU's own condition [x > 0] beside that of the slope.
+        method: how the error calls it.
+
+    Raises:
+        UnseeError: the network has no ReLU.
+    """
+    classes = classes_of(images, targets)
+    met = 0
+
+    def relu(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+        nonlocal met
+        x, least, most, in_place = _called(function, args, named)
+        if least != 0:
+            return F.hardtanh(x, least, most, in_place)
+        met += 1
+        answer: Tensor = _Relu.apply(x, most, guided)
+        return x.copy_(answer) if in_place else answer
+
+    with classifier.borrowed(), torch.enable_grad():
+        views = on_device(classifier, images).requires_grad_()
+        with Rules(dict.fromkeys(_FUNCTIONS, relu)):
+            scores = score_of(classifier, classes)(views)
+        if met == 0:
+            raise UnseeError(
+                f"{classifier.name} has no ReLU for {method} to change; gradient, integrated_gradients "
+                "and smooth_grad serve any network"
+            )
+        (slopes,) = torch.autograd.grad(scores.sum(), views)
+    return slopes.abs().amax(dim=1)
+
+
+def _called(
+    function: Function, args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Tensor, float, float, bool]:
+    """What a ReLU was called on, between what it cuts off, and whether it works in place."""
+    x, further, named = entered(args, named)
+    if function is F.hardtanh:
+        given = dict(zip(("min_val", "max_val", "inplace"), further, strict=False)) | named
+        return x, given.get("min_val", -1.0), given.get("max_val", 1.0), given.get("inplace", False)
+    in_place = function in _IN_PLACE or bool((*further, *named.values(), False)[0])
+    return x, 0.0, 6.0 if function is F.relu6 else torch.inf, in_place
+
+
+class _Relu(torch.autograd.Function):
+    """ReLU up to `most`; on the way back max(g,0), times [0 < x < most] where it is guided."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, most: float, guided: bool) -> Tensor:
+        answer = x.clamp(0, most)
+        ctx.guided, ctx.most = guided, most  # type: ignore[attr-defined]
+        ctx.save_for_backward(answer)
+        return answer
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        (answer,) = ctx.saved_tensors
+        kept = slope.clamp(min=0)
+        if ctx.guided:
+            kept = kept * ((answer > 0) & (answer < ctx.most))
+        return kept, None, None

@@ -1,0 +1,75 @@
+"""RISE (Petsiuk et al. 2018): the mean of random soft masks, each weighted with the score that it leaves.
+
+Own code: no kept library has it.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.tensors import generator
+
+_AT_ONCE = 16
+_STREAM = 4
+
+
+@torch.no_grad()
+def rise(
+    classifier: Classifier,
+    images: Float[Tensor, "b 3 h w"],
+    targets: Targets,
+    masks: int = 4000,
+    cells: int = 7,
+    kept: float = 0.5,
+    seed: int = 0,
+) -> Float[Tensor, "b h w"]:
+    """S = Σ f(I ⊙ M)·M / (N·p), f the softmax probability; what is hidden shows the mean colour.
+
+    Args:
+        classifier: any.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+        masks: N, the same for every image; each costs one forward pass.
+        cells: of a mask along each side before it is enlarged and shifted.
+        kept: p, the probability that a cell is shown.
+        seed: of the masks.
+
+    Returns:
+        About the mean probability with a pixel shown; 0 and above.
+
+    Raises:
+        UnseeError: images or targets that are none.
+    """
+    rows = classes_of(images, targets)
+    views = on_device(classifier, images)
+    color = views.new_tensor(classifier.color)[:, None, None].expand(views.shape[1:])
+    total = views.new_zeros(len(views), *views.shape[2:])
+    with classifier.borrowed():
+        for some in _masks(masks, cells, kept, (views.shape[2], views.shape[3]), seed):
+            shown = some.to(views)
+            for place, (view, row) in enumerate(zip(views, rows, strict=True)):
+                logits = classifier.logits(torch.lerp(color, view, shown[:, None]))
+                scores = (logits.softmax(dim=1) * chosen(logits, [row] * len(logits))).sum(dim=1)
+                total[place] += torch.einsum("n,nhw->hw", scores, shown)
+    return total / (masks * kept)
+
+
+def _masks(
+    count: int, cells: int, kept: float, size: tuple[int, int], seed: int
+) -> Iterator[Float[Tensor, "n h w"]]:
+    """Random grids, enlarged bilinearly to one cell more than the picture and cut at a random place."""
+    chance = generator(seed, _STREAM)
+    height, width = (-(-side // cells) for side in size)
+    for first in range(0, count, _AT_ONCE):
+        number = min(_AT_ONCE, count - first)
+        grid = (torch.rand(number, 1, cells + 1, cells + 1, generator=chance) < kept).float()
+        large = F.interpolate(grid, ((cells + 1) * height, (cells + 1) * width), mode="bilinear")[:, 0]
+        down = torch.randint(0, height, (number,), generator=chance)
+        across = torch.randint(0, width, (number,), generator=chance)
+        every = large.unfold(1, size[0], 1).unfold(2, size[1], 1)
+        yield every[torch.arange(number), down, across]

@@ -1,0 +1,63 @@
+"""Networks run with other rules for some of torch's functions, without touching a module.
+
+Captum and zennit attach such rules to modules, so a ReLU or a sum that is called as a function goes by them,
+and a hook on a ReLU that works in place breaks. Here the functions themselves are met on their way: modules,
+functions and operators alike end in them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+
+Function = Callable[..., Any]
+Rule = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
+"""(the function, its arguments, those given by name) → what is to be its answer."""
+
+
+class Rules(TorchFunctionMode):
+    """While entered, calls to some torch functions are answered by rules; `used` counts them."""
+
+    def __init__(self, rules: Mapping[Function, Rule]) -> None:
+        super().__init__()
+        self.rules = rules
+        self.used = 0
+
+    def __torch_function__(
+        self,
+        func: Function,
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Torch calls this for each of its functions."""
+        named = kwargs or {}
+        rule = self.rules.get(func)
+        if rule is None:
+            return func(*args, **named)
+        self.used += 1
+        return rule(func, args, named)
+
+
+def without_attention(classifier: Classifier, method: str) -> dict[Function, Rule]:
+    """Rules that refuse a transformer, for methods that have none for attention."""
+
+    def refuse(_function: Function, _args: tuple[Any, ...], _named: dict[str, Any]) -> Any:  # noqa: ANN401
+        raise UnseeError(
+            f"{method} has no rule for attention, which {classifier.name} has; gradient, grad_cam, occlusion, "
+            "lime and rise serve transformers"
+        )
+
+    return dict.fromkeys((F.multi_head_attention_forward, F.scaled_dot_product_attention), refuse)
+
+
+def entered(args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Tensor, tuple[Any, ...], dict[str, Any]]:
+    """What goes into a function of one tensor, and its further arguments."""
+    if args:
+        return args[0], args[1:], named
+    return named["input"], (), {name: value for name, value in named.items() if name != "input"}

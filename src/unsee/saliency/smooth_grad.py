@@ -1,0 +1,55 @@
+"""SmoothGrad (Smilkov et al. 2017): the gradient averaged over noisy copies. Captum's NoiseTunnel does it."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.saliency.chance import seeded
+from unsee.saliency.libraries import library
+from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+
+_AT_ONCE = 16
+
+
+def smooth_grad(
+    classifier: Classifier,
+    images: Float[Tensor, "b 3 h w"],
+    targets: Targets,
+    samples: int = 25,
+    noise: float = 0.15,
+    seed: int = 0,
+) -> Float[Tensor, "b h w"]:
+    """The maximum over the colours of the absolute mean slope.
+
+    Args:
+        classifier: any.
+        images: in [0,1].
+        targets: a class, or a set of them, for each image.
+        samples: noisy copies of each picture; each costs one forward and backward pass.
+        noise: deviation of the Gaussian noise, as a share of the picture's range.
+        seed: of the noise, which is the same for each image, whatever its batch.
+
+    Returns:
+        0 and above.
+
+    Raises:
+        UnseeError: images or targets that are none.
+    """
+    captum = library("captum.attr")
+    maps: list[Tensor] = []
+    rows = classes_of(images, targets)
+    with classifier.borrowed(), torch.enable_grad():
+        for view, row in zip(on_device(classifier, images), rows, strict=True):
+            method = captum.NoiseTunnel(captum.Saliency(score_of(classifier, [row])))
+            with seeded(seed, classifier.device):
+                slopes = method.attribute(
+                    view[None].clone().requires_grad_(),
+                    nt_type="smoothgrad",
+                    nt_samples=samples,
+                    nt_samples_batch_size=_AT_ONCE,
+                    stdevs=float(noise * (view.max() - view.min())),
+                    abs=False,
+                )
+            maps.append(slopes)
+    return torch.cat(maps).detach().abs().amax(dim=1)

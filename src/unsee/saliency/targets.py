@@ -1,0 +1,75 @@
+"""Which classes each image is asked about, and the score they have: their logits, summed."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+
+Targets = Int[Tensor, " b"] | Sequence[int | Sequence[int] | set[int] | frozenset[int]]
+"""One class for each image, or a set of them."""
+
+Score = Callable[[Tensor], Tensor]
+"""Pictures (B,3,H,W) in [0,1] → scores (B,)."""
+
+
+def classes_of(images: Float[Tensor, "b 3 h w"], targets: Targets) -> list[tuple[int, ...]]:
+    """The target classes of each image.
+
+    Raises:
+        UnseeError: images or targets that are none, or not as many of the one as of the other.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3:
+        shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise UnseeError(f"saliency takes images of shape (batch, 3, height, width), not {shape}")
+    if not images.is_floating_point():
+        raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
+    listed = targets.tolist() if isinstance(targets, Tensor) else list(targets)
+    if len(listed) != len(images):
+        raise UnseeError(f"{len(images)} images need {len(images)} targets, not {len(listed)}")
+    return [_classes(target) for target in listed]
+
+
+def _classes(target: object) -> tuple[int, ...]:
+    several = tuple(target) if isinstance(target, list | tuple | set | frozenset) else (target,)
+    whole = all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in several)
+    if not several or not whole:
+        raise UnseeError(f"a target is a class index or a set of them, not {target!r}")
+    return several
+
+
+def chosen(logits: Float[Tensor, "b c"], classes: Sequence[tuple[int, ...]]) -> Float[Tensor, "b c"]:
+    """1 for each target class of each image, 0 elsewhere.
+
+    Raises:
+        UnseeError: a class that the network does not have.
+    """
+    highest = max(max(row) for row in classes)
+    if highest >= logits.shape[1]:
+        raise UnseeError(f"class {highest} is not there: the network has classes 0 to {logits.shape[1] - 1}")
+    marks = torch.zeros_like(logits)
+    for row, indices in zip(marks, classes, strict=True):
+        row[list(indices)] = 1
+    return marks
+
+
+def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> Score:
+    """The summed pre-softmax scores of the target classes, as a function of the images alone.
+
+    Where a method asks about every image several times in a row, each keeps its classes.
+    """
+
+    def score(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
+        times = len(images) // len(classes)
+        logits = classifier.logits(images)
+        return (logits * chosen(logits, [row for row in classes for _ in range(times)])).sum(dim=1)
+
+    return score
+
+
+def on_device(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """The images where the network is, cut loose from whatever made them."""
+    return images.detach().to(classifier.device, classifier.dtype)
