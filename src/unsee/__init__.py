@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unsee.classifier import Classifier as Classifier
     from unsee.errors import UnseeError as UnseeError
+    from unsee.experiments.comparison import Comparison as Comparison
+    from unsee.experiments.comparison import compare as compare
     from unsee.experiments.interrogation import interrogate as interrogate
     from unsee.explanation import Explanation as Explanation
     from unsee.fits import CentreCrop as CentreCrop
@@ -26,12 +28,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "CentreCrop": "unsee.fits",
     "Classifier": "unsee.classifier",
+    "Comparison": "unsee.experiments.comparison",
     "Explanation": "unsee.explanation",
     "PRESETS": "unsee.masks",
     "Photo": "unsee.images",
     "Settings": "unsee.masks",
     "Squash": "unsee.fits",
     "UnseeError": "unsee.errors",
+    "compare": "unsee.experiments.comparison",
     "explain": "unsee.masks",
     "interrogate": "unsee.experiments.interrogation",
     "load": "unsee.models",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import unsee
-from unsee.cli import demo, explain, interrogate, lists, train
+from unsee.cli import compare, demo, explain, interrogate, lists, train
 
 app = typer.Typer(
     name="unsee",
@@ -34,9 +34,11 @@ def _root(
 
 
 app.command("explain")(explain.command)
+app.command("compare")(compare.command)
 app.command("demo")(demo.command)
 app.command("interrogate")(interrogate.command)
 app.command("presets")(lists.presets)
+app.command("methods")(lists.methods)
 app.command("models")(lists.models)
 app.command("train-menagerie")(train.train)
 app.command("measure-menagerie")(train.measure)

@@ -1,9 +1,11 @@
 """What there is to choose from."""
 
 import json
+import sys
 
 import typer
 
+from unsee.cli.console import plain
 from unsee.cli.options import Json
 
 
@@ -31,6 +33,29 @@ def presets(as_json: Json = False) -> None:
         table.add_row(f"[bold]{name}[/]", f"{preset.objective.game.name}, {edits}, {classes}, {steps}")
         table.add_row("", f"[dim]{preset.source}[/]")
     Console().print(table)
+
+
+def methods(as_json: Json = False) -> None:
+    """List the saliency methods that `unsee compare` sets beside the learned mask."""
+    from unsee.saliency import METHODS
+
+    said = {name.replace("_", "-"): _first_line(method) for name, method in METHODS.items()}
+    if as_json:
+        typer.echo(json.dumps(said, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for name, line in {"mask": "The learned mask, by the preset that --preset names.", **said}.items():
+        table.add_row(f"[bold]{name}[/]", plain(line))
+    Console().print(table)
+
+
+def _first_line(method: object) -> str:
+    """What the file of a method says of it."""
+    home = sys.modules[getattr(method, "__module__", "")]
+    return (home.__doc__ or "").partition("\n")[0]
 
 
 def models(as_json: Json = False) -> None:

@@ -43,9 +43,9 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
     with classifier.borrowed(), torch.enable_grad():
         inputs = classifier.normalised(on_device(classifier, images)).requires_grad_()
         net = _copied(classifier)
-        sums = dict.fromkeys((torch.add, Tensor.add, Tensor.add_), _summed)
-        averages = dict.fromkeys(AVERAGES, average)
-        rules = Rules(without_attention(classifier, "LRP") | sums | averages)
+        table = without_attention(classifier, "LRP")
+        table |= dict.fromkeys((torch.add, Tensor.add, Tensor.add_), _summed)
+        rules = Rules(table | dict.fromkeys(AVERAGES, average))
         with library("zennit.composites").EpsilonPlusFlat().context(net) as modified:
             with rules:
                 answer = modified(inputs.to(classifier.net_dtype))

@@ -49,8 +49,8 @@ def without_attention(classifier: Classifier, method: str) -> dict[Function, Rul
 
     def refuse(_function: Function, _args: tuple[Any, ...], _named: dict[str, Any]) -> Any:  # noqa: ANN401
         raise UnseeError(
-            f"{method} has no rule for attention, which {classifier.name} has; gradient, grad_cam, occlusion, "
-            "lime and rise serve transformers"
+            f"{method} has no rule for attention, which {classifier.name} has; gradient, grad_cam, "
+            "occlusion, lime and rise serve transformers"
         )
 
     return dict.fromkeys((F.multi_head_attention_forward, F.scaled_dot_product_attention), refuse)

@@ -1,0 +1,79 @@
+"""`unsee compare`: the learned mask beside the other saliency methods."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unsee.cli import options
+from unsee.cli.console import CONSOLE, plain
+
+Photos = Annotated[
+    list[str], typer.Argument(help="Photos to look at.", metavar="PHOTO...", show_default=False)
+]
+Methods = Annotated[
+    str | None,
+    typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
+]
+TargetText = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
+    ),
+]
+Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Layer = Annotated[
+    str | None,
+    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: each its own]"),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that are there already.")]
+
+
+def command(
+    photos: Photos,
+    methods: Methods = None,
+    model: options.Model = options.DEFAULT_MODEL,
+    weights: options.Weights = None,
+    target: TargetText = None,
+    preset: Preset = "fast",
+    layer: Layer = None,
+    seed: options.Seed = 0,
+    fit: options.FitName = "squash",
+    device: options.Device = "auto",
+    out: Out = Path("comparison"),
+    force: Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """See each photo with the learned mask and every other saliency method.
+
+    Writes compare.png, a row for each photo and a column for each method, with the smallest box that takes
+    away 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps. What is
+    there already, with the same settings, is not computed again.
+    """
+    from unsee.cli.comparing import Job, compare_photos, methods_from
+    from unsee.cli.names import fit_from, load_model, target_from
+    from unsee.experiments.comparison import Terms
+
+    terms = Terms(methods_from(methods), fit_from(fit), seed, preset, layer)
+    job = Job(load_model(model, weights, device), terms, target_from(target), out, force)
+    try:
+        report = compare_photos(job, photos)
+    except KeyboardInterrupt:
+        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(report.manifests, indent=1))
+    elif report.comparisons:
+        CONSOLE.print(report.table())
+        CONSOLE.print(f"the picture: {plain(out / 'compare.png')}")
+    for line in report.notes:
+        CONSOLE.print(f"[dim]left out:[/] {plain(line)}", soft_wrap=True, highlight=False)
+    problems = report.problems + (report.notes if methods is not None else [])
+    for line in report.problems:
+        CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)
+    if problems:
+        raise typer.Exit(2)

@@ -1,0 +1,291 @@
+"""The learned mask beside every other way to look (fig. 2), each with the smallest box that matters."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.classifier import Target as TargetLike
+from unsee.errors import UnseeError
+from unsee.experiments.minimality import SmallestBox, smallest_box
+from unsee.explanation import Scores, Target, finite
+from unsee.fits import Fit, Squash
+from unsee.images import Photo, PhotoLike, read_photo
+from unsee.masks import PRESETS, explain
+from unsee.masks.explain import asked_for, target_indices, versions
+from unsee.masks.frame import Frame
+from unsee.masks.settings import look_up
+from unsee.saliency import LAYERED, METHODS, SEEDED
+from unsee.saliency.layers import layer_named
+from unsee.tensors import Box, smooth
+
+MASK = "mask"
+"""What the learned mask is called among the methods."""
+SHARE = 0.9
+"""The share of the score that a method's smallest box takes away."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one method made of one photo.
+
+    Args:
+        saliency: at the method's own size, high where salient, in the method's own units.
+        box: the smallest that suppresses the score by `SHARE`; None where none does.
+        seconds: what the map took.
+    """
+
+    saliency: Float[Tensor, "hm wm"]
+    box: SmallestBox | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One photo as every method sees it.
+
+    Args:
+        photo: as it was read.
+        target: the classes asked about.
+        scores: of the photo, and of the blurred photo as `reference`; `perturbed` is that too.
+        looks: method → what it made of the photo.
+        refused: method → why it cannot serve this network.
+        how: model, weights, fit, seed, preset, layer and versions: what the numbers depend on.
+    """
+
+    photo: Photo
+    target: Target
+    scores: Scores
+    looks: Mapping[str, Look]
+    refused: Mapping[str, str]
+    how: Mapping[str, Any]
+    fit: Fit
+    size: tuple[int, int]
+
+    def box_on_photo(self, method: str) -> Box | None:
+        """A method's smallest box in pixels of the photo."""
+        found = self.looks[method].box
+        if found is None:
+            return None
+        height, width = self.photo.pixels.shape[-2:]
+        left, top, right, bottom = self.fit.window((height, width), self.size)
+        across, down = (right - left) / self.size[1], (bottom - top) / self.size[0]
+        x0, y0, x1, y1 = found.box
+        corners = (left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down)
+        return tuple(map(round, corners))  # type: ignore[return-value]
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything but the maps, as JSON values; areas in pixels of the network's input."""
+        record: dict[str, Any] = finite(
+            {
+                "photo": str(self.photo.path or self.photo.name),
+                "photo_sha256": self.photo.sha256,
+                "target": {
+                    "index": list(self.target.indices),
+                    "name": list(self.target.names),
+                    "asked": self.target.asked,
+                },
+                "score": self.scores.original,
+                "blurred_score": self.scores.reference,
+                **self.how,
+                "methods": {name: self._row(name) for name in self.looks},
+                "refused": dict(self.refused),
+            }
+        )
+        return record
+
+    def _row(self, method: str) -> dict[str, Any]:
+        look = self.looks[method]
+        box = look.box
+        found = None
+        if box is not None:
+            found = {
+                "box": list(box.box),
+                "box_on_photo": list(self.box_on_photo(method) or ()),
+                "area": box.area,
+                "area_share": box.area / (self.size[0] * self.size[1]),
+                "score": box.score,
+                "suppression": box.suppression,
+            }
+        return {"shape": list(look.saliency.shape), "smallest_box": found, "seconds": look.seconds}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is compared, and how.
+
+    Args:
+        methods: names in `unsee.saliency.METHODS`, or "mask".
+        fit: how photos are brought to the network's input.
+        seed: of the methods that draw, and of the mask.
+        preset: how the mask is learned.
+        layer: read by the methods that read one; each method's own unless told.
+    """
+
+    methods: tuple[str, ...] = (MASK, *METHODS)
+    fit: Fit = field(default_factory=Squash)
+    seed: int = 0
+    preset: str = "fast"
+    layer: str | None = None
+
+    def __post_init__(self) -> None:
+        look_up(PRESETS, self.preset, "preset")
+        for name in self.methods:
+            look_up({MASK: None, **METHODS}, name, "method")
+        if not self.methods:
+            raise UnseeError("there is nothing to compare: name a method")
+
+
+def compare(
+    classifier: Classifier,
+    photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
+    methods: Sequence[str] | None = None,
+    targets: TargetLike | None = None,
+    seed: int = 0,
+    preset: str = "fast",
+    layer: str | None = None,
+    progress: Callable[[str, str], None] | None = None,
+) -> Comparison | list[Comparison]:
+    """The learned mask beside other saliency methods (fig. 2), each with its smallest box (§5.3).
+
+    Args:
+        classifier: borrowed, and given back as it was.
+        photos: one, or a list of them.
+        methods: names in `unsee.saliency.METHODS`, or "mask"; all of them unless told.
+        targets: what every photo is asked about; the predicted class unless told.
+        seed: of the methods that draw, and of the mask.
+        preset: how the mask is learned.
+        layer: read by the methods that read one; each method's own unless told.
+        progress: told the photo's name and the method before each method.
+
+    Returns:
+        One comparison for one photo, a list of them for several. A method that cannot serve the network is
+        among the `refused`.
+
+    Raises:
+        UnseeError: a photo, method, target or preset that is none.
+    """
+    names = (MASK, *METHODS) if methods is None else tuple(name.replace("-", "_") for name in methods)
+    terms = Terms(methods=names, seed=seed, preset=preset, layer=layer)
+    several = isinstance(photos, list | tuple)
+    sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
+    found = []
+    for source in sources:
+        photo = source if isinstance(source, Photo) else read_photo(source)
+        question = Question.ask(classifier, photo, targets, terms)
+        for method in question.missing:
+            if progress is not None:
+                progress(photo.name, method)
+            question.look(method)
+        found.append(question.comparison())
+    return found if several else found[0]
+
+
+@dataclass(eq=False)
+class Question:
+    """A photo that is looked at by one method after another; `known` may hold those of an earlier run."""
+
+    classifier: Classifier
+    frame: Frame
+    target: Target
+    scores: Scores
+    terms: Terms
+    known: dict[str, Look] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def ask(cls, classifier: Classifier, photo: Photo, target: TargetLike | None, terms: Terms) -> "Question":
+        """The photo at the network's input, its target and its scores.
+
+        Raises:
+            UnseeError: a target that is none, or no layer of the name that is given.
+        """
+        if terms.layer is not None:
+            layer_named(classifier, terms.layer)
+        frame = Frame(photo, classifier.size, 0, terms.fit, classifier.color, terms.seed, classifier.dtype)
+        views = torch.stack([frame.plain, smooth(frame.plain, 10.0)])
+        clean, blurred = classifier.probabilities(views).cpu()
+        indices = target_indices(classifier, target, clean)
+        reference = float(blurred[list(indices)].sum())
+        scores = Scores(float(clean[list(indices)].sum()), reference, reference)
+        named = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
+        return cls(classifier, frame, named, scores, terms)
+
+    @property
+    def missing(self) -> list[str]:
+        """The methods that have not looked yet."""
+        return [name for name in self.terms.methods if name not in self.known and name not in self.refused]
+
+    def look(self, method: str) -> None:
+        """Let one method look; its answer, or why there is none, is kept."""
+        began = time.perf_counter()
+        try:
+            saliency = self._saliency(method).detach().float().cpu()
+        except UnseeError as error:
+            self.refused[method] = str(error)
+            return
+        seconds = time.perf_counter() - began
+        box = smallest_box(self.classifier, self.frame.plain, saliency, self.target.indices, SHARE)
+        self.known[method] = Look(saliency, box, seconds)
+
+    def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
+        """What some methods have seen so far, in their order; those that were asked for unless told."""
+        asked = self.terms.methods if methods is None else methods
+        return Comparison(
+            photo=self.frame.photo,
+            target=self.target,
+            scores=self.scores,
+            looks={name: self.known[name] for name in asked if name in self.known},
+            refused={name: self.refused[name] for name in asked if name in self.refused},
+            how=described(self.classifier, self.terms),
+            fit=self.terms.fit,
+            size=self.classifier.size,
+        )
+
+    def _saliency(self, method: str) -> Float[Tensor, "hm wm"]:
+        if method == MASK:
+            return self._mask()
+        call: Any = METHODS[method]
+        if method in LAYERED and self.terms.layer is not None:
+            call = partial(call, layer=self.terms.layer)
+        if method in SEEDED:
+            call = partial(call, seed=self.terms.seed)
+        images = self.frame.plain[None].to(self.classifier.device)
+        maps: Tensor = call(self.classifier, images, [self.target.indices])
+        return maps[0]
+
+    def _mask(self) -> Float[Tensor, "h w"]:
+        settings = PRESETS[self.terms.preset]
+        found = explain(
+            self.classifier,
+            self.frame.photo,
+            self.target.indices,
+            preset=self.terms.preset,
+            fit=self.terms.fit,
+            seed=self.terms.seed,
+        )
+        assert not isinstance(found, list)
+        grid = found.mask_grid
+        mask = settings.grid.upsampler(self.classifier.size, grid)(grid)
+        return settings.objective.game.saliency(mask.clamp(0, 1))
+
+
+def described(classifier: Classifier, terms: Terms) -> dict[str, Any]:
+    """What a comparison's numbers depend on, as JSON values."""
+    return {
+        "model": classifier.name,
+        "weights_sha256": classifier.weights_sha256,
+        "input_size": list(classifier.size),
+        "fit": terms.fit.name,
+        "seed": terms.seed,
+        "preset": terms.preset,
+        "layer": terms.layer,
+        "share": SHARE,
+        "versions": versions(),
+    }
