@@ -1,7 +1,7 @@
 """What every saliency method costs over the passes that it cannot do without, and where it points.
 
 Times are set against bare passes of the same network, of the size in which the method runs them, taken in
-turn with it. Where it points is seen on scenes of the menagerie, where the truth is known: the share of scenes
+turn with it. Where it points is seen on scenes of the menagerie, where the truth is known: the share of them
 in which the highest point lies on the animal, and the share of the saliency that lies there.
 """
 

@@ -39,7 +39,8 @@ def methods(as_json: Json = False) -> None:
     """List the saliency methods that `unsee compare` sets beside the learned mask."""
     from unsee.saliency import METHODS
 
-    said = {name.replace("_", "-"): _first_line(method) for name, method in METHODS.items()}
+    said = {"mask": "The learned mask, by the preset that --preset names."}
+    said |= {name.replace("_", "-"): _first_line(method) for name, method in METHODS.items()}
     if as_json:
         typer.echo(json.dumps(said, indent=1))
         return
@@ -47,7 +48,7 @@ def methods(as_json: Json = False) -> None:
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    for name, line in {"mask": "The learned mask, by the preset that --preset names.", **said}.items():
+    for name, line in said.items():
         table.add_row(f"[bold]{name}[/]", plain(line))
     Console().print(table)
 

@@ -101,8 +101,8 @@ def _scores(
     scores = []
     with classifier.borrowed():
         for some in torch.split(keep, _AT_ONCE):
-            pair = (part.expand(len(some), -1, -1, -1) for part in (picture, reference))
-            logits = classifier.logits(blend(*pair, some[:, None]))
+            image, edit = (part.expand(len(some), -1, -1, -1) for part in (picture, reference))
+            logits = classifier.logits(blend(image, edit, some[:, None]))
             marks = torch.zeros_like(logits)
             marks[:, list(target)] = 1
             scores.append(softmax_score(logits, marks))

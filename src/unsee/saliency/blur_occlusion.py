@@ -17,9 +17,9 @@ def blur_occlusion(
     classifier: Classifier,
     images: Float[Tensor, "b 3 h w"],
     targets: Targets,
-    diameter: float = 35,
-    stride: float = 8,
-    blur: float = 10,
+    diameter: float = 35.0,
+    stride: float = 8.0,
+    blur: float = 10.0,
 ) -> Float[Tensor, "b h w"]:
     """The logit less its mean over the discs that cover a pixel, each counted as far as it does.
 

@@ -20,6 +20,7 @@ _POOLS = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)
 _SHARE, _LEAST = 1e-3, 1e-4
 
 
+@torch.no_grad()
 def cam(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
 ) -> Float[Tensor, "b hl wl"]:
@@ -53,7 +54,7 @@ def cam(
 
     rules: dict[Function, Rule] = {F.linear: note_weighed}
     rules |= dict.fromkeys(_POOLS, note_pooled)
-    with classifier.borrowed(), torch.no_grad(), Rules(rules):
+    with classifier.borrowed(), Rules(rules):
         logits = classifier.logits(on_device(classifier, images))
     marks = chosen(logits, classes)
     for maps in (part for part in reversed(pooled) if is_map(part.shape)):

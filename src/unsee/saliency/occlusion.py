@@ -17,8 +17,8 @@ def occlusion(
     classifier: Classifier,
     images: Float[Tensor, "b 3 h w"],
     targets: Targets,
-    side: float = 35,
-    stride: float = 8,
+    side: float = 35.0,
+    stride: float = 8.0,
 ) -> Float[Tensor, "b h w"]:
     """The logit less its mean over the squares that cover a pixel (supplement, §3).
 

@@ -84,5 +84,7 @@ class _Relu(torch.autograd.Function):
         (answer,) = ctx.saved_tensors
         kept = slope.clamp(min=0)
         if ctx.guided:
-            kept = kept * ((answer > 0) & (answer < ctx.most))
+            kept.masked_fill_(answer <= 0, 0)
+            if ctx.most < torch.inf:
+                kept.masked_fill_(answer >= ctx.most, 0)
         return kept, None, None

@@ -16,7 +16,7 @@ Score = Callable[[Tensor], Tensor]
 """Pictures (B,3,H,W) in [0,1] → scores (B,)."""
 
 
-def classes_of(images: Float[Tensor, "b 3 h w"], targets: Targets) -> list[tuple[int, ...]]:
+def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
     """The target classes of each image.
 
     Raises:
@@ -27,7 +27,9 @@ def classes_of(images: Float[Tensor, "b 3 h w"], targets: Targets) -> list[tuple
         raise UnseeError(f"saliency takes images of shape (batch, 3, height, width), not {shape}")
     if not images.is_floating_point():
         raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
-    listed = targets.tolist() if isinstance(targets, Tensor) else list(targets)
+    listed = targets.tolist() if isinstance(targets, Tensor) else targets
+    if not isinstance(listed, list | tuple):
+        raise UnseeError(f"targets are a list, one for each image, not {type(targets).__name__}")
     if len(listed) != len(images):
         raise UnseeError(f"{len(images)} images need {len(images)} targets, not {len(listed)}")
     return [_classes(target) for target in listed]

@@ -27,7 +27,7 @@ def variable_occlusion(
     targets: Targets,
     draws: int = 784,
     share: float = 0.1,
-    blur: float = 10,
+    blur: float = 10.0,
     seed: int = 0,
 ) -> Float[Tensor, "b h w"]:
     """Among the discs whose blurring lowers the logit most, the one with the smallest radius.

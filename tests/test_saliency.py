@@ -1,0 +1,504 @@
+"""Saliency methods against closed forms, slow literal versions, Captum and zennit."""
+
+import sys
+from types import SimpleNamespace
+
+import captum.attr
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import zennit.composites
+from numpy.testing import assert_allclose
+from torch import nn
+
+import literal_saliency as literal
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.saliency import METHODS, excitation, relu, windows
+from unsee.saliency.targets import classes_of
+
+DRAWN = sys.modules["unsee.saliency.variable_occlusion"]._drawn
+MASKS = sys.modules["unsee.saliency.rise"]._masks
+MEAN, STD = (0.4, 0.5, 0.3), (0.2, 0.25, 0.5)
+SIZE = (12, 12)
+
+
+def plain_net(inplace=False, positive=False):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        net = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.ReLU(inplace),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 5, 3, stride=2, padding=1),
+            nn.ReLU(inplace),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(5, 6),
+        ).double()
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight.copy_(weight.abs() if positive else weight * 2)
+    return net.eval()
+
+
+class FunctionalNet(nn.Module):
+    """The same with functions in place of modules."""
+
+    def __init__(self, modules, in_place):
+        super().__init__()
+        self.first, self.second, self.last = modules[0], modules[3], modules[7]
+        self.in_place = in_place
+
+    def forward(self, x):
+        x = self.first(x)
+        x = x.relu_() if self.in_place else torch.relu(x)
+        x = self.second(F.max_pool2d(x, 2))
+        x = F.relu(x, inplace=self.in_place)
+        return self.last(x.mean((2, 3)))
+
+
+def wrapped(net):
+    return Classifier(net, size=SIZE, mean=MEAN, std=STD, name="plain")
+
+
+def layers_of(net):
+    arrays = {
+        index: (module.weight.detach().numpy(), module.bias.detach().numpy())
+        for index, module in enumerate(net)
+        if hasattr(module, "weight")
+    }
+    return [
+        ("conv", *arrays[0], 1, 1),
+        ("relu",),
+        ("max", 2),
+        ("conv", *arrays[3], 2, 1),
+        ("relu",),
+        ("avg",),
+        ("linear", *arrays[7]),
+    ]
+
+
+def pictures(count=2, seed=0, size=SIZE):
+    draws = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, *size, generator=draws, dtype=torch.float64)
+
+
+def normalised(images):
+    mean, std = (torch.tensor(v, dtype=images.dtype)[:, None, None] for v in (MEAN, STD))
+    return (images - mean) / std
+
+
+def linear_net(weights, bias=0.3):
+    """One logit that is linear in the normalised picture, and another that is 0."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(weights.numel(), 2)).double()
+    with torch.no_grad():
+        net[1].weight.zero_()
+        net[1].bias.zero_()
+        net[1].weight[1] = weights.flatten()
+        net[1].bias[1] = bias
+    return wrapped(net)
+
+
+WEIGHTS = pictures(1, seed=9)[0] - 0.5
+OVER_STD = WEIGHTS / torch.tensor(STD, dtype=torch.float64)[:, None, None]
+
+
+def test_closed_forms_on_a_linear_network():
+    images, net = pictures(), linear_net(WEIGHTS)
+    found = {name: METHODS[name](net, images, [1, 1]) for name in ("gradient", "smooth_grad")}
+    assert_allclose(found["gradient"], OVER_STD.abs().amax(0).expand(2, -1, -1), rtol=1e-12)
+    assert_allclose(found["smooth_grad"], found["gradient"], rtol=1e-12)
+    assert_allclose(METHODS["linear"](net, images, [1, 1]), (OVER_STD * images).sum(1), rtol=1e-10)
+    products = (WEIGHTS * normalised(images)).sum(1)
+    assert_allclose(METHODS["gradient_x_input"](net, images, [1, 1]), products, rtol=1e-10)
+    assert_allclose(METHODS["integrated_gradients"](net, images, [1, 1]), products, rtol=1e-8)
+
+
+def test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour():
+    images, net = pictures(), wrapped(plain_net())
+    shares = METHODS["integrated_gradients"](net, images, [1, 4], steps=400).sum((1, 2))
+    color = torch.tensor(MEAN, dtype=torch.float64)[:, None, None].expand_as(images)
+    difference = (net.logits(images) - net.logits(color))[[0, 1], [1, 4]]
+    assert_allclose(shares, difference.detach(), rtol=1e-2)
+
+
+@pytest.mark.parametrize(("name", "keep_open"), [("guided_backprop", True), ("deconvnet", False)])
+def test_relu_rules_are_the_literal_ones(name, keep_open):
+    compare_relu(name, keep_open)
+
+
+def compare_relu(name="guided_backprop", keep_open=True):
+    net, images = plain_net(), pictures()
+    found = METHODS[name](wrapped(net), images, [2, 5])
+    for row, target in enumerate((2, 5)):
+        slope = literal.guided(layers_of(net), normalised(images)[row].numpy(), target, keep_open)
+        assert_allclose(found[row], np.abs(slope / np.array(STD)[:, None, None]).max(0), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("guided_backprop", captum.attr.GuidedBackprop), ("deconvnet", captum.attr.Deconvolution)],
+)
+@pytest.mark.filterwarnings("ignore:Setting backward hooks")
+def test_relu_rules_are_captums_on_plain_modules(name, theirs):
+    net, images = plain_net(), pictures()
+    inputs = normalised(images).requires_grad_()
+    slopes = theirs(net).attribute(inputs, torch.tensor([2, 5])).detach()
+    expected = (slopes / torch.tensor(STD, dtype=torch.float64)[:, None, None]).abs().amax(1)
+    assert_allclose(METHODS[name](wrapped(net), images, [2, 5]), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet", "excitation_backprop", "lrp"])
+@pytest.mark.parametrize("way", ["module in place", "function", "function in place"])
+def test_rules_hold_however_a_network_calls_its_functions(name, way):
+    net, images = plain_net(), pictures()
+    expected = METHODS[name](wrapped(net), images, [2, 5])
+    other = plain_net(inplace=True) if way == "module in place" else FunctionalNet(net, "place" in way)
+    near = {"rtol": 1e-3, "atol": 1e-6} if name == "lrp" else {"rtol": 1e-9}
+    assert_allclose(METHODS[name](wrapped(other), images, [2, 5]), expected, **near)
+
+
+def test_relu6_counts_as_closed_above_6():
+    net = plain_net()
+    net[1] = nn.ReLU6()
+    with torch.no_grad():
+        net[0].weight.mul_(8)
+    images = pictures()
+    assert (net[0](normalised(images)) > 6).any()
+    found = METHODS["guided_backprop"](wrapped(net), images, [2, 5])
+    layers = layers_of(net)
+    for row, target in enumerate((2, 5)):
+        given = literal.forward(layers, normalised(images)[row].numpy())
+        cut = np.minimum(given[2], 6)
+        slope = literal.guided(layers[2:], cut, target)
+        slope = np.maximum(slope, 0) * ((given[1] > 0) & (given[1] < 6))
+        slope = literal.backward(layers[0], given[0], slope, True)
+        assert_allclose(found[row], np.abs(slope / np.array(STD)[:, None, None]).max(0), rtol=1e-9)
+
+
+def compare_excitation():
+    """Excitation read after the first convolution's ReLU and pooling, against the literal version."""
+    net, images = plain_net(), pictures()
+    found = METHODS["excitation_backprop"](wrapped(net), images, [2, {1, 5}], layer="2")
+    for row, top in enumerate(([0, 0, 1, 0, 0, 0], [0, 0.5, 0, 0, 0, 0.5])):
+        x = normalised(images)[row].numpy()
+        signals = literal.excitation(layers_of(net), x, np.array(top, dtype=float), stop=3)
+        assert_allclose(found[row], signals[-1].sum(0), rtol=1e-9, atol=1e-15)
+
+
+def test_excitation_is_the_literal_propagation_of_probability():
+    compare_excitation()
+
+
+def compare_contrast():
+    net, images = plain_net(), pictures()
+    found = METHODS["contrastive_excitation_backprop"](wrapped(net), images, [2, 5], layer="2")
+    layers = layers_of(net)
+    for row, target in enumerate((2, 5)):
+        top, x = np.eye(6)[target], normalised(images)[row].numpy()
+        speaking, against = (literal.excitation(layers, x, top, 6, sign)[-1] for sign in (1.0, -1.0))
+        below = speaking - against
+        for place in (5, 4, 3):
+            below = literal.handed(layers[place], literal.forward(layers, x)[place], below, 1.0)
+        assert_allclose(found[row], np.maximum(below.sum(0), 0), rtol=1e-9, atol=1e-15)
+    assert (found > 0).any()
+
+
+def test_contrastive_excitation_is_the_difference_of_two_signals():
+    compare_contrast()
+
+
+def test_no_signal_is_lost_layer_by_layer_where_all_weights_are_positive():
+    """The conservation law, in the literal version and, through its layers, in ours."""
+    net, images = plain_net(positive=True), pictures()
+    x = normalised(images)[0].clamp(min=0).numpy()
+    for signal in literal.excitation(layers_of(net), x, np.eye(6)[2], stop=0):
+        assert_allclose(signal.sum(), 1, rtol=1e-12)
+    bright = images.clamp(min=0.5)
+    for layer in ("0", "1", "2", "3", "4"):
+        maps = METHODS["excitation_backprop"](wrapped(net), bright, [2, 5], layer=layer)
+        assert_allclose(maps.sum((1, 2)), 1, rtol=1e-9)
+
+
+def test_excitation_is_zennits_on_plain_modules():
+    net, images = plain_net(), pictures()
+    composite = zennit.composites.ExcitationBackprop(stabilizer=1e-12, zero_params=["bias"])
+    given = []
+    with composite.context(net) as modified:
+        handle = modified[2].register_forward_hook(lambda _m, _i, out: given.append(out))
+        answer = modified(normalised(images).requires_grad_())
+        (signal,) = torch.autograd.grad(answer, given[0], torch.eye(6, dtype=torch.float64)[[2, 5]])
+        handle.remove()
+    found = METHODS["excitation_backprop"](wrapped(net), images, [2, 5], layer="2")
+    assert_allclose(found, signal.sum(1), rtol=1e-6, atol=1e-12)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = F.relu(self.first(x))
+        y = self.second(x)
+        y += x
+        return self.last(F.relu(y).mean((2, 3)))
+
+
+def test_a_shortcut_shares_the_signal_in_proportion():
+    net = Residual().double().eval()
+    images = pictures()
+    found = METHODS["excitation_backprop"](wrapped(net), images, [0, 1], layer="first")
+    assert found.sum((1, 2)).max() <= 1 + 1e-9
+    x = F.relu(net.first(normalised(images)))
+    y = net.second(x)
+    above = F.relu(x + y)
+    top = net.last.weight[[0, 1]].clamp(min=0) * above.mean((2, 3))
+    top = top / top.sum(1, keepdim=True)
+    total = above.sum((2, 3), keepdim=True)
+    signal = above * torch.where(total > 0, top[:, :, None, None] / total, 0.0)
+    both = x + y.clamp(min=0)
+    share = torch.where(both > 0, signal / both, 0.0)
+    straight, round_about = x * share, y.clamp(min=0) * share
+    weight = net.second.weight.clamp(min=0)
+    below = F.conv2d(x, weight, padding=1)
+    ratio = torch.where(below > 0, round_about / below, 0.0)
+    expected = straight + x * F.conv_transpose2d(ratio, weight, padding=1)
+    assert_allclose(found, expected.sum(1).detach(), rtol=1e-8, atol=1e-14)
+
+
+def test_lrp_is_zennits_on_plain_modules_and_keeps_its_sum_over_a_shortcut():
+    net, images = plain_net(), pictures()
+    inputs = normalised(images).requires_grad_()
+    top = torch.eye(6, dtype=torch.float64)[[2, 5]] * net(inputs).detach()
+    with zennit.composites.EpsilonPlusFlat().context(net) as modified:
+        (relevance,) = torch.autograd.grad(modified(inputs), inputs, top)
+    assert_allclose(METHODS["lrp"](wrapped(net), images, [2, 5]), relevance.sum(1), rtol=1e-6)
+    shortcut = Residual().double().eval()
+    with torch.no_grad():
+        for name, weight in shortcut.named_parameters():
+            weight.copy_(weight.abs() if name.endswith("weight") else torch.zeros_like(weight))
+    bright = images.clamp(min=0.6)
+    relevance = METHODS["lrp"](wrapped(shortcut), bright, [0, 1]).sum((1, 2))
+    logits = shortcut(normalised(bright))[[0, 1], [0, 1]].detach()
+    assert_allclose(relevance, logits, rtol=1e-3)
+
+
+def test_grad_cam_is_captums():
+    net, images = plain_net(), pictures()
+    theirs = captum.attr.LayerGradCam(net, net[4]).attribute(
+        normalised(images).requires_grad_(), torch.tensor([2, 5]), relu_attributions=True
+    )
+    found = METHODS["grad_cam"](wrapped(net), images, [2, 5], layer="4")
+    assert_allclose(found, theirs[:, 0].detach(), rtol=1e-9)
+    assert_allclose(METHODS["grad_cam"](wrapped(net), images, [2, 5]), found, rtol=1e-12)
+
+
+def test_cam_averages_to_the_logit_without_its_bias():
+    net, images = plain_net(), pictures()
+    maps = METHODS["cam"](wrapped(net), images, [2, {0, 5}])
+    logits = (net(normalised(images)) - net[7].bias).detach()
+    expected = torch.stack([logits[0, 2], logits[1, 0] + logits[1, 5]])
+    assert_allclose(maps.mean((1, 2)), expected, rtol=1e-9)
+
+
+def test_cam_of_a_network_whose_means_are_the_logits_is_the_targets_map():
+    body = plain_net()[:5]
+    maps = body(normalised(pictures())).detach()
+    net = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    assert_allclose(METHODS["cam"](wrapped(net), pictures(), [3, 1]), maps[[0, 1], [3, 1]], rtol=1e-9)
+
+
+def compare_occlusion():
+    net, images = wrapped(plain_net()), pictures()
+    unit = windows.scale(SIZE)
+    found = METHODS["occlusion"](net, images, [2, 5], side=5 / unit, stride=3 / unit)
+    for row, target in enumerate((2, 5)):
+
+        def score(picture, target=target):
+            return float(net.logits(torch.from_numpy(picture)[None])[0, target].detach())
+
+        expected = literal.occlusion(score, images[row].numpy(), np.array(MEAN), 5, 3)
+        assert_allclose(found[row], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_occlusion_is_a_double_loop_over_squares():
+    compare_occlusion()
+
+
+def test_the_papers_squares_stand_at_784_places():
+    squares = torch.cat(list(windows.squares((224, 224), 35.0, 8.0)))
+    assert len(squares) == 784
+    assert (squares[0, :35, :35] == 1).all()
+    assert squares[0].sum() == 35**2
+    assert squares[-1].sum() == 8**2
+    assert squares[27].sum() == 35 * 8
+
+
+def test_blur_occlusion_weighs_each_disc_as_far_as_it_covers():
+    net, images = wrapped(plain_net()), pictures(1)
+    unit = windows.scale(SIZE)
+    found = METHODS["blur_occlusion"](net, images, [2], diameter=6 / unit, stride=4 / unit, blur=1 / unit)
+    from scipy.ndimage import gaussian_filter
+
+    picture = images[0].numpy()
+    blurred = gaussian_filter(picture, (0, 1, 1), mode="reflect", truncate=4)
+    total, cover = np.zeros(SIZE), np.zeros(SIZE)
+    rows, columns = np.mgrid[0:12, 0:12]
+    score = lambda x: float(net.logits(torch.from_numpy(x)[None])[0, 2].detach())  # noqa: E731
+    for y in range(0, 12, 4):
+        for x in range(0, 12, 4):
+            centre = ((6 / unit - 1) / 2) * unit
+            disc = ((rows - y - centre) ** 2 + (columns - x - centre) ** 2 <= 9).astype(float)
+            soft = gaussian_filter(disc, 1, mode="reflect", truncate=4)
+            total += soft * (score(picture) - score(picture * (1 - soft) + blurred * soft))
+            cover += soft
+    assert_allclose(found[0], total / cover, rtol=1e-4, atol=1e-7)
+
+
+def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
+    """The score rests on one place alone, and the disc that is found lies on it."""
+    weights = torch.zeros(3, 64, 64, dtype=torch.float64)
+    weights[:, 40:46, 20:26] = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(1)).double()
+    images = pictures(1, size=(64, 64))
+    images[:, :, 40:46, 20:26] = (weights[:, 40:46, 20:26] > 0).double()
+    net = linear_net(weights)
+    found = METHODS["variable_occlusion"](net, images, [1], blur=14.0)
+    row, column = divmod(int(found[0].argmax()), 64)
+    assert abs(row - 43) < 6
+    assert abs(column - 23) < 6
+
+
+def test_variable_occlusion_draws_areas_and_rows_as_the_supplement_says():
+    centers, radii = DRAWN(20000, (224.0, 224.0), 0)
+    area = (np.pi * radii.square()).log()
+    assert_allclose([area.mean(), area.std()], [7.5060, 1.2848], rtol=0.02)
+    rows, columns = centers.unbind(1)
+    assert_allclose([rows.median(), columns.mean()], [116.0759, 112], rtol=0.02)
+    assert rows.min() >= 0
+    assert rows.max() <= 223
+    assert_allclose(rows[(rows > 0) & (rows < 223)].std(), 47.5, rtol=0.06)
+
+
+def test_lime_finds_the_segment_that_a_linear_score_rests_on():
+    weights = torch.zeros(3, 32, 32, dtype=torch.float64)
+    weights[:, 4:14, 18:28] = 1
+    images = torch.full((1, 3, 32, 32), 0.2, dtype=torch.float64)
+    images[:, :, 4:14, 18:28] = 0.9
+    found = METHODS["lime"](linear_net(weights), images, [1], samples=200, segments=9)
+    assert found[0, 9, 23] == found.max()
+    assert found[0, 9, 23] > 3 * found[0, 25, 5].abs()
+
+
+def test_rise_is_the_mean_of_masks_weighted_with_what_they_leave():
+    net, images = wrapped(plain_net()), pictures()
+    found = METHODS["rise"](net, images, [2, 5], masks=40, cells=3, seed=4)
+    masks = torch.cat(list(MASKS(40, 3, 0.5, SIZE, 4))).double()
+    assert 0.4 < masks.mean() < 0.6
+    color = torch.tensor(MEAN, dtype=torch.float64)[:, None, None]
+    for row, target in enumerate((2, 5)):
+        total = torch.zeros(SIZE, dtype=torch.float64)
+        for mask in masks:
+            shown = images[row] * mask + color * (1 - mask)
+            total += mask * net.logits(shown[None]).softmax(1)[0, target].detach()
+        assert_allclose(found[row], total / 20, rtol=1e-6)
+
+
+def test_center_is_highest_in_the_middle_and_0_in_the_corners():
+    maps = METHODS["center"](wrapped(plain_net()), torch.rand(2, 3, 9, 13), [0, 1])
+    assert maps[0].argmax() == 4 * 13 + 6
+    assert_allclose(maps[:, [0, 0, -1, -1], [0, -1, 0, -1]], 0, atol=1e-6)
+    assert torch.equal(maps[0], maps[1])
+
+
+def open_everywhere(ctx, slope):
+    return slope.clamp(min=0), None, None
+
+
+def signed(operation, positive, *inputs):
+    return shared(operation, operation, *inputs)
+
+
+def never_turned(self, function, args, named):
+    answer = weighted(self, function, args, named)
+    self.calls[-1] = SimpleNamespace(entered=self.calls[-1].entered, negated=False)
+    return answer
+
+
+def smaller(size, side, stride):
+    return squares(size, side - 1.0 / windows.scale(size), stride)
+
+
+shared, weighted, squares = excitation._shared, excitation.Excitation._weighted, windows.squares
+MISTAKES = {
+    "closed ReLUs let through": (relu._Relu, "backward", staticmethod(open_everywhere), compare_relu),
+    "weights of both signs, and biases": (excitation, "_shared", signed, compare_excitation),
+    "no weights turned": (excitation.Excitation, "_weighted", never_turned, compare_contrast),
+    "squares too small": (sys.modules["unsee.saliency.occlusion"], "squares", smaller, compare_occlusion),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_noticed(name, monkeypatch):
+    place, part, mistake, compare = MISTAKES[name]
+    monkeypatch.setattr(place, part, mistake)
+    with pytest.raises(AssertionError):
+        compare()
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "said"),
+    [
+        (torch.rand(3, 12, 12), [1], r"\(batch, 3, height, width\), not \(3, 12, 12\)"),
+        (torch.zeros(1, 3, 12, 12, dtype=torch.uint8), [1], "as floats"),
+        (torch.rand(2, 3, 12, 12), [1], "2 images need 2 targets, not 1"),
+        (torch.rand(1, 3, 12, 12), ["cat"], "class index"),
+        (torch.rand(1, 3, 12, 12), [()], "class index"),
+        (torch.rand(1, 3, 12, 12), [-1], "class index"),
+    ],
+)
+def test_what_is_no_question_is_refused(images, targets, said):
+    with pytest.raises(UnseeError, match=said):
+        classes_of(images, targets)
+
+
+def test_a_class_that_is_not_there_is_refused():
+    with pytest.raises(UnseeError, match="class 6 is not there: the network has classes 0 to 5"):
+        METHODS["gradient"](wrapped(plain_net()), pictures(), [1, 6])
+
+
+def test_targets_may_be_a_tensor_or_sets():
+    net, images = wrapped(plain_net()), pictures()
+    whole = METHODS["gradient_x_input"](net, images, [{0, 3}, {0, 3}])
+    parts = [METHODS["gradient_x_input"](net, images, torch.tensor([c, c])) for c in (0, 3)]
+    assert_allclose(whole, sum(parts), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "net", "said"),
+    [
+        ("guided_backprop", nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU()), "has no ReLU"),
+        ("deconvnet", nn.Sequential(nn.Conv2d(3, 2, 3), nn.Tanh()), "has no ReLU"),
+        ("cam", nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), "global average pooling"),
+        ("grad_cam", nn.Sequential(), "gives maps"),
+        ("excitation_backprop", nn.Sequential(), "gives maps"),
+    ],
+)
+def test_a_network_that_a_method_cannot_serve_is_told_what_can(name, net, said):
+    head = [nn.Flatten(), nn.LazyLinear(4)]
+    net = nn.Sequential(*net, *head).double().eval()
+    net(torch.zeros(1, 3, *SIZE, dtype=torch.float64))
+    with pytest.raises(UnseeError, match=said) as caught:
+        METHODS[name](wrapped(net), pictures(), [1, 2])
+    assert any(other in str(caught.value) for other in METHODS if other != name)
+
+
+@pytest.mark.parametrize("name", ["grad_cam", "excitation_backprop", "contrastive_excitation_backprop"])
+def test_a_layer_that_is_not_there_is_named_with_those_that_are(name):
+    with pytest.raises(UnseeError, match="no layer called 'layer9'; there are 0, 1, 2"):
+        METHODS[name](wrapped(plain_net()), pictures(), [1, 2], layer="layer9")
+    with pytest.raises(UnseeError, match=r"not maps|Grad-CAM reads maps"):
+        METHODS[name](wrapped(plain_net()), pictures(), [1, 2], layer="7")

@@ -1,0 +1,220 @@
+"""Saliency methods on networks of every family, and the networks afterwards."""
+
+import copy
+import warnings
+from functools import partial
+
+import pytest
+import torch
+import torchvision.models as zoo
+from numpy.testing import assert_allclose
+from torch import nn
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.saliency import LAYERED, METHODS, SEEDED
+from unsee.saliency.layers import eighth_layer, last_spatial_layer
+
+SHORT = {
+    "occlusion": {"stride": 80.0},
+    "blur_occlusion": {"stride": 80.0},
+    "variable_occlusion": {"draws": 12},
+    "lime": {"samples": 12, "segments": 6},
+    "integrated_gradients": {"steps": 4},
+    "smooth_grad": {"samples": 3},
+    "rise": {"masks": 20},
+}
+"""Fewer passes than a method takes by itself."""
+NEEDS_RELU = {"guided_backprop", "deconvnet"}
+NETWORKS = {
+    "resnet": (zoo.resnet18, "layer4", "layer2.0", set()),
+    "vgg": (zoo.vgg11, "features.19", "features.10", {"cam"}),
+    "vgg with batch norm": (zoo.vgg11_bn, "features.27", "features.14", {"cam"}),
+    "googlenet": (partial(zoo.googlenet, init_weights=False), "inception5b", "maxpool2", set()),
+    "bvlc googlenet": (BVLCGoogLeNet, "inception5b", "pool2", set()),
+    "squeezenet": (zoo.squeezenet1_1, "features", "features.5", set()),
+    "mobilenet v2": (zoo.mobilenet_v2, "features", "features.4", set()),
+    "mobilenet v3": (zoo.mobilenet_v3_small, "features", "features.2", {"cam"}),
+    "densenet": (zoo.densenet121, "features", "features.transition1", set()),
+    "alexnet": (zoo.alexnet, "features.11", "features.2", {"cam"}),
+    "convnext": (zoo.convnext_tiny, "features", "features.2", {"cam", *NEEDS_RELU}),
+    "vit": (
+        partial(zoo.VisionTransformer, 224, 32, 2, 2, 32, 64),
+        "encoder.layers.encoder_layer_1.ln_1",
+        None,
+        {"cam", "lrp", "excitation_backprop", "contrastive_excitation_backprop", *NEEDS_RELU},
+    ),
+}
+"""How it is made, where Grad-CAM and excitation read it, and the methods that cannot serve it."""
+
+
+def short(name):
+    return partial(METHODS[name], **SHORT.get(name, {}))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_method_serves_a_network_or_says_what_does(name):
+    make, last, eighth, unserved = NETWORKS[name]
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        classifier = Classifier(make().eval(), name=name)
+    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    assert last_spatial_layer(classifier) == last
+    assert eighth is None or eighth_layer(classifier) == eighth
+    for method in unserved:
+        with pytest.raises(UnseeError) as caught:
+            short(method)(classifier, images, [3])
+        assert any(other in str(caught.value) for other in METHODS if other != method)
+    for method in METHODS.keys() - unserved:
+        saliency = short(method)(classifier, images, [3])
+        assert saliency.ndim == 3
+        assert saliency.isfinite().all()
+        assert not saliency.requires_grad
+    assert not any(m._forward_hooks or m._backward_hooks for m in classifier.net.modules())
+
+
+def test_grad_cam_reads_the_patch_tokens_of_a_transformer():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = zoo.VisionTransformer(64, 16, 2, 2, 16, 32, num_classes=5).eval()
+        nn.init.normal_(net.heads[0].weight)
+    classifier = Classifier(net, size=(64, 64))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    given = []
+    handle = net.encoder.layers[-1].ln_1.register_forward_hook(lambda _m, _i, out: given.append(out))
+    logits = classifier.logits(images.requires_grad_())
+    handle.remove()
+    (slopes,) = torch.autograd.grad(logits[0, 1] + logits[1, 4], given[0])
+    tokens, slopes = given[0][:, 1:].detach(), slopes[:, 1:]
+    expected = (slopes.mean(1, keepdim=True) * tokens).sum(2).clamp(min=0).reshape(2, 4, 4)
+    found = METHODS["grad_cam"](classifier, images, [1, 4])
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+    assert (found > 0).any()
+
+
+class Stopped(BaseException):
+    """Stands for Ctrl-C."""
+
+
+class Breaking(nn.Module):
+    """Lets pictures through, until it is told to break on the way there or back."""
+
+    def __init__(self):
+        super().__init__()
+        self.way, self.left = "", 0
+
+    def forward(self, x):
+        if self.way == "forward" and self.counted():
+            raise Stopped
+        if self.way == "backward" and x.requires_grad:
+            x = x * 1
+            x.register_hook(self.stop)
+        return x
+
+    def counted(self):
+        self.left -= 1
+        return self.left < 0
+
+    def stop(self, _slope):
+        raise Stopped
+
+
+@pytest.fixture
+def lived_in():
+    """A network in use: training mode in part, a frozen layer, a hook of its user's, gradients."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace=True),
+            Breaking(),
+            nn.Conv2d(4, 6, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, 5),
+        )
+    net.train()
+    net[1].eval()
+    net[0].weight.requires_grad_(False)
+    net[4].weight.grad = torch.ones_like(net[4].weight)
+    net[5].register_forward_hook(lambda _m, _i, out: out)
+    return net
+
+
+def state_of(net):
+    return {
+        "modes": [module.training for module in net.modules()],
+        "wanted": [weight.requires_grad for weight in net.parameters()],
+        "weights": {name: tensor.clone() for name, tensor in net.state_dict().items()},
+        "gradients": [None if w.grad is None else w.grad.clone() for w in net.parameters()],
+        "hooks": [
+            [list(getattr(module, kind)) for kind in vars(module) if "hooks" in kind]
+            for module in net.modules()
+        ],
+        "attributes": [sorted(vars(module)) for module in net.modules()],
+        "forward": [vars(module).get("forward") for module in net.modules()],
+        "biases": [getattr(module, "bias", None) is None for module in net.modules()],
+    }
+
+
+def same(before, after):
+    for key, value in before.items():
+        if key == "weights":
+            assert value.keys() == after[key].keys()
+            assert all(torch.equal(value[name], after[key][name]) for name in value)
+        elif key == "gradients":
+            assert all(
+                (a is None and b is None) or torch.equal(a, b) for a, b in zip(value, after[key], strict=True)
+            )
+        else:
+            assert value == after[key], key
+
+
+@pytest.mark.parametrize("way", ["finished", "forward", "backward"])
+@pytest.mark.parametrize("name", METHODS)
+def test_the_network_comes_back_as_it_was(name, way, lived_in):
+    classifier = Classifier(lived_in, size=(24, 24), name="lived in")
+    images = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    before, drawn = state_of(lived_in), torch.get_rng_state()
+    lived_in[3].way = way
+    lived_in[3].left = 0
+    try:
+        short(name)(classifier, images, [1, 2])
+        stopped = False
+    except Stopped:
+        stopped = True
+    lived_in[3].way = ""
+    asks_for_slopes = name not in {"cam", "lime", "rise", "center"} and "occlusion" not in name
+    above = name in LAYERED
+    expected = {
+        "finished": False,
+        "forward": name != "center",
+        "backward": asks_for_slopes and not above,
+    }
+    assert stopped == expected[way]
+    same(before, state_of(lived_in))
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_batch_gives_what_single_images_give(name, lived_in):
+    classifier = Classifier(copy.deepcopy(lived_in).double(), size=(24, 24))
+    images = torch.rand(3, 3, 24, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    targets = [1, {0, 4}, 2]
+    together = short(name)(classifier, images, targets)
+    for row in range(3):
+        alone = short(name)(classifier, images[row : row + 1], targets[row : row + 1])
+        assert_allclose(together[row], alone[0], rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_the_same_seed_gives_the_same_map_and_another_another(name, lived_in):
+    classifier = Classifier(lived_in, size=(24, 24))
+    images = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    maps = [short(name)(classifier, images, [1], seed=seed) for seed in (7, 7, 8)]
+    assert torch.equal(maps[0], maps[1])
+    assert not torch.equal(maps[0], maps[2])
