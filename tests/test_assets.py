@@ -103,7 +103,7 @@ def test_boxes_round_the_gradient_find_imagenets_objects_as_often_as_they_should
         rows = list(csv.DictReader(lines))
     truth = json.loads((folder / "boxes.json").read_text(encoding="utf-8"))
     googlenet = network("unsee:googlenet-bvlc", "googlenet_bvlc.safetensors")
-    photos = [read_photo(folder / "images" / row["file"]).pixels for row in rows]
+    photos = [read_photo(folder / row["file"]).pixels for row in rows]
     images = torch.stack([Squash().apply(pixels, googlenet.size) for pixels in photos])
     targets = torch.tensor([int(row["index"]) for row in rows])
     wrong = []
