@@ -58,7 +58,7 @@ def explained(
     classifier: unsee.Classifier, asked: list[tuple[PhotoLike, str | None]], way: str, place: Path
 ) -> list[Explanation]:
     """One explanation for each picture, from the folder where it is there."""
-    preset, precision, batch = [*way.split("/"), *("float32", str(_AT_ONCE))[way.count("/") :]]
+    preset, precision, batch = [*way.split("/"), *("auto", str(_AT_ONCE))[way.count("/") :]]
     folder = place / f"{preset}-{precision}-{batch}"
     missing = [number for number in range(len(asked)) if not (folder / f"{number:04}").exists()]
     chunks = range(0, len(missing), 4 * _AT_ONCE)

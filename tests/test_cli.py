@@ -433,7 +433,7 @@ class TestAgain:
         result = explain(photo, *options, "--json")
         assert (result.code, strict(result.out)) == (2, [])
         (line,) = [line for line in result.err.splitlines() if line.startswith("unsee: ")]
-        assert f"different {difference})" in line
+        assert re.search(rf"different {difference}(, precision)?\)", line)
         assert "--force" in line
         assert learned == []
         assert contents(tmp_path / "explanations") == before

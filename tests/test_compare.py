@@ -77,6 +77,26 @@ def test_where_blurring_changes_nothing_there_is_no_box(seer):
     assert smallest_box(seer, torch.full((3, 32, 32), 0.5), torch.rand(32, 32), (1,)) is None
 
 
+def test_where_blurring_raises_the_score_there_is_no_box(seer):
+    saliency = torch.zeros(32, 32)
+    saliency[8:16, 20:28] = 1
+    assert smallest_box(seer, striped(), saliency, (0,), blur=4.0) is None
+
+
+def test_a_map_that_is_not_finite_is_left_out_and_the_rest_goes_on(classifier, make_photo, monkeypatch):
+    monkeypatch.setitem(METHODS, "gradient", lambda *_: torch.full((1, 4, 4), torch.nan))
+    found = unsee.compare(classifier, make_photo(), ["gradient", "center"])
+    assert list(found.looks) == ["center"]
+    assert "NaN" in found.refused["gradient"]
+
+
+def test_targets_in_a_list_are_one_for_each_photo(classifier, make_photo):
+    found = unsee.compare(classifier, [make_photo("a.png"), make_photo("b.png")], ["center"], ["bee", "dog"])
+    assert [one.target.names for one in found] == [("bee",), ("dog",)]
+    with pytest.raises(UnseeError, match="2 photos need 2 targets"):
+        unsee.compare(classifier, [make_photo("a.png"), make_photo("b.png")], ["center"], ["bee"])
+
+
 def test_a_flat_map_offers_the_whole_picture_and_nan_is_refused():
     assert boxes_of(torch.ones(4, 4), (32, 32)) == [(0, 0, 32, 32)]
     with pytest.raises(UnseeError, match="NaN"):
@@ -118,7 +138,9 @@ def test_the_mask_is_the_one_that_explain_learns(classifier, make_photo):
 
 
 def test_a_box_is_brought_on_to_the_photo(classifier, make_photo):
-    found = unsee.compare(classifier, make_photo(height=64, width=96), ["center"])
+    photo = make_photo(height=64, width=96)
+    answers = (unsee.compare(classifier, photo, ["center"], targets=target) for target in range(5))
+    found = next(answer for answer in answers if answer.looks["center"].box is not None)
     left, top, right, bottom = found.looks["center"].box.box
     assert found.box_on_photo("center") == (3 * left, 2 * top, 3 * right, 2 * bottom)
 
@@ -144,7 +166,7 @@ def test_the_figure_has_a_row_for_each_photo_and_a_column_for_each_method(classi
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 8
     assert [title.split("\n")[0] for title in titles[1:4]] == ["mask", "center", "cam"]
-    assert "not for this network" in titles[3]
+    assert "left out" in titles[3]
     boxed = [len(axes.patches) for axes in figure.axes[1:3]]
     found = unsee.compare(classifier, photos[0], ["mask", "center"])
     assert boxed == [int(found.looks[name].box is not None) for name in ("mask", "center")]

@@ -18,6 +18,7 @@ from unsee.masks.adam import Adam
 from unsee.masks.bundle import Bundle
 from unsee.masks.convergence import verdict
 from unsee.masks.grid import Grid
+from unsee.masks.learner import Group
 from unsee.masks.objective import L1, MeanAxisVariation, Objective, TotalVariation
 from unsee.masks.perturbation import PERTURBATIONS
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
@@ -231,3 +232,20 @@ def test_a_large_picture_is_smoothed_as_scipy_smooths_it():
     expected = [gaussian_filter(line.numpy(), 7.0, mode="reflect", truncate=4) for line in lines]
     assert torch.allclose(smooth(lines, 7.0), torch.from_numpy(np.stack(expected)), atol=1e-12)
     assert torch.equal(smooth(lines, 0.0), lines)
+
+
+def test_images_at_different_iterations_get_the_masks_they_get_alone(make_net, make_pixels, monkeypatch):
+    classifier = Classifier(make_net().double(), size=(32, 32))
+    photos = [make_pixels(seed=seed) for seed in range(9)]
+    mixed = []
+    terms = Group.terms
+
+    def noted(self, masks, iteration):
+        mixed.append(len(set(iteration.tolist())) > 1)
+        return terms(self, masks, iteration)
+
+    monkeypatch.setattr(Group, "terms", noted)
+    together = explain(classifier, photos, batch_size=4)
+    assert any(mixed)
+    for photo, one in zip(photos, together, strict=True):
+        assert torch.allclose(one.mask_grid, explain(classifier, photo).mask_grid, atol=1e-6)

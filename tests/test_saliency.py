@@ -287,6 +287,47 @@ def test_lrp_is_zennits_on_plain_modules_and_keeps_its_sum_over_a_shortcut():
     assert_allclose(relevance, logits, rtol=1e-3)
 
 
+class Signed(nn.Module):
+    def __init__(self, pooling):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 3)
+        self.pool = pooling
+
+    def forward(self, x):
+        return self.last(self.pool(self.first(x)).flatten(1))
+
+
+def test_lrp_pools_signed_maps_alike_by_module_and_by_function():
+    module = Signed(nn.AdaptiveAvgPool2d(1)).double().eval()
+    function = Signed(None).double().eval()
+    function.pool = lambda x: x.mean((2, 3))
+    function.load_state_dict(module.state_dict())
+    images = pictures()
+    expected = METHODS["lrp"](wrapped(module), images, [0, 1])
+    assert_allclose(METHODS["lrp"](wrapped(function), images, [0, 1]), expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        nn.ReLU6(),
+        nn.GELU(),
+        nn.SiLU(),
+        nn.SELU(),
+        nn.Softplus(),
+        nn.Sigmoid(),
+        nn.Tanh(),
+        nn.Mish(),
+        nn.Hardswish(),
+    ],
+)
+def test_excitation_hands_its_signal_through_every_activation(activation):
+    net = plain_net(positive=True)
+    net[1] = net[4] = activation
+    found = METHODS["excitation_backprop"](wrapped(net), pictures().clamp(min=0.5), [2, 5], layer="0")
+    assert_allclose(found.sum((1, 2)), 1, rtol=1e-6)
+
+
 def test_grad_cam_is_captums():
     net, images = plain_net(), pictures()
     theirs = captum.attr.LayerGradCam(net, net[4]).attribute(
@@ -458,6 +499,9 @@ def test_a_mistake_is_noticed(name, monkeypatch):
         (torch.rand(1, 3, 12, 12), ["cat"], "class index"),
         (torch.rand(1, 3, 12, 12), [()], "class index"),
         (torch.rand(1, 3, 12, 12), [-1], "class index"),
+        (torch.rand(1, 3, 12, 12), [True], "class index"),
+        (torch.rand(1, 3, 12, 12), 1, "targets are a list"),
+        (torch.rand(0, 3, 12, 12), [], "no images"),
     ],
 )
 def test_what_is_no_question_is_refused(images, targets, said):
@@ -468,6 +512,15 @@ def test_what_is_no_question_is_refused(images, targets, said):
 def test_a_class_that_is_not_there_is_refused():
     with pytest.raises(UnseeError, match="class 6 is not there: the network has classes 0 to 5"):
         METHODS["gradient"](wrapped(plain_net()), pictures(), [1, 6])
+
+
+def test_slopes_need_more_than_inference_mode():
+    with torch.inference_mode(), pytest.raises(UnseeError, match="outside torch"):
+        METHODS["gradient"](wrapped(plain_net()), torch.rand(1, 3, *SIZE), [1])
+
+
+def test_numpys_whole_numbers_are_classes():
+    assert classes_of(torch.rand(2, 3, 4, 4), [np.int64(3), {np.int32(1)}]) == [(3,), (1,)]
 
 
 def test_targets_may_be_a_tensor_or_sets():

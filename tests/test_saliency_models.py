@@ -38,7 +38,7 @@ NETWORKS = {
     "mobilenet v3": (zoo.mobilenet_v3_small, "features", "features.2", {"cam"}),
     "densenet": (zoo.densenet121, "features", "features.transition1", set()),
     "alexnet": (zoo.alexnet, "features.11", "features.2", {"cam"}),
-    "convnext": (zoo.convnext_tiny, "features", "features.2", {"cam", *NEEDS_RELU}),
+    "convnext": (zoo.convnext_tiny, "features", "features.2", {"cam", "lrp", *NEEDS_RELU}),
     "vit": (
         partial(zoo.VisionTransformer, 224, 32, 2, 2, 32, 64),
         "encoder.layers.encoder_layer_1.ln_1",
@@ -73,6 +73,60 @@ def test_every_method_serves_a_network_or_says_what_does(name):
         assert saliency.isfinite().all()
         assert not saliency.requires_grad
     assert not any(m._forward_hooks or m._backward_hooks for m in classifier.net.modules())
+
+
+class Repeated(nn.Module):
+    """Calls one ReLU and one pooling again and again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
+        self.relu, self.pool, self.last = nn.ReLU(), nn.MaxPool2d(4), nn.Linear(5, 6)
+
+    def forward(self, x):
+        x = self.pool(self.relu(self.first(x)))
+        x = self.pool(self.relu(self.second(x)))
+        return self.last(self.relu(x.mean((2, 3))))
+
+
+def test_a_module_that_is_called_again_and_again_is_no_layer_to_read():
+    classifier = Classifier(Repeated().eval(), size=(64, 64))
+    assert last_spatial_layer(classifier) == "second"
+    for name in LAYERED:
+        assert METHODS[name](classifier, torch.rand(1, 3, 64, 64), [2]).shape == (1, 16, 16)
+
+
+def test_a_wrapper_round_a_network_changes_no_layer():
+    plain = zoo.vgg11().eval()
+    for net, prefix in ((plain, ""), (nn.Sequential(plain), "0.")):
+        classifier = Classifier(net)
+        assert last_spatial_layer(classifier) == prefix + "features.19"
+        assert eighth_layer(classifier) == prefix + "features.10"
+
+
+class Written(nn.Module):
+    """Attention written out, with tokens of patches."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.last = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(8, 4)
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x):
+        x = self.norm(self.patches(x).flatten(2).transpose(1, 2))
+        x = (x @ x.transpose(1, 2)).softmax(2) @ x
+        return self.last(x.mean(1))
+
+
+def test_attention_that_is_written_out_is_refused_and_its_tokens_can_be_named():
+    classifier = Classifier(Written().eval(), size=(32, 32))
+    images = torch.rand(1, 3, 32, 32)
+    for name in ("lrp", "excitation_backprop", "contrastive_excitation_backprop"):
+        with pytest.raises(UnseeError, match="no rule for"):
+            METHODS[name](classifier, images, [1])
+    with pytest.raises(UnseeError, match="name the layer to read"):
+        METHODS["grad_cam"](classifier, images, [1])
+    assert METHODS["grad_cam"](classifier, images, [1], layer="norm").shape == (1, 4, 4)
 
 
 def test_grad_cam_reads_the_patch_tokens_of_a_transformer():
@@ -182,18 +236,18 @@ def test_the_network_comes_back_as_it_was(name, way, lived_in):
     before, drawn = state_of(lived_in), torch.get_rng_state()
     lived_in[3].way = way
     lived_in[3].left = 0
+    below = {"layer": "2"} if name in LAYERED else {}
     try:
-        short(name)(classifier, images, [1, 2])
+        short(name)(classifier, images, [1, 2], **below)
         stopped = False
     except Stopped:
         stopped = True
     lived_in[3].way = ""
     asks_for_slopes = name not in {"cam", "lime", "rise", "center"} and "occlusion" not in name
-    above = name in LAYERED
     expected = {
         "finished": False,
         "forward": name != "center",
-        "backward": asks_for_slopes and not above,
+        "backward": asks_for_slopes,
     }
     assert stopped == expected[way]
     same(before, state_of(lived_in))

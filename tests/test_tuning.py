@@ -15,7 +15,7 @@ import unsee
 from unsee import memory, tuning
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.masks import PRESETS
+from unsee.masks import PRESETS, explain
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 from unsee.models.response_norm import ResponseNorm
 from unsee.tuning import Lent, Tuned, memory_of_one_pass, tuned, uses_bfloat16
@@ -282,3 +282,14 @@ def test_response_norm_has_no_weights_and_works_in_bfloat16():
         half = net.norm1(x.bfloat16())
     assert half.dtype == torch.bfloat16
     assert torch.allclose(half.float(), net.norm1(x), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "make", [torch.jit.script, lambda net: torch.jit.trace(net, torch.rand(1, 3, 32, 32))]
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+def test_a_scripted_network_can_be_explained(make, make_net, make_pixels):
+    plain = Classifier(make_net(), size=(32, 32))
+    scripted = Classifier(make(make_net()), size=(32, 32))
+    own, other = (explain(c, make_pixels(), iterations=4, precision="float32") for c in (plain, scripted))
+    assert torch.allclose(own.mask_grid, other.mask_grid, atol=1e-3)

@@ -11,8 +11,9 @@ import torch
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-_MMAP_MOST, _TRIM_ABOVE = -4, -1
-"""`mallopt`'s names for how many blocks come from the system one by one, and for what is kept at most."""
+_MAP_ABOVE, _TRIM_ABOVE = -3, -1
+"""`mallopt`'s names for the size above which blocks are mapped one by one, and for what is kept at most."""
+_MAPPED = 32 << 20
 _SHARE = 0.5
 _FEW = 4
 _UNKNOWN = 4 << 30
@@ -93,4 +94,4 @@ def keep_freed() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(_MMAP_MOST, 0)) and bool(mallopt(_TRIM_ABOVE, 2**31 - 1))
+    return bool(mallopt(_MAP_ABOVE, _MAPPED)) and bool(mallopt(_TRIM_ABOVE, 2**31 - 1))

@@ -38,15 +38,16 @@ class Tuned(nn.Module):
 class Lent(nn.Module):
     """Borrows a network that cannot be copied anew for each answer."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, autocast: bool = False) -> None:
         super().__init__()
         self.classifier = (classifier,)
+        self.autocast = autocast
         self.net = classifier.net
 
     def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> object:
         """The network's answer."""
         (classifier,) = self.classifier
-        with classifier.borrowed():
+        with classifier.borrowed(), torch.autocast(pictures.device.type, torch.bfloat16, self.autocast):
             return self.net(pictures)
 
 
@@ -68,11 +69,12 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
     try:
         plain = copy.deepcopy(classifier.net).eval()
     except (RuntimeError, TypeError, AttributeError, copy.Error):
-        return replace(classifier, net=Lent(classifier))
-    plain.requires_grad_(False)
+        return replace(classifier, net=Lent(classifier, bfloat16))
+    for weight in plain.parameters():
+        weight.requires_grad_(False)
     net = _first_that_agrees(classifier, plain)
     if _reaches_back(classifier, net):
-        return replace(classifier, net=Lent(classifier))
+        return replace(classifier, net=Lent(classifier, bfloat16))
     net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
@@ -142,10 +144,13 @@ def _first_that_agrees(classifier: Classifier, plain: nn.Module) -> Tuned:
 def _reaches_back(classifier: Classifier, net: Tuned) -> bool:
     """Whether the copy still calls modules of the original, as through a function that was bound to them."""
     called: list[bool] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda *_: called.append(True))
-        for module in classifier.net.modules()
-    ]
+    try:
+        hooks = [
+            module.register_forward_pre_hook(lambda *_: called.append(True))
+            for module in classifier.net.modules()
+        ]
+    except RuntimeError:  # a scripted network takes no hooks
+        return True
     try:
         picture = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
         replace(classifier, net=net).logits(picture)

@@ -63,7 +63,7 @@ def command(
     try:
         report = compare_photos(job, photos)
     except KeyboardInterrupt:
-        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
+        CONSOLE.print("[yellow]stopped[/]; the same command again, without --force, goes on from here")
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))

@@ -112,8 +112,11 @@ def compare_photos(job: Job, photos: Sequence[str]) -> Report:
                 progress.advance(task)
             report.comparisons.append(question.comparison())
     if report.comparisons:
-        draw_comparisons(report.comparisons, job.out / "compare.png")
         _write(job.out / "compare.json", report.manifests)
+        try:
+            draw_comparisons(report.comparisons, job.out / "compare.png")
+        except OSError as error:
+            raise UnseeError(f"{job.out / 'compare.png'} cannot be written ({error.strerror})") from error
     return report
 
 

@@ -1,9 +1,12 @@
 """The learned mask beside every other way to look (fig. 2), each with the smallest box that matters."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 import torch
@@ -18,7 +21,7 @@ from unsee.explanation import Scores, Target, finite
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks import PRESETS, explain
-from unsee.masks.explain import asked_for, target_indices, versions
+from unsee.masks.explain import asked_for, one_each, target_indices, versions
 from unsee.masks.frame import Frame
 from unsee.masks.settings import look_up
 from unsee.saliency import LAYERED, METHODS, SEEDED
@@ -29,6 +32,7 @@ MASK = "mask"
 """What the learned mask is called among the methods."""
 SHARE = 0.9
 """The share of the score that a method's smallest box takes away."""
+_NEAR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +80,12 @@ class Comparison:
         height, width = self.photo.pixels.shape[-2:]
         left, top, right, bottom = self.fit.window((height, width), self.size)
         across, down = (right - left) / self.size[1], (bottom - top) / self.size[0]
-        x0, y0, x1, y1 = found.box
-        corners = (left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down)
-        return tuple(map(round, corners))  # type: ignore[return-value]
+        corners = [
+            start + place * unit
+            for start, place, unit in zip((left, top) * 2, found.box, (across, down) * 2, strict=True)
+        ]
+        x0, y0, x1, y1 = corners
+        return math.floor(x0 + _NEAR), math.floor(y0 + _NEAR), math.ceil(x1 - _NEAR), math.ceil(y1 - _NEAR)
 
     def manifest(self) -> dict[str, Any]:
         """Everything but the maps, as JSON values; areas in pixels of the network's input."""
@@ -146,10 +153,11 @@ def compare(
     classifier: Classifier,
     photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
     methods: Sequence[str] | None = None,
-    targets: TargetLike | None = None,
+    targets: TargetLike | Sequence[TargetLike | None] | None = None,
     seed: int = 0,
     preset: str = "fast",
     layer: str | None = None,
+    fit: Fit | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
     """The learned mask beside other saliency methods (fig. 2), each with its smallest box (§5.3).
@@ -158,10 +166,11 @@ def compare(
         classifier: borrowed, and given back as it was.
         photos: one, or a list of them.
         methods: names in `unsee.saliency.METHODS`, or "mask"; all of them unless told.
-        targets: what every photo is asked about; the predicted class unless told.
+        targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the methods that draw, and of the mask.
         preset: how the mask is learned.
         layer: read by the methods that read one; each method's own unless told.
+        fit: how photos are brought to the network's input; squashed unless told.
         progress: told the photo's name and the method before each method.
 
     Returns:
@@ -172,13 +181,15 @@ def compare(
         UnseeError: a photo, method, target or preset that is none.
     """
     names = (MASK, *METHODS) if methods is None else tuple(name.replace("-", "_") for name in methods)
-    terms = Terms(methods=names, seed=seed, preset=preset, layer=layer)
+    if not isinstance(classifier, Classifier):
+        raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    terms = Terms(names, Squash() if fit is None else fit, seed, preset, layer)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
-    for source in sources:
+    for source, target in zip(sources, one_each(targets, len(sources), several), strict=True):
         photo = source if isinstance(source, Photo) else read_photo(source)
-        question = Question.ask(classifier, photo, targets, terms)
+        question = Question.ask(classifier, photo, target, terms)
         for method in question.missing:
             if progress is not None:
                 progress(photo.name, method)
@@ -211,6 +222,8 @@ class Question:
         frame = Frame(photo, classifier.size, 0, terms.fit, classifier.color, terms.seed, classifier.dtype)
         views = torch.stack([frame.plain, smooth(frame.plain, 10.0)])
         clean, blurred = classifier.probabilities(views).cpu()
+        if not bool(clean.isfinite().all()):
+            raise UnseeError(f"{classifier.name} gives scores for {photo.name} that are not finite")
         indices = target_indices(classifier, target, clean)
         reference = float(blurred[list(indices)].sum())
         scores = Scores(float(clean[list(indices)].sum()), reference, reference)
@@ -227,11 +240,11 @@ class Question:
         began = time.perf_counter()
         try:
             saliency = self._saliency(method).detach().float().cpu()
+            seconds = time.perf_counter() - began
+            box = smallest_box(self.classifier, self.frame.plain, saliency, self.target.indices, SHARE)
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        seconds = time.perf_counter() - began
-        box = smallest_box(self.classifier, self.frame.plain, saliency, self.target.indices, SHARE)
         self.known[method] = Look(saliency, box, seconds)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
@@ -287,5 +300,14 @@ def described(classifier: Classifier, terms: Terms) -> dict[str, Any]:
         "preset": terms.preset,
         "layer": terms.layer,
         "share": SHARE,
-        "versions": versions(),
+        "versions": {**versions(), **_helpers()},
     }
+
+
+def _helpers() -> dict[str, str]:
+    """The versions of the libraries that do some methods' work, where they are installed."""
+    found = {}
+    for name in ("captum", "zennit", "scikit-image", "scikit-learn"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

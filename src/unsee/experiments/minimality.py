@@ -46,7 +46,7 @@ def smallest_box(
 
     The map, brought to the input's size, is min-max normalised and cut at 0, 0.01, …, 1; each cut gives the
     tightest box round all that is left (§5.3; the authors' code has this step). None where no box will do, or
-    where blurring the whole picture does not change the score by 1e-6.
+    where blurring the whole picture does not lower the score by 1e-6.
 
     Args:
         classifier: asked about each different box once.
@@ -69,7 +69,7 @@ def smallest_box(
         row[top:bottom, left:right] = 0
     scores = _scores(classifier, picture, smooth(picture, blur), keep, target)
     original, reference = float(scores[-2]), float(scores[-1])
-    if abs(original - reference) < _SAME_SCORE:
+    if original - reference < _SAME_SCORE:
         return None
     found = [
         SmallestBox(box, score, (original - score) / (original - reference))

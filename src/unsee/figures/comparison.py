@@ -46,10 +46,11 @@ def _draw(axes: Axes, comparison: Comparison, method: str) -> None:
     name = method.replace("_", " ")
     pixels = comparison.photo.pixels
     if method not in comparison.looks:
-        panels.picture(axes, 0.5 + 0.25 * pixels, f"{name}\nnot for this network")
+        panels.picture(axes, 0.5 + 0.25 * pixels, f"{name}\nleft out")
         return
     look = comparison.looks[method]
-    spread = panels.overlaid(pixels, _on_photo(look.saliency, comparison))
+    heat = panels.shrunk(_on_photo(look.saliency, comparison).expand(3, -1, -1))[0]
+    spread = panels.overlaid(panels.shrunk(pixels), heat)
     box = comparison.box_on_photo(method)
     if look.box is None or box is None:
         panels.picture(axes, spread, f"{name}\nno box")

@@ -117,7 +117,7 @@ def explain(
     plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     sources, several = _listed(photos)
     read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in sources]
-    wanted = _one_each(targets, len(read), several)
+    wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several else explanations[0]
 
@@ -301,9 +301,10 @@ def _listed(photos: PhotoLike | Photo | Sequence[PhotoLike | Photo]) -> tuple[li
     return [cast("PhotoLike | Photo", photos)], False
 
 
-def _one_each(
+def one_each(
     targets: TargetLike | Sequence[TargetLike | None] | None, count: int, several: bool
 ) -> list[TargetLike | None]:
+    """The targets of so many photos; `several` where they came as a list."""
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(

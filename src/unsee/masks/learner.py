@@ -159,7 +159,10 @@ def learn_each(
     """
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
-        crew = Crew(batch_size or pictures_that_fit(classifier.device, memory_of_one_pass(quick)))
+        crew = Crew(
+            batch_size
+            or pictures_that_fit(classifier.device, memory_of_one_pass(quick) * len(settings.perturbations))
+        )
 
     def take_off(places: int) -> Flight | None:
         new = arrivals(places)

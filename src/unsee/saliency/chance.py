@@ -9,7 +9,11 @@ import torch
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's global draws from a seed while inside; afterwards they go on as if nothing had been drawn."""
-    others = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=others):
-        torch.manual_seed(seed)
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.default_generators[
+                torch.cuda.current_device() if device.index is None else device.index
+            ].manual_seed(seed)
         yield

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
 from unsee.saliency.excitation import Excitation
 from unsee.saliency.layers import eighth_layer, layer_named, reached, watched
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
@@ -42,6 +43,10 @@ def contrastive_excitation_backprop(
             logits = classifier.logits(views)
         top = chosen(logits.detach(), classes)
         top = top / top.sum(dim=1, keepdim=True)
+        if not excitation.calls:
+            raise UnseeError(
+                f"{classifier.name} has no layer with weights that could be seen; gradient and rise need none"
+            )
         last = excitation.calls[-1]
         signals = []
         for last.negated in (False, True):

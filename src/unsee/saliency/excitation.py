@@ -1,8 +1,8 @@
 """The rules of excitation backpropagation (Zhang et al. 2016): which units won, from the top down.
 
-Own code: zennit's composite sees modules alone, so sums and pooling that are called as functions (shortcuts
-of ResNet, MobileNet and ConvNeXt) go by it, and there is no contrastive version. On networks of plain modules
-the two agree.
+Own code: zennit's composite sees modules alone, so it misses sums and pooling that are called as functions
+(shortcuts of ResNet, MobileNet and ConvNeXt), and there is no contrastive version. On networks of plain
+modules the two agree.
 
 For an operation that is linear with weights W, x ⊙ W⁺ᵀ(g / (W⁺x)) with 0/0 = 0; biases are left out, and so
 is what is negative in x. Average pooling and sums are such operations, of positive weights to begin with.
@@ -28,9 +28,21 @@ _LEAST = 1e-20
 _WEIGHTED = (F.conv2d, F.linear)
 AVERAGES = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)
 _SUMS = (torch.add, Tensor.add, Tensor.add_)
-_PRODUCTS = (torch.mul, Tensor.mul, Tensor.mul_)
+PRODUCTS = (torch.mul, Tensor.mul, Tensor.mul_)
 _ACTIVATIONS = (
     *(F.relu, torch.relu, Tensor.relu, torch.relu_, Tensor.relu_, F.relu6, F.hardtanh, F.leaky_relu, F.elu),
+    *(
+        F.selu,
+        F.softplus,
+        F.mish,
+        F.sigmoid,
+        torch.sigmoid,
+        Tensor.sigmoid,
+        F.hardsigmoid,
+        torch.tanh,
+        Tensor.tanh,
+    ),
+    *(F.tanh, F.celu, F.prelu, F.instance_norm, F.rms_norm),
     *(F.gelu, F.silu, F.hardswish, F.batch_norm, F.layer_norm, F.group_norm, F.local_response_norm),
     response_norm,
 )
@@ -63,7 +75,7 @@ class Excitation:
             (_WEIGHTED, self._weighted),
             (AVERAGES, average),
             (_SUMS, _sum),
-            (_PRODUCTS, _product),
+            (PRODUCTS, product),
             (_ACTIVATIONS, _activation),
         )
         refused = without_attention(self.classifier, "excitation backprop")
@@ -105,7 +117,7 @@ def _sum(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Te
     return first.copy_(answer) if function in _IN_PLACE else answer
 
 
-def _product(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+def product(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
     """A factor, or a gate, hands the signal to what it scales."""
     first, second = args[:2] if len(args) > 1 else (args[0], named["other"])
     inputs = [part for part in (first, second) if isinstance(part, Tensor) and part.requires_grad]

@@ -1,5 +1,7 @@
 """Which layer of a network a method reads, and what a layer gave."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +61,12 @@ def last_spatial_layer(classifier: Classifier) -> str:
     if tokens:
         return tokens[-1]
     stages, head = stages_of(classifier)
-    maps = [stage for stage in stages[:head] if is_map(stage.shape) and not stage.pooled]
+    maps = [stage for stage in stages[:head] if stage.names and is_map(stage.shape) and not stage.pooled]
+    if any(_is_grid_of_tokens(stage.shape) for stage in stages[:head]):
+        raise UnseeError(
+            f"{classifier.name} goes on with tokens after its maps: name the layer to read, in most "
+            "transformers the first normalisation of the last block; occlusion, rise and lime need none"
+        )
     if not maps:
         raise UnseeError(f"no layer of {classifier.name} gives maps that could be read; {_ELSEWHERE}")
     return maps[-1].names[-1]
@@ -75,25 +82,31 @@ def eighth_layer(classifier: Classifier) -> str:
     """
     most = min(classifier.size) / 8
     stages, _ = stages_of(classifier)
+    wrapping = _wrapping(classifier.net)
     for stage in stages:
-        name = stage.named(depth=1)
+        name = stage.named(depth=1 + wrapping)
         if name and is_map(stage.shape) and min(stage.shape[2:]) <= most:
             return name
     return last_spatial_layer(classifier)
 
 
 def stages_of(classifier: Classifier) -> tuple[list[Stage], int]:
-    """The tensors that modules gave, in order, and at which of them the last weighted layer comes."""
+    """The tensors that modules gave, in order, and at which of them the last weighted layer comes.
+
+    Modules that are called more than once are not among the names: which of their calls is meant is not said.
+    """
     stages: dict[int, Stage] = {}
     kept: list[Tensor] = []
     head = 0
     names = {module: name for name, module in classifier.net.named_modules()}
+    times: Counter[str] = Counter()
 
     def note(module: nn.Module, _: object, output: object) -> None:
         nonlocal head
         if not isinstance(output, Tensor) or not names[module] or isinstance(module, _IDLE):
             return
         kept.append(output)
+        times[names[module]] += 1
         if id(output) not in stages and isinstance(module, nn.Linear | nn.Conv2d):
             head = len(stages)
         stage = stages.setdefault(id(output), Stage(output.shape))
@@ -103,7 +116,22 @@ def stages_of(classifier: Classifier) -> tuple[list[Stage], int]:
     blank = torch.zeros(1, 3, *classifier.size, device=classifier.device, dtype=classifier.dtype)
     with classifier.borrowed(), hooked(list(names), note), torch.no_grad():
         classifier.logits(blank)
+    for stage in stages.values():
+        stage.names = [name for name in stage.names if times[name] == 1]
     return list(stages.values()), head
+
+
+def _wrapping(net: nn.Module) -> int:
+    """How many modules with a single child lie round the network itself."""
+    depth = 0
+    while len(children := list(net.children())) == 1:
+        net, depth = children[0], depth + 1
+    return depth
+
+
+def _is_grid_of_tokens(shape: torch.Size) -> bool:
+    side = math.isqrt(shape[1]) if len(shape) == 3 else 0
+    return side > 1 and shape[1] - side**2 <= 1 and shape[2] > 1
 
 
 def is_map(shape: torch.Size) -> bool:

@@ -1,22 +1,24 @@
 """Layer-wise relevance propagation (Bach et al. 2015), in zennit's composite EpsilonPlusFlat.
 
-zennit has the rules for modules. What networks call as functions goes by it: for sums and average pooling
-called so, each input gets relevance in proportion to its part, as zennit does for modules of its own.
+zennit has the rules for modules and misses what networks call as functions. For sums and average pooling
+called so, each input gets relevance in proportion to its part, as zennit does it for modules of its own.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency.excitation import AVERAGES, average
+from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
-from unsee.saliency.rules import Function, Rules, without_attention
+from unsee.saliency.rules import Function, Rule, Rules, entered, without_attention
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 from unsee.tuning import folded
 
@@ -37,7 +39,8 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
         Relevance of either sign, summed over the colours.
 
     Raises:
-        UnseeError: a network with attention, or that cannot be copied, or images or targets that are none.
+        UnseeError: a network with attention or layer normalisation, or one that cannot be copied; or images
+            or targets that are none.
     """
     classes = classes_of(images, targets)
     with classifier.borrowed(), torch.enable_grad():
@@ -45,7 +48,9 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
         net = _copied(classifier)
         table = without_attention(classifier, "LRP")
         table |= dict.fromkeys((torch.add, Tensor.add, Tensor.add_), _summed)
-        rules = Rules(table | dict.fromkeys(AVERAGES, average))
+        table |= {function: product for function in PRODUCTS}
+        table |= {function: _averaged for function in AVERAGES}
+        rules = Rules(table | {F.layer_norm: _no_layer_norm(classifier)})
         with library("zennit.composites").EpsilonPlusFlat().context(net) as modified:
             with rules:
                 answer = modified(inputs.to(classifier.net_dtype))
@@ -75,6 +80,44 @@ def _summed(function: Function, args: tuple[Any, ...], named: dict[str, Any]) ->
     return args[0].copy_(total) if function is Tensor.add_ else total
 
 
+def _averaged(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+    x, further, named = entered(args, named)
+    mean: Tensor = _Averaged.apply(x, lambda seen: function(seen, *further, **named))
+    return mean
+
+
+def _no_layer_norm(classifier: Classifier) -> Rule:
+    def refuse(_function: Function, _args: tuple[Any, ...], _named: dict[str, Any]) -> Any:  # noqa: ANN401
+        raise UnseeError(
+            f"LRP has no rule for layer normalisation, which {classifier.name} has; gradient, grad_cam and "
+            "integrated_gradients serve such networks"
+        )
+
+    return refuse
+
+
+class _Averaged(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.function = function  # type: ignore[attr-defined]
+        ctx.save_for_backward(x)
+        return function(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        with torch.enable_grad():
+            x = ctx.saved_tensors[0].detach().requires_grad_()
+            mean = ctx.function(x)
+        (slope,) = torch.autograd.grad(mean, x, relevance / _off_zero(mean.detach()))
+        return x.detach() * slope, None
+
+
+def _off_zero(values: Tensor) -> Tensor:
+    """Values with ε added in the direction of their sign."""
+    return values + torch.where(values < 0, -_EPSILON, _EPSILON)
+
+
 class _Proportional(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, first: Tensor, second: Tensor) -> Tensor:
@@ -85,6 +128,5 @@ class _Proportional(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         first, second = ctx.saved_tensors
-        total = first + second
-        share = relevance / (total + torch.where(total < 0, -_EPSILON, _EPSILON))
+        share = relevance / _off_zero(first + second)
         return first * share, second * share

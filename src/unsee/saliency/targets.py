@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -25,9 +26,13 @@ def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise UnseeError(f"saliency takes images of shape (batch, 3, height, width), not {shape}")
+    if len(images) == 0:
+        raise UnseeError("there are no images to look at")
+    if torch.is_inference_mode_enabled():
+        raise UnseeError("saliency needs slopes: call it outside torch.inference_mode()")
     if not images.is_floating_point():
         raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
-    listed = targets.tolist() if isinstance(targets, Tensor) else targets
+    listed = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
     if not isinstance(listed, list | tuple):
         raise UnseeError(f"targets are a list, one for each image, not {type(targets).__name__}")
     if len(listed) != len(images):
@@ -37,10 +42,10 @@ def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
 
 def _classes(target: object) -> tuple[int, ...]:
     several = tuple(target) if isinstance(target, list | tuple | set | frozenset) else (target,)
-    whole = all(isinstance(index, int) and not isinstance(index, bool) and index >= 0 for index in several)
-    if not several or not whole:
+    whole = all(isinstance(index, int | np.integer) and index >= 0 for index in several)
+    if not several or not whole or any(isinstance(index, bool) for index in several):
         raise UnseeError(f"a target is a class index or a set of them, not {target!r}")
-    return several
+    return tuple(map(int, several))
 
 
 def chosen(logits: Float[Tensor, "b c"], classes: Sequence[tuple[int, ...]]) -> Float[Tensor, "b c"]:
