@@ -16,14 +16,6 @@ Methods = Annotated[
     str | None,
     typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
 ]
-TargetText = Annotated[
-    str | None,
-    typer.Option(
-        "--target",
-        "-t",
-        help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
-    ),
-]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
 Layer = Annotated[
     str | None,
@@ -38,7 +30,7 @@ def command(
     methods: Methods = None,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
-    target: TargetText = None,
+    target: options.Target = None,
     preset: Preset = "fast",
     layer: Layer = None,
     seed: options.Seed = 0,

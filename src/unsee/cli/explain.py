@@ -12,14 +12,6 @@ from unsee.cli.console import CONSOLE, plain
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
 ]
-TargetText = Annotated[
-    str | None,
-    typer.Option(
-        "--target",
-        "-t",
-        help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
-    ),
-]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A name that `unsee presets` lists.")]
 GameName = Annotated[
     str | None, typer.Option("--game", help="deletion or preservation. [default: the preset's]")
@@ -58,7 +50,7 @@ def command(
     photos: Photos,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
-    target: TargetText = None,
+    target: options.Target = None,
     preset: Preset = "fast",
     game: GameName = None,
     perturbation: Perturbation = None,

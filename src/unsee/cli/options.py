@@ -19,3 +19,11 @@ FitName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.", min=0)]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
+    ),
+]

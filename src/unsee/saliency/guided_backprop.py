@@ -1,7 +1,7 @@
 """Guided backpropagation (Springenberg et al. 2015): the gradient, with ReLU's way back max(g,0)·[x>0].
 
 Own code: Captum's and zennit's versions see `nn.ReLU` modules alone, and Captum's fails on those that work in
-place. On a network of plain `nn.ReLU` modules the three agree.
+place. On a network of plain `nn.ReLU` modules it agrees with Captum's.
 """
 
 from jaxtyping import Float
