@@ -257,7 +257,7 @@ def test_another_setting_is_refused_with_what_differs(compare):
     compare("--methods", "center")
     result = compare("--methods", "center", "--seed", "3", "--target", "dog")
     assert result.exit_code == 2
-    assert "different seed, asked" in " ".join(result.stderr.split())
+    assert "different seed, target" in " ".join(result.stderr.split())
     assert compare("--methods", "center", "--seed", "3", "--force").exit_code == 0
 
 

@@ -495,6 +495,7 @@ def test_a_mistake_is_noticed(name, monkeypatch):
     [
         (torch.rand(3, 12, 12), [1], r"\(batch, 3, height, width\), not \(3, 12, 12\)"),
         (torch.zeros(1, 3, 12, 12, dtype=torch.uint8), [1], "as floats"),
+        (255 * torch.ones(1, 3, 12, 12), [1], r"in \[0,1\], not from 255 to 255"),
         (torch.rand(2, 3, 12, 12), [1], "2 images need 2 targets, not 1"),
         (torch.rand(1, 3, 12, 12), ["cat"], "class index"),
         (torch.rand(1, 3, 12, 12), [()], "class index"),

@@ -40,7 +40,7 @@ class Job:
         """What has to agree for a result to be used again."""
         how = described(self.classifier, self.terms)
         how.pop("versions")
-        return {**how, "photo_sha256": photo.sha256, "asked": asked_for(self.target)}
+        return {**how, "photo_sha256": photo.sha256, "target": asked_for(self.target)}
 
 
 @dataclass

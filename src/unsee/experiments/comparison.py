@@ -180,6 +180,8 @@ def compare(
     Raises:
         UnseeError: a photo, method, target or preset that is none.
     """
+    if isinstance(methods, str):
+        methods = [methods]
     names = (MASK, *METHODS) if methods is None else tuple(name.replace("-", "_") for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")

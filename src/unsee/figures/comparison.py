@@ -17,6 +17,7 @@ from unsee.figures import panels
 _INCHES = 1.7
 _LINE = "#12d8a0"
 _HIGH = 0.99
+_CAPTION = "box: the smallest whose blurring takes away 90 % of the score, and its share of the picture"
 
 
 def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
@@ -32,6 +33,7 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
         panels.picture(axes[0], each.photo.pixels, f"{each.target.short}\n{each.scores.original:.3f}")
         for panel, method in zip(axes[1:], columns, strict=True):
             _draw(panel, each, method)
+    figure.supxlabel(_CAPTION, fontsize=7)
     for panel in rows.flat:
         panel.title.set_fontsize(7)
     return figure
@@ -56,7 +58,7 @@ def _draw(axes: Axes, comparison: Comparison, method: str) -> None:
         panels.picture(axes, spread, f"{name}\nno box")
         return
     share = look.box.area / (comparison.size[0] * comparison.size[1])
-    panels.picture(axes, spread, f"{name}\n{share:.0%} of the picture")
+    panels.picture(axes, spread, f"{name}\n{share:.1%} of the picture")
     scale = panels.shrunk(pixels).shape[-1] / pixels.shape[-1]
     left, top, right, bottom = (edge * scale - 0.5 for edge in box)
     axes.add_patch(

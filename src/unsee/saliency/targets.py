@@ -17,6 +17,10 @@ Score = Callable[[Tensor], Tensor]
 """Pictures (B,3,H,W) in [0,1] → scores (B,)."""
 
 
+_OUTSIDE = 1e-3
+"""How far a resized picture may lie outside [0,1]."""
+
+
 def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
     """The target classes of each image.
 
@@ -32,6 +36,10 @@ def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
         raise UnseeError("saliency needs slopes: call it outside torch.inference_mode()")
     if not images.is_floating_point():
         raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
+    if float(images.min()) < -_OUTSIDE or float(images.max()) > 1 + _OUTSIDE:
+        raise UnseeError(
+            f"saliency takes images in [0,1], not from {float(images.min()):.3g} to {float(images.max()):.3g}"
+        )
     listed = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
     if not isinstance(listed, list | tuple):
         raise UnseeError(f"targets are a list, one for each image, not {type(targets).__name__}")
