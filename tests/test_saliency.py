@@ -456,7 +456,7 @@ def test_center_is_highest_in_the_middle_and_0_in_the_corners():
 
 
 def open_everywhere(ctx, slope):
-    return slope.clamp(min=0), None, None
+    return slope.clamp(min=0), None, None, None
 
 
 def signed(operation, positive, *inputs):

@@ -40,8 +40,9 @@ def strongest_slope(
         if least != 0:
             return F.hardtanh(x, least, most, in_place)
         met += 1
-        answer: Tensor = _Relu.apply(x, most, guided)
-        return x.copy_(answer) if in_place else answer
+        alone = in_place and not x._is_view()
+        answer: Tensor = _Relu.apply(x, most, guided, alone)
+        return x.copy_(answer) if in_place and not alone else answer
 
     with classifier.borrowed(), torch.enable_grad():
         views = on_device(classifier, images).requires_grad_()
@@ -72,19 +73,21 @@ class _Relu(torch.autograd.Function):
     """ReLU up to `most`; on the way back max(g,0), times [0 < x < most] where it is guided."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, most: float, guided: bool) -> Tensor:
-        answer = x.clamp(0, most)
+    def forward(ctx: FunctionCtx, x: Tensor, most: float, guided: bool, in_place: bool) -> Tensor:
+        answer = x.clamp_(0, most) if in_place else x.clamp(0, most)
+        if in_place:
+            ctx.mark_dirty(x)
         ctx.guided, ctx.most = guided, most  # type: ignore[attr-defined]
         ctx.save_for_backward(answer)
         return answer
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
         (answer,) = ctx.saved_tensors
         kept = slope.clamp(min=0)
         if ctx.guided:
-            kept.masked_fill_(answer <= 0, 0)
+            kept = torch.ops.aten.threshold_backward(kept, answer, 0)
             if ctx.most < torch.inf:
                 kept.masked_fill_(answer >= ctx.most, 0)
-        return kept, None, None
+        return kept, None, None, None
