@@ -36,10 +36,9 @@ def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
         raise UnseeError("saliency needs slopes: call it outside torch.inference_mode()")
     if not images.is_floating_point():
         raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
-    if float(images.min()) < -_OUTSIDE or float(images.max()) > 1 + _OUTSIDE:
-        raise UnseeError(
-            f"saliency takes images in [0,1], not from {float(images.min()):.3g} to {float(images.max()):.3g}"
-        )
+    low, high = (float(end) for end in images.detach().aminmax())
+    if low < -_OUTSIDE or high > 1 + _OUTSIDE:
+        raise UnseeError(f"saliency takes images in [0,1], not from {low:.3g} to {high:.3g}")
     listed = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
     if not isinstance(listed, list | tuple):
         raise UnseeError(f"targets are a list, one for each image, not {type(targets).__name__}")
