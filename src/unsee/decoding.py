@@ -58,20 +58,21 @@ def _strict_pillow() -> Iterator[None]:
             ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
-def decode(source: bytes | Image.Image, shown: str) -> Unpacked:
+def decode(source: bytes | Image.Image, shown: str, upright: bool = True) -> Unpacked:
     """Unpack a file's bytes or a Pillow picture into float32 (3, h, w) in [0, 1], with notes.
 
-    Raises UnseeError, one line that calls the source as `shown`.
+    EXIF orientation is applied where `upright` asks for it. Raises UnseeError, one line that calls the
+    source as `shown`.
     """
     try:
         with _strict_pillow():
             if isinstance(source, Image.Image):
-                return _unpack(source, shown)
+                return _unpack(source, shown, upright)
             with _open(source) as image:
                 if image.format == "PNG":
                     image.verify()
             with _open(source) as image:
-                return _unpack(image, shown)
+                return _unpack(image, shown, upright)
     except UnseeError:
         raise
     except Exception as error:
@@ -111,7 +112,7 @@ def _foreign(data: bytes) -> str | None:
     return None
 
 
-def _unpack(image: Image.Image, shown: str) -> Unpacked:
+def _unpack(image: Image.Image, shown: str, upright: bool) -> Unpacked:
     if 0 in image.size:
         raise UnseeError(f"{shown} has no pixels ({image.width}x{image.height}): export it anew")
     layout = repr(getattr(image, "tile", ""))
@@ -122,6 +123,8 @@ def _unpack(image: Image.Image, shown: str) -> Unpacked:
     else:
         pixels, more = _from_colours(image)
         more += ("16-bit colour reduced to 8-bit",) if ";16" in layout else ()
+    if not upright:
+        return pixels, (*notes, *more)
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
         flips = _ORIENTATIONS.get(orientation, ())

@@ -61,15 +61,15 @@ class Photo:
     notes: tuple[str, ...]
 
 
-def read_photo(source: PhotoLike) -> Photo:
+def read_photo(source: PhotoLike, upright: bool = True) -> Photo:
     """Read one photo from a file or from memory.
 
     source: a path; or a Pillow picture; or an array (h, w), (h, w, 3) of uint8, uint16 or floats in [0, 1],
     or (h, w, 4) of uint8 or uint16; or a tensor (3, h, w) or (1, h, w) of uint8 or floats in [0, 1].
+    upright: whether EXIF orientation is applied; pixels stay as they are stored where it is not.
 
-    EXIF orientation is applied, transparency is laid over white, and greyscale is repeated over the three
-    channels. Of several frames the first is taken (of a Pillow picture, the one it stands at). Colour
-    profiles are not applied.
+    Transparency is laid over white, and greyscale is repeated over the three channels. Of several frames the
+    first is taken (of a Pillow picture, the one it stands at). Colour profiles are not applied.
 
     Raises UnseeError, one line that names the source and says what to do, for whatever cannot be read whole:
     a missing, unreadable, empty, truncated, damaged or too large file, one that is no picture or has more
@@ -80,14 +80,14 @@ def read_photo(source: PhotoLike) -> Photo:
     if isinstance(source, np.ndarray):
         return _in_memory(*_from_array(source, "the array"))
     if isinstance(source, Image.Image):
-        return _in_memory(*decode(source, "the picture given"))
+        return _in_memory(*decode(source, "the picture given", upright))
     try:
         path = Path(os.fsdecode(source))
     except TypeError:
         raise UnseeError(f"a {type(source).__name__} is no photo: give a path, picture or array") from None
     shown = shown_name(path)
     data = _read_bytes(path, shown)
-    pixels, notes = decode(data, shown)
+    pixels, notes = decode(data, shown, upright)
     return Photo(pixels, path.name, path, hashlib.sha256(data).hexdigest(), notes)
 
 

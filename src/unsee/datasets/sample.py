@@ -1,18 +1,21 @@
 """One picture and all that is known about it, whichever data set it comes from."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-Box = tuple[int, int, int, int]
+Box = tuple[int | float, int | float, int | float, int | float]
 
 
 @dataclass(frozen=True)
 class Keypoint:
     """A visible part of an instance.
 
-    `x` and `y` are pixel coordinates (the centre of pixel (0, 0) is (0, 0)), `kind` is "eye" or "foot".
+    `x` and `y` are pixel coordinates (the centre of pixel (0, 0) is (0, 0)), `kind` is "eye", "foot", or
+    what the data set calls any other part.
     """
 
     x: float
@@ -27,7 +30,8 @@ class Instance:
     `label` is the index of its class in the data set, None for things that are no class (a spoon); `box` is
     half-open, (x0, y0, x1, y1) in pixels; `segment` is a boolean (H, W) mask of the pixels in which the
     object is seen, None where a data set has none; `keypoints` are the visible ones. `planted` marks a
-    thing that was put there as a shortcut.
+    thing that was put there as a shortcut, `crowd` a group that is outlined as one, `difficult` what a data
+    set calls so.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Instance:
     segment: Bool[np.ndarray, "h w"] | None = None
     keypoints: tuple[Keypoint, ...] = ()
     planted: bool = False
+    crowd: bool = False
+    difficult: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +49,8 @@ class Sample:
     """A picture, uint8 RGB (H, W, 3), with its class and its objects.
 
     `label` is the class of the picture, None where there is none; `instances` are the objects that have a
-    class, the picture's own class first; `things` are the other objects.
+    class, the picture's own class first; `things` are the other objects. `path` is the picture's file and
+    `file_sha256` the hash of its bytes; both are None for what was never a file.
     """
 
     id: str
@@ -51,6 +58,17 @@ class Sample:
     label: int | None
     instances: tuple[Instance, ...] = ()
     things: tuple[Instance, ...] = ()
+    path: Path | None = None
+    file_sha256: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the file, or of the line "uint8 h w 3\\n" and the pixels where there is none."""
+        if self.file_sha256 is not None:
+            return self.file_sha256
+        digest = hashlib.sha256(f"uint8 {' '.join(map(str, self.image.shape))}\n".encode())
+        digest.update(np.ascontiguousarray(self.image).data)
+        return digest.hexdigest()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -70,12 +88,15 @@ class Sample:
         """The visible keypoints of all instances of a class."""
         return tuple(p for instance in self.instances if instance.label == label for p in instance.keypoints)
 
+    def segments(self, label: int) -> tuple[Bool[np.ndarray, "h w"], ...]:
+        """The segments of all instances of a class that have one."""
+        return tuple(i.segment for i in self.instances if i.label == label and i.segment is not None)
+
     def segment(self, label: int) -> Bool[np.ndarray, "h w"]:
         """The union of the segments of a class, boolean (H, W); all False where it has none."""
         mask = np.zeros(self.image.shape[:2], dtype=np.bool_)
-        for instance in self.instances:
-            if instance.label == label and instance.segment is not None:
-                mask |= instance.segment
+        for segment in self.segments(label):
+            mask |= segment
         return mask
 
 

@@ -75,6 +75,14 @@ class Menagerie:
     def __getitem__(self, index: int) -> Sample:
         return render(self.scene(index))
 
+    def id(self, index: int) -> str:
+        """What sample `index` is called."""
+        return self.scene(index).name
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The animals in a sample, its own first."""
+        return self.scene(index).animals
+
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 

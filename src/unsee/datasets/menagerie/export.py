@@ -24,7 +24,7 @@ def export_imagenet(
     """Write ILSVRC's localisation layout and return `folder`.
 
     Pictures lie at Data/CLS-LOC/<split>/<class>/<id>.png, which torchvision's ImageFolder reads; boxes, of
-    all instances, at Annotations/CLS-LOC/<split>/<class>/<id>.xml, counted from 1 and closed as in Pascal
+    all instances, at Annotations/CLS-LOC/<split>/<class>/<id>.xml, counted from 0 and closed as in
     VOC. Samples without a class go to the class "none". Raises UnseeError when the split is there already.
     """
     root = Path(folder)
@@ -84,7 +84,7 @@ def _fresh(*folders: Path) -> None:
             raise UnseeError(f"{folder} is there already; choose another folder or split") from error
 
 
-def _text(parent: ElementTree.Element, values: Mapping[str, str | int]) -> None:
+def _text(parent: ElementTree.Element, values: Mapping[str, str | int | float]) -> None:
     for name, value in values.items():
         ElementTree.SubElement(parent, name).text = str(value)
 
@@ -98,7 +98,7 @@ def _annotation(sample: Sample, name: str) -> ElementTree.Element:
         entry = ElementTree.SubElement(root, "object")
         _text(entry, {"name": instance.name, "pose": "Unspecified", "truncated": 0, "difficult": 0})
         x0, y0, x1, y1 = instance.box
-        corners = {"xmin": x0 + 1, "ymin": y0 + 1, "xmax": x1, "ymax": y1}
+        corners = {"xmin": x0, "ymin": y0, "xmax": x1 - 1, "ymax": y1 - 1}
         _text(ElementTree.SubElement(entry, "bndbox"), corners)
     return root
 

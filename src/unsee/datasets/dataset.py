@@ -1,0 +1,45 @@
+"""What every data set can do: pictures by number, read when they are asked for."""
+
+from typing import Protocol, runtime_checkable
+
+from unsee.datasets.sample import Sample
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Pictures with what is known about them.
+
+    `classes` names the labels, in order; it is empty where a data set has labels without names, or none.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label."""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one picture; negative indices count from the end.
+
+        Raises:
+            UnseeError: the picture is missing or broken; the line names its file.
+            IndexError: there is no such picture.
+        """
+
+    def id(self, index: int) -> str:
+        """What the picture is called: its own name in the data set, known without reading it."""
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The classes in the picture, its own first, known without reading it."""
+
+
+def position(index: int, length: int) -> int:
+    """Where a picture is, counted from the start; negative indices count from the end.
+
+    Raises:
+        IndexError: there is no such picture.
+    """
+    if not -length <= index < length:
+        raise IndexError(f"picture {index} of {length}")
+    return index % length

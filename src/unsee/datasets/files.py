@@ -1,0 +1,154 @@
+"""What the readers share: folders, pictures in them, text files and splits."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from unsee.decoding import shown_name
+from unsee.errors import UnseeError
+
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".pgm",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".avif",
+    ".jp2",
+)
+"""The endings, in any case, by which a file in a folder is taken for a picture."""
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file's name says that it is a picture; hidden files are none."""
+    return path.lower().endswith(SUFFIXES) and not os.path.basename(path).startswith(".")  # noqa: PTH119
+
+
+def existing_folder(place: str) -> Path:
+    """A folder by name; `~` is the home of whoever asks.
+
+    Raises:
+        UnseeError: there is no such folder.
+    """
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return folder
+    problem = "is no folder" if folder.exists() else "does not exist"
+    raise UnseeError(f"{shown_name(folder)} {problem}: give a folder of pictures")
+
+
+def existing_file(place: str) -> Path:
+    """A file by name; `~` is the home of whoever asks.
+
+    Raises:
+        UnseeError: there is no such file.
+    """
+    file = Path(place).expanduser()
+    if file.is_file():
+        return file
+    problem = "is no file" if file.exists() else "does not exist"
+    raise UnseeError(f"{shown_name(file)} {problem}: check the path")
+
+
+def folders_in(folder: Path) -> list[str]:
+    """The names of the folders in a folder, sorted; hidden ones are left out.
+
+    Raises:
+        UnseeError: it cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+    except OSError as error:
+        raise UnseeError(f"{shown_name(folder)} cannot be listed ({error.strerror}): check it") from error
+
+
+def no_pictures(folder: Path) -> UnseeError:
+    """What to say of a folder without pictures."""
+    return UnseeError(f"{shown_name(folder)} holds no pictures ({' '.join(SUFFIXES)}): check the path")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UnseeError: it is missing, or no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UnseeError(f"{shown_name(path)} cannot be read ({error.strerror}): check it") from error
+    except UnicodeDecodeError as error:
+        raise UnseeError(f"{shown_name(path)} is no UTF-8 text: save it as such") from error
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, stripped, each with its number.
+
+    Raises:
+        UnseeError: it is missing, or no text.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def whole(text: str) -> int | None:
+    """A number of at most nine digits, None for other text."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401
+    """What a JSON file holds.
+
+    Raises:
+        UnseeError: it is missing, or no JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UnseeError(f"{shown_name(path)} is no JSON ({error}): fetch it anew") from error
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes a second time, if any does."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def no_split(split: str | None, shown: object) -> None:
+    """Refuse a split where there are none.
+
+    Raises:
+        UnseeError: a split was asked for.
+    """
+    if split is not None:
+        raise UnseeError(f"{shown_name(shown)} has no splits: leave {split!r} out")
+
+
+def pick_split(split: str | None, splits: Sequence[str], shown: object) -> str:
+    """The split that was asked for, or the only one there is.
+
+    Raises:
+        UnseeError: there is no such split, or several and none was named.
+    """
+    listed = ", ".join(splits)
+    if split is None:
+        if len(splits) == 1:
+            return splits[0]
+        raise UnseeError(f"{shown_name(shown)} has several splits: choose among {listed}")
+    if split not in splits:
+        raise UnseeError(f"{shown_name(shown)} has no split {split!r}; choose among {listed}")
+    return split

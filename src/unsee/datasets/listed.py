@@ -1,0 +1,44 @@
+"""Pictures in files, each with one class or none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unsee.datasets.dataset import position
+from unsee.datasets.picture import read_picture
+from unsee.datasets.sample import Sample
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Pictures by the paths of their files, which are their ids too.
+
+    `files` are relative to `folder`; `targets` holds the class of each, and is empty where pictures have
+    none; `classes` names the classes, and is empty where they have no names.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    targets: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.path(index)
+        image, sha256 = read_picture(path)
+        label = next(iter(self.labels(index)), None)
+        return Sample(self.id(index), image, label, path=path, file_sha256=sha256)
+
+    def id(self, index: int) -> str:
+        """The path of a picture, from the folder on."""
+        return self.files[position(index, len(self))]
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The class of a picture."""
+        place = position(index, len(self))
+        return (self.targets[place],) if self.targets else ()
+
+    def path(self, index: int) -> Path:
+        """Where a picture is."""
+        return self.folder / self.id(index)

@@ -1,0 +1,104 @@
+"""A data set by its name, as the command line and the list of a run write it."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from unsee.datasets.dataset import Dataset
+from unsee.datasets.menagerie import Menagerie, Shortcut
+from unsee.datasets.selection import select
+from unsee.errors import UnseeError
+
+Opener = Callable[[str, str | None], Dataset]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way in which pictures lie.
+
+    `place` says what follows the kind's name and a colon, "" where nothing does; `open` takes what does
+    follow, and the split.
+    """
+
+    place: str
+    says: str
+    open: Opener
+
+
+def _reader(module: str, function: str) -> Opener:
+    """A reader that is imported when it is used: the menagerie is drawn without torch."""
+
+    def opened(place: str, split: str | None) -> Dataset:
+        read: Opener = getattr(import_module(f"unsee.datasets.{module}"), function)
+        return read(place, split)
+
+    return opened
+
+
+def _menagerie(_place: str, split: str | None) -> Dataset:
+    return Menagerie(split or "test")
+
+
+def _spoons(_place: str, split: str | None) -> Dataset:
+    return Menagerie(split or "test", shortcuts=(Shortcut("tortoise", "spoon"),))
+
+
+KINDS: dict[str, Kind] = {
+    "menagerie": Kind("", "the drawn animals", _menagerie),
+    "menagerie-shortcut": Kind("", "the same, where tortoises alone come with a spoon", _spoons),
+    "folder": Kind("DIR", "any pictures below a folder", _reader("folder", "open_folder")),
+    "imagefolder": Kind("DIR", "a folder for each class", _reader("image_folder", "open_image_folder")),
+    "imagenet": Kind("DIR", "ImageNet in one of its layouts", _reader("imagenet", "open_imagenet")),
+    "list": Kind("FILE", "a text file of paths and labels", _reader("list_file", "open_list")),
+    "coco": Kind("DIR", "COCO's instances", _reader("coco", "open_coco")),
+    "voc": Kind("DIR", "a year of Pascal VOC", _reader("voc", "open_voc")),
+    "keypoints": Kind("FILE", "keypoints in COCO's JSON", _reader("keypoints", "open_keypoints")),
+    "hf": Kind("NAME", "Hugging Face, a name or a folder", _reader("hugging_face", "open_hugging_face")),
+}
+"""What a data set can be, by the word that its name begins with."""
+
+
+def open_dataset(
+    name: str, split: str | None = None, classes: Sequence[str] = (), limit: int | None = None
+) -> Dataset:
+    """A data set by name, its pictures unread.
+
+    Args:
+        name: one of KINDS, with a colon and the place where the kind has one, such as `folder:photos`.
+        split: which part; it may be left out where there is one alone, and is "test" for the menagerie.
+        classes: keep the pictures that show one of these, given by name, index or WordNet id.
+        limit: keep the first so many after that.
+
+    Raises:
+        UnseeError: no such kind, place, split or class, no picture, a limit below 1, or a file that describes
+            the data set is missing or broken.
+    """
+    if limit is not None and limit < 1:
+        raise UnseeError(f"a limit of {limit} leaves no picture; give at least 1")
+    kind, _, place = name.partition(":")
+    if kind not in KINDS:
+        raise UnseeError(_unknown(name, kind))
+    wanted = KINDS[kind].place
+    if bool(place) != bool(wanted):
+        problem = f"needs a place: write {_written(kind)}" if wanted else f"takes no place: write {kind}"
+        raise UnseeError(f"the data set {kind} {problem}")
+    return select(KINDS[kind].open(place, split), classes, limit, name)
+
+
+def _written(kind: str) -> str:
+    place = KINDS[kind].place
+    return f"{kind}:{place}" if place else kind
+
+
+def _unknown(name: str, kind: str) -> str:
+    choice = f"choose among {', '.join(map(_written, KINDS))}"
+    if Path(name).exists():
+        return f"{name!r} is a path: say what it holds, such as folder:{name}; {choice}"
+    close = difflib.get_close_matches(kind, KINDS, n=1)
+    return (
+        f"no data set is called {name!r}; "
+        + (f"did you mean {_written(close[0])}? " if close else "")
+        + choice
+    )

@@ -1,0 +1,74 @@
+"""Between the pixels of a sample and the photo that a method is given."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from unsee.datasets.sample import Sample
+from unsee.decoding import decode, shown_name
+from unsee.errors import UnseeError
+from unsee.images import Photo, read_photo
+
+
+def photo_of(sample: Sample) -> Photo:
+    """The picture of a sample as `unsee.explain` takes it."""
+    pixels = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1).float() / 255
+    return Photo(pixels.contiguous(), sample.id, sample.path, sample.sha256, ())
+
+
+def read_picture(path: Path) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
+    """A file's pixels, EXIF orientation applied, rounded to 8 bits, and the hash of its bytes.
+
+    Raises:
+        UnseeError: the file is missing or broken; the line names it.
+    """
+    photo = read_photo(path)
+    return _eight_bit(photo.pixels), photo.sha256
+
+
+def read_annotated(
+    path: Path, size: tuple[int, int] | None, source: Path
+) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
+    """Read a picture whose places `source` speaks of, as `read_picture` does but for its orientation.
+
+    Annotations count the pixels that a file stores, whatever EXIF says of its orientation, so pixels stay
+    as they are stored. Where `source` states another size (width, height) and the upright picture has it,
+    whoever annotated it saw it upright, and upright it is read.
+
+    Raises:
+        UnseeError: the file is missing or broken, or has another size; the line names it.
+    """
+    photo = read_photo(path, upright=False)
+    if size is not None and _size(photo) != size:
+        photo, stored = read_photo(path), photo
+        if _size(photo) != size:
+            here, there = ("x".join(map(str, pair)) for pair in (_size(stored), size))
+            raise UnseeError(
+                f"{shown_name(path)} is {here}, but {there} for {shown_name(source)}: "
+                "fetch the picture as it was when it was annotated"
+            )
+    return _eight_bit(photo.pixels), photo.sha256
+
+
+def decode_picture(data: bytes, shown: str) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
+    """What `read_picture` gives, from the bytes of a file.
+
+    Raises:
+        UnseeError: the bytes are no picture; the line calls them `shown`.
+    """
+    pixels, _ = decode(data, shown)
+    return _eight_bit(pixels), hashlib.sha256(data).hexdigest()
+
+
+def _size(photo: Photo) -> tuple[int, int]:
+    _, height, width = photo.pixels.shape
+    return width, height
+
+
+def _eight_bit(pixels: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    rounded = (pixels * 255).round().to(torch.uint8)
+    return rounded.permute(1, 2, 0).contiguous().numpy()

@@ -1,0 +1,82 @@
+"""Some pictures of a data set: those of certain classes, and the first of them."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from itertools import islice
+
+from unsee.datasets.dataset import Dataset, position
+from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
+
+_MOST = 30  # classes that an error lists
+
+
+class Selection:
+    """Pictures of `dataset` by their numbers in it, in that order."""
+
+    def __init__(self, dataset: Dataset, numbers: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.numbers = numbers
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.dataset.classes
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self._number(index)]
+
+    def id(self, index: int) -> str:
+        """What a picture is called."""
+        return self.dataset.id(self._number(index))
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The classes in a picture."""
+        return self.dataset.labels(self._number(index))
+
+    def _number(self, index: int) -> int:
+        return self.numbers[position(index, len(self))]
+
+
+def select(dataset: Dataset, classes: Sequence[str], limit: int | None, name: str) -> Dataset:
+    """The pictures that show one of some classes, or all, and the first `limit` of them.
+
+    Raises:
+        UnseeError: the data set, called `name`, has no such class, or no picture of it.
+    """
+    if not classes:
+        short = limit is not None and limit < len(dataset)
+        return Selection(dataset, range(limit or 0)) if short else dataset
+    wanted = {_index(text, dataset, name) for text in classes}
+    shown = (i for i in range(len(dataset)) if not wanted.isdisjoint(dataset.labels(i)))
+    numbers = tuple(islice(shown, limit))
+    if not numbers:
+        raise UnseeError(f"{name!r} has no picture of {', '.join(map(repr, classes))}: choose other classes")
+    return Selection(dataset, numbers)
+
+
+def _index(text: str, dataset: Dataset, name: str) -> int:
+    """The class that is meant by its name, its WordNet id where it has one, or its index."""
+    wanted = text.strip().casefold()
+    for names in (dataset.classes, getattr(dataset, "wnids", ())):
+        found = [i for i, known in enumerate(names) if known.casefold() == wanted]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UnseeError(
+                f"{name!r} has several classes called {text!r}: give {' or '.join(map(str, found))}"
+            )
+    index = int(wanted) if re.fullmatch("[0-9]{1,9}", wanted) else None
+    if index is not None and (not dataset.classes or index < len(dataset.classes)):
+        return index
+    if not dataset.classes:
+        raise UnseeError(f"{name!r} has no names of classes: {text!r} cannot be found, an index might")
+    close = difflib.get_close_matches(wanted, [known.casefold() for known in dataset.classes], n=3)
+    few = len(dataset.classes) <= _MOST
+    choice = f"choose among {', '.join(dataset.classes)}" if few else "give the whole name, or an index"
+    hint = f"did you mean {' or '.join(close)}?" if close else choice
+    raise UnseeError(f"{name!r} has no class called {text!r}; {hint}")
