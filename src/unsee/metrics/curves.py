@@ -1,0 +1,134 @@
+"""Insertion and deletion curves (Petsiuk et al. 2018, RISE, §4.2), for comparison with newer work."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.masks.objective import softmax_score
+from unsee.metrics.maps import heights
+from unsee.tensors import smooth
+
+STEPS = 224
+_AT_ONCE = 16
+_BLUR, _REACH = 5.0, 5
+
+
+class Curve(NamedTuple):
+    """Scores while pixels are exchanged, the most salient first; on the CPU.
+
+    `shares` are those of the pixels that are exchanged, from 0 to 1; `scores` the summed probabilities of
+    the target classes at each; `area` what lies under the curve, by trapezoids.
+    """
+
+    shares: Float[Tensor, " k"]
+    scores: Float[Tensor, "b k"]
+    area: Float[Tensor, " b"]
+
+
+def deletion(
+    classifier: Classifier,
+    images: Float[Tensor, "b 3 h w"],
+    saliency: Float[Tensor, "b hm wm"],
+    targets: Sequence[tuple[int, ...]],
+    steps: int = STEPS,
+    blank: Float[Tensor, "b 3 h w"] | None = None,
+) -> Curve:
+    """From the picture to a blank one: the lower the area, the better.
+
+    Args:
+        classifier: asked about `steps` + 1 pictures an image.
+        images: at the network's input size, in [0,1].
+        saliency: at any size, brought to the picture bilinearly; equal values go row by row from the top.
+        targets: the classes of each image whose probabilities are summed.
+        steps: equal portions of the pixels, up to rounding.
+        blank: what pixels are exchanged for; the classifier's mean colour unless told, as in RISE.
+
+    Raises:
+        UnseeError: pictures, maps and targets that do not belong together, or a map that is not finite.
+    """
+    if blank is None:
+        color = images.new_tensor(classifier.color)[:, None, None]
+        blank = color.expand_as(images)
+    return _exchanged(classifier, images, blank, saliency, targets, steps)
+
+
+def insertion(
+    classifier: Classifier,
+    images: Float[Tensor, "b 3 h w"],
+    saliency: Float[Tensor, "b hm wm"],
+    targets: Sequence[tuple[int, ...]],
+    steps: int = STEPS,
+    start: Float[Tensor, "b 3 h w"] | None = None,
+) -> Curve:
+    """From a blurred picture to the picture: the higher the area, the better.
+
+    Args:
+        classifier: asked about `steps` + 1 pictures an image.
+        images: at the network's input size, in [0,1].
+        saliency: at any size, brought to the picture bilinearly; equal values go row by row from the top.
+        targets: the classes of each image whose probabilities are summed.
+        steps: equal portions of the pixels, up to rounding.
+        start: what the pixels are put into; unless told the picture under a Gaussian of 5 pixels, cut to
+            11 × 11.
+
+    Raises:
+        UnseeError: pictures, maps and targets that do not belong together, or a map that is not finite.
+    """
+    if start is None:
+        start = smooth(images, _BLUR, _REACH)
+    return _exchanged(classifier, start, images, saliency, targets, steps)
+
+
+@torch.no_grad()
+def _exchanged(
+    classifier: Classifier,
+    first: Float[Tensor, "b 3 h w"],
+    last: Float[Tensor, "b 3 h w"],
+    saliency: Float[Tensor, "b hm wm"],
+    targets: Sequence[tuple[int, ...]],
+    steps: int,
+) -> Curve:
+    """Scores while the pixels of one picture are exchanged for those of another."""
+    height, width = first.shape[2], first.shape[3]
+    if first.shape != last.shape:
+        raise UnseeError(f"{tuple(last.shape)} pixels cannot be exchanged for {tuple(first.shape)}")
+    if not len(first) == len(saliency) == len(targets) or len(first) == 0:
+        counts = f"{len(first)}, {len(saliency)} and {len(targets)}"
+        raise UnseeError(f"curves take as many pictures as maps and targets, at least 1; not {counts}")
+    if not 1 <= steps <= height * width:
+        raise UnseeError(f"{height * width} pixels go in 1 to {height * width} steps, not {steps}")
+    rank = _ranks(saliency, (height, width)).to(classifier.device)
+    gone = torch.arange(steps + 1) * (height * width) // steps
+    start, end = (part.to(classifier.device, classifier.dtype) for part in (first, last))
+    scores = []
+    with classifier.borrowed():
+        for some in torch.split(torch.arange(len(first) * (steps + 1)), _AT_ONCE):
+            rows = (some // (steps + 1)).to(rank.device)
+            exchanged = rank[rows] < gone[some % (steps + 1)].to(rank)[:, None, None]
+            logits = classifier.logits(torch.where(exchanged[:, None], end[rows], start[rows]))
+            scores.append(softmax_score(logits, _marks(logits, [targets[row] for row in rows.tolist()])))
+    table = torch.cat(scores).cpu().double().reshape(len(first), steps + 1)
+    shares = gone.double() / (height * width)
+    return Curve(shares, table, torch.trapezoid(table, shares, dim=1))
+
+
+def _ranks(saliency: Float[Tensor, "b hm wm"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
+    """The place of each pixel in the order from the most salient to the least."""
+    order = heights(saliency, size).flatten(1).argsort(dim=1, descending=True, stable=True)
+    return order.argsort(dim=1).reshape(-1, *size)
+
+
+def _marks(logits: Float[Tensor, "b c"], targets: Sequence[tuple[int, ...]]) -> Float[Tensor, "b c"]:
+    """1 for each target class of each picture, 0 elsewhere."""
+    wanted = [index for row in targets for index in row]
+    if not all(targets) or not 0 <= min(wanted) <= max(wanted) < logits.shape[1]:
+        raise UnseeError(f"each picture needs target classes of 0 to {logits.shape[1] - 1}")
+    marks = torch.zeros_like(logits)
+    for row, classes in zip(marks, targets, strict=True):
+        row[list(classes)] = 1
+    return marks
