@@ -4,7 +4,18 @@ A network is a list of layers, each a tuple: ("conv", W, b, stride, pad), ("relu
 for the global average, ("linear", W, b). Pictures are (channels, height, width).
 """
 
+import math
+
 import numpy as np
+
+from literal import gaussian, upsample_matrix
+
+RELUS = {
+    "gradient": lambda slope, x: slope * (x > 0),
+    "guided_backprop": lambda slope, x: np.maximum(slope, 0) * (x > 0),
+    "deconvnet": lambda slope, x: np.maximum(slope, 0),
+}
+"""A method's way back through max(x, 0)."""
 
 
 def forward(layers, x):
@@ -98,20 +109,20 @@ def handed(layer, x, above, sign):
     return spread[:, pad : pad + x.shape[1], pad : pad + x.shape[2]]
 
 
-def guided(layers, x, target, keep_open=True):
-    """Give the slope of a logit with ReLU's way back max(g, 0), times [x > 0] unless told."""
+def slope(layers, x, target, method="gradient"):
+    """Give the slope of a logit with the method's way back through ReLU."""
     given = forward(layers, x)
-    slope = np.zeros_like(given[-1])
-    slope[target] = 1
+    below = np.zeros_like(given[-1])
+    below[target] = 1
     for layer, entered in zip(reversed(layers), reversed(given[:-1]), strict=True):
-        slope = backward(layer, entered, slope, keep_open)
-    return slope
+        below = backward(layer, entered, below, method)
+    return below
 
 
-def backward(layer, x, above, keep_open):
+def backward(layer, x, above, method="gradient"):
     kind = layer[0]
     if kind == "relu":
-        return np.maximum(above, 0) * ((x > 0) if keep_open else 1)
+        return RELUS[method](above, x)
     if kind == "avg":
         return np.broadcast_to(above[:, None, None] / x[0].size, x.shape).copy()
     if kind == "linear":
@@ -127,6 +138,21 @@ def backward(layer, x, above, keep_open):
     return spread[:, pad : pad + x.shape[1], pad : pad + x.shape[2]]
 
 
+def cam(layers, x, targets):
+    """Give Σ_k w_k·A_k (Zhou et al. 2016): A what the global average takes, w the last layer's weights."""
+    maps, weights = forward(layers, x)[-3], layers[-1][1]
+    return sum(weights[target, k] * maps[k] for target in targets for k in range(len(maps)))
+
+
+def center(size):
+    """Give 1 less the distance from the middle over that of the corners (Zhang et al. 2016)."""
+    middle = [(side - 1) / 2 for side in size]
+    falls = np.zeros(size)
+    for place in np.ndindex(*size):
+        falls[place] = 1 - math.dist(place, middle) / math.dist((0, 0), middle)
+    return falls
+
+
 def occlusion(score, picture, color, side, stride):
     """Give the score less the mean score over the squares that cover a pixel; the border cuts squares off."""
     height, width = picture.shape[1:]
@@ -138,3 +164,87 @@ def occlusion(score, picture, color, side, stride):
             total[y : y + side, x : x + side] += score(hidden)
             count[y : y + side, x : x + side] += 1
     return score(picture) - total / count
+
+
+def disc(size, center, radius, softness):
+    """Give a disc round a centre (row, column) with soft edges (supplement, sec. 4.1)."""
+    inside = np.zeros(size)
+    for place in np.ndindex(*size):
+        inside[place] = math.dist(place, center) <= radius
+    return gaussian(inside, softness)
+
+
+def fall(score, picture, blurred, piece):
+    """Give what the score loses when the picture is blurred as far as the piece covers it."""
+    return score(picture) - score(picture * (1 - piece) + blurred * piece)
+
+
+def blur_occlusion(score, picture, diameter, stride, blur, middle):
+    """Give the mean fall over the discs at every stride, each counted as far as it covers a pixel."""
+    size, blurred = picture.shape[1:], gaussian(picture, blur)
+    total, cover = np.zeros(size), np.zeros(size)
+    for y in range(0, size[0], stride):
+        for x in range(0, size[1], stride):
+            piece = disc(size, (y + middle, x + middle), diameter / 2, blur)
+            total += piece * fall(score, picture, blurred, piece)
+            cover += piece
+    return total / cover
+
+
+def variable_occlusion(score, picture, centers, radii, share, blur):
+    """Give, of the share of discs whose falls are the largest, the disc of the smallest radius."""
+    blurred = gaussian(picture, blur)
+    pieces = [disc(picture.shape[1:], *where, blur) for where in zip(centers, radii, strict=True)]
+    falls = [fall(score, picture, blurred, piece) for piece in pieces]
+    order = sorted(range(len(falls)), key=lambda place: -falls[place])
+    strongest = order[: math.ceil(share * len(falls))]
+    return pieces[min(strongest, key=lambda place: radii[place])]
+
+
+def rise_mask(cells, corner, size):
+    """Enlarge a grid of one cell more than cover the picture, and cut it at a corner (Petsiuk, sec. 3.2)."""
+    tall, wide = (math.ceil(side / (count - 1)) for side, count in zip(size, cells.shape, strict=True))
+    rows = upsample_matrix(cells.shape[0], cells.shape[0] * tall, "bilinear")
+    columns = upsample_matrix(cells.shape[1], cells.shape[1] * wide, "bilinear")
+    large = rows @ cells @ columns.T
+    return large[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
+
+
+def rise(probability, picture, color, masks, kept):
+    """Give Σ f(I ⊙ M)·M / (N·p) with the colour where M is 0 (Petsiuk et al. 2018, eq. 6)."""
+    shown = (picture * mask + color[:, None, None] * (1 - mask) for mask in masks)
+    total = sum(mask * probability(seen) for mask, seen in zip(masks, shown, strict=True))
+    return total / (len(masks) * kept)
+
+
+def softmax(logits):
+    """Give the probabilities of logits."""
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
+
+
+def box(saliency, threshold):
+    """Give [x0, y0, x1, y1) round all that min-max normalised reaches the threshold (sec. 5.3)."""
+    low, high = saliency.min(), saliency.max()
+    reached = [
+        place for place in np.ndindex(*saliency.shape) if saliency[place] - low >= threshold * (high - low)
+    ]
+    rows, columns = zip(*reached, strict=True)
+    return min(columns), min(rows), max(columns) + 1, max(rows) + 1
+
+
+def smallest_box(score, picture, blurred, saliency, share):
+    """Give the smallest of the boxes at 0, 0.01, …, 1 that takes a share of the score away (sec. 5.3)."""
+    rows, columns = (
+        upsample_matrix(cells, side, "bilinear")
+        for cells, side in zip(saliency.shape, picture.shape[1:], strict=True)
+    )
+    large = rows @ saliency @ columns.T
+    original, least = score(picture), score(blurred)
+    found = []
+    for left, top, right, bottom in {box(large, step / 100) for step in range(101)}:
+        hidden = picture.copy()
+        hidden[:, top:bottom, left:right] = blurred[:, top:bottom, left:right]
+        if (original - score(hidden)) / (original - least) >= share:
+            found.append(((right - left) * (bottom - top), (left, top, right, bottom)))
+    return min(found)[1]

@@ -1,7 +1,6 @@
 """Saliency methods against closed forms, slow literal versions, Captum and zennit."""
 
 import sys
-from types import SimpleNamespace
 
 import captum.attr
 import numpy as np
@@ -15,13 +14,15 @@ from torch import nn
 import literal_saliency as literal
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency import METHODS, excitation, relu, windows
+from unsee.saliency import METHODS, windows
 from unsee.saliency.targets import classes_of
+from unsee.tensors import generator
 
-DRAWN = sys.modules["unsee.saliency.variable_occlusion"]._drawn
-MASKS = sys.modules["unsee.saliency.rise"]._masks
+RISE, VARIABLE, LIME = (
+    sys.modules[f"unsee.saliency.{name}"] for name in ("rise", "variable_occlusion", "lime")
+)
 MEAN, STD = (0.4, 0.5, 0.3), (0.2, 0.25, 0.5)
-SIZE = (12, 12)
+SIZE, WIDE = (12, 12), (12, 18)
 
 
 def plain_net(inplace=False, positive=False):
@@ -90,6 +91,31 @@ def normalised(images):
     return (images - mean) / std
 
 
+def scores_of(net, target, probabilities=False):
+    """The score of one class, or its probability, as a function of a picture that is an array."""
+
+    def score(picture):
+        logits = net.logits(torch.from_numpy(picture)[None])[0].detach().numpy()
+        return float((literal.softmax(logits) if probabilities else logits)[target])
+
+    return score
+
+
+def over_std(slope):
+    """A slope as it is with respect to the picture in [0,1]."""
+    return slope / np.array(STD)[:, None, None]
+
+
+def same_draws(net):
+    """A network of weights that are drawn from one seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        for module in net.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    return net.double().eval()
+
+
 def linear_net(weights, bias=0.3):
     """One logit that is linear in the normalised picture, and another that is 0."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(weights.numel(), 2)).double()
@@ -102,18 +128,33 @@ def linear_net(weights, bias=0.3):
 
 
 WEIGHTS = pictures(1, seed=9)[0] - 0.5
-OVER_STD = WEIGHTS / torch.tensor(STD, dtype=torch.float64)[:, None, None]
+OVER_STD = over_std(WEIGHTS.numpy())
 
 
-def test_closed_forms_on_a_linear_network():
-    images, net = pictures(), linear_net(WEIGHTS)
-    found = {name: METHODS[name](net, images, [1, 1]) for name in ("gradient", "smooth_grad")}
-    assert_allclose(found["gradient"], OVER_STD.abs().amax(0).expand(2, -1, -1), rtol=1e-12)
-    assert_allclose(found["smooth_grad"], found["gradient"], rtol=1e-12)
-    assert_allclose(METHODS["linear"](net, images, [1, 1]), (OVER_STD * images).sum(1), rtol=1e-10)
-    products = (WEIGHTS * normalised(images)).sum(1)
-    assert_allclose(METHODS["gradient_x_input"](net, images, [1, 1]), products, rtol=1e-10)
-    assert_allclose(METHODS["integrated_gradients"](net, images, [1, 1]), products, rtol=1e-8)
+@pytest.mark.parametrize(
+    "name", ["gradient", "smooth_grad", "linear", "gradient_x_input", "integrated_gradients"]
+)
+def test_closed_forms_on_a_linear_network(name):
+    images = pictures()
+    expected = {
+        "linear": (OVER_STD * images.numpy()).sum(1),
+        "gradient_x_input": (WEIGHTS * normalised(images)).sum(1),
+        "integrated_gradients": (WEIGHTS * normalised(images)).sum(1),
+    }.get(name, np.stack([np.abs(OVER_STD).max(0)] * 2))
+    assert_allclose(METHODS[name](linear_net(WEIGHTS), images, [1, 1]), expected, rtol=1e-8)
+
+
+def test_smooth_grad_is_the_absolute_mean_of_the_slopes_at_the_pictures_it_draws():
+    net, seen, images = plain_net(), [], 0.2 + 0.5 * pictures(1)
+    net.register_forward_pre_hook(lambda _module, given: seen.append(given[0].detach()))
+    found = METHODS["smooth_grad"](wrapped(net), images, [2], samples=20, noise=0.3)
+    inputs = torch.cat(seen)
+    slopes = [literal.slope(layers_of(net), x, 2) for x in inputs.numpy()]
+    assert len(slopes) == 20
+    assert_allclose(found[0], np.abs(over_std(np.mean(slopes, axis=0))).max(0), rtol=1e-9)
+    noise = (inputs - normalised(images)) * torch.tensor(STD)[:, None, None]
+    assert_allclose(noise.std(), 0.3 * (images.max() - images.min()), rtol=0.03)
+    assert_allclose(noise.mean(), 0, atol=0.005)
 
 
 def test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour():
@@ -124,17 +165,13 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour():
     assert_allclose(shares, difference.detach(), rtol=1e-2)
 
 
-@pytest.mark.parametrize(("name", "keep_open"), [("guided_backprop", True), ("deconvnet", False)])
-def test_relu_rules_are_the_literal_ones(name, keep_open):
-    compare_relu(name, keep_open)
-
-
-def compare_relu(name="guided_backprop", keep_open=True):
+@pytest.mark.parametrize("name", literal.RELUS)
+def test_slopes_and_relu_rules_are_the_literal_ones(name):
     net, images = plain_net(), pictures()
     found = METHODS[name](wrapped(net), images, [2, 5])
     for row, target in enumerate((2, 5)):
-        slope = literal.guided(layers_of(net), normalised(images)[row].numpy(), target, keep_open)
-        assert_allclose(found[row], np.abs(slope / np.array(STD)[:, None, None]).max(0), rtol=1e-9)
+        slope = literal.slope(layers_of(net), normalised(images)[row].numpy(), target, name)
+        assert_allclose(found[row], np.abs(over_std(slope)).max(0), rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +183,7 @@ def test_relu_rules_are_captums_on_plain_modules(name, theirs):
     net, images = plain_net(), pictures()
     inputs = normalised(images).requires_grad_()
     slopes = theirs(net).attribute(inputs, torch.tensor([2, 5])).detach()
-    expected = (slopes / torch.tensor(STD, dtype=torch.float64)[:, None, None]).abs().amax(1)
+    expected = np.abs(over_std(slopes.numpy())).max(1)
     assert_allclose(METHODS[name](wrapped(net), images, [2, 5]), expected, rtol=1e-9)
 
 
@@ -172,13 +209,13 @@ def test_relu6_counts_as_closed_above_6():
     for row, target in enumerate((2, 5)):
         given = literal.forward(layers, normalised(images)[row].numpy())
         cut = np.minimum(given[2], 6)
-        slope = literal.guided(layers[2:], cut, target)
+        slope = literal.slope(layers[2:], cut, target, "guided_backprop")
         slope = np.maximum(slope, 0) * ((given[1] > 0) & (given[1] < 6))
-        slope = literal.backward(layers[0], given[0], slope, True)
-        assert_allclose(found[row], np.abs(slope / np.array(STD)[:, None, None]).max(0), rtol=1e-9)
+        slope = literal.backward(layers[0], given[0], slope)
+        assert_allclose(found[row], np.abs(over_std(slope)).max(0), rtol=1e-9)
 
 
-def compare_excitation():
+def test_excitation_is_the_literal_propagation_of_probability():
     """Excitation read after the first convolution's ReLU and pooling, against the literal version."""
     net, images = plain_net(), pictures()
     found = METHODS["excitation_backprop"](wrapped(net), images, [2, {1, 5}], layer="2")
@@ -188,11 +225,7 @@ def compare_excitation():
         assert_allclose(found[row], signals[-1].sum(0), rtol=1e-9, atol=1e-15)
 
 
-def test_excitation_is_the_literal_propagation_of_probability():
-    compare_excitation()
-
-
-def compare_contrast():
+def test_contrastive_excitation_is_the_difference_of_two_signals():
     net, images = plain_net(), pictures()
     found = METHODS["contrastive_excitation_backprop"](wrapped(net), images, [2, 5], layer="2")
     layers = layers_of(net)
@@ -204,10 +237,6 @@ def compare_contrast():
             below = literal.handed(layers[place], literal.forward(layers, x)[place], below, 1.0)
         assert_allclose(found[row], np.maximum(below.sum(0), 0), rtol=1e-9, atol=1e-15)
     assert (found > 0).any()
-
-
-def test_contrastive_excitation_is_the_difference_of_two_signals():
-    compare_contrast()
 
 
 def test_no_signal_is_lost_layer_by_layer_where_all_weights_are_positive():
@@ -249,8 +278,7 @@ class Residual(nn.Module):
 
 
 def test_a_shortcut_shares_the_signal_in_proportion():
-    net = Residual().double().eval()
-    images = pictures()
+    net, images = same_draws(Residual()), pictures()
     found = METHODS["excitation_backprop"](wrapped(net), images, [0, 1], layer="first")
     assert found.sum((1, 2)).max() <= 1 + 1e-9
     x = F.relu(net.first(normalised(images)))
@@ -270,21 +298,41 @@ def test_a_shortcut_shares_the_signal_in_proportion():
     assert_allclose(found, expected.sum(1).detach(), rtol=1e-8, atol=1e-14)
 
 
-def test_lrp_is_zennits_on_plain_modules_and_keeps_its_sum_over_a_shortcut():
+def test_lrp_is_zennits_on_plain_modules():
     net, images = plain_net(), pictures()
     inputs = normalised(images).requires_grad_()
     top = torch.eye(6, dtype=torch.float64)[[2, 5]] * net(inputs).detach()
     with zennit.composites.EpsilonPlusFlat().context(net) as modified:
         (relevance,) = torch.autograd.grad(modified(inputs), inputs, top)
     assert_allclose(METHODS["lrp"](wrapped(net), images, [2, 5]), relevance.sum(1), rtol=1e-6)
-    shortcut = Residual().double().eval()
+
+
+def test_lrp_shares_over_a_shortcut_in_proportion():
+    """ε below the logit, in means and sums; z⁺ in the second convolution; the first shares alike (flat)."""
+    net, images = same_draws(Residual()), pictures()
+    found = METHODS["lrp"](wrapped(net), images, [0, 1])
+    inputs = normalised(images)
+    x = F.relu(net.first(inputs))
+    y = net.second(x)
+    above = F.relu(x + y)
+    means = above.mean((2, 3))
+    share = (net.last.weight[[0, 1]] * means / above.sum((2, 3)).clamp(min=1e-9))[:, :, None, None]
+    share = share * (x + y > 0)
+    weight, bias = net.second.weight.clamp(min=0), net.second.bias.clamp(min=0)
+    ratio = y * share / (F.conv2d(x, weight, bias, padding=1) + 1e-6)
+    signal = x * share + x * F.conv_transpose2d(ratio, weight, padding=1)
+    ones = torch.ones_like(net.first.weight)
+    signal = F.conv_transpose2d(signal / F.conv2d(torch.ones_like(inputs), ones, padding=1), ones, padding=1)
+    assert_allclose(found, signal.sum(1).detach(), rtol=1e-3, atol=1e-6)
+
+
+def test_lrp_keeps_its_sum_over_a_shortcut():
+    net, bright = same_draws(Residual()), pictures().clamp(min=0.6)
     with torch.no_grad():
-        for name, weight in shortcut.named_parameters():
+        for name, weight in net.named_parameters():
             weight.copy_(weight.abs() if name.endswith("weight") else torch.zeros_like(weight))
-    bright = images.clamp(min=0.6)
-    relevance = METHODS["lrp"](wrapped(shortcut), bright, [0, 1]).sum((1, 2))
-    logits = shortcut(normalised(bright))[[0, 1], [0, 1]].detach()
-    assert_allclose(relevance, logits, rtol=1e-3)
+    relevance = METHODS["lrp"](wrapped(net), bright, [0, 1]).sum((1, 2))
+    assert_allclose(relevance, net(normalised(bright))[[0, 1], [0, 1]].detach(), rtol=1e-3)
 
 
 class Signed(nn.Module):
@@ -298,10 +346,8 @@ class Signed(nn.Module):
 
 
 def test_lrp_pools_signed_maps_alike_by_module_and_by_function():
-    module = Signed(nn.AdaptiveAvgPool2d(1)).double().eval()
-    function = Signed(None).double().eval()
+    module, function = (same_draws(Signed(pool)) for pool in (nn.AdaptiveAvgPool2d(1), None))
     function.pool = lambda x: x.mean((2, 3))
-    function.load_state_dict(module.state_dict())
     images = pictures()
     expected = METHODS["lrp"](wrapped(module), images, [0, 1])
     assert_allclose(METHODS["lrp"](wrapped(function), images, [0, 1]), expected, rtol=1e-3, atol=1e-6)
@@ -328,22 +374,31 @@ def test_excitation_hands_its_signal_through_every_activation(activation):
     assert_allclose(found.sum((1, 2)), 1, rtol=1e-6)
 
 
-def test_grad_cam_is_captums():
+@pytest.mark.parametrize("layer", [2, 4])
+def test_grad_cam_is_captums(layer):
+    """Below the second convolution the slopes differ from place to place."""
     net, images = plain_net(), pictures()
-    theirs = captum.attr.LayerGradCam(net, net[4]).attribute(
+    theirs = captum.attr.LayerGradCam(net, net[layer]).attribute(
         normalised(images).requires_grad_(), torch.tensor([2, 5]), relu_attributions=True
     )
-    found = METHODS["grad_cam"](wrapped(net), images, [2, 5], layer="4")
+    found = METHODS["grad_cam"](wrapped(net), images, [2, 5], layer=str(layer))
     assert_allclose(found, theirs[:, 0].detach(), rtol=1e-9)
-    assert_allclose(METHODS["grad_cam"](wrapped(net), images, [2, 5]), found, rtol=1e-12)
 
 
-def test_cam_averages_to_the_logit_without_its_bias():
-    net, images = plain_net(), pictures()
+def test_grad_cam_reads_the_last_maps_by_itself():
+    net, images = wrapped(plain_net()), pictures()
+    named = METHODS["grad_cam"](net, images, [2, 5], layer="4")
+    assert_allclose(METHODS["grad_cam"](net, images, [2, 5]), named, rtol=1e-12)
+
+
+def test_cam_is_the_weighted_sum_of_the_last_maps_and_averages_to_the_logit_without_its_bias():
+    net, images = plain_net(), pictures(size=WIDE)
     maps = METHODS["cam"](wrapped(net), images, [2, {0, 5}])
-    logits = (net(normalised(images)) - net[7].bias).detach()
-    expected = torch.stack([logits[0, 2], logits[1, 0] + logits[1, 5]])
-    assert_allclose(maps.mean((1, 2)), expected, rtol=1e-9)
+    for row, targets in enumerate(([2], [0, 5])):
+        expected = literal.cam(layers_of(net), normalised(images)[row].numpy(), targets)
+        assert_allclose(maps[row], expected, rtol=1e-9)
+        logits = net(normalised(images))[row] - net[7].bias
+        assert_allclose(maps[row].mean(), logits[targets].sum().detach(), rtol=1e-9)
 
 
 def test_cam_of_a_network_whose_means_are_the_logits_is_the_targets_map():
@@ -353,21 +408,13 @@ def test_cam_of_a_network_whose_means_are_the_logits_is_the_targets_map():
     assert_allclose(METHODS["cam"](wrapped(net), pictures(), [3, 1]), maps[[0, 1], [3, 1]], rtol=1e-9)
 
 
-def compare_occlusion():
-    net, images = wrapped(plain_net()), pictures()
-    unit = windows.scale(SIZE)
+def test_occlusion_is_a_double_loop_over_squares():
+    net, images = wrapped(plain_net()), pictures(size=WIDE)
+    unit = windows.scale(WIDE)
     found = METHODS["occlusion"](net, images, [2, 5], side=5 / unit, stride=3 / unit)
     for row, target in enumerate((2, 5)):
-
-        def score(picture, target=target):
-            return float(net.logits(torch.from_numpy(picture)[None])[0, target].detach())
-
-        expected = literal.occlusion(score, images[row].numpy(), np.array(MEAN), 5, 3)
+        expected = literal.occlusion(scores_of(net, target), images[row].numpy(), np.array(MEAN), 5, 3)
         assert_allclose(found[row], expected, rtol=1e-9, atol=1e-12)
-
-
-def test_occlusion_is_a_double_loop_over_squares():
-    compare_occlusion()
 
 
 def test_the_papers_squares_stand_at_784_places():
@@ -380,114 +427,71 @@ def test_the_papers_squares_stand_at_784_places():
 
 
 def test_blur_occlusion_weighs_each_disc_as_far_as_it_covers():
-    net, images = wrapped(plain_net()), pictures(1)
-    unit = windows.scale(SIZE)
+    net, images = wrapped(plain_net()), pictures(1, size=WIDE)
+    unit = windows.scale(WIDE)
     found = METHODS["blur_occlusion"](net, images, [2], diameter=6 / unit, stride=4 / unit, blur=1 / unit)
-    from scipy.ndimage import gaussian_filter
-
-    picture = images[0].numpy()
-    blurred = gaussian_filter(picture, (0, 1, 1), mode="reflect", truncate=4)
-    total, cover = np.zeros(SIZE), np.zeros(SIZE)
-    rows, columns = np.mgrid[0:12, 0:12]
-    score = lambda x: float(net.logits(torch.from_numpy(x)[None])[0, 2].detach())  # noqa: E731
-    for y in range(0, 12, 4):
-        for x in range(0, 12, 4):
-            centre = ((6 / unit - 1) / 2) * unit
-            disc = ((rows - y - centre) ** 2 + (columns - x - centre) ** 2 <= 9).astype(float)
-            soft = gaussian_filter(disc, 1, mode="reflect", truncate=4)
-            total += soft * (score(picture) - score(picture * (1 - soft) + blurred * soft))
-            cover += soft
-    assert_allclose(found[0], total / cover, rtol=1e-4, atol=1e-7)
+    middle = (6 - unit) / 2
+    expected = literal.blur_occlusion(scores_of(net, 2), images[0].numpy(), 6, 4, 1, middle)
+    assert_allclose(found[0], expected, rtol=1e-4, atol=1e-7)
 
 
 def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
-    """The score rests on one place alone, and the disc that is found lies on it."""
-    weights = torch.zeros(3, 64, 64, dtype=torch.float64)
-    weights[:, 40:46, 20:26] = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(1)).double()
-    images = pictures(1, size=(64, 64))
-    images[:, :, 40:46, 20:26] = (weights[:, 40:46, 20:26] > 0).double()
-    net = linear_net(weights)
-    found = METHODS["variable_occlusion"](net, images, [1], blur=14.0)
-    row, column = divmod(int(found[0].argmax()), 64)
-    assert abs(row - 43) < 6
-    assert abs(column - 23) < 6
+    net, images = wrapped(plain_net()), pictures(size=WIDE)
+    unit = windows.scale(WIDE)
+    found = METHODS["variable_occlusion"](net, images, [2, 5], draws=50, share=0.11, seed=1)
+    centers, radii = (part.numpy() * unit for part in VARIABLE._drawn(50, (224.0, 336.0), 1))
+    for row, target in enumerate((2, 5)):
+        score, picture = scores_of(net, target), images[row].numpy()
+        expected = literal.variable_occlusion(score, picture, centers, radii, 0.11, 10 * unit)
+        assert_allclose(found[row], expected, rtol=1e-4, atol=1e-7)
 
 
-def test_variable_occlusion_draws_areas_and_rows_as_the_supplement_says():
-    centers, radii = DRAWN(20000, (224.0, 224.0), 0)
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (336, 224), (224, 448)])
+def test_variable_occlusion_draws_areas_and_rows_as_the_supplement_says(height, width):
+    centers, radii = VARIABLE._drawn(20000, (float(height), float(width)), 0)
     area = (np.pi * radii.square()).log()
     assert_allclose([area.mean(), area.std()], [7.5060, 1.2848], rtol=0.02)
     rows, columns = centers.unbind(1)
-    assert_allclose([rows.median(), columns.mean()], [116.0759, 112], rtol=0.02)
+    longer = height / 224
+    assert_allclose([rows.median(), columns.mean()], [116.0759 * longer, width / 2], rtol=0.02)
     assert rows.min() >= 0
-    assert rows.max() <= 223
-    assert_allclose(rows[(rows > 0) & (rows < 223)].std(), 47.5, rtol=0.06)
+    assert rows.max() <= height - 1
+    assert_allclose(rows[(rows > 0) & (rows < height - 1)].std(), 47.5 * longer, rtol=0.06)
 
 
-def test_lime_finds_the_segment_that_a_linear_score_rests_on():
-    weights = torch.zeros(3, 32, 32, dtype=torch.float64)
-    weights[:, 4:14, 18:28] = 1
-    images = torch.full((1, 3, 32, 32), 0.2, dtype=torch.float64)
-    images[:, :, 4:14, 18:28] = 0.9
-    found = METHODS["lime"](linear_net(weights), images, [1], samples=200, segments=9)
-    assert found[0, 9, 23] == found.max()
-    assert found[0, 9, 23] > 3 * found[0, 25, 5].abs()
+def test_lime_finds_what_each_segment_adds_to_a_linear_score():
+    weights = pictures(1, seed=9, size=(32, 32))[0] - 0.3
+    images = pictures(1, size=(4, 4)).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    found = METHODS["lime"](linear_net(weights), images, [1], samples=400, segments=16)[0]
+    parts = LIME._segments(images[0], 16)
+    shares = (weights * normalised(images)[0]).sum(0)
+    assert parts.max() == 15
+    for part in range(16):
+        assert_allclose(found[parts == part], shares[parts == part].sum(), rtol=0.05, atol=0.1)
 
 
 def test_rise_is_the_mean_of_masks_weighted_with_what_they_leave():
-    net, images = wrapped(plain_net()), pictures()
-    found = METHODS["rise"](net, images, [2, 5], masks=40, cells=3, seed=4)
-    masks = torch.cat(list(MASKS(40, 3, 0.5, SIZE, 4))).double()
-    assert 0.4 < masks.mean() < 0.6
-    color = torch.tensor(MEAN, dtype=torch.float64)[:, None, None]
+    net, images = wrapped(plain_net()), pictures(size=WIDE)
+    found = METHODS["rise"](net, images, [2, 5], masks=40, cells=3, kept=0.4, seed=4)
+    masks = torch.cat(list(RISE._masks(40, 3, 0.4, WIDE, 4))).double().numpy()
     for row, target in enumerate((2, 5)):
-        total = torch.zeros(SIZE, dtype=torch.float64)
-        for mask in masks:
-            shown = images[row] * mask + color * (1 - mask)
-            total += mask * net.logits(shown[None]).softmax(1)[0, target].detach()
-        assert_allclose(found[row], total / 20, rtol=1e-6)
+        probability = scores_of(net, target, probabilities=True)
+        expected = literal.rise(probability, images[row].numpy(), np.array(MEAN), masks, 0.4)
+        assert_allclose(found[row], expected, rtol=1e-6)
 
 
-def test_center_is_highest_in_the_middle_and_0_in_the_corners():
-    maps = METHODS["center"](wrapped(plain_net()), torch.rand(2, 3, 9, 13), [0, 1])
-    assert maps[0].argmax() == 4 * 13 + 6
-    assert_allclose(maps[:, [0, 0, -1, -1], [0, -1, 0, -1]], 0, atol=1e-6)
-    assert torch.equal(maps[0], maps[1])
+def test_rises_masks_are_random_cells_enlarged_and_cut_at_random():
+    (found,) = RISE._masks(16, 5, 0.3, (12, 18), 4)
+    chance = generator(4, 4)
+    cells = (torch.rand(16, 6, 6, generator=chance) < 0.3).double().numpy()
+    corners = np.stack([torch.randint(0, side, (16,), generator=chance) for side in (3, 4)], axis=1)
+    for mask, grid, corner in zip(found, cells, corners, strict=True):
+        assert_allclose(mask, literal.rise_mask(grid, corner, (12, 18)), atol=1e-6)
 
 
-def open_everywhere(ctx, slope):
-    return slope.clamp(min=0), None, None, None
-
-
-def signed(operation, positive, *inputs):
-    return shared(operation, operation, *inputs)
-
-
-def never_turned(self, function, args, named):
-    answer = weighted(self, function, args, named)
-    self.calls[-1] = SimpleNamespace(entered=self.calls[-1].entered, negated=False)
-    return answer
-
-
-def smaller(size, side, stride):
-    return squares(size, side - 1.0 / windows.scale(size), stride)
-
-
-shared, weighted, squares = excitation._shared, excitation.Excitation._weighted, windows.squares
-MISTAKES = {
-    "closed ReLUs let through": (relu._Relu, "backward", staticmethod(open_everywhere), compare_relu),
-    "weights of both signs, and biases": (excitation, "_shared", signed, compare_excitation),
-    "no weights turned": (excitation.Excitation, "_weighted", never_turned, compare_contrast),
-    "squares too small": (sys.modules["unsee.saliency.occlusion"], "squares", smaller, compare_occlusion),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_noticed(name, monkeypatch):
-    place, part, mistake, compare = MISTAKES[name]
-    monkeypatch.setattr(place, part, mistake)
-    with pytest.raises(AssertionError):
-        compare()
+def test_center_falls_from_the_middle_to_the_corners():
+    maps = METHODS["center"](wrapped(plain_net()), torch.rand(2, 3, 9, 14), [0, 1])
+    assert_allclose(maps, np.stack([literal.center((9, 14))] * 2), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from unsee.classifier import Classifier
 from unsee.saliency.libraries import library
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
+_AT_ONCE = 16
+
 
 def integrated_gradients(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets, steps: int = 50
@@ -35,6 +37,3 @@ def integrated_gradients(
             maps.append(method.attribute(view[None], start, n_steps=steps, internal_batch_size=_AT_ONCE))
     shares: Tensor = cat(maps).detach().sum(dim=1)
     return shares
-
-
-_AT_ONCE = 16

@@ -27,12 +27,11 @@ _MATRIX_PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, T
 
 
 class Rules(TorchFunctionMode):
-    """While entered, calls to some torch functions are answered by rules; `used` counts them."""
+    """While entered, calls to some torch functions are answered by rules."""
 
     def __init__(self, rules: Mapping[Function, Rule]) -> None:
         super().__init__()
         self.rules = rules
-        self.used = 0
 
     def __torch_function__(
         self,
@@ -46,7 +45,6 @@ class Rules(TorchFunctionMode):
         rule = self.rules.get(func)
         if rule is None:
             return func(*args, **named)
-        self.used += 1
         return rule(func, args, named)
 
 

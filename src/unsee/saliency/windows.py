@@ -47,10 +47,14 @@ def hide(
 
 def mean_fall(hidden: Iterator[Hidden]) -> Float[Tensor, "h w"]:
     """For each pixel the mean fall over the pieces that cover it, each counted as far as it does."""
-    total = cover = torch.zeros(())
+    total: Tensor | float = 0.0
+    cover: Tensor | float = 0.0
     for some in hidden:
-        total = total.to(some.falls) + torch.einsum("n,nhw->hw", some.falls, some.pieces.to(some.falls))
-        cover = cover.to(some.falls) + some.pieces.to(some.falls).sum(dim=0)
+        pieces = some.pieces.to(some.falls)
+        total = total + torch.einsum("n,nhw->hw", some.falls, pieces)
+        cover = cover + pieces.sum(dim=0)
+    assert isinstance(total, Tensor)
+    assert isinstance(cover, Tensor)
     return torch.where(cover > 0, total / cover, 0.0)
 
 
