@@ -21,8 +21,9 @@ from unsee.explanation import Scores, Target, finite
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks import PRESETS, explain
-from unsee.masks.explain import asked_for, one_each, target_indices, versions
+from unsee.masks.explain import one_each, versions
 from unsee.masks.frame import Frame
+from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.settings import look_up
 from unsee.saliency import LAYERED, METHODS, SEEDED
 from unsee.saliency.layers import layer_named

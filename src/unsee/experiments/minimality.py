@@ -9,12 +9,10 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.masks.objective import softmax_score
-from unsee.masks.perturbation import blend
+from unsee.experiments.scoring import scores_under
 from unsee.tensors import Box, fitted_box, smooth
 
 STEPS = 100
-_AT_ONCE = 16
 _SAME_SCORE = 1e-6
 
 
@@ -33,7 +31,6 @@ class SmallestBox:
         return (right - left) * (bottom - top)
 
 
-@torch.no_grad()
 def smallest_box(
     classifier: Classifier,
     view: Float[Tensor, "3 h w"],
@@ -59,24 +56,44 @@ def smallest_box(
     Raises:
         UnseeError: a share outside (0,1], or a map that is not finite.
     """
-    if not 0 < share <= 1:
-        raise UnseeError(f"a share of the score lies above 0 and up to 1, not {share}")
+    return smallest_boxes(classifier, view, saliency, target, (share,), blur)[0]
+
+
+@torch.no_grad()
+def smallest_boxes(
+    classifier: Classifier,
+    view: Float[Tensor, "3 h w"],
+    saliency: Float[Tensor, "hm wm"],
+    target: tuple[int, ...],
+    shares: tuple[float, ...],
+    blur: float = 10.0,
+) -> list[SmallestBox | None]:
+    """`smallest_box` for several shares of the score, for the evaluations of one.
+
+    Raises:
+        UnseeError: a share outside (0,1], or a map that is not finite.
+    """
+    for share in shares:
+        if not 0 < share <= 1:
+            raise UnseeError(f"a share of the score lies above 0 and up to 1, not {share}")
     picture = view.to(classifier.device, classifier.dtype)
     boxes = boxes_of(saliency, (view.shape[1], view.shape[2]))
     keep = torch.ones(len(boxes) + 2, *view.shape[1:], device=picture.device, dtype=picture.dtype)
     keep[-1] = 0
     for row, (left, top, right, bottom) in zip(keep, boxes, strict=False):
         row[top:bottom, left:right] = 0
-    scores = _scores(classifier, picture, smooth(picture, blur), keep, target)
+    scores = scores_under(classifier, picture, smooth(picture, blur), keep, target)
     original, reference = float(scores[-2]), float(scores[-1])
     if original - reference < _SAME_SCORE:
-        return None
+        return [None] * len(shares)
     found = [
         SmallestBox(box, score, (original - score) / (original - reference))
         for box, score in zip(boxes, scores[:-2].tolist(), strict=True)
     ]
-    enough = [box for box in found if box.suppression >= share]
-    return min(enough, key=lambda box: box.area, default=None)
+    return [
+        min((box for box in found if box.suppression >= share), key=lambda box: box.area, default=None)
+        for share in shares
+    ]
 
 
 def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int]) -> list[Box]:
@@ -89,21 +106,3 @@ def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int]) -> list[Bo
     large = F.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0]
     whole = (0, 0, size[1], size[0])
     return list(dict.fromkeys([whole, *(fitted_box(large, step / STEPS) for step in range(1, STEPS + 1))]))
-
-
-def _scores(
-    classifier: Classifier,
-    picture: Float[Tensor, "3 h w"],
-    reference: Float[Tensor, "3 h w"],
-    keep: Float[Tensor, "n h w"],
-    target: tuple[int, ...],
-) -> Float[Tensor, " n"]:
-    scores = []
-    with classifier.borrowed():
-        for some in torch.split(keep, _AT_ONCE):
-            image, edit = (part.expand(len(some), -1, -1, -1) for part in (picture, reference))
-            logits = classifier.logits(blend(image, edit, some[:, None]))
-            marks = torch.zeros_like(logits)
-            marks[:, list(target)] = 1
-            scores.append(softmax_score(logits, marks))
-    return torch.cat(scores).cpu()

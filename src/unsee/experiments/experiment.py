@@ -1,0 +1,126 @@
+"""What every experiment of section 5 is: records of single pictures, and what they come to together."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.datasets.sample import Sample
+from unsee.masks.frame import Frame
+from unsee.metrics import Estimate
+
+Record = dict[str, Any]
+"""What one picture has to say, as JSON values."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A picture with the maps that methods have made of it.
+
+    Args:
+        sample: the picture, with its truth.
+        frame: the picture at the network's input.
+        target: the network's classes that were asked about.
+        label: the class in the data set, None where it was the predicted one.
+        maps: method → saliency at its own size, high where salient.
+    """
+
+    sample: Sample
+    frame: Frame
+    target: tuple[int, ...]
+    label: int | None
+    maps: Mapping[str, Float[Tensor, "hm wm"]]
+
+    def at_input(self, method: str) -> Float[Tensor, "h w"]:
+        """A method's map, brought to the network's input bilinearly."""
+        small = self.maps[method][None, None].float()
+        grown: Tensor = F.interpolate(small, self.frame.size, mode="bilinear", align_corners=False)
+        return grown[0, 0]
+
+
+class Curve(NamedTuple):
+    """A line of a figure: places along the axis, and an estimate at each."""
+
+    places: tuple[float, ...]
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of lines, one for each method or perturbation."""
+
+    title: str
+    across: str
+    up: str
+    lines: Mapping[str, Curve]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers by row and column.
+
+    Args:
+        title: what they are, with their unit.
+        rows: row → column → our number; columns may be missing in a row.
+        paper: row → column → the number that was published.
+        better: "low" or "high": which numbers a method would like to have; "" where neither is meant.
+    """
+
+    title: str
+    rows: Mapping[str, Mapping[str, Estimate]]
+    paper: Mapping[str, Mapping[str, float | int]] = field(default_factory=dict)
+    better: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, in the order in which rows name them."""
+        return tuple(dict.fromkeys(name for row in self.rows.values() for name in row))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What records come to: tables, plots, and what had to be left out, each reason with its count."""
+
+    tables: tuple[Table, ...]
+    plots: tuple[Plot, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Experiment(Protocol):
+    """A pure function from pictures, saliency and a classifier to records, and a summary of records."""
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+
+    @property
+    def title(self) -> str:
+        """What it finds out, with its place in the paper."""
+
+    @property
+    def target(self) -> str:
+        """What it asks about each picture: one of `unsee.runs.targets.TARGETS`."""
+
+    def records(self, classifier: Classifier, case: Case) -> Iterable[Record]:
+        """What one picture has to say, a record for each method or more."""
+
+    def summary(self, records: Sequence[Record]) -> Summary:
+        """What the records of all pictures come to."""
+
+
+def by(records: Iterable[Record], key: str) -> dict[Any, list[Record]]:
+    """Records by one of their values, in the order in which values first come."""
+    found: dict[Any, list[Record]] = {}
+    for record in records:
+        found.setdefault(record[key], []).append(record)
+    return found
+
+
+def on_device(classifier: Classifier, picture: Float[Tensor, "*any h w"]) -> Float[Tensor, "*any h w"]:
+    """A picture where the classifier is, in what it computes in."""
+    return picture.to(classifier.device, classifier.dtype)

@@ -1,0 +1,87 @@
+"""Weak localisation (§5.6, table 1): how often the box round the salient part misses the object."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from unsee.classifier import Classifier
+from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
+from unsee.metrics import ENERGY_ALPHAS, MEAN_ALPHAS, VALUE_ALPHAS, Estimate, boxes_at, localised, proportion
+
+RULES: Mapping[str, tuple[float, ...]] = {
+    "value": VALUE_ALPHAS,
+    "energy": ENERGY_ALPHAS,
+    "mean": MEAN_ALPHAS,
+}
+"""The three ways to cut a map, with the thresholds that are tried."""
+
+PAPER = {
+    "gradient": (46.04, 43.91, 41.66),
+    "guided_backprop": (50.19, 46.97, 41.99),
+    "excitation_backprop": (46.09, 38.71, 38.98),
+    "grad_cam": (53.03, 53.88, 53.31),
+    "occlusion": (51.15, 49.39, 48.58),
+    "mask": (44.02, 43.15, 43.24),
+}
+"""Table 1, errors in %: BVLC GoogLeNet, 48,238 validation pictures of ImageNet; the mask of the
+best five classes."""
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """The error of each rule at the threshold that does best on held-out pictures.
+
+    Args:
+        held_out: every so many-th picture serves to choose the threshold, and is not counted.
+    """
+
+    held_out: int = 5
+    name: str = "localisation"
+    title: str = "Weak localisation (§5.6, table 1)"
+    target: str = "label"
+
+    def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
+        """For each method and rule the box at each threshold, and whether it finds an object of the class."""
+        if case.label is None or not case.sample.boxes(case.label):
+            return
+        truths = torch.tensor(case.sample.boxes(case.label), dtype=torch.float64)
+        size = case.sample.image.shape[:2]
+        for method, saliency in case.maps.items():
+            for rule, alphas in RULES.items():
+                boxes = boxes_at(saliency, (size[0], size[1]), rule, alphas)
+                yield {
+                    "id": case.sample.id,
+                    "method": method,
+                    "rule": rule,
+                    "boxes": boxes.tolist(),
+                    "found": localised(boxes.double(), truths).tolist(),
+                }
+
+    def summary(self, records: Sequence[Record]) -> Summary:
+        """Errors in %, with the chosen α, and the error over α."""
+        order = list(dict.fromkeys(record["id"] for record in records))
+        apart = set(order[:: self.held_out])
+        rows: dict[str, dict[str, Estimate]] = {}
+        lines: dict[str, dict[str, Curve]] = {rule: {} for rule in RULES}
+        for method, own in by(records, "method").items():
+            for rule, some in by(own, "rule").items():
+                tried = [record["found"] for record in some if record["id"] in apart]
+                counted = [record["found"] for record in some if record["id"] not in apart] or tried
+                errors = [
+                    proportion([not found[k] for found in counted], 100) for k in range(len(RULES[rule]))
+                ]
+                chosen = _best(tried)
+                rows.setdefault(method, {})[rule] = errors[chosen]
+                rows[method][f"α of {rule}"] = Estimate.exactly(RULES[rule][chosen])
+                lines[rule][method] = Curve(RULES[rule], tuple(errors))
+        paper = {m: dict(zip(RULES, PAPER[m], strict=True)) for m in rows if m in PAPER}
+        table = Table("localisation error, %", rows, paper, "low")
+        plots = tuple(Plot(f"threshold by {rule}", "α", "error, %", lines[rule]) for rule in RULES)
+        return Summary((table,), plots)
+
+
+def _best(tried: Sequence[Sequence[bool]]) -> int:
+    """The threshold at which most pictures were found, the first of several."""
+    found = [sum(column) for column in zip(*tried, strict=True)]
+    return found.index(max(found))

@@ -1,0 +1,39 @@
+"""The score of one picture under many masks."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.masks.objective import softmax_score
+from unsee.masks.perturbation import blend
+
+_AT_ONCE = 16
+
+
+@torch.no_grad()
+def scores_under(
+    classifier: Classifier,
+    picture: Float[Tensor, "3 h w"],
+    reference: Float[Tensor, "3 h w"],
+    keep: Float[Tensor, "n h w"],
+    target: tuple[int, ...],
+) -> Float[Tensor, " n"]:
+    """The summed probability of the target under each mask, on the CPU.
+
+    Args:
+        classifier: asked about each mask once.
+        picture: at the network's input, in [0,1], on the classifier's device.
+        reference: what deleted pixels become.
+        keep: one mask each, 1 keeps.
+        target: the classes whose probabilities are summed.
+    """
+    scores = []
+    with classifier.borrowed():
+        for some in torch.split(keep, _AT_ONCE):
+            image, edit = (part.expand(len(some), -1, -1, -1) for part in (picture, reference))
+            logits = classifier.logits(blend(image, edit, some[:, None]))
+            marks = torch.zeros_like(logits)
+            marks[:, list(target)] = 1
+            scores.append(softmax_score(logits, marks))
+    return torch.cat(scores).cpu()

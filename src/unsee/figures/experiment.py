@@ -1,0 +1,73 @@
+"""The paper's figures redrawn: lines with 95 % intervals, and bars of a table beside what was published."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unsee.experiments.experiment import Plot, Summary, Table
+from unsee.figures import panels
+
+_WIDE, _HIGH = 5.4, 3.8
+
+
+def summary_figure(summary: Summary) -> Figure:
+    """A panel for each plot, or, where there is none, for each table."""
+    parts: Sequence[Plot | Table] = summary.plots or summary.tables
+    figure = Figure(figsize=(_WIDE * len(parts), _HIGH), layout="constrained")
+    for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+        if isinstance(part, Plot):
+            _lines(axes, part)
+        else:
+            _bars(axes, part)
+    return figure
+
+
+def draw_summary(summary: Summary, file: Path) -> None:
+    """Write the figure as PNG."""
+    panels.save(summary_figure(summary), file)
+
+
+def _lines(axes: Axes, plot: Plot) -> None:
+    for name, line in plot.lines.items():
+        values = np.array([estimate.value for estimate in line.estimates])
+        low, high = (
+            np.array([getattr(estimate, end) for estimate in line.estimates]) for end in ("low", "high")
+        )
+        axes.plot(line.places, values, label=name.replace("_", " "), marker="o", markersize=2.5)
+        axes.fill_between(line.places, low, high, alpha=0.15)
+    axes.set_title(plot.title, fontsize=10, parse_math=False)
+    axes.set_xlabel(plot.across)
+    axes.set_ylabel(plot.up)
+    axes.legend(fontsize=7)
+
+
+def _bars(axes: Axes, table: Table) -> None:
+    width = 0.8 / max(len(table.columns), 1)
+    names = list(table.rows)
+    for number, column in enumerate(table.columns):
+        cells = [table.rows[name].get(column) for name in names]
+        values = [np.nan if cell is None else cell.value for cell in cells]
+        reach = [(0, 0) if c is None else (max(c.value - c.low, 0), max(c.high - c.value, 0)) for c in cells]
+        places = np.arange(len(names)) + number * width
+        axes.bar(places, values, width, yerr=np.array(reach).T, label=column, error_kw={"linewidth": 0.8})
+        known = [
+            (p, table.paper[n][column])
+            for p, n in zip(places, names, strict=True)
+            if _known(table, n, column)
+        ]
+        if known:
+            axes.plot(*zip(*known, strict=True), "k_", markersize=9)
+    axes.set_xticks(
+        np.arange(len(names)) + 0.4 - width / 2, [n.replace("_", " ") for n in names], rotation=30
+    )
+    for label in axes.get_xticklabels():
+        label.set(ha="right", fontsize=7)
+    axes.set_title(table.title + (" (–: the paper's)" if table.paper else ""), fontsize=10, parse_math=False)
+    axes.legend(fontsize=7)
+
+
+def _known(table: Table, row: str, column: str) -> bool:
+    return column in table.paper.get(row, {})

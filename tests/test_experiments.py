@@ -1,0 +1,250 @@
+"""The paper's experiments: what records say, what they come to, and the command."""
+
+import csv
+import itertools
+import json
+import math
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pictures import network
+from unsee.classifier import Classifier
+from unsee.cli import main
+from unsee.cli.console import CONSOLE
+from unsee.datasets.menagerie import Menagerie
+from unsee.datasets.picture import photo_of
+from unsee.datasets.sample import Instance, Sample
+from unsee.experiments.animal_parts import AnimalParts
+from unsee.experiments.catalogue import EXPERIMENTS
+from unsee.experiments.experiment import Case, Experiment
+from unsee.experiments.localisation import RULES, Localisation
+from unsee.experiments.minimal_boxes import MinimalBoxes
+from unsee.experiments.pointing import Pointing
+from unsee.experiments.representativeness import Representativeness
+from unsee.images import Squash
+from unsee.masks.frame import Frame
+
+
+def case_of(sample, maps, size=(224, 224), target=(0,)):
+    frame = Frame(photo_of(sample), size, 0, Squash(), (0.5, 0.5, 0.5), 0)
+    return Case(sample, frame, target, sample.label, maps)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Pictures of several animals; a map of the truth, one of noise, and one of the centre."""
+    rng = torch.Generator().manual_seed(0)
+    cases = []
+    for sample in Menagerie("test", 24, several=1.0):
+        truth = torch.from_numpy(sample.segment(sample.label)).float()
+        across = torch.linspace(-1, 1, 224)
+        centre = -torch.hypot(across[:, None], across[None])
+        maps = {"oracle": truth, "chance": torch.rand(28, 28, generator=rng), "centre": centre}
+        cases.append(case_of(sample, maps))
+    return cases
+
+
+def through(experiment, cases, classifier=None):
+    records = [record for case in cases for record in experiment.records(classifier or network(), case)]
+    return experiment.summary(json.loads(json.dumps(records)))
+
+
+def test_the_catalogue_is_of_experiments():
+    for name, experiment in EXPERIMENTS.items():
+        assert isinstance(experiment, Experiment)
+        assert experiment.name == name
+        assert "§5" in experiment.title
+
+
+class TestLocalisation:
+    def test_the_truth_is_found_and_noise_is_not(self, world):
+        table = through(Localisation(), world).tables[0]
+        for rule in RULES:
+            assert table.rows["oracle"][rule].value < 15
+            assert table.rows["chance"][rule].value > table.rows["oracle"][rule].value
+        assert table.rows["oracle"]["value"].n == 19
+        assert table.rows["centre"]["value"].value > table.rows["oracle"]["value"].value
+
+    def test_the_threshold_is_chosen_on_pictures_that_are_not_counted(self):
+        count = len(RULES["value"])
+        found = [
+            [k == 3 for k in range(count)] if n % 5 == 0 else [k == 7 for k in range(count)]
+            for n in range(10)
+        ]
+        records = [
+            {"id": str(n), "method": "mask", "rule": "value", "boxes": [], "found": each}
+            for n, each in enumerate(found)
+        ]
+        row = Localisation().summary(records).tables[0].rows["mask"]
+        assert row["α of value"].value == RULES["value"][3]
+        assert (row["value"].value, row["value"].n) == (100.0, 8)
+
+    def test_pictures_without_boxes_have_nothing_to_say(self, world):
+        case = world[0]
+        other = Case(case.sample, case.frame, case.target, 11 if case.label != 11 else 10, case.maps)
+        if not case.sample.boxes(other.label):
+            assert list(Localisation().records(network(), other)) == []
+
+
+class TestPointing:
+    def test_the_truth_is_hit_and_noise_as_often_as_chance_has_it(self, world):
+        table = through(Pointing(), world).tables[0]
+        assert table.rows["oracle"]["all"].value == 100
+        assert table.rows["chance"]["all"].value < 70
+        assert table.rows["oracle"]["difficult"].n == 24
+
+    @pytest.mark.parametrize(("size", "hit"), [((100, 100), True), ((200, 200), False)])
+    def test_fifteen_pixels_are_of_the_network_s_input(self, size, hit):
+        """The point lies 10 pixels of the picture beside the object, 20 of the larger input."""
+        segment = np.zeros((100, 100), np.bool_)
+        segment[40:60, 40:60] = True
+        animal = Instance("cat", 0, (40, 40, 60, 60), segment)
+        sample = Sample("one", np.zeros((100, 100, 3), np.uint8), 0, (animal,))
+        saliency = torch.zeros(100, 100)
+        saliency[50, 69] = 1
+        record = next(iter(Pointing().records(network(), case_of(sample, {"m": saliency}, size))))
+        assert (record["hit"], record["hit_torchray"]) == (hit, True)
+
+
+class TestMinimality:
+    def test_means_leave_out_what_has_no_box_and_count_it(self):
+        records = [
+            {"id": "a", "method": "mask", "share": 0.8, "area": 100},
+            {"id": "b", "method": "mask", "share": 0.8, "area": 300},
+            {"id": "c", "method": "mask", "share": 0.8, "area": None},
+        ]
+        summary = MinimalBoxes().summary(records)
+        found = summary.tables[0].rows["mask"]["80 %"]
+        assert (found.value, found.n, found.standard_error) == (200, 2, 100)
+        assert sum(summary.left_out.values()) == 1
+        assert summary.tables[0].paper["mask"]["80 %"] == 11765
+
+    def test_boxes_grow_with_the_share(self, world):
+        cases = [case_of(case.sample, case.maps, (32, 32)) for case in world[:4]]
+        records = [r for case in cases for r in MinimalBoxes().records(network(), case)]
+        for one, other in itertools.pairwise(records):
+            if (
+                one["method"] == other["method"]
+                and one["id"] == other["id"]
+                and None not in (one["area"], other["area"])
+            ):
+                assert one["area"] <= other["area"]
+
+
+class TestRepresentativeness:
+    def test_a_mask_of_everything_takes_the_whole_score(self, world):
+        everything = {"mask": torch.ones(32, 32), "nothing": torch.zeros(32, 32)}
+        case = case_of(world[0].sample, everything, (32, 32))
+        classifier = network()
+        top = int(classifier.probabilities(case.frame.plain[None]).argmax())
+        case = case_of(world[0].sample, everything, (32, 32), (top,))
+        records = list(Representativeness().records(classifier, case))
+        blurred = [r for r in records if r["perturbation"] == "blur" and r["alpha"] > 0]
+        for record in blurred:
+            if record["normalised"] is not None:
+                expected = 0.0 if record["method"] == "mask" else 1.0
+                assert record["normalised"] == pytest.approx(expected, abs=1e-4)
+        assert {r["perturbation"] for r in records} == {"constant", "noise", "blur"}
+
+    def test_pictures_that_do_not_fall_are_left_out(self):
+        record = {"id": "a", "method": "mask", "perturbation": "blur", "alpha": 0.2}
+        summary = Representativeness().summary(
+            [record | {"normalised": None}, record | {"id": "b", "normalised": 0.5}]
+        )
+        assert sum(summary.left_out.values()) == 1
+        assert summary.tables[0].rows["mask, blur"]["α = 0.2"].value == 0.5
+
+
+class TestAnimalParts:
+    def test_eyes_and_feet(self, world):
+        sample = next(case.sample for case in world if case.sample.keypoints(case.label))
+        kinds = {point.kind for point in sample.keypoints(sample.label)}
+        saliency = torch.zeros(224, 224)
+        for point in sample.keypoints(sample.label):
+            if point.kind == "eye":
+                saliency[
+                    max(round(point.y) - 2, 0) : round(point.y) + 3,
+                    max(round(point.x) - 2, 0) : round(point.x) + 3,
+                ] = 1
+        record = next(iter(AnimalParts().records(network(), case_of(sample, {"mask": saliency}))))
+        if "eye" in kinds:
+            assert record["eye"] == pytest.approx(1.0)
+        if "foot" in kinds and "eye" in kinds:
+            assert record["foot"] < 1
+
+    def test_the_ratio_is_of_the_mask(self):
+        records = [
+            {"id": str(n), "class": "cat", "method": "mask", "eye": 0.8, "foot": 0.2} for n in range(3)
+        ]
+        rows = AnimalParts().summary(records).tables[0].rows["mask"]
+        assert rows["mask at feet over eyes"].value == pytest.approx(4.0)
+        assert rows["classes with eyes above feet, %"].value == 100
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, monkeypatch, capsys, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(CONSOLE, "_width", 200)
+        net = network()
+        named = Classifier(net.net, size=(32, 32), class_names=None, name="tiny")
+        monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": named)
+
+        def run(*arguments):
+            monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
+            capsys.readouterr()
+            code = 0
+            try:
+                main()
+            except SystemExit as stop:
+                code = stop.code or 0
+            out, err = capsys.readouterr()
+            return SimpleNamespace(code=code, out=out, err=err)
+
+        return run
+
+    def test_tables_figure_and_resuming(self, run, tmp_path):
+        options = ("--target", "predicted", "--methods", "gradient,center", "--limit", 6, "--out", "out")
+        first = run("experiment", "minimality", *options)
+        assert first.code == 0, first.err
+        assert "mean area of the smallest box" in first.err
+        with (tmp_path / "out" / "table.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["row"] for row in rows} == {"gradient", "center"}
+        with Image.open(tmp_path / "out" / "figure.png") as picture:
+            assert picture.size[0] > 300
+        again = run("experiment", "minimality", *options, "--json")
+        told = json.loads(again.out)
+        assert [row["value"] for row in told] == [
+            float(row["value"]) if row["value"] else None for row in rows
+        ]
+
+    def test_other_settings_are_refused(self, run):
+        options = ("--target", "predicted", "--methods", "center", "--limit", 2, "--out", "out")
+        assert run("experiment", "minimality", *options).code == 0
+        found = run("experiment", "representativeness", *options)
+        assert found.code == 2
+        assert "holds another experiment" in found.err
+        assert run("experiment", "magic").code == 2
+
+    def test_masks_of_another_network_are_refused(self, run):
+        assert run("learn", "menagerie", "--limit", 2, "--out", "masks", "--method", "gradient").code == 0
+        found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
+        assert found.code == 2
+        assert "do not serve here" in found.err
+
+    def test_they_are_listed(self, run):
+        assert "minimality" in run("experiments").out
+        assert set(json.loads(run("experiments", "--json").out)) == set(EXPERIMENTS)
+
+
+def test_estimates_in_tables_are_numbers(world):
+    for experiment in (Localisation(), Pointing()):
+        for row in through(experiment, world[:6]).tables[0].rows.values():
+            for estimate in row.values():
+                assert not math.isinf(estimate.value)
