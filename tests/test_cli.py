@@ -27,7 +27,7 @@ from unsee.masks import PRESETS
 from unsee.models import names
 from unsee.tensors import fitted_box, smooth
 
-EXPLAIN = sys.modules["unsee.masks.explain"]
+PHOTOS = sys.modules["unsee.masks.photos"]
 FILES = {
     "explanation.json",
     "mask.npy",
@@ -113,14 +113,14 @@ def interrogate(run, tiny):
 @pytest.fixture
 def learned(monkeypatch):
     """Notes how many photos are taken up at a time."""
-    calls, enter = [], EXPLAIN._Cabin.enter
+    calls, enter = [], PHOTOS._Cabin.enter
 
     def counting(self, places):
         batch = enter(self, places)
         calls.extend([len(batch)] if batch else [])
         return batch
 
-    monkeypatch.setattr(EXPLAIN._Cabin, "enter", counting)
+    monkeypatch.setattr(PHOTOS._Cabin, "enter", counting)
     return calls
 
 
@@ -394,7 +394,7 @@ class TestAgain:
         def learn(*rest):
             raise AssertionError("nothing is to be learned")
 
-        monkeypatch.setattr(EXPLAIN._Cabin, "enter", learn)
+        monkeypatch.setattr(PHOTOS._Cabin, "enter", learn)
         again = explain(*photos, "--json")
         assert (again.code, again.out) == (0, first.out)
         assert contents(tmp_path / "explanations") == before
@@ -484,7 +484,7 @@ class TestStopped:
         photos = [make_photo(f"{i}.png", seed=i) for i in range(5)]
         arguments = (*photos, "--batch-size", 2, "--iterations", 3, "--perturbation", "noise")
         assert explain(*arguments, "--out", "whole").code == 0
-        learn_each = EXPLAIN.learn_each
+        learn_each = PHOTOS.learn_each
         learned.clear()
 
         def stopped(*rest):
@@ -494,7 +494,7 @@ class TestStopped:
 
             return learn_each(*rest[:-1], stop)
 
-        monkeypatch.setattr(EXPLAIN, "learn_each", stopped)
+        monkeypatch.setattr(PHOTOS, "learn_each", stopped)
         result = explain(*arguments, "--out", "parts")
         assert (result.code, result.out, learned) == (130, "", [2, 2])
         assert "Traceback" not in result.err
@@ -513,7 +513,7 @@ class TestStopped:
         assert {path: data for path, data in parts.items() if path in first} == first
 
     def test_a_second_batch_that_fails_leaves_the_first(self, explain, make_photo, tmp_path, monkeypatch):
-        enter, calls = EXPLAIN._Cabin.enter, []
+        enter, calls = PHOTOS._Cabin.enter, []
 
         def failing(*rest):
             calls.append(1)
@@ -521,7 +521,7 @@ class TestStopped:
                 raise RuntimeError("out of\nmemory")
             return enter(*rest)
 
-        monkeypatch.setattr(EXPLAIN._Cabin, "enter", failing)
+        monkeypatch.setattr(PHOTOS._Cabin, "enter", failing)
         photos = [make_photo(f"{i}.png", seed=i) for i in range(2)]
         result = explain(*photos, "--batch-size", 1)
         assert (result.code, result.out) == (1, "")

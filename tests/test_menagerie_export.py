@@ -45,7 +45,7 @@ def test_imagenet_layout(samples, tmp_path):
             )
             for entry in notes.iter("object")
         ]
-        truth = [(i.name, i.box[0] + 1, i.box[1] + 1, i.box[2], i.box[3]) for i in sample.instances]
+        truth = [(i.name, i.box[0], i.box[1], i.box[2] - 1, i.box[3] - 1) for i in sample.instances]
         assert boxes == truth
 
 

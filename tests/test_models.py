@@ -54,6 +54,21 @@ def same_logits(model, net, images) -> bool:
         return torch.equal(model.logits(images), net(normalised(images)))
 
 
+def compare_response_norm(norm):
+    """x / (k + α/n Σx²)^β over the n channels round each: Caffe divides α by the window's size."""
+    size, alpha, beta, k = 5, 1e-4, 0.75, 1.0
+    x = 200 * torch.rand(9, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 100
+    expected = torch.empty_like(x)
+    for channel in range(9):
+        total = torch.zeros(2, 3, dtype=torch.float64)
+        for other in range(max(channel - size // 2, 0), min(channel + size // 2, 8) + 1):
+            total += x[other] ** 2
+        expected[channel] = x[channel] / (k + alpha / size * total) ** beta
+    got = norm(x[None])[0]
+    assert torch.allclose(got, expected, rtol=1e-12)
+    assert not torch.allclose(got, x, rtol=0.05)
+
+
 class TestNames:
     def test_are_unique_and_told_apart(self):
         assert len(names()) == len(set(names()))
@@ -469,18 +484,7 @@ class TestBVLCGoogLeNet:
 
     @pytest.mark.parametrize("name", ["norm1", "norm2"])
     def test_local_response_normalisation_is_caffes(self, bvlc, name):
-        """x / (k + α/n Σx²)^β over the n channels round each: Caffe divides α by the window's size."""
-        size, alpha, beta, k = 5, 1e-4, 0.75, 1.0
-        x = 200 * torch.rand(9, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 100
-        expected = torch.empty_like(x)
-        for channel in range(9):
-            total = torch.zeros(2, 3, dtype=torch.float64)
-            for other in range(max(channel - size // 2, 0), min(channel + size // 2, 8) + 1):
-                total += x[other] ** 2
-            expected[channel] = x[channel] / (k + alpha / size * total) ** beta
-        got = getattr(bvlc, name)(x[None])[0]
-        assert torch.allclose(got, expected, rtol=1e-12)
-        assert not torch.allclose(got, x, rtol=0.05)
+        compare_response_norm(getattr(bvlc, name))
 
     def test_branches_are_joined_in_order(self, bvlc):
         x = torch.rand(1, 192, 6, 6)

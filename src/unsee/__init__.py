@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier as Classifier
+    from unsee.datasets.opening import open_dataset as open_dataset
     from unsee.errors import UnseeError as UnseeError
     from unsee.experiments.comparison import Comparison as Comparison
     from unsee.experiments.comparison import compare as compare
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from unsee.masks import Settings as Settings
     from unsee.masks import explain as explain
     from unsee.models import load as load
+    from unsee.runs.learn import learn as learn
+    from unsee.runs.store import Store as Store
 
 __version__ = "0.1.0"
 
@@ -34,11 +37,14 @@ _HOMES = {
     "Photo": "unsee.images",
     "Settings": "unsee.masks",
     "Squash": "unsee.fits",
+    "Store": "unsee.runs.store",
     "UnseeError": "unsee.errors",
     "compare": "unsee.experiments.comparison",
     "explain": "unsee.masks",
     "interrogate": "unsee.experiments.interrogation",
+    "learn": "unsee.runs.learn",
     "load": "unsee.models",
+    "open_dataset": "unsee.datasets.opening",
     "read_photo": "unsee.images",
 }
 

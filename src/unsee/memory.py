@@ -84,8 +84,8 @@ def release() -> None:
 def keep_freed() -> bool:
     """Have the C library keep what is freed for the next pass, where it can be told to (glibc).
 
-    Else it goes back to the system after each pass, and clearing the pages that come again takes a fifth of
-    the pass. It holds for the whole process, so only a program may ask for it: the command line does.
+    Else it goes back to the system after each pass, and clearing the pages that come again takes a good
+    part of it. It holds for the whole process, so only a program may ask for it: the command line does.
 
     Returns:
         Whether the library has agreed.

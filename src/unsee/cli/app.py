@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import unsee
-from unsee.cli import compare, demo, explain, interrogate, lists, train
+from unsee.cli import compare, demo, experiment, explain, interrogate, learn, lists, store, train
 
 app = typer.Typer(
     name="unsee",
@@ -37,8 +37,15 @@ app.command("explain")(explain.command)
 app.command("compare")(compare.command)
 app.command("demo")(demo.command)
 app.command("interrogate")(interrogate.command)
+app.command("learn")(learn.command)
+app.command("status")(store.status)
+app.command("show")(store.show)
+app.command("export")(store.export)
+app.command("experiment")(experiment.command)
+app.command("experiments")(lists.experiments)
 app.command("presets")(lists.presets)
 app.command("methods")(lists.methods)
+app.command("datasets")(lists.datasets)
 app.command("models")(lists.models)
 app.command("train-menagerie")(train.train)
 app.command("measure-menagerie")(train.measure)

@@ -19,7 +19,7 @@ from unsee.experiments.comparison import MASK, Comparison, Look, Question, Terms
 from unsee.experiments.minimality import SmallestBox
 from unsee.figures.comparison import draw_comparisons
 from unsee.images import Photo, read_photo
-from unsee.masks.explain import asked_for
+from unsee.masks.photos import asked_for
 from unsee.masks.settings import look_up
 from unsee.saliency import METHODS
 

@@ -15,7 +15,7 @@ from unsee.errors import UnseeError
 from unsee.explanation import MANIFEST, Explanation
 from unsee.images import Photo, read_photo
 from unsee.masks import Plan, explain_each
-from unsee.masks.explain import asked_for, precision_of
+from unsee.masks.photos import asked_for, precision_of
 from unsee.masks.settings import described
 
 

@@ -13,8 +13,8 @@ from unsee.explanation import Explanation, Target, finite
 from unsee.figures import draw_interrogation
 from unsee.fits import Fit
 from unsee.images import Photo, read_photo
-from unsee.masks.explain import asked_for, target_indices
 from unsee.masks.perturbation import PERTURBATIONS, Perturbation
+from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.settings import look_up
 from unsee.models import MENAGERIES
 from unsee.tensors import Box, fitted_box

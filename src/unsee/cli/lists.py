@@ -44,12 +44,38 @@ def methods(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(said, indent=1))
         return
+    _two_columns(said)
+
+
+def datasets(as_json: Json = False) -> None:
+    """List the data sets that `unsee learn` takes."""
+    from unsee.datasets.opening import KINDS
+
+    said = {f"{name}:{kind.place}" if kind.place else name: kind.says for name, kind in KINDS.items()}
+    if as_json:
+        typer.echo(json.dumps(said, indent=1))
+        return
+    _two_columns(said)
+
+
+def experiments(as_json: Json = False) -> None:
+    """List the paper's experiments that `unsee experiment` runs."""
+    from unsee.experiments.catalogue import EXPERIMENTS
+
+    said = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    if as_json:
+        typer.echo(json.dumps(said, indent=1))
+        return
+    _two_columns(said)
+
+
+def _two_columns(said: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
     for name, line in said.items():
-        table.add_row(f"[bold]{name}[/]", plain(line))
+        table.add_row(f"[bold]{plain(name)}[/]", plain(line))
     Console().print(table)
 
 

@@ -1,6 +1,7 @@
 """The heart: learned masks."""
 
-from unsee.masks.explain import Plan, explain, explain_each
+from unsee.masks.explain import explain, explain_each
+from unsee.masks.photos import Plan
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 

@@ -159,10 +159,7 @@ def learn_each(
     """
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
-        crew = Crew(
-            batch_size
-            or pictures_that_fit(classifier.device, memory_of_one_pass(quick) * len(settings.perturbations))
-        )
+        crew = Crew(batch_size or _that_fit(quick, settings))
 
     def take_off(places: int) -> Flight | None:
         new = arrivals(places)
@@ -177,6 +174,16 @@ def learn_each(
             held = None
     if held is not None:
         yield from _landed(classifier, held)
+
+
+def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:
+    """How many images are learned at once unless told: as many as are fast and fit in memory."""
+    with classifier.borrowed():
+        return _that_fit(tuned(classifier, bfloat16, False), settings)
+
+
+def _that_fit(quick: Classifier, settings: Settings) -> int:
+    return pictures_that_fit(quick.device, memory_of_one_pass(quick) * len(settings.perturbations))
 
 
 def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) -> Flight:

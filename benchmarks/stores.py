@@ -1,0 +1,179 @@
+"""What a store costs over the bare loop, and what a second worker brings: `python benchmarks/stores.py`.
+
+Prints Markdown for docs/stores.md and docs/cluster.md; `--pictures 0` and `--masks 0` leave a part out.
+"""
+
+import argparse
+import gc
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+import unsee
+from unsee.classifier import Classifier
+from unsee.datasets import open_dataset
+from unsee.datasets.dataset import Dataset
+from unsee.datasets.picture import photo_of
+from unsee.datasets.sample import Sample
+from unsee.masks import PRESETS, Plan
+from unsee.masks.photos import learn_photos
+from unsee.memory import keep_freed
+from unsee.runs.cluster import OnRay
+from unsee.runs.learn import learn
+from unsee.runs.local import Written
+
+_BATCH, _TENTHS, _SIDE, _TURNS = 16, 10, 32, 3
+
+
+class Noise:
+    """Pictures of noise, 32 by 32 pixels, made when asked for."""
+
+    classes: tuple[str, ...] = ()
+
+    def __init__(self, first: int, count: int) -> None:
+        self.first, self.count = first, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        dice = np.random.default_rng(self.first + index)
+        pixels = dice.integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
+        return Sample(self.id(index), pixels, None)
+
+    def id(self, index: int) -> str:
+        """The number of a picture."""
+        return f"{self.first + index:08d}"
+
+    def labels(self, index: int) -> tuple[int, ...]:  # noqa: ARG002
+        """Noise shows nothing."""
+        return ()
+
+
+def trivial() -> Classifier:
+    """One convolution and one layer on top."""
+    torch.manual_seed(0)
+    layers = (
+        nn.Conv2d(3, 8, 5, padding=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(128, 5),
+    )
+    return Classifier(nn.Sequential(*layers).eval(), size=(_SIDE, _SIDE), name="trivial")
+
+
+def resident() -> int:
+    """MiB that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096 >> 20
+
+
+class Spent(NamedTuple):
+    """Seconds on the wall and of the processor."""
+
+    wall: float
+    cpu: float
+
+
+def spent(work: Callable[[], object]) -> Spent:
+    """What a piece of work takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def bare(classifier: Classifier, noise: Noise) -> None:
+    """The loop that a store is set against: masks are learned and let go."""
+    photos = ((photo_of(noise[number]), None) for number in range(len(noise)))
+    deque(learn_photos(classifier, photos, Plan(PRESETS["fast"], batch_size=_BATCH)), maxlen=0)
+
+
+def overhead(pictures: int) -> None:
+    """The table of the store's cost: half of the bare loop, one store of all pictures, the other half."""
+    classifier, held = trivial(), []
+
+    def note(event: object) -> None:
+        if isinstance(event, Written):
+            held.append(resident())
+
+    half = pictures // 2
+    with tempfile.TemporaryDirectory() as folder:
+        first = spent(partial(bare, classifier, Noise(0, half)))
+        noise = Noise(0, 2 * half)
+        kept = spent(partial(learn, classifier, noise, folder, batch_size=_BATCH, progress=note))
+        second = spent(partial(bare, classifier, Noise(half, half)))
+    print("| | bare loop | store | ratio |")
+    print("|---|---|---|---|")
+    for name, one, other, whole in zip(Spent._fields, first, second, kept, strict=True):
+        print(f"| {name} | {one + other:.1f} s | {whole:.1f} s | {whole / (one + other):.3f} |")
+    tenths = ", ".join(str(held[-(-len(held) * k // _TENTHS) - 1]) for k in range(1, _TENTHS + 1))
+    print(f"\n{2 * half} pictures; MiB held after each tenth of the store's parts: {tenths}\n", flush=True)
+
+
+def rate(workers: int, dataset: Dataset, masks: int) -> tuple[float, float]:
+    """Masks a second of Ray's workers of one thread: once begun, and in all.
+
+    Once begun is at least: from when as many parts are there as workers, what the others had done of their
+    next parts by then is taken off.
+    """
+    written: list[tuple[float, int]] = []
+    began = time.perf_counter()
+
+    def note(event: object) -> None:
+        if isinstance(event, Written):
+            written.append((time.perf_counter() - began, event.rows))
+
+    with tempfile.TemporaryDirectory() as folder:
+        learn(
+            unsee.load("unsee:menagerie"),
+            dataset,
+            folder,
+            limit=masks,
+            batch_size=_BATCH,
+            part_size=_BATCH,
+            engine=OnRay(workers),
+            progress=note,
+        )
+    done = time.perf_counter() - began
+    late = sum(rows for _, rows in written[2 * workers - 1 :]) / (written[-1][0] - written[workers - 1][0])
+    return late, masks / done
+
+
+def speedup(masks: int) -> None:
+    """The table of what a second worker brings: one and two take turns."""
+    menagerie = open_dataset("menagerie")
+    found = [[rate(workers, menagerie, masks) for workers in (1, 2)] for _ in range(_TURNS)]
+    print("| masks a second | one worker of one thread | two | ratio |")
+    print("|---|---|---|---|")
+    for name, part in (("once begun", 0), ("with starting Ray", 1)):
+        one, two = (median(turn[workers][part] for turn in found) for workers in (0, 1))
+        each = ", ".join(f"{turn[1][part] / turn[0][part]:.2f}" for turn in found)
+        print(f"| {name} | {one:.2f} | {two:.2f} | {two / one:.2f} (turns: {each}) |")
+
+
+def main() -> None:
+    """Measure both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=10_000, help="pictures of noise")
+    parser.add_argument("--masks", type=int, default=256, help="menagerie pictures for Ray's workers")
+    asked = parser.parse_args()
+    keep_freed()
+    if asked.pictures:
+        overhead(asked.pictures)
+    gc.collect()
+    if asked.masks:
+        speedup(asked.masks)
+
+
+if __name__ == "__main__":
+    main()

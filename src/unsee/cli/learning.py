@@ -1,0 +1,208 @@
+"""What `unsee learn` asks of Ray, of a class map and of the screen."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from unsee.classifier import Classifier
+from unsee.cli.console import CONSOLE, plain
+from unsee.cli.storing import summary, table_of
+from unsee.datasets.dataset import Dataset
+from unsee.errors import UnseeError
+from unsee.fits import Fit
+from unsee.runs.cluster import OnRay
+from unsee.runs.learn import MASK, learn
+from unsee.runs.local import Engine, Local, Written
+from unsee.runs.run import Answer, Checked, Outset
+from unsee.runs.run import Progress as Told
+from unsee.runs.store import Store
+
+_SECONDS_OF_SPEED = 120.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How pictures are looked at; the names are `unsee.learn`'s."""
+
+    method: str
+    preset: str
+    layer: str | None
+    target: str
+    class_map: Mapping[str, Sequence[int]] | None
+    seed: int
+    fit: Fit
+    precision: str
+    batch_size: int | None
+
+    def carried_out(
+        self,
+        classifier: Classifier,
+        dataset: Dataset,
+        out: str,
+        data: Mapping[str, Any],
+        terms: tuple[int | None, int | None, bool],
+        engine: Engine,
+    ) -> Store:
+        """Do what the store lacks, under a bar; `terms` are limit, part size and whether to retry.
+
+        Raises:
+            UnseeError: what `unsee.learn` raises, or a precision for a method that has none.
+        """
+        if self.method != MASK and self.precision != "auto":
+            raise UnseeError("--precision is for the learned mask: other methods compute as the network does")
+        with watched() as progress:
+            return learn(
+                classifier,
+                dataset,
+                out,
+                method=self.method,
+                preset=self.preset,
+                layer=self.layer,
+                target=self.target,
+                class_map=self.class_map,
+                seed=self.seed,
+                fit=self.fit,
+                precision=self.precision,
+                batch_size=self.batch_size,
+                limit=terms[0],
+                part_size=terms[1],
+                retry=terms[2],
+                data=data,
+                engine=engine,
+                progress=progress,
+            )
+
+
+def report(store: Store, as_json: bool) -> None:
+    """Say what the store holds now."""
+    found = summary(store)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        CONSOLE.print(table_of(found))
+
+
+def whole_name(dataset: str) -> str:
+    """A data set's name from any folder: a path in it is made whole."""
+    kind, colon, place = dataset.partition(":")
+    path = Path(place).expanduser()
+    return f"{kind}:{path.resolve()}" if colon and path.exists() else dataset
+
+
+def names_in(text: str | None) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def map_from(file: Path | None) -> Mapping[str, Sequence[int]] | None:
+    """A class map from a JSON file: name → an index, a list of them, or an object with `imagenet_index`.
+
+    Raises:
+        UnseeError: the file is missing, or holds something else.
+    """
+    if file is None:
+        return None
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {str(name): _indices(value) for name, value in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+        raise UnseeError(
+            f'{file} is no class map ({error}): write {{"dog": [151, 152], …}}, class → indices'
+        ) from None
+
+
+def _indices(value: object) -> list[int]:
+    listed = value["imagenet_index"] if isinstance(value, dict) else value
+    several = listed if isinstance(listed, list) else [listed]
+    found = [index for index in several if isinstance(index, int) and not isinstance(index, bool)]
+    if not found or len(found) < len(several):
+        raise ValueError(f"{value!r} is no list of indices")
+    return found
+
+
+def engine_from(
+    name: str, workers: int | None, threads: int | None, gpus: float | None, device: str
+) -> Engine:
+    """Who does the work; threads of this process are set here.
+
+    Raises:
+        UnseeError: an unknown engine, or one machine's process asked for several workers or GPUs.
+    """
+    if name == "local":
+        if workers not in (None, 1) or gpus is not None:
+            raise UnseeError("the local engine is one process: --engine ray takes --workers and --gpus")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return Local()
+    if name != "ray":
+        raise UnseeError(f"no engine is called {name!r}; there are local, ray")
+    each = gpus if gpus is not None else float(device == "cuda")
+    cores = os.cpu_count() or 1
+    shared = max(int(torch.cuda.device_count() / each), 1) if each else max(cores // (threads or 1), 1)
+    count = workers or shared
+    return OnRay(count, threads or max(cores // count, 1), each)
+
+
+class _Rate(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        """What the bar shows."""
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:.2f}/s" if speed < 10 else f"{speed:.0f}/s")
+
+
+@contextmanager
+def watched(what: str = "") -> Iterator[Told]:
+    """A bar over rows, with rate and time left; gives what is to be told of a run, called `what`."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=CONSOLE, transient=True, speed_estimate_period=_SECONDS_OF_SPEED)
+    with bar:
+        task = bar.add_task(f"{what} getting ready", total=None, note="")
+        rows, errors = 0, 0
+        unwritten = 0
+
+        def told(event: Checked | Outset | Answer | Written) -> None:
+            nonlocal rows, errors, unwritten
+            if isinstance(event, Checked):
+                bar.update(
+                    task, description=f"{what} checking parts", completed=event.done, total=event.total
+                )
+                return
+            if isinstance(event, Outset):
+                for damage in event.damaged:
+                    bar.console.print(f"[yellow]{plain(damage)}[/]: its pictures are done again")
+                rows, errors = event.there, event.errors
+                bar.reset(task, description=f"{what} learning", completed=rows, total=event.total)
+            elif isinstance(event, Answer):
+                unwritten += 1
+            else:
+                rows, errors, unwritten = rows + event.rows, errors + event.errors, 0
+            note = f"{errors} without a map" if errors else ""
+            bar.update(task, completed=rows + unwritten, note=note)
+
+        yield told

@@ -1,0 +1,185 @@
+"""The engine of several processes or machines: Ray Data streams portions through actors."""
+
+import copy
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from unsee.errors import UnseeError
+from unsee.memory import keep_freed
+from unsee.optional import library
+from unsee.runs.job import Answered, Job, Portion
+from unsee.runs.local import Written, write
+from unsee.runs.store import RUN, Store
+
+_MOST_BLOCKS, _READER, _TRIES = 4096, 1, 3
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """Ray's workers, each with its own copy of the network.
+
+    A running cluster is joined where RAY_ADDRESS names one; else Ray is started on this machine for as
+    long as the run takes.
+
+    Args:
+        workers: actors that are kept.
+        threads: CPU threads of each.
+        gpus: of each; may be a share of one.
+    """
+
+    workers: int
+    threads: int = 1
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.threads < 1 or self.gpus < 0:
+            raise UnseeError("Ray needs at least one worker with one thread, and GPUs that are not negative")
+
+    def described(self) -> dict[str, str | int]:
+        """What it is, for the record of a run."""
+        return {"engine": "ray", "workers": self.workers, "threads": self.threads, "gpus": str(self.gpus)}
+
+    def run(
+        self,
+        job: Job,
+        store: Store,
+        portions: Sequence[Portion],
+        notes: Mapping[str, str],
+        answered: Answered | None = None,  # noqa: ARG002
+    ) -> Iterator[Written]:
+        """Each part as it is written by a worker; one that dies is started anew and its part done again.
+
+        Raises:
+            UnseeError: Ray is not installed, its cluster cannot be joined, or what ails every picture alike.
+        """
+        ray, data = library("ray", "ray"), library("ray.data", "ray")
+        began = _start(ray, data, self)
+        try:
+            _check_room(ray, self)
+            net = copy.deepcopy(job.classifier.net).to("cpu")
+            parcel = ray.put((replace(job, classifier=replace(job.classifier, net=net)), list(portions)))
+            blocks = min(len(portions), _MOST_BLOCKS)
+            home = Home(store.place.whole_address, str(Path.cwd()), dict(notes), self.threads, self.gpus > 0)
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                written = data.range(len(portions), override_num_blocks=blocks).map_batches(
+                    Worker,
+                    fn_constructor_args=(parcel, home, store.proven),
+                    batch_size=1,
+                    compute=data.ActorPoolStrategy(size=self.workers),
+                    num_cpus=self.threads,
+                    num_gpus=self.gpus,
+                    ray_remote_args_fn=_tries,
+                )
+            for row in written.iter_rows():
+                if row["failure"]:
+                    raise UnseeError(row["failure"])
+                yield Written(row["part"], row["rows"], row["errors"])
+        except ray.exceptions.RayActorError as error:
+            raise UnseeError(
+                "a worker of Ray died again and again at the same pictures (out of memory, or a crash): the "
+                "same command goes on, and --engine local shows at which picture"
+            ) from error
+        finally:
+            if began:
+                ray.shutdown()
+
+
+class Home(NamedTuple):
+    """How a worker settles in: the store's address, the folder where the run was started, the notes of each
+    part, CPU threads, and whether it has a GPU."""
+
+    address: str
+    folder: str
+    notes: dict[str, str]
+    threads: int
+    gpu: bool
+
+
+class Worker:
+    """An actor: keeps job and network, and writes the part of each portion that it is sent."""
+
+    def __init__(self, parcel: Any, home: Home, proven: bool) -> None:  # noqa: ANN401
+        torch.set_num_threads(home.threads)
+        keep_freed()
+        with suppress(OSError):
+            os.chdir(home.folder)
+        job, self.portions = library("ray", "ray").get(parcel)
+        if home.gpu:
+            job = replace(job, classifier=replace(job.classifier, net=job.classifier.net.to("cuda")))
+        self.job: Job = job
+        self.home, self.proven = home, proven
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Do the portions of these numbers; what the user can mend comes back as `failure`."""
+        answers = [self._answer(int(number)) for number in batch["id"]]
+        return {name: [answer[name] for answer in answers] for name in answers[0]}
+
+    def _answer(self, number: int) -> dict[str, str | int]:
+        try:
+            store = self._store()
+            written = write(self.job, store, self.portions[number], self.home.notes, self.proven)
+        except UnseeError as error:
+            return {"part": "", "rows": 0, "errors": 0, "failure": str(error)}
+        self.proven = self.proven or written.errors < written.rows
+        return {**written._asdict(), "failure": ""}
+
+    def _store(self) -> Store:
+        """The store, unless a later run has it: a worker can outlive the run that sent it."""
+        store = Store(self.home.address)
+        if not store.belongs_to(self.home.notes[RUN]):
+            raise UnseeError(f"another run has taken {self.home.address} over: this one ends")
+        return store
+
+
+def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
+    """Join or start Ray; whether it was started here and is to be stopped again."""
+    data.DataContext.get_current().enable_progress_bars = False
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        return False
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(**quiet)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise UnseeError(
+                f"Ray's cluster at {address} cannot be joined ({reason}): check RAY_ADDRESS, and set "
+                "RAY_AUTH_MODE=token where the cluster asks for its token"
+            ) from error
+        return True
+    for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_BACKEND_LOG_LEVEL", "fatal")):
+        os.environ.setdefault(name, value)
+    cores = wanted.workers * wanted.threads + _READER
+    ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+    return True
+
+
+def _tries() -> dict[str, int]:
+    """How often a worker is started anew, and a portion sent again, before both are given up."""
+    return {"max_restarts": _TRIES, "max_task_retries": _TRIES}
+
+
+def _check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
+    """See to it that no worker would be waited for in vain.
+
+    Raises:
+        UnseeError: Ray has not so many CPUs or GPUs in all.
+    """
+    there = ray.cluster_resources()
+    for name, each in (("CPU", wanted.threads), ("GPU", wanted.gpus)):
+        if wanted.workers * each > there.get(name, 0):
+            have = there.get(name, 0)
+            raise UnseeError(
+                f"{wanted.workers} workers of {each:g} {name} each do not fit, Ray has {have:g}: ask for "
+                "fewer --workers"
+            )

@@ -1,0 +1,219 @@
+"""A run: which pictures, which questions, what is done to them; and the rows that come of it."""
+
+import json
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import torch
+
+from unsee.classifier import Classifier
+from unsee.datasets.dataset import Dataset
+from unsee.datasets.picture import photo_of
+from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
+from unsee.runs.rows import Row
+from unsee.runs.targets import Asked, Question
+from unsee.runs.work import Ready, Work
+
+Answered = Callable[[], None]
+
+
+class Item(NamedTuple):
+    """One row to come: the number of its picture in the data set, that picture's id, and the question."""
+
+    number: int
+    id: str
+    asked: Asked
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What no two rows of a store share."""
+        return self.id, self.asked.name
+
+
+class Portion(NamedTuple):
+    """What becomes one part of the store: the rows of the pictures from `first` to before `stop`."""
+
+    number: int
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """All that a worker needs.
+
+    Args:
+        classifier: borrowed while at work, and given back as it was.
+        dataset: where pictures come from.
+        question: what is asked about each.
+        work: what is done to each; settled.
+        data: what the data set is called, for the record.
+        class_map: label's name → classes, for the record; None where none was given.
+    """
+
+    classifier: Classifier
+    dataset: Dataset
+    question: Question
+    work: Work
+    data: Mapping[str, Any]
+    class_map: Mapping[str, Sequence[int]] | None = None
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """All that decides the rows, as JSON values."""
+        own = {
+            "data": {**self.data, "pictures": len(self.dataset), "ids": ids_digest(self.dataset)},
+            "model": self.classifier.name,
+            "weights_sha256": self.classifier.weights_sha256 or weights_digest(self.classifier),
+            "input_size": list(self.classifier.size),
+            "mean": self.classifier.mean,
+            "std": self.classifier.std,
+            "color": self.classifier.color,
+            "target": self.question.kind,
+            "class_map": None if self.class_map is None else digest(self.class_map),
+        }
+        whole: dict[str, Any] = json.loads(json.dumps(own | self.work.settings()))
+        return whole
+
+    @cached_property
+    def settings_hash(self) -> str:
+        """Of `settings`, hexadecimal."""
+        return digest(self.settings)
+
+    def portions(self, size: int, limit: int | None = None) -> list[Portion]:
+        """The first `limit` pictures, `size` to a portion."""
+        count = len(self.dataset) if limit is None else min(limit, len(self.dataset))
+        starts = enumerate(range(0, count, size))
+        return [Portion(number, first, min(first + size, count)) for number, first in starts]
+
+    def items(self, portion: Portion) -> list[Item]:
+        """The rows to come of a portion, in order."""
+        return [
+            Item(number, text_of(self.dataset.id(number)), asked)
+            for number in range(portion.first, portion.stop)
+            for asked in self.question.about(self.dataset, number)
+        ]
+
+    def rows(self, portion: Portion, proven: bool, answered: Answered | None = None) -> list[Row]:
+        """The rows of a portion, in order; `answered` is called after each, in any order.
+
+        A picture that cannot be read, and one that the network or the method fails at, gets a row that says
+        why. Where they fail at all of several, or nothing has ever been read and it is not `proven` that
+        something can be, the failure is not the pictures' and is raised.
+
+        Raises:
+            UnseeError: what ails every picture alike.
+        """
+        items = self.items(portion)
+        try:
+            found = self._rows(items, answered)
+        except Exception:
+            found = [self._alone(item) for item in items]
+            if all(row.error is not None for row in found) and (len(found) > 1 or not proven):
+                raise
+        if not proven and all(row.error is not None for row in found):
+            raise UnseeError(f"none of the first {len(found)} pictures could be used: {found[0].error}")
+        return found
+
+    def _alone(self, item: Item) -> Row:
+        try:
+            return self._rows([item])[0]
+        except Exception as error:
+            return self._row(item, {"error": _reason(error)})
+
+    def _rows(self, items: Sequence[Item], answered: Answered | None = None) -> list[Row]:
+        done: dict[tuple[str, str], Row] = {}
+        tell = answered or _nobody
+        drawn: deque[tuple[Item, dict[str, Any]]] = deque()
+
+        def photos() -> Iterator[Ready]:
+            for item, sample in self._read(items):
+                if isinstance(sample, str):
+                    done[item.key] = self._row(item, {"error": sample})
+                    tell()
+                    continue
+                drawn.append((item, _facts(sample)))
+                yield Ready(photo_of(sample), item.asked.target)
+
+        for values in self.work.answers(self.classifier, photos()):
+            item, facts = drawn.popleft()
+            done[item.key] = self._row(item, facts | values)
+            tell()
+        return [done[item.key] for item in items]
+
+    def _read(self, items: Sequence[Item]) -> Iterator[tuple[Item, Sample | str]]:
+        """Each item with its picture, read once for all questions about it, or with why it cannot be."""
+        for number, group in groupby(items, key=lambda item: item.number):
+            try:
+                sample: Sample | str = self.dataset[number]
+            except Exception as error:
+                sample = _reason(error)
+            yield from ((item, item.asked.problem or sample) for item in group)
+
+    def _row(self, item: Item, values: dict[str, Any]) -> Row:
+        id, asked = item.key
+        known = {"id": id, "asked": asked, "label": item.asked.label, "settings_hash": self.settings_hash}
+        return Row(**(known | values))
+
+
+def _reason(error: Exception) -> str:
+    """What the user can mend in a line, anything else with its traceback."""
+    return str(error) if isinstance(error, UnseeError) else "".join(traceback.format_exception(error)).strip()
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
+def _facts(sample: Sample) -> dict[str, Any]:
+    """What a row says of its picture."""
+    return {
+        "photo": None if sample.path is None else text_of(str(sample.path)),
+        "photo_size": sample.image.shape[:2],
+        "file_hash": sample.sha256,
+    }
+
+
+def text_of(name: str) -> str:
+    """A name that can be written: bytes of file names that are no UTF-8 are shown as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def ids_digest(dataset: Dataset) -> str:
+    """A hash of the ids of all pictures, in order.
+
+    Raises:
+        UnseeError: two pictures have the same id.
+    """
+    found, seen = sha256(), set()
+    for number in range(len(dataset)):
+        id = text_of(dataset.id(number))
+        if id in seen:
+            raise UnseeError(
+                f"two pictures of the data set are called {id!r}: their rows could not be told apart"
+            )
+        seen.add(id)
+        found.update(f"{id}\n".encode())
+    return found.hexdigest()
+
+
+def weights_digest(classifier: Classifier) -> str:
+    """A hash of the network's parameters and buffers."""
+    found = sha256()
+    for name, value in classifier.net.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def digest(value: object) -> str:
+    """A hash of JSON values, hexadecimal, whatever the order of their keys."""
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

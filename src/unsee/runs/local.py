@@ -1,0 +1,72 @@
+"""The engine of one machine: portions one after another, in this process."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from unsee.runs.job import Answered, Job, Portion
+from unsee.runs.store import Store
+
+
+class Written(NamedTuple):
+    """What a part that has just been written holds."""
+
+    part: str
+    rows: int
+    errors: int
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Does portions, in any order, and writes each as a part."""
+
+    def described(self) -> dict[str, str | int]:
+        """What it is, for the record of a run."""
+
+    def run(
+        self,
+        job: Job,
+        store: Store,
+        portions: Sequence[Portion],
+        notes: Mapping[str, str],
+        answered: Answered | None = None,
+    ) -> Iterator[Written]:
+        """Each part as it is written, with `notes` in its metadata; `answered` may be called for each row."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """This process, one portion after another."""
+
+    def described(self) -> dict[str, str | int]:
+        """What it is, for the record of a run."""
+        return {"engine": "local"}
+
+    def run(
+        self,
+        job: Job,
+        store: Store,
+        portions: Sequence[Portion],
+        notes: Mapping[str, str],
+        answered: Answered | None = None,
+    ) -> Iterator[Written]:
+        """Each part as it is written."""
+        proven = store.proven
+        for portion in portions:
+            written = write(job, store, portion, notes, proven, answered)
+            proven = proven or written.errors < written.rows
+            yield written
+
+
+def write(
+    job: Job,
+    store: Store,
+    portion: Portion,
+    notes: Mapping[str, str],
+    proven: bool,
+    answered: Answered | None = None,
+) -> Written:
+    """Do a portion and write its part; whether it is `proven` that the job can be done, see `Job.rows`."""
+    rows = job.rows(portion, proven, answered)
+    part = store.add(portion.number, rows, notes)
+    return Written(part, len(rows), sum(row.error is not None for row in rows))

@@ -1,0 +1,163 @@
+"""Where a store lies: a folder, or any address that fsspec knows. Files appear whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from unsee.errors import UnseeError
+
+LOCK = "_lock"
+_ASIDE = ".aside-"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of files, by their names.
+
+    Args:
+        address: as it was given: a path, or an address such as s3://bucket/store.
+        fs: fsspec's file system of that address.
+        root: the folder in that file system.
+    """
+
+    address: str
+    fs: Any
+    root: str
+
+    @classmethod
+    def at(cls, address: str | Path) -> "Place":
+        """The place at a path or address; nothing is made there yet.
+
+        Raises:
+            UnseeError: fsspec does not know such addresses, or lacks what it needs for them.
+        """
+        try:
+            fs, root = url_to_fs(str(address))
+        except (ValueError, ImportError, OSError) as error:
+            raise UnseeError(f"{address} is no folder or address that can be reached ({error})") from error
+        return cls(str(address), fs, str(root))
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder of this machine's own file system."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    @property
+    def whole_address(self) -> str:
+        """The address from any folder: the whole path of one."""
+        return self.root if self.local else self.address
+
+    def path(self, name: str) -> str:
+        """Where a file lies in the file system."""
+        return f"{self.root}/{name}"
+
+    def names(self) -> list[str]:
+        """The files that are there, in order; none where there is no folder.
+
+        Raises:
+            UnseeError: a file lies where the folder should be, or it cannot be looked into.
+        """
+        try:
+            self.fs.invalidate_cache()
+            found = self.fs.ls(self.root, detail=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._refused(error, "looked into") from error
+        if [entry["name"] for entry in found if entry["type"] == "file"] == [self.root]:
+            raise UnseeError(f"{self.address} is a file: name a folder for the store")
+        return sorted(entry["name"].rsplit("/", 1)[-1] for entry in found if entry["type"] == "file")
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file; FileNotFoundError where there is none."""
+        data: bytes = self.fs.cat_file(self.path(name))
+        return data
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a whole file: in a folder aside, synced and renamed; elsewhere in one go.
+
+        Raises:
+            UnseeError: there is no room, or it may not be written; what was there is as it was.
+        """
+        try:
+            if self.local:
+                _write_locally(Path(self.root), name, data)
+            else:
+                self.fs.pipe_file(self.path(name), data)
+        except OSError as error:
+            raise self._refused(error, "written to") from error
+
+    def remove(self, name: str) -> None:
+        """Take a file away, if it is there.
+
+        Raises:
+            UnseeError: it may not be taken away.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                self.fs.rm_file(self.path(name))
+        except OSError as error:
+            raise self._refused(error, "written to") from error
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep every other run of this machine out while inside, and clear away what a killed one left.
+
+        The folder is made where it is not there. Only a folder can be claimed: elsewhere nobody is kept out.
+
+        Raises:
+            UnseeError: another run is at work there, or the folder cannot be made or written to.
+        """
+        if not self.local:
+            yield
+            return
+        try:
+            Path(self.root).mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path(LOCK), timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise UnseeError(
+                f"another run is writing to {self.address}: wait for it, or name another store"
+            ) from None
+        except OSError as error:
+            raise self._refused(error, "written to") from error
+        try:
+            for name in self.names():
+                if name.startswith(_ASIDE):
+                    self.remove(name)
+            yield
+        finally:
+            lock.release()
+
+    def _refused(self, error: OSError, verb: str) -> UnseeError:
+        return UnseeError(
+            f"{self.address} cannot be {verb} ({error.strerror or error}): mend that, or name another "
+            "store; what is there already is kept"
+        )
+
+
+def _write_locally(folder: Path, name: str, data: bytes) -> None:
+    aside = folder / f"{_ASIDE}{uuid4().hex[:8]}-{name}"
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(folder / name)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    with suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,263 @@
+"""A run from start to end: what is there already is kept, and only what is missing is done."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import torch
+
+from unsee.errors import UnseeError
+from unsee.masks.explain import versions
+from unsee.runs.job import Job, Portion
+from unsee.runs.local import Engine, Written
+from unsee.runs.store import FORMAT, RUN, Damage, Store, part_name, part_number
+
+_MOST_PARTS = 4096
+
+
+@dataclass(frozen=True)
+class Outset:
+    """What a run found when it began.
+
+    Args:
+        total: rows that there will be.
+        there: of these, how many are there already.
+        errors: of those, how many say why there is no map.
+        damaged: parts that cannot be read; they are done again.
+    """
+
+    total: int
+    there: int
+    errors: int
+    damaged: tuple[Damage, ...]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How far a run goes, and how it is cut.
+
+    Args:
+        limit: only the first so many pictures; all where it is None.
+        part_size: pictures to a part; what the store has, or else what suits batch and data set.
+        retry: do parts again in which pictures failed.
+    """
+
+    limit: int | None = None
+    part_size: int | None = None
+    retry: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("limit", self.limit), ("part size", self.part_size)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UnseeError(f"a {name} of {value!r} makes no run: give a whole number, at least 1")
+
+
+class Checked(NamedTuple):
+    """So many of the parts that are there have been read whole."""
+
+    done: int
+    total: int
+
+
+class Answer(NamedTuple):
+    """One more row is there, though its part is not written yet."""
+
+
+Progress = Callable[[Checked | Outset | Answer | Written], None]
+"""Told of each part that is checked, then what there is to do, then of rows and of parts written."""
+
+
+def run(
+    job: Job, address: str, engine: Engine, terms: Terms | None = None, progress: Progress | None = None
+) -> Store:
+    """Do what a store lacks of a job, and return the store.
+
+    Pictures are done in portions, each of which becomes a part of the store, or is done again as a whole:
+    a run that was stopped, however it was, ends with the masks of one that was not.
+
+    Raises:
+        UnseeError: the store holds rows of other settings, another run is writing to it, it cannot be
+            written to, or what ails every picture alike.
+    """
+    terms, tell = terms or Terms(), progress or _nobody
+    with Store(address).place.claimed():
+        store = Store(address)
+        size = _agreed(job, store, terms)
+        damaged = _checked(store, tell)
+        ledger = Ledger.of(store, {damage.part for damage in damaged})
+        work = _to_do(job, ledger, size, terms)
+        if work.total == 0:
+            raise UnseeError("there is nothing to ask: no picture has a class that the network knows")
+        tell(Outset(work.total, work.there, store.count_errors(), tuple(damaged)))
+        start = _start(job, engine)
+        store.keep(_manifest(job, store, start, size, work.total))
+        if work.missing:
+            notes = {
+                "settings_hash": job.settings_hash,
+                "versions": json.dumps(start["versions"]),
+                RUN: start[RUN],
+            }
+            for written in engine.run(job, store, work.missing, notes, lambda: tell(Answer())):
+                ledger.replace(written.part)
+                tell(written)
+    return Store.open(address)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The parts of a store by the number of their portion; those that are damaged count for nothing."""
+
+    store: Store
+    names: dict[int, list[str]]
+    damaged: frozenset[str]
+
+    @classmethod
+    def of(cls, store: Store, damaged: Iterable[str]) -> "Ledger":
+        """What a store holds; of two parts of one portion, which a kill can leave, the larger stays."""
+        names: dict[int, list[str]] = {}
+        for name in store.names:
+            names.setdefault(part_number(name), []).append(name)
+        ledger = cls(store, names, frozenset(damaged))
+        for own in names.values():
+            whole = [name for name in own if name not in ledger.damaged]
+            if len(whole) > 1:
+                ledger.replace(max(whole, key=lambda name: len(store.keys_of(name))))
+        return ledger
+
+    def has(self, number: int, keys: list[tuple[str, str]]) -> bool:
+        """Whether a portion's rows are all there."""
+        whole = [name for name in self.names.get(number, ()) if name not in self.damaged]
+        if part_name(number, keys) in whole:
+            return True
+        return any(set(keys) <= set(self.store.keys_of(name)) for name in whole)
+
+    def replace(self, part: str) -> None:
+        """Take away what else there is of a part's portion, now that the part is there."""
+        number = part_number(part)
+        for name in self.names.get(number, ()):
+            if name != part:
+                self.store.place.remove(name)
+        self.names[number] = [part]
+
+
+class ToDo(NamedTuple):
+    """The portions that are missing, whole; how many rows there will be, and are."""
+
+    missing: list[Portion]
+    total: int
+    there: int
+
+
+def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
+    """Portions of which anything is missing are done again as a whole, in the company they would have had."""
+    again = set(map(part_number, ledger.store.parts_with_errors())) if terms.retry else set()
+    missing, total, there = [], 0, 0
+    for portion in job.portions(size, terms.limit):
+        keys = [item.key for item in job.items(portion)]
+        total += len(keys)
+        if not keys:
+            continue
+        if not ledger.has(portion.number, keys):
+            missing.append(portion)
+        elif portion.number in again:
+            missing.append(_as_large_as_kept(job, ledger, portion, size))
+        else:
+            there += len(keys)
+    return ToDo(missing, total, there)
+
+
+def _as_large_as_kept(job: Job, ledger: Ledger, portion: Portion, size: int) -> Portion:
+    """A portion cut by this run's limit, as far as an earlier run has gone."""
+    kept = set(ledger.names[portion.number])
+    for stop in range(portion.stop, min(portion.first + size, len(job.dataset)) + 1):
+        larger = portion._replace(stop=stop)
+        if part_name(portion.number, [item.key for item in job.items(larger)]) in kept:
+            return larger
+    return portion
+
+
+def _agreed(job: Job, store: Store, terms: Terms) -> int:
+    """Pictures to a part.
+
+    Raises:
+        UnseeError: the store was begun with other settings, or cut otherwise.
+    """
+    known = store.manifest
+    if not known and store.names:
+        raise UnseeError(f"{store.place.address} holds parts without a manifest: name another store")
+    if not store.names:
+        return terms.part_size or _part_size(job.work.portion, len(job.dataset))
+    changed = differences(known["settings"], job.settings)
+    if terms.part_size not in (None, known["part_size"]):
+        changed.append(f"part_size: {known['part_size']} → {terms.part_size}")
+    if changed:
+        raise UnseeError(
+            f"{store.place.address} was begun with other settings ({'; '.join(changed)}): give the same "
+            "again, or name another store"
+        )
+    return int(known["part_size"])
+
+
+def _for_people(settings: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings without what another preset's name says already."""
+    same = settings.get("preset") == other.get("preset")
+    return settings if same else {key: value for key, value in settings.items() if key != "mask"}
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN401
+    """The settings that differ, each as "name: old → new"."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        prefix = f"{name}." if name else ""
+        keys = dict.fromkeys([*old, *new])
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}")]
+    return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def _part_size(portion: int, pictures: int) -> int:
+    """What suits the work, or some of it where there would be too many parts."""
+    return portion * max(1, -(-pictures // (_MOST_PARTS * portion)))
+
+
+def _nobody(_: object) -> None:
+    """Nobody wants to know."""
+
+
+def _checked(store: Store, tell: Progress) -> list[Damage]:
+    """The parts that cannot be read; they stay until others take their place."""
+    damaged = []
+    for done, damage in enumerate(store.checked(), start=1):
+        tell(Checked(done, len(store.names)))
+        if damage is not None:
+            damaged.append(damage)
+    return damaged
+
+
+def _start(job: Job, engine: Engine) -> dict[str, Any]:
+    """What the manifest says of one start of a run."""
+    return {
+        RUN: uuid4().hex,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": str(job.classifier.device),
+        "threads": torch.get_num_threads(),
+        **engine.described(),
+        "versions": versions(),
+    }
+
+
+def _manifest(job: Job, store: Store, start: Mapping[str, Any], size: int, total: int) -> Mapping[str, Any]:
+    known = store.manifest if store.names else {}
+    return {
+        "format": FORMAT,
+        "settings": job.settings,
+        "settings_hash": job.settings_hash,
+        "part_size": size,
+        "rows_wanted": max(total, known.get("rows_wanted", 0)),
+        "starts": [*known.get("starts", []), start],
+    }

@@ -1,0 +1,146 @@
+"""Which classes a run asks about in each picture."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from unsee.classifier import Classifier
+from unsee.datasets.dataset import Dataset
+from unsee.errors import UnseeError
+from unsee.masks.photos import TOP5
+
+PREDICTED, TOP1, LABEL, EACH = "predicted", "top1", "label", "each"
+TARGETS = (PREDICTED, TOP1, TOP5, LABEL, EACH)
+"""What a run may ask: the predicted classes, as many as the preset says; the best one; the best five; the
+picture's own class; every class in the picture, a row each."""
+
+
+class Asked(NamedTuple):
+    """One question about one picture.
+
+    `name` is what its row says was asked; `target` the classes, None for the predicted ones; `label` the
+    picture's class in the data set, or the one of its classes that is asked about; `problem` why its
+    classes are not known.
+    """
+
+    name: str
+    target: tuple[int, ...] | None
+    label: int | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about every picture of a data set.
+
+    Args:
+        kind: one of `TARGETS`.
+        classes: label → the classifier's classes for it; only "label" and "each" have any.
+    """
+
+    kind: str
+    classes: Mapping[int, tuple[int, ...]]
+
+    def about(self, dataset: Dataset, index: int) -> list[Asked]:
+        """The questions about one picture; none where "each" finds no class that the classifier knows."""
+        try:
+            labels = dataset.labels(index)
+        except UnseeError as error:
+            asks_for_labels = self.kind in (LABEL, EACH)
+            return [Asked(self.kind, None, None, str(error) if asks_for_labels else None)]
+        label = labels[0] if labels else None
+        if self.kind == EACH:
+            return [Asked(named(dataset, k), self.classes[k], k) for k in labels if k in self.classes]
+        if self.kind == LABEL:
+            known = None if label is None else self.classes.get(label)
+            return [] if known is None else [Asked(LABEL, known, label)]
+        return [Asked(self.kind, None, label)]
+
+
+def named(dataset: Dataset, label: int) -> str:
+    """A label's name, with its number where several have that name, or its number where it has none."""
+    if label >= len(dataset.classes):
+        return str(label)
+    name = dataset.classes[label]
+    return name if dataset.classes.count(name) == 1 else f"{name} ({label})"
+
+
+def question(
+    kind: str,
+    dataset: Dataset,
+    classifier: Classifier,
+    class_map: Mapping[str, Sequence[int]] | None = None,
+) -> Question:
+    """The question of a kind, with the classifier's classes for the data set's labels.
+
+    Args:
+        kind: one of `TARGETS`.
+        dataset: what is asked about.
+        classifier: what is asked.
+        class_map: name of a label → the classifier's classes for it; labels that are not in it are left
+            out. Without one the names have to be the classifier's, or, where either has none, the numbers.
+
+    Raises:
+        UnseeError: an unknown kind, no labels, or a label that is no class of the classifier.
+    """
+    if kind not in TARGETS:
+        raise UnseeError(f"a run asks about {', '.join(TARGETS)}, not {kind!r}")
+    if kind not in (LABEL, EACH):
+        return Question(kind, {})
+    present = _labels_in(dataset, kind)
+    if kind == LABEL and not _has_own_label(dataset):
+        raise UnseeError("no picture has a class of its own: ask for each class in it, with --target each")
+    count = classifier.probabilities(torch.zeros(1, 3, *classifier.size)).shape[1]
+    if class_map is not None:
+        chosen = {k: tuple(class_map[named(dataset, k)]) for k in present if named(dataset, k) in class_map}
+        wrong = [index for indices in chosen.values() for index in indices if not 0 <= index < count]
+        if wrong or not chosen:
+            why = f"class {wrong[0]} is not there" if wrong else "it names no class of the data set"
+            raise UnseeError(f"the class map does not fit: {why}")
+        return Question(kind, chosen)
+    return Question(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
+
+
+def _labels_in(dataset: Dataset, kind: str) -> list[int]:
+    """The labels that will be asked about, each once.
+
+    Raises:
+        UnseeError: there is none.
+    """
+    found: set[int] = set()
+    for index in range(len(dataset)):
+        with suppress(UnseeError):
+            labels = dataset.labels(index)
+            found.update(labels if kind == EACH else labels[:1])
+    if not found:
+        raise UnseeError("the data set has no labels: ask for the predicted class, with --target top1")
+    return sorted(found)
+
+
+def _has_own_label(dataset: Dataset) -> bool:
+    """Whether the first picture that shows a class and can be read has a class of its own."""
+    for index in range(len(dataset)):
+        with suppress(UnseeError):
+            if dataset.labels(index):
+                return dataset[index].label is not None
+    return True
+
+
+def _index(label: int, dataset: Dataset, classifier: Classifier, count: int) -> int:
+    names = classifier.class_names
+    same = names is not None and tuple(dataset.classes) == tuple(names)
+    if same or not dataset.classes or (names is None and len(dataset.classes) == count):
+        if label < count:
+            return label
+        raise UnseeError(f"label {label} is no class of {classifier.name}, which has {count}")
+    name = named(dataset, label)
+    exact = [index for index, other in enumerate(names or ()) if other.casefold() == name.casefold()]
+    if len(exact) == 1 and exact[0] < count:
+        return exact[0]
+    raise UnseeError(
+        f"the data set's class {name!r} is none of {classifier.name}'s: give a --class-map, or ask for the "
+        "predicted class with --target top1"
+    )

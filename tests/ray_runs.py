@@ -1,0 +1,83 @@
+"""Runs on Ray, each in a process of its own: `python ray_runs.py WHAT STORE`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from pictures import Pictures, network
+from unsee.errors import UnseeError
+from unsee.masks import PRESETS, adjusted
+from unsee.runs.cluster import OnRay
+from unsee.runs.learn import learn
+from unsee.runs.local import Written
+
+COUNT, BROKEN = 48, (5,)
+SETTINGS = adjusted(PRESETS["paper"], iterations=40)
+MARK = "UNSEE_RAY_RUN"
+
+
+def workers():
+    """The processes in which Ray's actors of this run are."""
+    mark = f"{MARK}={os.environ[MARK]}".encode()
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            ours = place.name.isdigit() and mark in (place / "environ").read_bytes().split(b"\0")
+            if ours and (place / "cmdline").read_bytes().startswith(b"ray::MapWorker"):
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def killed(address):
+    """Two workers, of which one is killed once a part is there."""
+    victims = []
+
+    def kill(event):
+        if isinstance(event, Written) and not victims:
+            victims.extend(workers()[:1])
+            os.kill(victims[0], signal.SIGKILL)
+
+    data = Pictures(COUNT, BROKEN)
+    options = {"part_size": 4, "batch_size": 4, "preset": SETTINGS, "engine": OnRay(2)}
+    learn(network(), data, address, progress=kill, **options)
+    assert len(victims) == 1
+    assert data.read == []
+
+
+def wrong(address):
+    """A network that no picture can be asked about."""
+    net = network()
+    net.net.append(torch.nn.Flatten(0))
+    said(net, Pictures(8), address, OnRay(1))
+
+
+class Deadly(Pictures):
+    """The picture with number 5 kills whoever reads it."""
+
+    def __getitem__(self, index):
+        if index == 5:
+            os._exit(1)
+        return super().__getitem__(index)
+
+
+def deadly(address):
+    """A picture that kills its worker."""
+    said(network(), Deadly(8), address, OnRay(1))
+
+
+def said(net, data, address, engine):
+    try:
+        learn(net, data, address, batch_size=4, part_size=4, preset=SETTINGS, engine=engine)
+    except UnseeError as error:
+        sys.stdout.write(f"SAID {error}\n")
+
+
+if __name__ == "__main__":
+    os.environ[MARK] = str(os.getpid())
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    {"killed": killed, "wrong": wrong, "deadly": deadly}[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,231 @@
+"""`unsee learn`, `status`, `show`, `export` and `datasets`, as they are typed."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import network
+from unsee.cli import main
+from unsee.cli.console import CONSOLE
+from unsee.cli.exporting import safe
+from unsee.cli.learning import engine_from, map_from, names_in
+from unsee.errors import UnseeError
+from unsee.runs.cluster import OnRay
+from unsee.runs.local import Local
+from unsee.runs.store import Store
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs the command line in the test's folder, with a small network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CONSOLE, "_width", 200)
+    monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": network())
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return run
+
+
+@pytest.fixture
+def photos(make_photo, tmp_path):
+    """A folder with three photos, one in a folder of its own, and one that is broken."""
+    for number in range(2):
+        make_photo(f"photos/{number}.png", seed=number)
+    make_photo("photos/more/2.png", seed=2)
+    (tmp_path / "photos" / "broken.png").write_bytes(b"\x89PNG nothing more")
+    return "folder:photos"
+
+
+class TestLearn:
+    def test_a_folder_and_again(self, run, photos, tmp_path):
+        first = run("learn", photos, "--out", "masks")
+        assert first.code == 0
+        assert "4 of 4, 1 without a map" in first.err
+        assert "broken.png" in first.err
+        kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "masks").glob("part-*")}
+        again = run("learn", photos, "--out", "masks", "--json")
+        assert again.code == 0
+        found = json.loads(again.out)
+        assert (found["rows"], found["rows_wanted"], found["errors"]) == (4, 4, 1)
+        assert found["failed"][0]["id"] == "broken.png"
+        assert len(found["starts"]) == 2
+        assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "masks").glob("part-*")} == kept
+
+    def test_other_settings_and_what_is_none(self, run, photos):
+        run("learn", photos, "--out", "masks", "--limit", "2")
+        for options, says in (
+            (["--seed", "4"], "seed: 0 → 4"),
+            (["--preset", "paper"], "preset: fast → paper"),
+            (["--method", "gradient"], "method: mask → gradient"),
+            (["--engine", "cloud"], "no engine is called 'cloud'"),
+            (["--workers", "3"], "the local engine is one process"),
+            (["--split", "val"], "has no splits"),
+            (["--classes", "dog"], "no names of classes"),
+            (["--class-map", "missing.json"], "missing.json is no class map"),
+            (["--target", "label"], "has no labels"),
+        ):
+            found = run("learn", photos, "--out", "masks", *options)
+            assert found.code == 2, options
+            assert says in " ".join(found.err.split())
+            assert "Traceback" not in found.err
+        assert run("learn", "photos", "--out", "masks").code == 2
+        assert run("learn", "folder:nowhere", "--out", "masks").code == 2
+
+    def test_a_method_over_the_menagerie_with_a_class_map(self, run, tmp_path):
+        (tmp_path / "map.json").write_text('{"zebra": [0, 1], "owl": {"imagenet_index": [2]}, "cat": 3}')
+        found = run(
+            *("learn", "menagerie", "--limit", "12", "--method", "gradient", "--target", "each"),
+            *("--class-map", "map.json", "--out", "maps"),
+        )
+        assert found.code == 0, found.err
+        rows = list(Store.open(tmp_path / "maps").rows())
+        assert {row["asked"] for row in rows} == {"zebra", "owl", "cat"}
+        assert {tuple(row["target"]) for row in rows} == {(0, 1), (2,), (3,)}
+
+    def test_ctrl_c_stops_at_once_and_keeps_whole_parts(self, tmp_path):
+        """A process of its own gets the signal that Ctrl-C sends."""
+        command = [sys.executable, "-c", "from unsee.cli import main; main()", "learn", "menagerie"]
+        options = ["--model", "unsee:menagerie", "--out", "masks", "--part-size", "2", "--limit", "200"]
+        process = subprocess.Popen(
+            [*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, env={**os.environ, "COLUMNS": "200"}
+        )
+        while not list(tmp_path.glob("masks/part-*")) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert b"the same command again goes on from here" in err
+        assert b"Traceback" not in err
+        store = Store.open(tmp_path / "masks")
+        assert 0 < len(store) < 200
+        assert store.damaged == []
+
+
+class TestStatusShowExport:
+    @pytest.fixture
+    def masks(self, run, photos):
+        assert run("learn", photos, "--out", "masks").code == 0
+        return "masks"
+
+    def test_status(self, run, masks, tmp_path):
+        found = run("status", masks)
+        assert found.code == 0
+        assert "4 of 4, 1 without a map" in found.err
+        as_json = json.loads(run("status", masks, "--json").out)
+        assert as_json["means"]["suppression"] > 0
+        assert as_json["damaged"] == []
+        part = next((tmp_path / masks).glob("part-*"))
+        data = bytearray(part.read_bytes())
+        data[len(data) // 3] ^= 1
+        part.write_bytes(data)
+        assert json.loads(run("status", masks, "--check", "--json").out)["damaged"][0].startswith(part.name)
+        part.write_bytes(data[:100])
+        assert f"{part.name} is damaged" in run("status", masks).err
+
+    def test_show(self, run, masks, tmp_path):
+        found = run("show", masks, "--id", "0.png", "--id", "more/2.png")
+        assert found.code == 0, found.err
+        with Image.open(tmp_path / "shown.png") as picture:
+            assert picture.size[0] > 1000
+        assert run("show", masks, "--id", "0.png").code == 2
+        assert run("show", masks, "--id", "0.png", "--force").code == 0
+        for name, says in (("nobody", "no picture 'nobody'"), ("broken.png", "broken.png has no map")):
+            found = run("show", masks, "--id", name, "--out", "other.png")
+            assert found.code == 2
+            assert says in found.err
+        assert run("show", masks, "--id", "0.png", "--out", "nowhere/x.png").code == 2
+
+    def test_a_picture_that_has_changed_or_gone_is_not_shown(self, run, masks, make_photo, tmp_path):
+        make_photo("photos/0.png", seed=9)
+        found = run("show", masks, "--id", "0.png")
+        assert found.code == 2
+        assert "its file has changed" in found.err
+        (tmp_path / "photos" / "0.png").unlink()
+        assert "photos: bring it back" in run("show", masks, "--id", "0.png").err
+
+    def test_export(self, run, masks, tmp_path):
+        assert run("export", masks, "--format", "npy", "--out", "maps").code == 0
+        store = Store.open(tmp_path / masks)
+        written = sorted(p.relative_to(tmp_path / "maps").as_posix() for p in tmp_path.glob("maps/**/*.npy"))
+        assert written == ["0.png.npy", "1.png.npy", "more/2.png.npy"]
+        kept = np.load(tmp_path / "maps" / "more" / "2.png.npy", allow_pickle=False)
+        np.testing.assert_array_equal(kept, store.map_of(store.find("more/2.png")[0]))
+        assert run("export", masks, "--format", "png", "--out", "maps").code == 2
+        assert run("export", masks, "--format", "png", "--out", "maps", "--force").code == 0
+        with Image.open(tmp_path / "maps" / "0.png.png") as picture:
+            assert picture.size == (32, 32)
+        assert run("export", masks, "--format", "csv", "--out", "table").code == 0
+        with (tmp_path / "table" / "rows.csv").open(encoding="utf-8", newline="") as file:
+            rows = {row["id"]: row for row in csv.DictReader(file)}
+        assert len(rows) == 4
+        assert rows["0.png"]["mask_shape"] == "32 32"
+        assert "broken" in rows["broken.png"]["error"]
+        found = run("export", masks, "--format", "tiff", "--out", "x")
+        assert found.code == 2
+        assert "png, npy, csv" in found.err
+
+    def test_maps_of_other_methods(self, run, photos, tmp_path):
+        assert run("learn", photos, "--method", "gradient", "--out", "maps").code == 0
+        assert run("show", "maps", "--id", "0.png").code == 0
+        assert run("export", "maps", "--out", "heat").code == 0
+        assert (tmp_path / "heat" / "0.png.png").exists()
+
+    def test_no_store(self, run, tmp_path):
+        for command in (["status"], ["export"], ["show", "--id", "x"]):
+            found = run(*command, "nowhere")
+            assert found.code == 2
+            assert "holds no store" in found.err
+
+
+class TestPieces:
+    def test_ids_that_lead_elsewhere_stay_below_the_folder(self):
+        for id in ("../../x", "/etc/x", "a/../../x", "..", "a\\..\\x", "a//b", "nul\0"):
+            path = Path("out") / safe(id)
+            assert not path.is_absolute()
+            assert ".." not in path.parts
+            assert "\0" not in str(path)
+        assert safe("more/2.png") == "more/2.png"
+        assert len({safe(id) for id in ("a/b", "a%2Fb", "a//b", "a/ b", "..", "%2E%2E")}) == 6
+
+    def test_engines(self):
+        assert engine_from("local", None, None, None, "cpu") == Local()
+        assert engine_from("ray", 3, 2, None, "cpu") == OnRay(3, 2, 0.0)
+        assert engine_from("ray", 2, 1, None, "cuda") == OnRay(2, 1, 1.0)
+        assert engine_from("ray", 2, 1, 0.5, "cpu") == OnRay(2, 1, 0.5)
+        both = engine_from("ray", None, None, None, "cpu")
+        assert both.workers * both.threads <= (os.cpu_count() or 1)
+
+    def test_lists_of_names(self):
+        assert names_in(None) == ()
+        assert names_in(" a, b c ,,") == ("a", "b c")
+
+    @pytest.mark.parametrize("text", ["[]", "{", '{"a": "b"}', '{"a": []}', '{"a": [true]}', '{"a": {}}'])
+    def test_what_is_no_class_map(self, tmp_path, text):
+        file = tmp_path / "map.json"
+        file.write_text(text)
+        with pytest.raises(UnseeError, match="is no class map"):
+            map_from(file)
+
+    def test_datasets_are_listed(self, run):
+        assert "imagenet:DIR" in run("datasets").out
+        assert set(json.loads(run("datasets", "--json").out)) >= {"menagerie", "folder:DIR", "coco:DIR"}

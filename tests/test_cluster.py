@@ -1,0 +1,103 @@
+"""The same job on Ray: two workers of one thread each, one of which is killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pictures import Pictures, content, network
+from ray_runs import BROKEN, COUNT, SETTINGS
+from unsee.errors import UnseeError
+from unsee.runs.cluster import Home, OnRay, Worker, _check_room
+from unsee.runs.learn import learn
+from unsee.runs.run import Outset
+from unsee.runs.store import Store
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What one thread of this process makes of the pictures."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        folder = tmp_path_factory.mktemp("stores") / "local"
+        return content(
+            learn(network(), Pictures(COUNT, BROKEN), folder, part_size=4, batch_size=4, preset=SETTINGS)
+        )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def on_ray(what, place):
+    """A run of `ray_runs.py`: its exit code, and what it printed."""
+    command = [sys.executable, str(Path(__file__).with_name("ray_runs.py")), what, str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+class TestTwoWorkers:
+    def test_a_worker_is_killed_and_the_store_is_as_one_process_makes_it(self, whole, tmp_path):
+        code, told = on_ray("killed", tmp_path / "s")
+        assert code == 0, told
+        store = Store.open(tmp_path / "s")
+        assert content(store) == whole
+        assert store.manifest["starts"][0]["engine"] == "ray"
+        assert store.damaged == []
+        self.the_other_engine_goes_on(store, whole)
+
+    def the_other_engine_goes_on(self, store, whole):
+        torch.set_num_threads(1)
+        for name in store.parts[::3]:
+            store.place.remove(name)
+        told = []
+        pictures = Pictures(COUNT, BROKEN)
+        again = learn(network(), pictures, store.place.root, preset=SETTINGS, progress=told.append)
+        assert content(again) == whole
+        outset = next(event for event in told if isinstance(event, Outset))
+        assert outset.total - outset.there == 16
+
+    @pytest.mark.parametrize(
+        ("what", "says", "kept"),
+        [
+            ("wrong", "SAID the network answered (", 0),
+            ("deadly", "SAID a worker of Ray died again and again", 4),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_line(self, what, says, kept, tmp_path):
+        code, told = on_ray(what, tmp_path / "s")
+        assert code == 0, told
+        assert says in told
+        assert len(Store.open(tmp_path / "s")) == kept
+
+
+class TestWishes:
+    @pytest.mark.parametrize("numbers", [(0, 1, 0.0), (1, 0, 0.0), (1, 1, -1.0)])
+    def test_workers_that_are_none(self, numbers):
+        with pytest.raises(UnseeError, match="at least one worker with one thread"):
+            OnRay(*numbers)
+
+    def test_more_than_there_is(self):
+        ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 3.0})
+        _check_room(ray, OnRay(3))
+        for wish, says in (
+            (OnRay(2, 2), "2 workers of 2 CPU each"),
+            (OnRay(1, gpus=0.5), "1 workers of 0.5 GPU each"),
+        ):
+            with pytest.raises(UnseeError, match=f"{says} do not fit, Ray has [30]: ask for fewer"):
+                _check_room(ray, wish)
+
+    def test_a_worker_ends_when_another_run_has_the_store(self, tmp_path):
+        store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
+        worker = object.__new__(Worker)
+        worker.home = Home(str(tmp_path / "s"), ".", {"run": "an earlier one"}, 1, False)
+        assert "another run has taken" in worker._answer(0)["failure"]
+        worker.home = Home(str(tmp_path / "s"), ".", {"run": store.manifest["starts"][-1]["run"]}, 1, False)
+        assert worker._store().names == store.names
+
+    def test_ray_that_is_not_installed(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(__import__("sys").modules, "ray", None)
+        with pytest.raises(UnseeError, match=r"needs ray, .*pip install 'unsee\[ray\]'"):
+            learn(network(), Pictures(2), tmp_path / "s", batch_size=4, engine=OnRay(1))
