@@ -7,18 +7,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
+import unsee
 from pictures import network
 from unsee.cli import main
 from unsee.cli.console import CONSOLE
 from unsee.cli.exporting import safe
 from unsee.cli.learning import engine_from, map_from, names_in
+from unsee.cli.stopping import stoppable
 from unsee.errors import UnseeError
 from unsee.runs.cluster import OnRay
 from unsee.runs.local import Local
@@ -73,6 +77,7 @@ class TestLearn:
 
     def test_other_settings_and_what_is_none(self, run, photos):
         run("learn", photos, "--out", "masks", "--limit", "2")
+        Path("map.json").write_text('{"dog": 1}')
         for options, says in (
             (["--seed", "4"], "seed: 0 → 4"),
             (["--preset", "paper"], "preset: fast → paper"),
@@ -83,6 +88,14 @@ class TestLearn:
             (["--classes", "dog"], "no names of classes"),
             (["--class-map", "missing.json"], "missing.json is no class map"),
             (["--target", "label"], "has no labels"),
+            (["--target", "ant+"], "lacks a class beside"),
+            (["--target", "unicorn"], "no class called 'unicorn'"),
+            (["--method", "grad-kam"], "did you mean grad_cam?"),
+            (["--method", "gradient", "--preset", "paper"], "--preset is for the learned mask"),
+            (["--method", "gradient", "--iterations", "3"], "--iterations is for the learned mask"),
+            (["--method", "gradient", "--precision", "float32"], "--precision is for the learned mask"),
+            (["--class-map", "map.json"], "a class map is for the targets label and each"),
+            (["--iterations", "3"], "preset: fast → fast, changed"),
         ):
             found = run("learn", photos, "--out", "masks", *options)
             assert found.code == 2, options
@@ -101,6 +114,63 @@ class TestLearn:
         rows = list(Store.open(tmp_path / "maps").rows())
         assert {row["asked"] for row in rows} == {"zebra", "owl", "cat"}
         assert {tuple(row["target"]) for row in rows} == {(0, 1), (2,), (3,)}
+
+    def test_one_class_for_all_and_a_changed_preset(self, run, photos, tmp_path):
+        found = run(
+            *("learn", photos, "--out", "masks", "--target", "ant+4", "--game", "preservation"),
+            *("--perturbation", "noise", "--iterations", "3", "--json"),
+        )
+        assert found.code == 0, found.err
+        settings = json.loads(found.out)["settings"]
+        assert (settings["preset"], settings["game"]) == ("fast, changed", "preservation")
+        rows = [row for row in Store.open(tmp_path / "masks").rows(maps=False) if row["error"] is None]
+        assert {(row["asked"], tuple(row["target"])) for row in rows} == {("ant+4", (0, 4))}
+        assert {row["evaluations"] < 30 for row in rows} == {True}
+        assert run("show", "masks").code == 0
+
+    def test_a_folder_of_other_things_is_no_store(self, run, photos, tmp_path):
+        (tmp_path / "mine" / "thesis").mkdir(parents=True)
+        found = run("learn", photos, "--out", "mine")
+        assert found.code == 2
+        assert "mine holds other things (thesis)" in found.err
+        assert not list((tmp_path / "mine").glob("part-*"))
+
+    def test_python_and_the_command_line_share_a_store(self, run, tmp_path):
+        assert run("learn", "menagerie", "--method", "gradient", "--limit", "3", "--out", "maps").code == 0
+        told = []
+        pictures = unsee.open_dataset("menagerie")
+        unsee.learn(network(), pictures, "maps", method="gradient", limit=3, progress=told.append)
+        assert [(event.there, event.total) for event in told if hasattr(event, "there")] == [(3, 3)]
+        unsee.learn(network(), pictures, "own", method="gradient", limit=3)
+        assert run("show", "own", "--id", "test-000001").code == 0
+        other = unsee.open_dataset("menagerie-shortcut")
+        with pytest.raises(UnseeError, match=r"data\.name: menagerie → menagerie-shortcut"):
+            unsee.learn(network(), other, "maps", method="gradient", limit=3)
+
+    def test_pictures_without_a_class_that_is_asked_about_are_counted(self, run, tmp_path):
+        (tmp_path / "map.json").write_text('{"zebra": 1}')
+        options = ("--target", "label", "--class-map", "map.json", "--method", "gradient", "--limit", "12")
+        found = run("learn", "menagerie", *options, "--out", "maps")
+        assert found.code == 0
+        assert "11 pictures show no class which is asked about" in found.err
+        assert "11 pictures that show no class which is asked about" in found.err
+        assert "zebra → 1" in found.err
+
+    def test_sigterm_while_libraries_load_or_at_work(self, tmp_path):
+        command = [sys.executable, "-c", "from unsee.cli import main; main()", "learn", "menagerie"]
+        options = ["--model", "unsee:menagerie", "--out", "masks", "--part-size", "1", "--batch-size", "1"]
+        for early in (True, False):
+            process = subprocess.Popen([*command, *options], cwd=tmp_path, stderr=subprocess.PIPE)
+            time.sleep(1.0)
+            while not early and not list(tmp_path.glob("masks/part-*")) and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == 143
+            assert b"stopped" in err
+            assert (b"goes on from here" in err) != early
+            assert b"Traceback" not in err
+        assert len(Store.open(tmp_path / "masks")) > 0
 
     def test_ctrl_c_stops_at_once_and_keeps_whole_parts(self, tmp_path):
         """A process of its own gets the signal that Ctrl-C sends."""
@@ -154,6 +224,9 @@ class TestStatusShowExport:
             assert found.code == 2
             assert says in found.err
         assert run("show", masks, "--id", "0.png", "--out", "nowhere/x.png").code == 2
+        assert "is no .png" in run("show", masks, "--out", "x.jpg").err
+        assert "such as '0.png'" in run("show", masks, "--id", "0.jpg", "--out", "x.png").err
+        assert run("show", masks, "--out", "all.png").code == 0
 
     def test_a_picture_that_has_changed_or_gone_is_not_shown(self, run, masks, make_photo, tmp_path):
         make_photo("photos/0.png", seed=9)
@@ -163,32 +236,82 @@ class TestStatusShowExport:
         (tmp_path / "photos" / "0.png").unlink()
         assert "photos: bring it back" in run("show", masks, "--id", "0.png").err
 
+    def test_a_picture_that_has_changed_is_done_again(self, run, masks, make_photo, tmp_path):
+        before = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
+        (tmp_path / "photos" / "1.png").touch()
+        assert "out of date" not in run("learn", "folder:photos", "--out", masks).err
+        make_photo("photos/0.png", seed=9)
+        told = run("learn", "folder:photos", "--out", masks)
+        assert told.code == 0
+        assert "is out of date (0.png has changed since): its pictures are done again" in told.err
+        after = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
+        assert {name for name in before if before[name] != after[name]} == {"0.png"}
+        assert run("show", masks, "--id", "0.png").code == 0
+
     def test_export(self, run, masks, tmp_path):
         assert run("export", masks, "--format", "npy", "--out", "maps").code == 0
         store = Store.open(tmp_path / masks)
         written = sorted(p.relative_to(tmp_path / "maps").as_posix() for p in tmp_path.glob("maps/**/*.npy"))
-        assert written == ["0.png.npy", "1.png.npy", "more/2.png.npy"]
-        kept = np.load(tmp_path / "maps" / "more" / "2.png.npy", allow_pickle=False)
+        assert written == ["0.npy", "1.npy", "more/2.npy"]
+        kept = np.load(tmp_path / "maps" / "more" / "2.npy", allow_pickle=False)
         np.testing.assert_array_equal(kept, store.map_of(store.find("more/2.png")[0]))
         assert run("export", masks, "--format", "png", "--out", "maps").code == 2
         assert run("export", masks, "--format", "png", "--out", "maps", "--force").code == 0
-        with Image.open(tmp_path / "maps" / "0.png.png") as picture:
+        with Image.open(tmp_path / "maps" / "0.png") as picture:
             assert picture.size == (32, 32)
+        assert "1 without a map left out" in run("export", masks, "--format", "overlay", "--out", "over").err
+        with Image.open(tmp_path / "photos" / "0.png") as photo, Image.open(tmp_path / "over/0.png") as over:
+            assert over.size == photo.size
         assert run("export", masks, "--format", "csv", "--out", "table").code == 0
         with (tmp_path / "table" / "rows.csv").open(encoding="utf-8", newline="") as file:
             rows = {row["id"]: row for row in csv.DictReader(file)}
         assert len(rows) == 4
         assert rows["0.png"]["mask_shape"] == "32 32"
         assert "broken" in rows["broken.png"]["error"]
+        assert run("export", masks, "--format", "csv", "--out", "rows/all.csv").code == 0
+        assert (tmp_path / "rows" / "all.csv").read_bytes() == (tmp_path / "table" / "rows.csv").read_bytes()
+        assert run("export", masks, "--format", "csv", "--out", "rows/all.csv").code == 2
         found = run("export", masks, "--format", "tiff", "--out", "x")
         assert found.code == 2
-        assert "png, npy, csv" in found.err
+        assert "png, overlay, npy, csv" in found.err
+
+    def test_two_pictures_of_one_name_keep_their_endings(self, run, make_photo, tmp_path):
+        for name in ("a.png", "a.jpg", "b.png"):
+            make_photo(f"photos/{name}")
+        assert run("learn", "folder:photos", "--out", "m", "--method", "gradient").code == 0
+        assert run("export", "m", "--format", "npy", "--out", "maps").code == 0
+        assert {p.name for p in (tmp_path / "maps").iterdir()} == {"a.png.npy", "a.jpg.npy", "b.npy"}
+
+    def test_a_flipped_bit_and_a_cut_part_are_told(self, run, make_photo, tmp_path):
+        for number in range(4):
+            make_photo(f"photos/{number}.png", seed=number)
+        assert run("learn", "folder:photos", "--out", "m", "--part-size", "2", "--batch-size", "2").code == 0
+        first, second = sorted((tmp_path / "m").glob("part-*"))
+        whole = first.read_bytes()
+        found = bytearray(whole)
+        found[len(found) // 3] ^= 1
+        first.write_bytes(found)
+        for command in (["show", "m"], ["export", "m", "--format", "npy", "--out", "maps"]):
+            told = run(*command)
+            assert told.code == 2
+            assert "m is damaged" in told.err
+        assert run("status", "m", "--check").code == 2
+        first.write_bytes(whole)
+        second.write_bytes(second.read_bytes()[:200])
+        told = run("export", "m", "--format", "npy", "--out", "some")
+        assert told.code == 2
+        assert f"{second.name} is damaged" in told.err
+        assert {p.name for p in (tmp_path / "some").iterdir()} == {"0.npy", "1.npy"}
+        assert run("status", "m").code == 2
+        assert run("learn", "folder:photos", "--out", "m").code == 0
+        assert run("status", "m", "--check").code == 0
 
     def test_maps_of_other_methods(self, run, photos, tmp_path):
         assert run("learn", photos, "--method", "gradient", "--out", "maps").code == 0
         assert run("show", "maps", "--id", "0.png").code == 0
         assert run("export", "maps", "--out", "heat").code == 0
-        assert (tmp_path / "heat" / "0.png.png").exists()
+        with Image.open(tmp_path / "heat" / "0.png") as picture:
+            assert picture.size == (32, 32)
 
     def test_no_store(self, run, tmp_path):
         for command in (["status"], ["export"], ["show", "--id", "x"]):
@@ -198,6 +321,19 @@ class TestStatusShowExport:
 
 
 class TestPieces:
+    def test_a_signal_whose_exception_was_swallowed_stops_all_the_same(self):
+        def work():
+            with stoppable() as check:
+                with suppress(BaseException):
+                    signal.raise_signal(signal.SIGINT)
+                check()
+                pytest.fail("went on")
+
+        with pytest.raises(typer.Exit) as stopped:
+            work()
+        assert stopped.value.exit_code == 130
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
     def test_ids_that_lead_elsewhere_stay_below_the_folder(self):
         for id in ("../../x", "/etc/x", "a/../../x", "..", "a\\..\\x", "a//b", "nul\0"):
             path = Path("out") / safe(id)

@@ -118,7 +118,7 @@ class TestKilled:
         data, told = Pictures(COUNT, BROKEN), []
         quick(tmp_path / "s", data, progress=told.append)
         assert data.read == []
-        assert [event for event in told if isinstance(event, Outset)] == [Outset(COUNT, COUNT, 2, ())]
+        assert [event for event in told if isinstance(event, Outset)] == [Outset(COUNT, COUNT, 2, (), 0)]
 
 
 class TestDamage:
@@ -304,7 +304,7 @@ class TestSettings:
         other = Classifier(network().net, size=(24, 24), class_names=NAMES, name="tiny")
         with pytest.raises(UnseeError, match=r"input_size: \[32, 32\] → \[24, 24\]"):
             learn(other, Pictures(COUNT), tmp_path / "s")
-        with pytest.raises(UnseeError, match="preset: fast → custom"):
+        with pytest.raises(UnseeError, match="preset: fast → fast, changed"):
             quick(tmp_path / "s")
         other = adjusted(BRIEF, iterations=3)
         quick(tmp_path / "t", limit=4)
@@ -322,7 +322,7 @@ class TestSettings:
             quick(tmp_path / "s", Pictures(23))
         learn(network(), Pictures(3), tmp_path / "t", method="gradient")
         with pytest.raises(UnseeError, match="targets: 1 → 5"):
-            learn(network(), Pictures(3), tmp_path / "t", method="gradient", preset="top5")
+            learn(network(), Pictures(3), tmp_path / "t", method="gradient", target="top5")
 
     def test_pictures_of_one_name_are_refused(self, tmp_path):
         class Twins(Pictures):
@@ -554,10 +554,19 @@ class TestTargets:
         named = Pictures(2, labels=((0,), (1,)), classes=("plant", "stone"))
         for data, options, says in (
             (Pictures(2), {"target": "label"}, "has no labels"),
-            (Pictures(2), {"target": "best"}, "asks about predicted, top1, top5, label, each"),
+            (
+                Pictures(2),
+                {"target": "best"},
+                "a run asks about a class, or predicted, top1, top5, label, each",
+            ),
             (named, {"target": "label"}, "class 'plant' is none of tiny's: give a --class-map"),
-            (named, {"target": "each", "class_map": {"plant": [9]}}, "class 9 is not there"),
-            (named, {"target": "each", "class_map": {"tree": [1]}}, "names no class of the data set"),
+            (named, {"target": "each", "class_map": {"plant": [9]}}, "has no class 9, only 5"),
+            (
+                named,
+                {"target": "each", "class_map": {"tree": [1]}},
+                r"none of the classes .* \(plant, stone\)",
+            ),
+            (Pictures(1), {"batch_size": 0}, "at least 1, not 0"),
             (Pictures(1, labels=((7,),), classes=()), {"target": "label"}, "label 7 is no class of tiny"),
             (Pictures(1), {"method": "magic"}, "no method is called 'magic'"),
             (Pictures(1), {"preset": "magic"}, "no preset is called 'magic'"),
@@ -565,8 +574,15 @@ class TestTargets:
             (Pictures(1), {"method": "grad-cam", "layer": "nowhere"}, "nowhere"),
         ):
             with pytest.raises(UnseeError, match=says):
-                quick(tmp_path / "s", data, **options)
+                learn(network(), data, tmp_path / "s", **options)
             assert not (tmp_path / "s").exists()
+
+    def test_one_index_in_a_class_map_is_a_list_of_one(self, tmp_path):
+        data = Pictures(2, labels=((0,), (1,)), classes=("plant", "stone"))
+        store = quick(tmp_path / "s", data, target="label", class_map={"plant": 3})
+        assert [row["target"] for row in store.rows()] == [[3]]
+        assert store.manifest["left_out"] == 1
+        assert store.manifest["settings"]["class_map"] == {"plant": [3]}
 
 
 class TestMethods:

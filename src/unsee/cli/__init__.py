@@ -5,6 +5,7 @@ import traceback
 
 from unsee.cli.app import app
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.stopping import stopped_at_once
 from unsee.errors import UnseeError
 
 __all__ = ["app", "main"]
@@ -14,11 +15,15 @@ _FAULT = 1
 
 
 def main() -> None:
-    """Run the command line: exit 0, 2 for what the user can mend, 1 for a fault, 130 for Ctrl-C."""
+    """Run the command line.
+
+    Exit 0, 2 for what the user can mend, 1 for a fault, 130 for Ctrl-C and 143 for SIGTERM.
+    """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
-        app([argument for argument in arguments if argument != "--debug"], prog_name="unsee")
+        with stopped_at_once():
+            app([argument for argument in arguments if argument != "--debug"], prog_name="unsee")
     except UnseeError as error:
         _tell(str(error), debug)
         sys.exit(_USER)

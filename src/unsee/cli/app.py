@@ -14,7 +14,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit code 0, 2 for what you can mend, 1 for a fault. --debug shows the traceback of either.",
+    epilog="Exit code 0, 2 for what you can mend, 1 for a fault, 130 after Ctrl-C, 143 after SIGTERM. "
+    "--debug shows the traceback of 1 and 2.",
 )
 
 

@@ -8,6 +8,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.stopping import stoppable
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to look at.", metavar="PHOTO...", show_default=False)
@@ -52,11 +53,8 @@ def command(
 
     terms = Terms(methods_from(methods), fit_from(fit), seed, preset, layer)
     job = Job(load_model(model, weights, device), terms, target_from(target), out, force)
-    try:
+    with stoppable("[yellow]stopped[/]; the same command again, without --force, goes on from here"):
         report = compare_photos(job, photos)
-    except KeyboardInterrupt:
-        CONSOLE.print("[yellow]stopped[/]; the same command again, without --force, goes on from here")
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:

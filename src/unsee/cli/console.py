@@ -1,9 +1,15 @@
 """What people read goes to standard error; standard output is for results that programs read."""
 
+import os
+import sys
+
 from rich.console import Console
 from rich.markup import escape
 
-CONSOLE = Console(stderr=True)
+_NO_TERMINAL = 1000
+"""Columns where nobody's window is too narrow: in files and pipes lines stay whole."""
+
+CONSOLE = Console(stderr=True, width=None if sys.stderr.isatty() or "COLUMNS" in os.environ else _NO_TERMINAL)
 
 
 def plain(text: object) -> str:

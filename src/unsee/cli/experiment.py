@@ -8,6 +8,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.stopping import stoppable
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
 Data = Annotated[str, typer.Option("--data", help="A data set that `unsee datasets` lists.")]
@@ -54,9 +55,9 @@ def command(
     """
     from unsee.cli.comparing import methods_from
     from unsee.cli.experimenting import Trial, table_rows, tables_of
-    from unsee.cli.learning import map_from, names_in, whole_name
+    from unsee.cli.learning import map_from, names_in
     from unsee.cli.names import load_model
-    from unsee.datasets.opening import open_dataset
+    from unsee.datasets.opening import open_dataset, whole_name
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.masks.settings import look_up
 
@@ -76,11 +77,8 @@ def command(
         limit,
         out,
     )
-    try:
+    with stoppable():
         summary = trial.run()
-    except KeyboardInterrupt:
-        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(table_rows(summary), indent=1))
         return

@@ -8,6 +8,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.stopping import stoppable
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
@@ -80,11 +81,8 @@ def command(
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
     asked = target_from(target)
     job = Job(load_model(model, weights, device), plan, asked, out, force)
-    try:
+    with stoppable():
         report = explain_photos(job, photos)
-    except KeyboardInterrupt:
-        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
-        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.manifests:

@@ -1,47 +1,57 @@
 """The files that `unsee export` writes."""
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
+from unsee.cli.storing import proofs_of
+from unsee.datasets.files import SUFFIXES
 from unsee.errors import UnseeError
-from unsee.figures.panels import colored
+from unsee.figures.panels import colored, overlaid
 from unsee.images import save_png
-from unsee.runs.proof import unit_saliency
+from unsee.runs.proof import at_size, unit_saliency
 from unsee.runs.rows import PLAIN
 from unsee.runs.store import Store
 
-FORMATS = ("png", "npy", "csv")
+FORMATS = ("png", "overlay", "npy", "csv")
 _UNSAFE = '%\\:*?"<>|'
 
 
-def export(store: Store, form: str, folder: Path, force: bool) -> Iterator[str]:
-    """Write maps as PNG or NPY, a file each, or all columns but the maps as rows.csv; gives each row's id.
+def export(store: Store, form: str, out: Path, force: bool) -> Iterator[bool]:
+    """Write maps as PNG, over their photos or as NPY, a file each, or all columns but the maps as a CSV file.
+
+    Gives for each row whether it was written; a row without a map is in the table alone.
 
     Raises:
         UnseeError: a form that is none, or a folder that holds something or cannot be written to.
     """
     if form not in FORMATS:
         raise UnseeError(f"a store is exported as {', '.join(FORMATS)}, not {form!r}")
+    table = form == "csv" and out.suffix.lower() == ".csv"
     try:
-        if folder.exists() and not force and any(folder.iterdir()):
-            raise UnseeError(f"{folder} holds something: --force writes into it, --out writes elsewhere")
-        folder.mkdir(parents=True, exist_ok=True)
-        yield from _csv(store, folder / "rows.csv") if form == "csv" else _maps(store, form, folder)
+        if out.exists() and not force and (table or not out.is_dir() or any(out.iterdir())):
+            raise UnseeError(f"{out} holds something: --force writes over it, --out writes elsewhere")
+        (out.parent if table else out).mkdir(parents=True, exist_ok=True)
+        if form == "csv":
+            yield from _csv(store, out if table else out / "rows.csv")
+        else:
+            yield from _maps(store, form, out)
     except OSError as error:
-        raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
+        raise UnseeError(f"{out} cannot be written to ({error.strerror or error})") from error
 
 
-def _csv(store: Store, file: Path) -> Iterator[str]:
+def _csv(store: Store, file: Path) -> Iterator[bool]:
     with file.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, PLAIN)
         writer.writeheader()
         for row in store.rows(maps=False):
             writer.writerow({name: _cell(value) for name, value in row.items()})
-            yield row["id"]
+            yield True
 
 
 def _cell(value: object) -> object:
@@ -49,19 +59,57 @@ def _cell(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _maps(store: Store, form: str, folder: Path) -> Iterator[str]:
-    several = store.manifest["settings"]["target"] == "each"
+def _maps(store: Store, form: str, folder: Path) -> Iterator[bool]:
+    write = {"npy": _npy, "png": _png, "overlay": _overlay}[form](store)
+    name_of = _names(store)
+    ending = "npy" if form == "npy" else "png"
     for row in store.rows():
-        if row["error"] is not None:
-            continue
-        name = f"{row['id']}@{row['asked']}" if several else row["id"]
-        file = folder / f"{safe(name)}.{form}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if form == "npy":
-            np.save(file, store.map_of(row))
-        else:
-            save_png(file, colored(unit_saliency(store, row)))
-        yield row["id"]
+        if row["error"] is None:
+            file = folder / f"{safe(name_of(row))}.{ending}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write(file, row)
+        yield row["error"] is None
+
+
+Write = Callable[[Path, Mapping[str, Any]], None]
+
+
+def _npy(store: Store) -> Write:
+    return lambda file, row: np.save(file, store.map_of(row))
+
+
+def _png(store: Store) -> Write:
+    size = store.manifest["settings"]["input_size"]
+    return lambda file, row: save_png(file, colored(at_size(unit_saliency(store, row), (size[0], size[1]))))
+
+
+def _overlay(store: Store) -> Write:
+    proofs = proofs_of(store)
+
+    def write(file: Path, row: Mapping[str, Any]) -> None:
+        proof = proofs(row)
+        save_png(file, overlaid(proof.picture, proof.saliency))
+
+    return write
+
+
+def _names(store: Store) -> Callable[[Mapping[str, Any]], str]:
+    """What a row's file is called: its id without a picture's ending, unless two would be the same."""
+    several = store.manifest["settings"]["target"] == "each"
+    ids = dict.fromkeys(store.table(["id"])["id"].to_pylist())
+    count = Counter(map(_bare, ids))
+
+    def name(row: Mapping[str, Any]) -> str:
+        bare = _bare(row["id"])
+        chosen = bare if count[bare] == 1 and (bare == row["id"] or bare not in ids) else row["id"]
+        return f"{chosen}@{row['asked']}" if several else chosen
+
+    return name
+
+
+def _bare(id: str) -> str:
+    suffix = PurePosixPath(id).suffix
+    return id.removesuffix(suffix) if suffix.lower() in SUFFIXES else id
 
 
 def safe(id: str) -> str:

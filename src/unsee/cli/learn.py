@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE
+from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
+from unsee.cli.stopping import stoppable
 
 Data = Annotated[
     str,
@@ -17,7 +18,10 @@ Split = Annotated[str | None, typer.Option("--split", help="Part of the data set
 Classes = Annotated[str | None, typer.Option("--classes", help="Only pictures of these, with commas.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many pictures.", min=1)]
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast]"),
+]
 Layer = Annotated[
     str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: their own]")
 ]
@@ -26,8 +30,8 @@ Target = Annotated[
     typer.Option(
         "--target",
         "-t",
-        help="predicted (as many as the preset has), top1, top5, label (the picture's own class) or each "
-        "(every class in it, a row each).",
+        help="predicted (as many as the preset has), top1, top5, label (the picture's own class), each "
+        "(every class in it, a row each), or one class for all by name or index, several as 243+282.",
     ),
 ]
 ClassMap = Annotated[
@@ -65,7 +69,11 @@ def command(
     classes: Classes = None,
     limit: Limit = None,
     method: Method = "mask",
-    preset: Preset = "fast",
+    preset: Preset = None,
+    game: GameName = None,
+    perturbation: Perturbation = None,
+    score: ScoreName = None,
+    iterations: Iterations = None,
     layer: Layer = None,
     target: Target = "predicted",
     class_map: ClassMap = None,
@@ -87,22 +95,19 @@ def command(
     """Learn masks, or run another method, over a data set; keep all in a store that pandas can open.
 
     Stop it with Ctrl-C, or kill it: the same command again does only what is missing. A picture that is
-    broken is recorded with its reason, and the run goes on.
+    broken is recorded with its reason, and the run goes on: the exit code is 0 once all rows are there,
+    `unsee status` says which have no map.
     """
-    from unsee.cli.learning import Wish, engine_from, map_from, names_in, report, whole_name
+    from unsee.cli.learning import Mask, Wish, engine_from, map_from, names_in, report
     from unsee.cli.names import fit_from, load_model
     from unsee.datasets.opening import open_dataset
 
-    chosen = names_in(classes)
-    data = {"name": whole_name(dataset), "split": split, "classes": list(chosen)}
-    pictures = open_dataset(dataset, split, chosen)
+    pictures = open_dataset(dataset, split, names_in(classes))
     mapping, scaling = map_from(class_map), fit_from(fit)
+    how = Mask(preset, game, perturbation, iterations, score, precision)
     classifier = load_model(model, weights, device)
     runner = engine_from(engine, workers, threads, gpus, classifier.device.type)
-    wish = Wish(method, preset, layer, target, mapping, seed, scaling, precision, batch_size)
-    try:
-        store = wish.carried_out(classifier, pictures, out, data, (limit, part_size, retry), runner)
-    except KeyboardInterrupt:
-        CONSOLE.print("[yellow]stopped[/]; the same command again goes on from here")
-        raise typer.Exit(130) from None
+    wish = Wish(method, how, layer, target, mapping, seed, scaling, batch_size)
+    with stoppable() as check:
+        store = wish.carried_out(classifier, pictures, out, (limit, part_size, retry), runner, check)
     report(store, as_json)

@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import typer
@@ -27,6 +27,8 @@ from unsee.cli.storing import summary, table_of
 from unsee.datasets.dataset import Dataset
 from unsee.errors import UnseeError
 from unsee.fits import Fit
+from unsee.masks import PRESETS, adjusted
+from unsee.masks.settings import Settings, look_up
 from unsee.runs.cluster import OnRay
 from unsee.runs.learn import MASK, learn
 from unsee.runs.local import Engine, Local, Written
@@ -34,7 +36,39 @@ from unsee.runs.run import Answer, Checked, Outset
 from unsee.runs.run import Progress as Told
 from unsee.runs.store import Store
 
-_SECONDS_OF_SPEED = 120.0
+_SECONDS_OF_SPEED, _SECONDS_BETWEEN_LINES = 120.0, 30.0
+_PRESET = "fast"
+_CLASS_MAP = 'write {"dog": [151, 152], …}, class → index, or indices'
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What was asked of the learned mask alone, None where nothing was; the names are `unsee.explain`'s."""
+
+    preset: str | None
+    game: str | None
+    perturbation: str | None
+    iterations: int | None
+    score: str | None
+    precision: str
+
+    def settings(self) -> Settings:
+        """The preset with what was changed in it."""
+        preset = look_up(PRESETS, self.preset or _PRESET, "preset")
+        return adjusted(preset, self.game, self.perturbation, self.iterations, self.score)
+
+    def refuse(self, method: str) -> None:
+        """See that nothing was asked that another method has no use for.
+
+        Raises:
+            UnseeError: something was.
+        """
+        given = (self.preset, self.game, self.perturbation, self.iterations, self.score)
+        names = ("preset", "game", "perturbation", "iterations", "score")
+        used = [name for name, value in zip(names, given, strict=True) if value is not None]
+        used += ["precision"] if self.precision != "auto" else []
+        if used:
+            raise UnseeError(f"--{used[0]} is for the learned mask, {method} has none: leave it out")
 
 
 @dataclass(frozen=True)
@@ -42,13 +76,12 @@ class Wish:
     """How pictures are looked at; the names are `unsee.learn`'s."""
 
     method: str
-    preset: str
+    mask: Mask
     layer: str | None
     target: str
     class_map: Mapping[str, Sequence[int]] | None
     seed: int
     fit: Fit
-    precision: str
     batch_size: int | None
 
     def carried_out(
@@ -56,35 +89,36 @@ class Wish:
         classifier: Classifier,
         dataset: Dataset,
         out: str,
-        data: Mapping[str, Any],
         terms: tuple[int | None, int | None, bool],
         engine: Engine,
+        check: Callable[[], None],
     ) -> Store:
         """Do what the store lacks, under a bar; `terms` are limit, part size and whether to retry.
 
+        `check` is called after each row.
+
         Raises:
-            UnseeError: what `unsee.learn` raises, or a precision for a method that has none.
+            UnseeError: what `unsee.learn` raises, or an option that the method has no use for.
         """
-        if self.method != MASK and self.precision != "auto":
-            raise UnseeError("--precision is for the learned mask: other methods compute as the network does")
-        with watched() as progress:
+        if self.method != MASK:
+            self.mask.refuse(self.method)
+        with watched(check=check) as progress:
             return learn(
                 classifier,
                 dataset,
                 out,
                 method=self.method,
-                preset=self.preset,
+                preset=self.mask.settings(),
                 layer=self.layer,
                 target=self.target,
                 class_map=self.class_map,
                 seed=self.seed,
                 fit=self.fit,
-                precision=self.precision,
+                precision=self.mask.precision,
                 batch_size=self.batch_size,
                 limit=terms[0],
                 part_size=terms[1],
                 retry=terms[2],
-                data=data,
                 engine=engine,
                 progress=progress,
             )
@@ -97,13 +131,6 @@ def report(store: Store, as_json: bool) -> None:
         typer.echo(json.dumps(found, indent=1))
     else:
         CONSOLE.print(table_of(found))
-
-
-def whole_name(dataset: str) -> str:
-    """A data set's name from any folder: a path in it is made whole."""
-    kind, colon, place = dataset.partition(":")
-    path = Path(place).expanduser()
-    return f"{kind}:{path.resolve()}" if colon and path.exists() else dataset
 
 
 def names_in(text: str | None) -> tuple[str, ...]:
@@ -121,11 +148,14 @@ def map_from(file: Path | None) -> Mapping[str, Sequence[int]] | None:
         return None
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnseeError(f"{file} is no class map ({error}): {_CLASS_MAP}") from None
+    if not isinstance(kept, dict):
+        raise UnseeError(f"{file} is no class map (it holds a {type(kept).__name__}): {_CLASS_MAP}")
+    try:
         return {str(name): _indices(value) for name, value in kept.items()}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-        raise UnseeError(
-            f'{file} is no class map ({error}): write {{"dog": [151, 152], …}}, class → indices'
-        ) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnseeError(f"{file} is no class map ({error}): {_CLASS_MAP}") from None
 
 
 def _indices(value: object) -> list[int]:
@@ -169,9 +199,16 @@ class _Rate(ProgressColumn):
         return Text("" if not speed else f"{speed:.2f}/s" if speed < 10 else f"{speed:.0f}/s")
 
 
+def _nothing() -> None:
+    """Nothing is to be checked."""
+
+
 @contextmanager
-def watched(what: str = "") -> Iterator[Told]:
-    """A bar over rows, with rate and time left; gives what is to be told of a run, called `what`."""
+def watched(what: str = "", check: Callable[[], None] = _nothing) -> Iterator[Told]:
+    """A bar over rows, with rate and time left; gives what is to be told of a run, called `what`.
+
+    `check` is called each time. Where there is no terminal a line is written now and then.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -180,14 +217,23 @@ def watched(what: str = "") -> Iterator[Told]:
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
-    bar = Progress(*columns, console=CONSOLE, transient=True, speed_estimate_period=_SECONDS_OF_SPEED)
+    blind = not CONSOLE.is_interactive
+    bar = Progress(
+        *columns,
+        console=CONSOLE,
+        transient=True,
+        speed_estimate_period=_SECONDS_OF_SPEED,
+        disable=blind,
+    )
     with bar:
         task = bar.add_task(f"{what} getting ready", total=None, note="")
         rows, errors = 0, 0
         unwritten = 0
+        spoken = time.monotonic()
 
         def told(event: Checked | Outset | Answer | Written) -> None:
-            nonlocal rows, errors, unwritten
+            nonlocal rows, errors, unwritten, spoken
+            check()
             if isinstance(event, Checked):
                 bar.update(
                     task, description=f"{what} checking parts", completed=event.done, total=event.total
@@ -195,7 +241,9 @@ def watched(what: str = "") -> Iterator[Told]:
                 return
             if isinstance(event, Outset):
                 for damage in event.damaged:
-                    bar.console.print(f"[yellow]{plain(damage)}[/]: its pictures are done again")
+                    CONSOLE.print(f"[yellow]{plain(damage)}[/]: its pictures are done again")
+                if event.left_out:
+                    CONSOLE.print(f"{event.left_out} pictures show no class which is asked about: left out")
                 rows, errors = event.there, event.errors
                 bar.reset(task, description=f"{what} learning", completed=rows, total=event.total)
             elif isinstance(event, Answer):
@@ -204,5 +252,10 @@ def watched(what: str = "") -> Iterator[Told]:
                 rows, errors, unwritten = rows + event.rows, errors + event.errors, 0
             note = f"{errors} without a map" if errors else ""
             bar.update(task, completed=rows + unwritten, note=note)
+            if blind and time.monotonic() - spoken > _SECONDS_BETWEEN_LINES:
+                spoken = time.monotonic()
+                CONSOLE.print(
+                    f"{what} {rows + unwritten:.0f} of {bar.tasks[0].total:.0f} rows {note}".strip()
+                )
 
         yield told

@@ -1,6 +1,6 @@
 """What `unsee status` and `unsee show` tell of a store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from unsee.datasets.opening import open_dataset
 from unsee.datasets.picture import photo_of
 from unsee.errors import UnseeError
 from unsee.explanation import finite
-from unsee.images import Photo, read_photo
+from unsee.images import read_photo
+from unsee.runs.job import text_of
 from unsee.runs.proof import Proof, proof_of
 from unsee.runs.store import Store
 
-_SHOWN = 10
+_SHOWN, _DRAWN = 10, 6
 _MEANS = ("score", "perturbed_score", "suppression", "area", "objective", "seconds")
 
 
@@ -34,6 +35,7 @@ def summary(store: Store, check: bool = False) -> dict[str, Any]:
             "settings_hash": store.manifest["settings_hash"],
             "rows": len(table),
             "rows_wanted": store.manifest["rows_wanted"],
+            "left_out": store.manifest["left_out"],
             "errors": len(failed),
             "failed": [{"id": row["id"], "error": row["error"]} for row in failed],
             "damaged": damaged,
@@ -50,15 +52,21 @@ def table_of(found: dict[str, Any]) -> Table:
     """A summary for people."""
     settings, means = found["settings"], found["means"]
     table = Table.grid(padding=(0, 2))
-    data = settings["data"]
     how = settings["method"] + (f", preset {settings['preset']}" if "preset" in settings else "")
+    parts = f"{found['parts']} part{'' if found['parts'] == 1 else 's'}"
     lines = {
-        "store": f"{found['store']}, {found['parts']} parts, {decimal(found['bytes'])}",
-        "data set": " ".join(str(part) for part in (data.get("name"), data.get("split")) if part),
+        "store": f"{found['store']}, {parts}, {decimal(found['bytes'])}",
+        "data set": _called(settings["data"]),
         "network": settings["model"],
         "method": f"{how}, target {settings['target']}, settings {found['settings_hash'][:12]}",
         "rows": f"{found['rows']} of {found['rows_wanted']}, {found['errors']} without a map",
     }
+    if found["left_out"]:
+        lines["left out"] = f"{found['left_out']} pictures that show no class which is asked about"
+    if settings["class_map"]:
+        lines["class map"] = ", ".join(
+            f"{k} → {' '.join(map(str, v))}" for k, v in _few(settings["class_map"])
+        )
     if means["score"] is not None:
         names = ((n, n.replace("_", " ")) for n in _MEANS)
         lines["means"] = ", ".join(f"{label} {means[n]:.4g}" for n, label in names if means[n] is not None)
@@ -73,39 +81,59 @@ def table_of(found: dict[str, Any]) -> Table:
     return table
 
 
+def _called(data: Mapping[str, Any]) -> str:
+    """A data set with its split and classes."""
+    classes = f"({', '.join(data['classes'])})" if data.get("classes") else None
+    return " ".join(str(part) for part in (data.get("name"), data.get("split"), classes) if part)
+
+
+def _few(class_map: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    few = list(class_map.items())[:_SHOWN]
+    more = len(class_map) - len(few)
+    return few + ([("and", [f"{more} more"])] if more else [])
+
+
 def proofs(store: Store, ids: Sequence[str]) -> list[Proof]:
-    """Rows with their pictures, one for each target.
+    """Rows with their pictures, one for each target; of the first few pictures where no id is given.
 
     Raises:
         UnseeError: an id that the store has not, a row without a map, or a picture that is gone.
     """
+    proof = proofs_of(store)
+    if not ids:
+        whole = store.table(["id"]).filter(pc.is_null(store.table(["error"])["error"]))
+        ids = list(dict.fromkeys(whole["id"].to_pylist()))[:_DRAWN]
+        if not ids:
+            raise UnseeError(f"{store.place.address} has no map yet: there is nothing to show")
     found = []
     for name in ids:
         rows = store.find(name)
         failed = [row for row in rows if row["error"] is not None]
         if failed:
             raise UnseeError(f"{name} has no map: {failed[0]['error'].splitlines()[-1]}")
-        photo = _photo(store, rows[0])
-        found += [proof_of(store, row, photo) for row in rows]
+        found += [proof(row) for row in rows]
     return found
 
 
-def _both_ways(path: str) -> Iterator[Photo]:
-    """A file as it is meant to be looked at, and as it is stored."""
-    yield read_photo(path)
-    yield read_photo(path, upright=False)
-
-
-def _photo(store: Store, row: dict[str, Any]) -> Photo:
-    """The picture of a row: from the data set that the store is of, or else its file."""
+def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
+    """What makes a row's pictures: of the data set that the store is of, or else of the picture's file."""
+    dataset, numbers, problem = None, {}, ""
     data = store.manifest["settings"]["data"]
     try:
         dataset = open_dataset(data["name"], data.get("split"), data.get("classes", ()))
-        for number in range(len(dataset)):
-            if dataset.id(number) == row["id"]:
-                return photo_of(dataset[number])
-    except UnseeError:
+        numbers = {text_of(dataset.id(number)): number for number in range(len(dataset))}
+    except UnseeError as error:
+        problem = str(error)
+
+    def proof(row: Mapping[str, Any]) -> Proof:
+        if dataset is not None and row["id"] in numbers:
+            return proof_of(store, row, photo_of(dataset[numbers[row["id"]]]))
         if row["photo"] is not None and Path(row["photo"]).is_file():
-            return next(p for p in _both_ways(row["photo"]) if list(p.pixels.shape[1:]) == row["photo_size"])
-        raise
-    raise UnseeError(f"the picture of {row['id']} is no longer in {data['name']}: bring it back")
+            ways = (read_photo(row["photo"], upright=upright) for upright in (True, False))
+            return proof_of(
+                store, row, next(p for p in ways if list(p.pixels.shape[1:]) == row["photo_size"])
+            )
+        why = problem or f"it is no longer in {data['name']}: bring it back"
+        raise UnseeError(f"the picture of {row['id']} cannot be found: {why}")
+
+    return proof

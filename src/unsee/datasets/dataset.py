@@ -1,6 +1,7 @@
 """What every data set can do: pictures by number, read when they are asked for."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from unsee.datasets.sample import Sample
 
@@ -9,7 +10,8 @@ from unsee.datasets.sample import Sample
 class Dataset(Protocol):
     """Pictures with what is known about them.
 
-    `classes` names the labels, in order; it is empty where a data set has labels without names, or none.
+    `classes` names the labels, in order; it is empty where a data set has labels without names, or none. One
+    that has `described` too, a mapping of JSON values, says by it which pictures these are.
     """
 
     @property
@@ -32,6 +34,12 @@ class Dataset(Protocol):
 
     def labels(self, index: int) -> tuple[int, ...]:
         """The classes in the picture, its own first, known without reading it."""
+
+
+def description(dataset: Dataset) -> Mapping[str, Any]:
+    """What a data set says that it is, or else the name of its type."""
+    own: Mapping[str, Any] | None = getattr(dataset, "described", None)
+    return {"name": type(dataset).__qualname__} if own is None else own
 
 
 def position(index: int, length: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unsee.datasets.dataset import Dataset
 from unsee.datasets.menagerie import Menagerie, Shortcut
-from unsee.datasets.selection import select
+from unsee.datasets.selection import Selection, select
 from unsee.errors import UnseeError
 
 Opener = Callable[[str, str | None], Dataset]
@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
 
 def open_dataset(
     name: str, split: str | None = None, classes: Sequence[str] = (), limit: int | None = None
-) -> Dataset:
+) -> Selection:
     """A data set by name, its pictures unread.
 
     Args:
@@ -84,7 +84,17 @@ def open_dataset(
     if bool(place) != bool(wanted):
         problem = f"needs a place: write {_written(kind)}" if wanted else f"takes no place: write {kind}"
         raise UnseeError(f"the data set {kind} {problem}")
-    return select(KINDS[kind].open(place, split), classes, limit, name)
+    if isinstance(classes, str):
+        raise UnseeError(f"classes are a list of names: write classes=[{classes!r}]")
+    described = {"name": whole_name(name), "split": split, "classes": list(classes)}
+    return select(KINDS[kind].open(place, split), classes, limit, name, described)
+
+
+def whole_name(name: str) -> str:
+    """A data set's name from any folder: a path in it is made whole."""
+    kind, colon, place = name.partition(":")
+    path = Path(place).expanduser()
+    return f"{kind}:{path.resolve()}" if colon and path.exists() else name
 
 
 def _written(kind: str) -> str:

@@ -2,10 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
-from unsee.datasets.dataset import Dataset, position
+from unsee.datasets.dataset import Dataset, description, position
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 
@@ -13,11 +14,22 @@ _MOST = 30  # classes that an error lists
 
 
 class Selection:
-    """Pictures of `dataset` by their numbers in it, in that order."""
+    """Pictures of `dataset` by their numbers in it, in that order.
 
-    def __init__(self, dataset: Dataset, numbers: Sequence[int]) -> None:
+    `described` says what they are called, as JSON values: with "name", "split" and "classes" they can be
+    opened again.
+    """
+
+    def __init__(
+        self, dataset: Dataset, numbers: Sequence[int], described: Mapping[str, Any] | None = None
+    ) -> None:
         self.dataset = dataset
         self.numbers = numbers
+        self.described = dict(described or description(dataset))
+
+    def __repr__(self) -> str:
+        called = " ".join(str(value) for value in self.described.values() if value)
+        return f"<{called or type(self.dataset).__name__}: {len(self)} pictures>"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -42,21 +54,27 @@ class Selection:
         return self.numbers[position(index, len(self))]
 
 
-def select(dataset: Dataset, classes: Sequence[str], limit: int | None, name: str) -> Dataset:
+def select(
+    dataset: Dataset,
+    classes: Sequence[str],
+    limit: int | None,
+    name: str,
+    described: Mapping[str, Any] | None = None,
+) -> Selection:
     """The pictures that show one of some classes, or all, and the first `limit` of them.
 
     Raises:
         UnseeError: the data set, called `name`, has no such class, or no picture of it.
     """
     if not classes:
-        short = limit is not None and limit < len(dataset)
-        return Selection(dataset, range(limit or 0)) if short else dataset
+        count = len(dataset) if limit is None else min(limit, len(dataset))
+        return Selection(dataset, range(count), described)
     wanted = {_index(text, dataset, name) for text in classes}
     shown = (i for i in range(len(dataset)) if not wanted.isdisjoint(dataset.labels(i)))
     numbers = tuple(islice(shown, limit))
     if not numbers:
         raise UnseeError(f"{name!r} has no picture of {', '.join(map(repr, classes))}: choose other classes")
-    return Selection(dataset, numbers)
+    return Selection(dataset, numbers, described)
 
 
 def _index(text: str, dataset: Dataset, name: str) -> int:

@@ -1,25 +1,43 @@
-"""Rows of a store: picture and score, edited picture and score, and where the evidence is."""
+"""Rows of a store: photo and score, where the evidence is, and the edited photo and its score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from unsee.figures import panels
 from unsee.runs.proof import Proof
 
+_NAMED = 2
+_GENERAL = ("predicted", "top1", "top5", "label")
+
 
 def draw_stored(proofs: Sequence[Proof], file: Path) -> None:
     """Write a PNG with a row of panels for each proof."""
-    figure = Figure(layout="constrained", figsize=(9.6, 3.5 * len(proofs)))
-    grid = figure.subplots(len(proofs), 3, squeeze=False)
+    heights = [min(max(p.picture.shape[-2] / p.picture.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for p in proofs]
+    figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))
+    grid = figure.subplots(len(proofs), 3, squeeze=False, height_ratios=heights)
     for axes, proof in zip(grid, proofs, strict=True):
-        row = proof.row
-        name = row["target_name"][0] + (" + more" if len(row["target_name"]) > 1 else "")
-        panels.picture(axes[0], proof.picture, f"{name}: {row['score']:.4f}")
-        panels.picture(axes[1], panels.overlaid(proof.picture, proof.saliency), row["id"])
+        panels.picture(axes[0], proof.picture, f"{_asked(proof.row)}: {proof.row['score']:.4f}")
+        panels.picture(axes[1], panels.overlaid(proof.picture, proof.saliency), proof.row["id"])
         if proof.edited is None:
             panels.picture(axes[2], panels.colored(proof.saliency), "saliency")
         else:
-            panels.picture(axes[2], proof.edited, f"edited: {row['perturbed_score']:.4f}")
+            panels.picture(axes[2], proof.edited, _outcome(proof.row))
     panels.save(figure, file)
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    """What was asked, and of several classes that their scores are summed."""
+    names = row["target_name"]
+    several = f" (sum of {len(names)})" if len(names) > 1 else ""
+    if row["asked"] not in _GENERAL:
+        return f"{row['asked']}{several}"
+    return " + ".join([*names[:_NAMED], *["…"] * (len(names) > _NAMED)]) + several
+
+
+def _outcome(row: Mapping[str, Any]) -> str:
+    if row["suppression"] is None:
+        return f"edited: {row['perturbed_score']:.4f}\nno evidence: blurring all changes nothing"
+    return f"edited: {row['perturbed_score']:.4f}"

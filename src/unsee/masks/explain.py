@@ -115,7 +115,7 @@ def _explanation(
         scores=Scores(*learned.scores.tolist()),
         mask=on_photo,
         mask_grid=learned.grid.float(),
-        perturbed=_edited(frame, plan, on_photo, photo_size),
+        perturbed=edited_photo(frame, plan.fit, plan.settings.shown, on_photo),
         area=float(game.saliency(mask).mean()),
         run=Run(
             preset=plan.preset,
@@ -140,11 +140,12 @@ def _explanation(
     )
 
 
-def _edited(frame: Frame, plan: Plan, mask: Tensor, photo_size: tuple[int, int]) -> Tensor:
-    """The edit on the whole photo; what the network never saw stays as it is."""
-    reference = plan.settings.shown.references(frame)[0]
-    on_photo = plan.fit.back(reference, photo_size, 0.0).clamp(0, 1).float()
-    left, top, right, bottom = plan.fit.window(photo_size, frame.size)
+def edited_photo(frame: Frame, fit: Fit, shown: Perturbation, mask: Tensor) -> Tensor:
+    """A photo (3,h,w) under a mask (h,w) of its own size; what the network never saw stays as it is."""
+    photo_size = (frame.photo.pixels.shape[-2], frame.photo.pixels.shape[-1])
+    reference = shown.references(frame)[0]
+    on_photo = fit.back(reference, photo_size, 0.0).clamp(0, 1).float()
+    left, top, right, bottom = fit.window(photo_size, frame.size)
     seen = torch.zeros(photo_size)
     seen[round(top) : round(bottom), round(left) : round(right)] = 1
     return blend(frame.photo.pixels, on_photo, torch.where(seen > 0, mask, 1.0)[None])

@@ -1,5 +1,6 @@
 """Everything that decides a mask, in one frozen value."""
 
+import difflib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -102,9 +103,11 @@ def look_up(choices: dict[str, Value], name: object, kind: str) -> Value:
     Raises:
         UnseeError: there is none; the line lists those there are.
     """
-    if not isinstance(name, str) or name not in choices:
-        raise UnseeError(f"no {kind} is called {name!r}; there are {', '.join(choices)}")
-    return choices[name]
+    if isinstance(name, str) and name in choices:
+        return choices[name]
+    close = difflib.get_close_matches(str(name), choices, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UnseeError(f"no {kind} is called {name!r}; {hint}there are {', '.join(choices)}")
 
 
 def described(value: object) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 import copy
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from unsee.runs.job import Answered, Job, Portion
 from unsee.runs.local import Written, write
 from unsee.runs.store import RUN, Store
 
-_MOST_BLOCKS, _READER, _TRIES = 4096, 1, 3
+_MOST_BLOCKS, _READER, _TRIES, _PATIENCE = 4096, 1, 3, 10.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address := os.environ.get("RAY_ADDRESS"):
         try:
+            _knock(address)
             ray.init(**quiet)
         except Exception as error:
             reason = " ".join(str(error).split())
@@ -162,6 +164,17 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
     cores = wanted.workers * wanted.threads + _READER
     ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     return True
+
+
+def _knock(address: str) -> None:
+    """See soon whether anybody listens at host:port; Ray itself would try for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
 
 
 def _tries() -> dict[str, int]:

@@ -18,7 +18,7 @@ from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.runs.rows import Row
-from unsee.runs.targets import Asked, Question
+from unsee.runs.targets import Asked, ClassMap, Question
 from unsee.runs.work import Ready, Work
 
 Answered = Callable[[], None]
@@ -63,7 +63,7 @@ class Job:
     question: Question
     work: Work
     data: Mapping[str, Any]
-    class_map: Mapping[str, Sequence[int]] | None = None
+    class_map: ClassMap | None = None
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Job:
             "std": self.classifier.std,
             "color": self.classifier.color,
             "target": self.question.kind,
-            "class_map": None if self.class_map is None else digest(self.class_map),
+            "class_map": None if self.class_map is None else {k: list(v) for k, v in self.class_map.items()},
         }
         whole: dict[str, Any] = json.loads(json.dumps(own | self.work.settings()))
         return whole

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unsee.classifier import Classifier
-from unsee.datasets.dataset import Dataset
+from unsee.datasets.dataset import Dataset, description
 from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
 from unsee.masks import PRESETS
@@ -17,7 +17,7 @@ from unsee.runs.job import Job
 from unsee.runs.local import Engine, Local
 from unsee.runs.run import Progress, Terms, run
 from unsee.runs.store import Store
-from unsee.runs.targets import PREDICTED, TOP1, question
+from unsee.runs.targets import PREDICTED, TOP1, class_map_of, question
 from unsee.runs.work import LearnedMask, Saliency, Work
 from unsee.saliency import LAYERED, METHODS, SEEDED
 from unsee.saliency.layers import layer_named
@@ -34,8 +34,8 @@ def learn(
     method: str = MASK,
     preset: str | Settings = "fast",
     layer: str | None = None,
-    target: str = PREDICTED,
-    class_map: Mapping[str, Sequence[int]] | None = None,
+    target: str | int = PREDICTED,
+    class_map: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
     fit: Fit | None = None,
     precision: str = "auto",
@@ -47,7 +47,7 @@ def learn(
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Store:
-    """Learn a mask for every picture of a data set, or let another method look, and keep all in a store.
+    """Learn a mask for every picture of a data set, or let another method look; returns the store of all.
 
     The same call again does only what is missing; a run may be stopped at any moment.
 
@@ -56,48 +56,79 @@ def learn(
         dataset: `unsee.open_dataset` gives one; anything with its four methods will do.
         out: the store: a folder, or an address that fsspec knows.
         method: "mask", or a name in `unsee.saliency.METHODS`; `layer` is for those that read one.
-        preset, seed, fit, precision, batch_size: as in `unsee.explain`.
-        target: "predicted" (as many classes as the preset has), "top1", "top5", "label" (the picture's own
-            class) or "each" (every class in the picture, a row each).
+        preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
+            `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`; for the mask alone.
+        seed, fit, precision, batch_size: as in `unsee.explain`.
+        target: "predicted" (as many classes as the preset has; the best one for other methods), "top1",
+            "top5", "label" (the picture's own class), "each" (every class in the picture, a row each), or
+            one class for all pictures by name or index, several joined by "+".
         class_map: label's name → the classifier's classes, where their names differ; others are left out.
         limit, part_size, retry: see `unsee.runs.run.Terms`.
         data: what the data set is called, for the record; compared when the store is taken up again.
         engine: `unsee.runs.local.Local()`, or `unsee.runs.cluster.OnRay(workers)`.
         progress: told how it goes.
 
-    Returns:
-        The store.
-
     Raises:
         UnseeError: a name, target or setting that is none, a store that was begun with other settings, that
             another run is writing to or that cannot be written to.
     """
+    _understood(classifier, dataset, engine)
+    mapping = class_map_of(class_map)
+    asked = question(str(target), dataset, classifier, mapping)
+    kept = Store(out).manifest.get("settings", {})
+    size = kept.get("batch_size") if batch_size is None else batch_size
+    settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
+    plan = Plan(settings, _name(settings), fit or Squash(), seed, size, precision)
+    best = _BEST.get(asked.kind)
+    work = _learning(plan, layer, best) if method == MASK else _looking(classifier, method, layer, plan, best)
+    called = description(dataset) if data is None else data
+    job = Job(classifier, dataset, asked, work.settled(classifier), called, mapping)
+    return run(job, str(out), engine or Local(), Terms(limit, part_size, retry), progress)
+
+
+def _understood(classifier: object, dataset: object, engine: object) -> None:
+    """Say what was given in place of a classifier, a data set or an engine."""
     if not isinstance(classifier, Classifier):
         raise UnseeError("learn takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    terms = Terms(limit, part_size, retry)
-    asked = question(target, dataset, classifier, class_map)
-    size = batch_size or Store(out).manifest.get("settings", {}).get("batch_size")
-    plan = Plan(_settings(preset, target), _name(preset), fit or Squash(), seed, size, precision)
-    if method == MASK and layer is not None:
+    if not isinstance(dataset, Dataset):
+        given = repr(dataset) if isinstance(dataset, str | Path) else type(dataset).__name__
+        raise UnseeError(
+            f"learn takes a data set, not {given}: unsee.open_dataset opens one, as in "
+            "unsee.open_dataset('folder:photos')"
+        )
+    if engine is not None and not isinstance(engine, Engine):
+        raise UnseeError(
+            f"an engine is unsee.runs.local.Local() or unsee.runs.cluster.OnRay(2), not {engine!r}"
+        )
+
+
+def _name(settings: Settings) -> str:
+    """What settings are called: as the preset is, or as the one that they were made from."""
+    for name, preset in PRESETS.items():
+        if settings == preset:
+            return name
+        if settings.source == preset.source:
+            return f"{name}, changed"
+    return "custom"
+
+
+def _learning(plan: Plan, layer: str | None, best: int | None) -> Work:
+    """The learned mask, about the `best` classes, or as many as its settings say."""
+    if layer is not None:
         raise UnseeError("the learned mask reads no layer: leave it out")
-    work: Work = LearnedMask(plan) if method == MASK else _looking(classifier, method, layer, plan)
-    described = {"name": type(dataset).__name__} if data is None else data
-    job = Job(classifier, dataset, asked, work.settled(classifier), described, class_map)
-    return run(job, str(out), engine or Local(), terms, progress)
+    settings = replace(plan.settings, targets=best or plan.settings.targets)
+    return LearnedMask(replace(plan, settings=settings))
 
 
-def _settings(preset: str | Settings, target: str) -> Settings:
-    settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-    return replace(settings, targets=_BEST.get(target, settings.targets))
+def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan, best: int | None) -> Work:
+    """Another method, about the `best` classes, or the best one; of a plan it takes fit, seed and batch size.
 
-
-def _name(preset: str | Settings) -> str:
-    return preset if isinstance(preset, str) else "custom"
-
-
-def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan) -> Saliency:
-    """Another method; of the plan's settings it takes how many classes are meant, and no more."""
-    key = name.replace("-", "_")
+    Raises:
+        UnseeError: no such method, a layer for one that reads none, or a precision.
+    """
+    if plan.precision != "auto":
+        raise UnseeError("a precision is for the learned mask: other methods compute as the network does")
+    key = name.replace("-", "_").casefold()
     call: Any = look_up({MASK: None, **METHODS}, key, "method")
     options: dict[str, str | int | None] = {}
     if key in LAYERED:
@@ -110,5 +141,4 @@ def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan) -
     if key in SEEDED:
         options["seed"] = plan.seed
         call = partial(call, seed=plan.seed)
-    best = plan.settings.targets
-    return Saliency(key, call, tuple(options.items()), best, plan.fit, plan.batch_size)
+    return Saliency(key, call, tuple(options.items()), best or 1, plan.fit, plan.batch_size)

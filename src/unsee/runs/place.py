@@ -76,6 +76,12 @@ class Place:
             raise UnseeError(f"{self.address} is a file: name a folder for the store")
         return sorted(entry["name"].rsplit("/", 1)[-1] for entry in found if entry["type"] == "file")
 
+    def others(self) -> list[str]:
+        """What a folder holds beside this run's own lock, folders too; elsewhere nothing is said."""
+        if not self.local or not Path(self.root).is_dir():
+            return []
+        return sorted(path.name for path in Path(self.root).iterdir() if path.name != LOCK)
+
     def read(self, name: str) -> bytes:
         """The bytes of a file; FileNotFoundError where there is none."""
         data: bytes = self.fs.cat_file(self.path(name))

@@ -1,4 +1,4 @@
-"""A row of a store as pictures: what the network saw, what was left of it, and where the evidence is."""
+"""A row of a store as pictures: the photo, what was left of it, and where the evidence is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,21 +13,22 @@ from unsee.errors import UnseeError
 from unsee.fits import FITS
 from unsee.images import Photo
 from unsee.masks import PRESETS
+from unsee.masks.explain import edited_photo
 from unsee.masks.frame import Frame
-from unsee.masks.perturbation import blend
+from unsee.masks.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.settings import described, look_up
 from unsee.runs.store import Store
 
 
 @dataclass(frozen=True, eq=False)
 class Proof:
-    """One row, to be looked at; all pictures are at the network's input.
+    """One row, to be looked at; all pictures are of the photo's size.
 
     Args:
         row: its other columns.
-        picture: what the network saw, RGB in [0,1].
+        picture: the photo, RGB in [0,1].
         saliency: in [0,1], high where the evidence is; other maps than masks are stretched to that.
-        edited: the picture under the mask; None for other methods, and for presets that are not published.
+        edited: the photo under the mask; None for other methods, and for a perturbation without a name.
     """
 
     row: Mapping[str, Any]
@@ -50,19 +51,27 @@ def proof_of(store: Store, row: Mapping[str, Any], photo: Photo) -> Proof:
     learned = settings["method"] == "mask"
     color = tuple(settings["color"])
     frame = Frame(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
-    preset = PRESETS.get(settings.get("preset", ""))
+    photo_size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
     edited = None
-    if learned and preset is not None and _as_published(preset.shown, settings):
-        mask = torch.from_numpy(store.map_of(row))
-        edited = blend(frame.plain, preset.shown.references(frame)[0], mask[None])
-    saliency = unit_saliency(store, row)
-    grown = F.interpolate(saliency[None, None], size, mode="bilinear", antialias=True)[0, 0]
-    return Proof(row, frame.plain, grown, edited)
+    if learned and (shown := _shown(settings["mask"])) is not None:
+        mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
+        edited = edited_photo(frame, fit, shown, mask)
+    saliency = fit.back(at_size(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
+    return Proof(row, photo.pixels, saliency, edited)
 
 
-def _as_published(shown: object, settings: Mapping[str, Any]) -> bool:
-    mask = settings["mask"]
-    return bool((mask["evidence"] or mask["perturbations"][0]) == described(shown))
+def _shown(mask: Mapping[str, Any]) -> Perturbation | None:
+    """The perturbation that rows were scored with, among those that have names."""
+    wanted = mask["evidence"] or mask["perturbations"][0]
+    named = (one for several in PERTURBATIONS.values() for one in several)
+    known = (*named, *(preset.shown for preset in PRESETS.values()))
+    return next((one for one in known if described(one) == wanted), None)
+
+
+def at_size(saliency: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "hs ws"]:
+    """A map brought to a size bilinearly."""
+    grown: Tensor = F.interpolate(saliency[None, None], size, mode="bilinear", antialias=True)
+    return grown[0, 0]
 
 
 def unit_saliency(store: Store, row: Mapping[str, Any]) -> Float[Tensor, "h w"]:

@@ -13,9 +13,10 @@ from unsee.errors import UnseeError
 from unsee.masks.explain import versions
 from unsee.runs.job import Job, Portion
 from unsee.runs.local import Engine, Written
+from unsee.runs.outdated import outdated
 from unsee.runs.store import FORMAT, RUN, Damage, Store, part_name, part_number
 
-_MOST_PARTS = 4096
+_MOST_PARTS, _DIFFERENCES = 4096, 6
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Outset:
         total: rows that there will be.
         there: of these, how many are there already.
         errors: of those, how many say why there is no map.
-        damaged: parts that cannot be read; they are done again.
+        damaged: parts that cannot be read, or whose pictures have changed; they are done again.
+        left_out: pictures that show no class which is asked about.
     """
 
     total: int
     there: int
     errors: int
     damaged: tuple[Damage, ...]
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,14 @@ def run(
     with Store(address).place.claimed():
         store = Store(address)
         size = _agreed(job, store, terms)
-        damaged = _checked(store, tell)
+        damaged = [*_checked(store, tell), *outdated(Store(address))]
         ledger = Ledger.of(store, {damage.part for damage in damaged})
         work = _to_do(job, ledger, size, terms)
         if work.total == 0:
             raise UnseeError("there is nothing to ask: no picture has a class that the network knows")
-        tell(Outset(work.total, work.there, store.count_errors(), tuple(damaged)))
+        tell(Outset(work.total, work.there, store.count_errors(), tuple(damaged), work.left_out))
         start = _start(job, engine)
-        store.keep(_manifest(job, store, start, size, work.total))
+        store.keep(_manifest(job, store, start, size, work))
         if work.missing:
             notes = {
                 "settings_hash": job.settings_hash,
@@ -144,20 +147,22 @@ class Ledger:
 
 
 class ToDo(NamedTuple):
-    """The portions that are missing, whole; how many rows there will be, and are."""
+    """The portions that are missing, whole; how many rows there will be, and are; pictures without one."""
 
     missing: list[Portion]
     total: int
     there: int
+    left_out: int
 
 
 def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
     """Portions of which anything is missing are done again as a whole, in the company they would have had."""
     again = set(map(part_number, ledger.store.parts_with_errors())) if terms.retry else set()
-    missing, total, there = [], 0, 0
+    missing, total, there, left_out = [], 0, 0, 0
     for portion in job.portions(size, terms.limit):
         keys = [item.key for item in job.items(portion)]
         total += len(keys)
+        left_out += portion.stop - portion.first - len({id for id, _ in keys})
         if not keys:
             continue
         if not ledger.has(portion.number, keys):
@@ -166,7 +171,7 @@ def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
             missing.append(_as_large_as_kept(job, ledger, portion, size))
         else:
             there += len(keys)
-    return ToDo(missing, total, there)
+    return ToDo(missing, total, there, left_out)
 
 
 def _as_large_as_kept(job: Job, ledger: Ledger, portion: Portion, size: int) -> Portion:
@@ -188,9 +193,14 @@ def _agreed(job: Job, store: Store, terms: Terms) -> int:
     known = store.manifest
     if not known and store.names:
         raise UnseeError(f"{store.place.address} holds parts without a manifest: name another store")
+    if not known and (other := store.place.others()):
+        raise UnseeError(
+            f"{store.place.address} holds other things ({', '.join(other[:3])}): name a folder that is empty "
+            "or not there yet"
+        )
     if not store.names:
         return terms.part_size or _part_size(job.work.portion, len(job.dataset))
-    changed = differences(known["settings"], job.settings)
+    changed = _in_short(known["settings"], job.settings)
     if terms.part_size not in (None, known["part_size"]):
         changed.append(f"part_size: {known['part_size']} → {terms.part_size}")
     if changed:
@@ -201,10 +211,19 @@ def _agreed(job: Job, store: Store, terms: Terms) -> int:
     return int(known["part_size"])
 
 
-def _for_people(settings: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings without what another preset's name says already."""
-    same = settings.get("preset") == other.get("preset")
-    return settings if same else {key: value for key, value in settings.items() if key != "mask"}
+def _in_short(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """How settings differ, without what follows from another method, preset or list of pictures."""
+    hidden = set()
+    if old["method"] != new["method"]:
+        hidden = {*old, *new} - ({*old} & {*new}) | {"batch_size"}
+    elif old.get("preset") != new.get("preset"):
+        hidden = {"mask"}
+    before, after = ({k: v for k, v in own.items() if k not in hidden} for own in (old, new))
+    lines = differences(before, after)
+    if any(line.startswith("data.pictures") for line in lines):
+        lines = [line for line in lines if not line.startswith("data.ids")]
+    more = len(lines) - _DIFFERENCES
+    return lines if more <= 0 else [*lines[:_DIFFERENCES], f"and {more} more"]
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN401
@@ -251,13 +270,14 @@ def _start(job: Job, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _manifest(job: Job, store: Store, start: Mapping[str, Any], size: int, total: int) -> Mapping[str, Any]:
+def _manifest(job: Job, store: Store, start: Mapping[str, Any], size: int, work: ToDo) -> Mapping[str, Any]:
     known = store.manifest if store.names else {}
     return {
         "format": FORMAT,
         "settings": job.settings,
         "settings_hash": job.settings_hash,
         "part_size": size,
-        "rows_wanted": max(total, known.get("rows_wanted", 0)),
+        "rows_wanted": max(work.total, known.get("rows_wanted", 0)),
+        "left_out": work.left_out,
         "starts": [*known.get("starts", []), start],
     }

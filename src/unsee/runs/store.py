@@ -1,7 +1,9 @@
 """A store: a folder of Parquet parts and a manifest, read lazily and by column."""
 
+import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
@@ -23,17 +25,21 @@ FORMAT = 1
 RUN = "run"
 """What the manifest calls the name of a start of a run."""
 _PART, _END = "part-", ".parquet"
+_CHECKING = pads.ParquetFileFormat(
+    default_fragment_scan_options=pads.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A part that cannot be read, and why."""
+    """A part that cannot be used, and why."""
 
     part: str
     reason: str
+    state: str = "is damaged"
 
     def __str__(self) -> str:
-        return f"{self.part} is damaged ({self.reason})"
+        return f"{self.part} {self.state} ({self.reason})"
 
 
 class Store:
@@ -46,6 +52,9 @@ class Store:
     def __init__(self, address: str | Path) -> None:
         self.place = Place.at(address)
         self.names = [n for n in self.place.names() if n.startswith(_PART) and n.endswith(_END)]
+
+    def __repr__(self) -> str:
+        return f"<store {self.place.address}: {len(self.names)} parts>"
 
     @classmethod
     def open(cls, address: str | Path) -> "Store":
@@ -123,19 +132,20 @@ class Store:
     def dataset(self) -> pads.Dataset:
         """All rows as a PyArrow data set, for filters and columns: nothing is read before it is asked for."""
         paths = [self.place.path(name) for name in self.parts]
-        return pads.dataset(paths, schema=SCHEMA, format="parquet", filesystem=self.place.fs)
+        return pads.dataset(paths, schema=SCHEMA, format=_CHECKING, filesystem=self.place.fs)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Columns of all rows, in the order of the data set; all but the maps unless told.
 
         Raises:
-            UnseeError: a column that is none.
+            UnseeError: a column that is none, or a part whose checksum is wrong.
         """
         wanted = PLAIN if columns is None else list(columns)
         for name in wanted:
             if name not in SCHEMA.names:
                 raise UnseeError(f"a store has no column {name!r}; there are {', '.join(SCHEMA.names)}")
-        return self.dataset().to_table(columns=wanted)
+        with self._checking():
+            return self.dataset().to_table(columns=wanted)
 
     def __len__(self) -> int:
         return int(self.dataset().count_rows())
@@ -169,22 +179,29 @@ class Store:
         """Rows as dictionaries, with the map as `saliency` takes it or without it; all, or of some pictures.
 
         A few rows are in memory at a time.
-        """
-        if not maps:
-            yield from self._plain_rows(ids)
-            return
-        chosen = None if ids is None else pads.field("id").isin(list(ids))
-        for batch in self.dataset().to_batches(filter=chosen, batch_size=64, batch_readahead=1):
-            lists = batch.column("mask")
-            plain = batch.drop_columns(["mask"]).to_pylist()
-            for number, row in enumerate(plain):
-                flat = lists[number].values
-                yield row | {"mask": None if flat is None else flat.to_numpy(zero_copy_only=False)}
 
-    def _plain_rows(self, ids: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        Raises:
+            UnseeError: a part whose checksum is wrong.
+        """
         chosen = None if ids is None else pads.field("id").isin(list(ids))
-        for batch in self.dataset().to_batches(columns=PLAIN, filter=chosen):
-            yield from batch.to_pylist()
+        with self._checking():
+            if not maps:
+                for batch in self.dataset().to_batches(columns=PLAIN, filter=chosen):
+                    yield from batch.to_pylist()
+                return
+            for batch in self.dataset().to_batches(filter=chosen, batch_size=64, batch_readahead=1):
+                yield from _with_maps(batch)
+
+    @contextmanager
+    def _checking(self) -> Iterator[None]:
+        """Say it plainly where bytes are not what was written."""
+        try:
+            yield
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UnseeError(
+                f"{self.place.address} is damaged ({_one_line(error)}): `unsee status --check` names the "
+                "parts, and the command that made the store does them again"
+            ) from error
 
     @property
     def bytes(self) -> int:
@@ -198,16 +215,23 @@ class Store:
             UnseeError: there is none.
         """
         found = list(self.rows([id]))
-        if not found:
-            raise UnseeError(f"{self.place.address} has no picture {id!r}: `unsee status` counts what it has")
-        return found
+        if found:
+            return found
+        known = list(dict.fromkeys(self.table(["id"])["id"].to_pylist()))
+        close = difflib.get_close_matches(id, known, n=3) or known[:3]
+        hint = f"such as {', '.join(map(repr, close))}" if close else "it is empty"
+        raise UnseeError(f"{self.place.address} has no picture {id!r} among its {len(known)}, {hint}")
 
     def map_of(self, row: Mapping[str, Any]) -> Float[np.ndarray, "h w"]:
         """The map of a row, float32: a learned mask in [0,1] where 1 keeps, or a saliency in its own units.
 
         Raises:
-            UnseeError: the row says why there is none.
+            UnseeError: the row says why there is none, or was read without it.
         """
+        if "mask" not in row:
+            raise UnseeError(
+                f"the row of {row['id']} was read without its map: take it from rows() or find()"
+            )
         if row["mask"] is None:
             raise UnseeError(f"{row['id']} has no map: {row['error']}")
         values: np.ndarray = (
@@ -244,6 +268,14 @@ class Store:
         """Write the manifest."""
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
         self.place.write(MANIFEST, text.encode())
+
+
+def _with_maps(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Rows with their maps as arrays, which no list of Python numbers is made of."""
+    lists = batch.column("mask")
+    for number, row in enumerate(batch.drop_columns(["mask"]).to_pylist()):
+        flat = lists[number].values
+        yield row | {"mask": None if flat is None else flat.to_numpy(zero_copy_only=False)}
 
 
 def part_name(number: int, keys: Sequence[tuple[str, str]]) -> str:

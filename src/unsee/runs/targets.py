@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,6 +16,11 @@ PREDICTED, TOP1, LABEL, EACH = "predicted", "top1", "label", "each"
 TARGETS = (PREDICTED, TOP1, TOP5, LABEL, EACH)
 """What a run may ask: the predicted classes, as many as the preset says; the best one; the best five; the
 picture's own class; every class in the picture, a row each."""
+
+
+ClassMap = Mapping[str, tuple[int, ...]]
+"""A label's name → the classifier's classes for it."""
+_SHOWN = 6
 
 
 class Asked(NamedTuple):
@@ -37,12 +42,14 @@ class Question:
     """What is asked about every picture of a data set.
 
     Args:
-        kind: one of `TARGETS`.
+        kind: one of `TARGETS`, or the classes that are asked about in all pictures, as they were named.
         classes: label → the classifier's classes for it; only "label" and "each" have any.
+        fixed: those classes; None where they are not the same for all pictures.
     """
 
     kind: str
     classes: Mapping[int, tuple[int, ...]]
+    fixed: tuple[int, ...] | None = None
 
     def about(self, dataset: Dataset, index: int) -> list[Asked]:
         """The questions about one picture; none where "each" finds no class that the classifier knows."""
@@ -57,7 +64,7 @@ class Question:
         if self.kind == LABEL:
             known = None if label is None else self.classes.get(label)
             return [] if known is None else [Asked(LABEL, known, label)]
-        return [Asked(self.kind, None, label)]
+        return [Asked(self.kind, self.fixed, label)]
 
 
 def named(dataset: Dataset, label: int) -> str:
@@ -72,36 +79,85 @@ def question(
     kind: str,
     dataset: Dataset,
     classifier: Classifier,
-    class_map: Mapping[str, Sequence[int]] | None = None,
+    class_map: ClassMap | None = None,
 ) -> Question:
     """The question of a kind, with the classifier's classes for the data set's labels.
 
     Args:
-        kind: one of `TARGETS`.
+        kind: one of `TARGETS`, or a class of the classifier by name or index, several joined by "+".
         dataset: what is asked about.
         classifier: what is asked.
         class_map: name of a label → the classifier's classes for it; labels that are not in it are left
             out. Without one the names have to be the classifier's, or, where either has none, the numbers.
 
     Raises:
-        UnseeError: an unknown kind, no labels, or a label that is no class of the classifier.
+        UnseeError: an unknown kind, no labels, a label that is no class of the classifier, or a class map
+            where none is used.
     """
-    if kind not in TARGETS:
-        raise UnseeError(f"a run asks about {', '.join(TARGETS)}, not {kind!r}")
-    if kind not in (LABEL, EACH):
+    if class_map is not None and kind not in (LABEL, EACH):
+        raise UnseeError(f"a class map is for the targets label and each: {kind} asks about no label")
+    if kind in TARGETS and kind not in (LABEL, EACH):
         return Question(kind, {})
+    count = classifier.probabilities(torch.zeros(1, 3, *classifier.size)).shape[1]
+    if kind not in TARGETS:
+        return Question(kind, {}, _fixed(kind, classifier, count))
     present = _labels_in(dataset, kind)
     if kind == LABEL and not _has_own_label(dataset):
         raise UnseeError("no picture has a class of its own: ask for each class in it, with --target each")
-    count = classifier.probabilities(torch.zeros(1, 3, *classifier.size)).shape[1]
     if class_map is not None:
-        chosen = {k: tuple(class_map[named(dataset, k)]) for k in present if named(dataset, k) in class_map}
-        wrong = [index for indices in chosen.values() for index in indices if not 0 <= index < count]
-        if wrong or not chosen:
-            why = f"class {wrong[0]} is not there" if wrong else "it names no class of the data set"
-            raise UnseeError(f"the class map does not fit: {why}")
-        return Question(kind, chosen)
+        return Question(kind, _mapped(class_map, present, dataset, count))
     return Question(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
+
+
+def _fixed(text: str, classifier: Classifier, count: int) -> tuple[int, ...]:
+    """The classes of a name that is none of `TARGETS`.
+
+    Raises:
+        UnseeError: the classifier has no such class.
+    """
+    parts = [part.strip() for part in text.split("+")]
+    if not all(parts):
+        raise UnseeError(f"{text!r} lacks a class beside a '+': join classes as in 243+282")
+    try:
+        return tuple(dict.fromkeys(classifier.class_index(part, count) for part in parts))
+    except UnseeError as error:
+        raise UnseeError(f"{error}; a run asks about a class, or {', '.join(TARGETS)}") from error
+
+
+def _mapped(
+    class_map: ClassMap, present: Sequence[int], dataset: Dataset, count: int
+) -> dict[int, tuple[int, ...]]:
+    """The classifier's classes for the labels that a class map names.
+
+    Raises:
+        UnseeError: it names none of them, or a class that is not there.
+    """
+    names = {label: named(dataset, label) for label in present}
+    chosen = {label: class_map[name] for label, name in names.items() if name in class_map}
+    wrong = [index for indices in chosen.values() for index in indices if not 0 <= index < count]
+    if wrong:
+        raise UnseeError(f"the class map does not fit: the network has no class {wrong[0]}, only {count}")
+    if not chosen:
+        few = ", ".join(list(names.values())[:_SHOWN])
+        raise UnseeError(f"the class map does not fit: it names none of the classes that are shown ({few})")
+    return chosen
+
+
+def class_map_of(given: Mapping[str, int | Sequence[int]] | None) -> ClassMap | None:
+    """A class map as it was given, each class with a tuple of indices.
+
+    Raises:
+        UnseeError: a value that is no index and no list of indices.
+    """
+    if given is None:
+        return None
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, value in given.items():
+        indices = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not indices or not all(type(index) is int for index in indices):
+            raise UnseeError(f"the class map has {value!r} for {name!r}: give an index, or a list of them")
+        found[str(name)] = indices
+    return found
 
 
 def _labels_in(dataset: Dataset, kind: str) -> list[int]:

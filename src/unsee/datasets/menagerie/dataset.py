@@ -1,7 +1,8 @@
 """The menagerie as a data set: sample i of a split is always the same picture."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from unsee.datasets.menagerie.animals import CLASSES
 from unsee.datasets.menagerie.dice import Dice
@@ -68,6 +69,20 @@ class Menagerie:
         self._seed = seed
         self._path = 1 + list(SPLITS).index(split)
         self._length = SPLITS[split] if length is None else length
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """All that decides the pictures but their number, as JSON values."""
+        return {
+            "name": type(self).__name__,
+            "split": self.split,
+            "seed": self._seed,
+            "several": self.several,
+            "shortcuts": [asdict(shortcut) for shortcut in self.shortcuts],
+        }
+
+    def __repr__(self) -> str:
+        return f"<menagerie {self.split}: {len(self)} pictures>"
 
     def __len__(self) -> int:
         return self._length

@@ -1,0 +1,39 @@
+"""Parts whose pictures have changed since they were looked at."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from unsee.runs.store import Damage, Store
+
+
+def outdated(store: Store) -> list[Damage]:
+    """The parts with a row whose picture's file is newer than the part, and has another hash.
+
+    Files that are gone, and pictures that were never files, count as unchanged.
+    """
+    found = []
+    for name in store.parts:
+        path = store.place.path(name)
+        with store.place.fs.open(path) as file:
+            rows = pq.read_table(file, columns=["id", "photo", "file_hash"]).to_pylist()
+        written = _seconds(store.place.fs.modified(path))
+        changed = [row["id"] for row in rows if row["photo"] and _differs(Path(row["photo"]), row, written)]
+        if changed:
+            found.append(Damage(name, f"{changed[0]} has changed since", "is out of date"))
+    return found
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _differs(photo: Path, row: dict[str, str], written: float) -> bool:
+    try:
+        if photo.stat().st_mtime < written:
+            return False
+        return hashlib.sha256(photo.read_bytes()).hexdigest() != row["file_hash"]
+    except OSError:
+        return False
