@@ -14,7 +14,6 @@ from unsee.models.weights import fill, read_weights
 __all__ = ["load", "names", "pick_device"]
 
 BVLC_GOOGLENET = "unsee:googlenet-bvlc"
-_REASON = 120
 MENAGERIES = tuple(f"unsee:{name}" for name in menagerie.WEIGHTS)
 
 
@@ -65,7 +64,7 @@ def pick_device(device: str) -> torch.device:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        reason = str(error).splitlines()[0][:_REASON]
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise UnseeError(f"the device {device!r} cannot be used ({reason}); try --device cpu") from error
     if chosen.type == "meta":
         raise UnseeError("the device 'meta' computes nothing; try --device cpu")

@@ -54,7 +54,7 @@ class Store:
         self.names = [n for n in self.place.names() if n.startswith(_PART) and n.endswith(_END)]
 
     def __repr__(self) -> str:
-        return f"<store {self.place.address}: {len(self.names)} parts>"
+        return f"<store {self.place.address}: {_counted(self.names)}>"
 
     @classmethod
     def open(cls, address: str | Path) -> "Store":
@@ -287,6 +287,10 @@ def part_name(number: int, keys: Sequence[tuple[str, str]]) -> str:
 def part_number(name: str) -> int:
     """The number of the portion that a part is of."""
     return int(name.removeprefix(_PART).split("-")[0])
+
+
+def _counted(names: Sequence[str]) -> str:
+    return "1 part" if len(names) == 1 else f"{len(names)} parts"
 
 
 def _one_line(error: BaseException) -> str:
