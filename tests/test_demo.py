@@ -29,7 +29,7 @@ from unsee.experiments.demonstration import (
 )
 from unsee.figures import demonstration_page, overview, panels
 from unsee.figures.demonstration import facts
-from unsee.figures.report import Section, page
+from unsee.figures.report import Lines, Section, page
 from unsee.masks import PRESETS, Plan, adjusted
 from unsee.training import Recipe
 
@@ -170,12 +170,19 @@ class TestPage:
         assert facts(finding)["saliency on the bee"] == "2.0 times chance: 50% on 25.0% of the picture"
 
     def test_all_words_are_escaped(self):
-        section = Section(NASTY, NASTY, Figure(figsize=(0.1, 0.1)), NASTY, {NASTY: NASTY})
+        section = Section(
+            NASTY,
+            NASTY,
+            [Figure(figsize=(0.1, 0.1))],
+            NASTY,
+            {NASTY: NASTY},
+            [Lines(NASTY, [NASTY], [[NASTY]])],
+        )
         text = page(NASTY, NASTY, [section], NASTY)
         found = Fetches(text)
         assert "<script" not in text
         assert "script" not in found.elements
-        assert found.words.count(NASTY) == 8
+        assert found.words.count(NASTY) == 11
         assert [address for address in found.addresses if not address.startswith("data:")] == []
         assert f'alt="{NASTY}"' not in text
 

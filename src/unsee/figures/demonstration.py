@@ -35,7 +35,7 @@ def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
         Section(
             finding.question.heading,
             finding.question.text,
-            strip(finding),
+            [strip(finding)],
             f"{finding.question.target}: photo, edited photo and saliency",
             facts(finding),
         )

@@ -13,7 +13,8 @@ from unsee.figures import panels
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
+section > div { overflow-x: auto; }
 img { max-width: 100%; background: white; border-radius: 6px; }
 table { border-collapse: collapse; margin: .5rem 0; }
 td, th { text-align: left; padding: .2rem .9rem .2rem 0; font-variant-numeric: tabular-nums; }
@@ -21,15 +22,25 @@ th { font-weight: 600; } footer { margin-top: 3rem; opacity: .7; font-size: .85r
 """
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A table with a heading for each column."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, a paragraph, a figure and the numbers under it."""
+    """A heading, a paragraph, pictures, and the numbers under them."""
 
     heading: str
     text: str
-    figure: Figure
+    figures: Sequence[Figure]
     alt: str
     facts: Mapping[str, str]
+    tables: Sequence[Lines] = ()
 
 
 def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str:
@@ -60,8 +71,19 @@ def facts_table(facts: Mapping[str, str]) -> str:
     return f"<table>{rows}</table>"
 
 
+def lines_table(lines: Lines) -> str:
+    """A table with its heading; all words are escaped."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in lines.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in lines.rows
+    )
+    return f"<h3>{html.escape(lines.title)}</h3><div><table><tr>{head}</tr>{rows}</table></div>"
+
+
 def _section(section: Section) -> str:
+    pictures = "".join(embedded(figure, section.alt) for figure in section.figures)
+    tables = "".join(map(lines_table, section.tables))
     return (
         f"<section><h2>{html.escape(section.heading)}</h2><p>{html.escape(section.text)}</p>"
-        f"{embedded(section.figure, section.alt)}{facts_table(section.facts)}</section>\n"
+        f"{pictures}{tables}{facts_table(section.facts)}</section>\n"
     )

@@ -1,0 +1,96 @@
+"""The report of `unsee reproduce`: every experiment's numbers beside the paper's, with its figure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from unsee.experiments.experiment import Summary, Table
+from unsee.figures.experiment import summary_figure
+from unsee.figures.report import Lines, Section, page
+from unsee.metrics import Estimate
+
+_AGREES = 3.0
+"""Standard errors within which a number is taken to agree with the paper's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What came of one experiment.
+
+    Args:
+        heading: what it finds out, with its place in the paper.
+        text: what is done, in a sentence or two.
+        command: what does it alone.
+        summary: its numbers; None where the data could not serve.
+        problem: why they could not.
+        pictures: figures beside that of the summary.
+    """
+
+    heading: str
+    text: str
+    command: str
+    summary: Summary | None
+    problem: str = ""
+    pictures: Sequence[Figure] = ()
+
+
+def reproduction_page(parts: Sequence[Part], title: str, lead: str, footer: str) -> str:
+    """The self-contained page as HTML text."""
+    return page(title, lead, list(map(_section, parts)), footer)
+
+
+def _section(part: Part) -> Section:
+    facts = {"alone": part.command}
+    if part.summary is None:
+        return Section(part.heading, part.text, (), "", {"not done": part.problem, **facts})
+    facts |= {f"left out: {why}": str(count) for why, count in part.summary.left_out.items()}
+    drawn = bool(part.summary.plots or part.summary.tables)
+    figures = [*([summary_figure(part.summary)] if drawn else []), *part.pictures]
+    tables = [lines_of(table) for table in part.summary.tables]
+    return Section(part.heading, part.text, figures, part.heading, facts, tables)
+
+
+def lines_of(table: Table) -> Lines:
+    """Our number with its 95 % interval, and the paper's where it has one, row by row."""
+    columns = [""]
+    published = [name for name in table.columns if any(name in own for own in table.paper.values())]
+    for name in table.columns:
+        columns += [name, "paper"] if name in published else [name]
+    rows = [
+        _row(name, cells, table.paper.get(name, {}), table.columns, published)
+        for name, cells in table.rows.items()
+    ]
+    return Lines(table.title, columns, rows)
+
+
+def _row(
+    name: str,
+    cells: Mapping[str, Estimate],
+    paper: Mapping[str, float | int],
+    columns: Sequence[str],
+    published: Sequence[str],
+) -> list[str]:
+    found = [name.replace("_", " ")]
+    for column in columns:
+        cell, known = cells.get(column), paper.get(column)
+        found.append(_number(cell))
+        if column in published:
+            found.append("" if known is None else f"{known:g}{_verdict(cell, known)}")
+    return found
+
+
+def _number(cell: Estimate | None) -> str:
+    if cell is None:
+        return "–"
+    if not cell.n:
+        return f"{cell.value:.4g}"
+    return f"{cell.value:.4g} [{cell.low:.4g}, {cell.high:.4g}]"
+
+
+def _verdict(cell: Estimate | None, known: float | int) -> str:
+    """How many standard errors lie between our number and the paper's."""
+    if cell is None or not cell.standard_error > 0:
+        return ""
+    apart = (cell.value - known) / cell.standard_error
+    return f" ({apart:+.1f} s.e.{'' if abs(apart) <= _AGREES else ', differs'})"
