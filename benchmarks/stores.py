@@ -1,6 +1,7 @@
 """What a store costs over the bare loop, and what a second worker brings: `python benchmarks/stores.py`.
 
-Prints Markdown for docs/stores.md and docs/cluster.md; `--pictures 0` and `--masks 0` leave a part out.
+Prints Markdown for docs/stores.md and docs/cluster.md; `--pictures 0`, `--rows 0` and `--masks 0` leave a
+part out.
 """
 
 import argparse
@@ -30,8 +31,10 @@ from unsee.memory import keep_freed
 from unsee.runs.cluster import OnRay
 from unsee.runs.learn import learn
 from unsee.runs.local import Written
+from unsee.runs.rows import Row
+from unsee.runs.store import Store
 
-_BATCH, _TENTHS, _SIDE, _TURNS = 16, 10, 32, 3
+_BATCH, _TENTHS, _SIDE, _TURNS, _PART = 16, 10, 32, 3, 4096
 
 
 class Noise:
@@ -161,16 +164,53 @@ def speedup(masks: int) -> None:
         print(f"| {name} | {one:.2f} | {two:.2f} | {two / one:.2f} (turns: {each}) |")
 
 
+def reading(rows: int) -> None:
+    """What statistics over a store of so many rows take: time, and memory beside what its maps take."""
+    dice = np.random.default_rng(0)
+    maps = dice.random((_PART, _SIDE * _SIDE // 4)).astype(np.float16)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        for first in range(0, rows, _PART):
+            part = [
+                Row(
+                    id=f"{first + k:08d}",
+                    asked="top1",
+                    settings_hash="none",
+                    label=k % 1000,
+                    mask=maps[k],
+                    mask_shape=(_SIDE // 2, _SIDE // 2),
+                    suppression=float(maps[k, 0]),
+                    area=float(maps[k, 1]),
+                )
+                for k in range(min(_PART, rows - first))
+            ]
+            store.add(first // _PART, part, {})
+        store, before = Store(folder), resident()
+        began = time.perf_counter()
+        table = store.table(["label", "suppression", "area"])
+        means = table.group_by("label").aggregate([("suppression", "mean"), ("area", "mean")])
+        done = time.perf_counter() - began
+        held = resident() - before
+        print(
+            f"{len(table)} rows, {store.bytes >> 20} MiB: means of {len(means)} classes in {done:.2f} s, "
+            f"{held} MiB more held\n",
+            flush=True,
+        )
+
+
 def main() -> None:
-    """Measure both."""
+    """Measure all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=10_000, help="pictures of noise")
     parser.add_argument("--masks", type=int, default=256, help="menagerie pictures for Ray's workers")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of a store that is read")
     asked = parser.parse_args()
     keep_freed()
     if asked.pictures:
         overhead(asked.pictures)
     gc.collect()
+    if asked.rows:
+        reading(asked.rows)
     if asked.masks:
         speedup(asked.masks)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
-GROUP = 16
+GROUP = 64
 """Rows that a row group holds at most: what has to be read for one map."""
 
 SCHEMA = pa.schema(
@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
 
 PLAIN = [name for name in SCHEMA.names if name != "mask"]
 """All columns but the maps."""
+_SOUGHT = ["id", "label"]
 _REPEATED = ["asked", "label", "verdict", "settings_hash"]
 
 
@@ -112,6 +113,7 @@ def encoded(rows: Sequence[Row], notes: dict[str, str]) -> bytes:
         row_group_size=GROUP,
         compression="zstd",
         use_dictionary=_REPEATED,
+        write_statistics=_SOUGHT,
         write_page_checksum=True,
     )
     return file.getvalue()

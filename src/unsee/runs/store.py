@@ -145,15 +145,21 @@ class Store:
             if name not in SCHEMA.names:
                 raise UnseeError(f"a store has no column {name!r}; there are {', '.join(SCHEMA.names)}")
         with self._checking():
-            return self.dataset().to_table(columns=wanted)
+            tables = [self._columns(name, wanted) for name in self.parts]
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(wanted)
+
+    def _columns(self, part: str, columns: Sequence[str]) -> pa.Table:
+        """Columns of one part; nothing of it is kept, nor read beside them."""
+        with self.place.fs.open(self.place.path(part)) as file:
+            table = pq.read_table(file, columns=columns, page_checksum_verification=True, pre_buffer=False)
+        return table.replace_schema_metadata(None).select(columns)
 
     def __len__(self) -> int:
         return int(self.dataset().count_rows())
 
     def keys_of(self, part: str) -> list[tuple[str, str]]:
         """The (id, asked) of a part's rows, in order."""
-        with self.place.fs.open(self.place.path(part)) as file:
-            table = pq.read_table(file, columns=["id", "asked"])
+        table = self._columns(part, ["id", "asked"])
         return list(zip(table["id"].to_pylist(), table["asked"].to_pylist(), strict=True))
 
     def count_errors(self) -> int:
@@ -169,8 +175,7 @@ class Store:
         """The parts that hold such rows."""
         found = []
         for name in self.parts:
-            with self.place.fs.open(self.place.path(name)) as file:
-                column = pq.read_table(file, columns=["error"])["error"]
+            column = self._columns(name, ["error"])["error"]
             if column.null_count < len(column):
                 found.append(name)
         return found
