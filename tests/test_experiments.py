@@ -77,7 +77,14 @@ class TestLocalisation:
             for n in range(10)
         ]
         records = [
-            {"id": str(n), "method": "mask", "rule": "value", "boxes": [], "found": each}
+            {
+                "id": str(n),
+                "method": "mask",
+                "rule": "value",
+                "class": 0,
+                "boxes": [[0, 0, 1, 1]] * count,
+                "found": each,
+            }
             for n, each in enumerate(found)
         ]
         row = Localisation().summary(records).tables[0].rows["mask"]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import unsee
-from unsee.cli import compare, demo, experiment, explain, interrogate, learn, lists, store, train
+from unsee.cli import compare, demo, experiment, explain, interrogate, learn, lists, reproduce, store, train
 
 app = typer.Typer(
     name="unsee",
@@ -44,6 +44,7 @@ app.command("show")(store.show)
 app.command("export")(store.export)
 app.command("experiment")(experiment.command)
 app.command("experiments")(lists.experiments)
+app.command("reproduce")(reproduce.command)
 app.command("presets")(lists.presets)
 app.command("methods")(lists.methods)
 app.command("datasets")(lists.datasets)

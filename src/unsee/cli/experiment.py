@@ -18,7 +18,18 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first
 Methods = Annotated[
     str, typer.Option("--methods", help="Names that `unsee methods` lists, with commas; or all.")
 ]
-Masks = Annotated[str | None, typer.Option("--masks", help="A store of learned masks that is there already.")]
+Masks = Annotated[
+    list[str],
+    typer.Option("--masks", help="A store of maps that is there already; may be given several times."),
+]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", "-m", help="A name that `unsee models` lists; for architectures several times."),
+]
+Weights = Annotated[
+    list[Path],
+    typer.Option("--weights", "-w", help="A weight file for the model; for several models in their order."),
+]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How masks are learned: see `unsee presets`.")]
 Asked = Annotated[
     str | None,
@@ -38,12 +49,12 @@ def command(
     classes: Classes = None,
     limit: Limit = None,
     methods: Methods = "mask,gradient,guided-backprop,grad-cam,center",
-    masks: Masks = None,
+    masks: Masks = [],  # noqa: B006
     preset: Preset = "fast",
     target: Asked = None,
     class_map: ClassMap = None,
-    model: options.Model = options.DEFAULT_MODEL,
-    weights: options.Weights = None,
+    models: Models = [options.DEFAULT_MODEL],  # noqa: B006
+    weights: Weights = [],  # noqa: B006
     seed: options.Seed = 0,
     device: options.Device = "auto",
     out: Out = Path("experiment"),
@@ -53,35 +64,34 @@ def command(
 
     The same command again does only what is missing. A larger --limit goes on.
     """
-    from unsee.cli.comparing import methods_from
-    from unsee.cli.experimenting import Trial, table_rows, tables_of
+    from unsee.cli.experimenting import Trial
     from unsee.cli.learning import map_from, names_in
-    from unsee.cli.names import load_model
-    from unsee.datasets.opening import open_dataset, whole_name
+    from unsee.cli.staging import methods_of, networks, stores_at
+    from unsee.cli.tabling import table_rows, tables_of
+    from unsee.datasets.opening import open_dataset
     from unsee.experiments.catalogue import EXPERIMENTS
+    from unsee.experiments.looks import Stage
+    from unsee.masks import PRESETS
     from unsee.masks.settings import look_up
+    from unsee.runs.targets import class_map_of
 
     experiment = look_up(EXPERIMENTS, name, "experiment")
-    chosen, listed = names_in(classes), methods_from(None if methods == "all" else methods)
-    trial = Trial(
-        experiment,
-        load_model(model, weights, device),
-        open_dataset(data, split, chosen),
-        {"name": whole_name(data), "split": split, "classes": list(chosen)},
-        listed,
+    look_up(PRESETS, preset, "preset")
+    given = stores_at(masks)
+    stage = Stage(
+        networks(models, weights, device, several=name == "architectures"),
+        open_dataset(data, split, names_in(classes)),
+        methods_of(methods, given),
         preset,
         target or experiment.target,
-        map_from(class_map),
-        masks,
-        seed,
-        limit,
-        out,
     )
-    with stoppable():
-        summary = trial.run()
+    mapping = class_map_of(map_from(class_map))
+    trial = Trial(experiment, stage, mapping, given, seed, limit, out, out / "maps")
+    with stoppable() as check:
+        summary = trial.run(check)
     if as_json:
         typer.echo(json.dumps(table_rows(summary), indent=1))
         return
     for table in tables_of(summary):
         CONSOLE.print(table)
-    CONSOLE.print(f"tables and figure: {plain(out)}")
+    CONSOLE.print(f"tables and figures: {plain(out)}")

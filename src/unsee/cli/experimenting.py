@@ -1,37 +1,35 @@
 """One run of `unsee experiment`: maps from stores, records picture by picture, and what they come to."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from rich.table import Table
-
-from unsee.classifier import Classifier
-from unsee.cli.console import plain
+from unsee.cli.casting import Cast
 from unsee.cli.learning import watched
 from unsee.cli.progress import bar
-from unsee.datasets.dataset import Dataset
-from unsee.datasets.picture import photo_of
+from unsee.cli.tabling import files_of
+from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import Case, Experiment, Record, Summary
+from unsee.experiments.experiment import Experiment, Record, Summary
+from unsee.experiments.looks import Look, Picture, Stage, Staged, of_methods
 from unsee.explanation import finite
 from unsee.figures.experiment import draw_summary
-from unsee.images import Squash
-from unsee.masks.frame import Frame
+from unsee.figures.grids import Boxed, draw_boxes, draw_maps
 from unsee.masks.settings import described
-from unsee.metrics import Estimate
-from unsee.runs.learn import MASK, learn
+from unsee.runs.learn import learn
 from unsee.runs.place import Place
 from unsee.runs.run import differences
 from unsee.runs.store import Store
+from unsee.runs.targets import ClassMap
 
-_AT_ONCE = 32
+_AT_ONCE, _DRAWN, _MOST_COLUMNS = 32, 3, 12
 _RECORDS, _TRIAL = "records-{:06d}.json", "experiment.json"
+FIGURE, PICTURES = "figure.png", "pictures.png"
+"""The files of a trial's figures; the second is there if the experiment has pictures to show."""
+_WORDS = ("title", "asks", "paper_data", "shows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,91 +37,87 @@ class Trial:
     """An experiment, what it is done with, and where its results go.
 
     Args:
-        masks: a store of learned masks that are there already.
         class_map: label's name → the classifier's classes.
+        masks: stores that are there already.
+        limit: only the first so many pictures.
+        out: the folder of records, tables and figures.
+        maps: the folder of the stores that are made; other experiments may share them.
     """
 
     experiment: Experiment
-    classifier: Classifier
-    dataset: Dataset
-    data: Mapping[str, Any]
-    methods: tuple[str, ...]
-    preset: str
-    target: str
-    class_map: Mapping[str, Sequence[int]] | None
-    masks: str | None
+    stage: Stage
+    class_map: ClassMap | None
+    masks: Sequence[Store]
     seed: int
     limit: int | None
     out: Path
+    maps: Path
 
-    def run(self) -> Summary:
-        """Do what is missing, write tables and figure, and return what they say."""
+    def run(self, check: Callable[[], None]) -> Summary:
+        """Do what is missing, write tables and figures, and return what they say; `check` is called often.
+
+        Raises:
+            UnseeError: no picture can serve, a store does not fit, or the folder holds another experiment.
+        """
         place = Place.at(self.out)
         with place.claimed():
-            stores = self._stores()
-            self._agree(place, stores)
-            records = list(self._records(place, stores))
-        if not records:
-            raise UnseeError(f"no picture of the data set can serve {self.experiment.name}: see its docs")
-        summary = self.experiment.summary(records)
-        rows = table_rows(summary)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-        place.write("table.csv", text.getvalue().encode())
-        kept = {"tables": rows, "left_out": dict(summary.left_out)}
-        place.write("table.json", json.dumps(finite(kept), indent=1, ensure_ascii=False).encode())
-        draw_summary(summary, self.out / "figure.png")
+            cast = self._cast(check)
+            self._agree(place, cast)
+            records = list(self._records(place, cast))
+            if not records:
+                raise UnseeError(
+                    f"no picture can serve {self.experiment.name}: docs/experiments.md says what it takes"
+                )
+            summary = self.experiment.summary(records)
+            if (
+                description(self.stage.dataset).get("name", "").partition(":")[0]
+                not in self.experiment.paper_data
+            ):
+                summary = summary.without_paper()
+            for name, content in files_of(summary).items():
+                place.write(name, content)
+            draw_summary(summary, self.out / FIGURE)
+            self._draw(cast, records)
         return summary
 
-    def _stores(self) -> dict[str, Store]:
-        """A store of maps for each method, made or taken up."""
-        found = {}
-        for method in self.methods:
-            if method == MASK and self.masks is not None:
-                found[method] = self._given(Store.open(self.masks))
+    def _cast(self, check: Callable[[], None]) -> Cast:
+        """The looks of the experiment with their stores, which are made or taken up."""
+        asks = self.experiment
+        looks = asks.looks(self.stage) if isinstance(asks, Staged) else of_methods(self.stage)
+        given = {store.manifest["settings"]["method"]: store for store in self.masks}
+        stores = {}
+        for look in looks:
+            if look.name in given:
+                stores[look.name] = _fitting(given[look.name], look)
                 continue
-            with watched(f"{method.replace('_', ' ')}:") as progress:
-                found[method] = learn(
-                    self.classifier,
-                    self.dataset,
-                    self.out / "maps" / method,
-                    method=method,
-                    preset=self.preset,
-                    target=self.target,
-                    class_map=self.class_map,
-                    seed=self.seed,
-                    limit=self.limit,
-                    data=self.data,
-                    progress=progress,
-                )
-        return found
+            stores[look.name] = self._made(look, self.maps / _folder_name(look), check)
+        return Cast(looks, stores, self.seed)
 
-    def _given(self, store: Store) -> Store:
-        settings = store.manifest["settings"]
-        wanted = {
-            "model": self.classifier.name,
-            "weights_sha256": self.classifier.weights_sha256,
-            "method": MASK,
-            "target": self.target,
-        }
-        changed = differences({key: settings[key] for key in wanted}, wanted)
-        if changed:
-            raise UnseeError(f"the masks in {self.masks} do not serve here ({'; '.join(changed)})")
-        return store
+    def _made(self, look: Look, folder: Path, check: Callable[[], None]) -> Store:
+        needs_map = self.class_map if look.target in ("label", "each") else None
+        with watched(f"{look.name.replace('_', ' ')}:", check) as progress:
+            return learn(
+                look.classifier,
+                look.dataset,
+                folder,
+                method=look.method,
+                preset=look.preset,
+                target=look.target,
+                class_map=needs_map,
+                seed=self.seed,
+                limit=self.limit,
+                progress=progress,
+            )
 
-    def _agree(self, place: Place, stores: Mapping[str, Store]) -> None:
+    def _agree(self, place: Place, cast: Cast) -> None:
         """Keep what decides the records, or see that it has not changed.
 
         Raises:
             UnseeError: the folder holds another experiment.
         """
-        wanted = {
-            "experiment": described(self.experiment),
-            "maps": {name: store.manifest["settings_hash"] for name, store in stores.items()},
-        }
-        wanted = json.loads(json.dumps(wanted))
+        own = {key: value for key, value in described(self.experiment).items() if key not in _WORDS}
+        hashes = {name: store.manifest["settings_hash"] for name, store in cast.stores.items()}
+        wanted = json.loads(json.dumps({"experiment": own, "maps": hashes}))
         try:
             kept = json.loads(place.read(_TRIAL))
         except FileNotFoundError:
@@ -137,10 +131,15 @@ class Trial:
                 f"{self.out} holds another experiment ({'; '.join(changed)}): name another folder"
             )
 
-    def _records(self, place: Place, stores: Mapping[str, Store]) -> Iterator[Record]:
+    @property
+    def _numbers(self) -> range:
+        count = len(self.stage.dataset)
+        return range(min(count, self.limit or count))
+
+    def _records(self, place: Place, cast: Cast) -> Iterator[Record]:
         """The records of all pictures; those of an earlier run are read again."""
-        count = min(len(self.dataset), self.limit or len(self.dataset))
-        known = set(place.names())
+        count, known = len(self._numbers), set(place.names())
+        network = self.stage.classifiers[0]
         with bar(transient=True) as progress:
             task = progress.add_task(self.experiment.name, total=count, note="")
             for first in range(0, count, _AT_ONCE):
@@ -149,70 +148,52 @@ class Trial:
                 if len(numbers) == _AT_ONCE and name in known:
                     yield from json.loads(place.read(name))
                 else:
-                    found = [r for case in self._cases(stores, numbers) for r in self._of(case)]
+                    found: list[Record] = []
+                    for case in cast.cases(numbers):
+                        found += self.experiment.records(network, case)
+                        progress.advance(task)
                     place.write(name, json.dumps(finite(found)).encode())
                     yield from found
                 progress.update(task, completed=numbers.stop)
 
-    def _of(self, case: Case) -> Iterator[Record]:
-        yield from self.experiment.records(self.classifier, case)
+    def _draw(self, cast: Cast, records: Sequence[Record]) -> None:
+        """The first pictures of an experiment that has some to show."""
+        if not isinstance(self.experiment, Staged):
+            return
+        if self.experiment.shows is Picture.BOXES:
+            draw_boxes(list(self._boxed(cast, records)), self.out / PICTURES)
+            return
+        proofs = cast.proofs(self._numbers, _DRAWN)
+        if all(proofs.values()):
+            draw_maps(dict(list(proofs.items())[:_MOST_COLUMNS]), self.out / PICTURES)
 
-    def _cases(self, stores: Mapping[str, Store], numbers: Sequence[int]) -> Iterator[Case]:
-        """Pictures with the maps that every method has made of them."""
-        ids = {self.dataset.id(number): number for number in numbers}
-        maps: dict[tuple[str, str], dict[str, Any]] = {}
-        rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for method, store in stores.items():
-            for row in store.rows(list(ids)):
-                if row["error"] is None:
-                    key = row["id"], row["asked"]
-                    rows[key] = row
-                    maps.setdefault(key, {})[method] = torch.from_numpy(store.saliency(row))
-        for key, own in sorted(maps.items(), key=lambda item: ids[item[0][0]]):
-            if len(own) < len(stores):
-                continue
-            sample = self.dataset[ids[key[0]]]
-            size, color = self.classifier.size, self.classifier.color
-            frame = Frame(photo_of(sample), size, 0, Squash(), color, self.seed, self.classifier.dtype)
-            row = rows[key]
-            yield Case(sample, frame, tuple(row["target"]), row["label"], own)
+    def _boxed(self, cast: Cast, records: Sequence[Record]) -> Iterator[Boxed]:
+        """The first pictures with the boxes of their records."""
+        boxes: dict[str, dict[str, Any]] = {}
+        for record in records:
+            found = tuple(record["box"]), record["before"], record["after"]
+            boxes.setdefault(record["id"], {})[record["what"]] = found
+        for case in list(cast.cases(self._numbers[: 2 * _DRAWN]))[:_DRAWN]:
+            if case.sample.id in boxes:
+                yield Boxed(case.frame.plain, boxes[case.sample.id])
 
 
-def table_rows(summary: Summary) -> list[dict[str, Any]]:
-    """Every number of the tables, a row each."""
-    return [
-        {
-            "table": table.title,
-            "row": row,
-            "column": column,
-            **asdict(estimate),
-            "paper": table.paper.get(row, {}).get(column),
-        }
-        for table in summary.tables
-        for row, cells in table.rows.items()
-        for column, estimate in cells.items()
-    ]
+def _folder_name(look: Look) -> str:
+    """Look and question, without what a file system may not like."""
+    return "-".join(re.findall(r"[\w.]+", f"{look.name} {look.target}"))
 
 
-def tables_of(summary: Summary) -> list[Table]:
-    """The tables for people: value ± standard error, and the paper's number in brackets."""
-    found = []
-    for each in summary.tables:
-        table = Table("", *each.columns, title=each.title)
-        for name, cells in each.rows.items():
-            paper = each.paper.get(name, {})
-            table.add_row(plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
-        found.append(table)
-    if found and summary.left_out:
-        lines = (f"{count} left out: {why}" for why, count in summary.left_out.items())
-        found[-1].caption = plain("\n".join(lines))
-    return found
+def _fitting(store: Store, look: Look) -> Store:
+    """A store that was given, if its maps are of the network that is asked.
 
-
-def _cell(estimate: Estimate | None, paper: float | int | None) -> str:
-    if estimate is None:
-        return "–"
-    text = f"{estimate.value:.4g}"
-    if estimate.n:
-        text += f" ± {estimate.standard_error:.2g}"
-    return text if paper is None else f"{text} \\[{paper:g}]"
+    Raises:
+        UnseeError: they are not.
+    """
+    settings: Mapping[str, Any] = store.manifest["settings"]
+    wanted = {"model": look.classifier.name, "input_size": list(look.classifier.size)}
+    if look.classifier.weights_sha256 is not None:
+        wanted["weights_sha256"] = look.classifier.weights_sha256
+    changed = differences({key: settings[key] for key in wanted}, wanted)
+    if changed:
+        raise UnseeError(f"the maps in {store.place.address} do not serve here ({'; '.join(changed)})")
+    return store

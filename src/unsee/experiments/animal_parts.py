@@ -22,6 +22,8 @@ class AnimalParts:
     window: int = 5
     name: str = "animal-parts"
     title: str = "Animal parts: eyes and feet (§5.4; supplement, table 2)"
+    asks: str = "The mean saliency in 5 × 5 pixels of the network's input round every eye and every foot."
+    paper_data: tuple[str, ...] = ("keypoints",)
     target: str = "label"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002

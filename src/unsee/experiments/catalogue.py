@@ -1,17 +1,28 @@
-"""The experiments that `unsee experiment` knows, by name."""
+"""The experiments that `unsee experiment` knows, by name, in the order of the paper."""
 
+from unsee.experiments.adversarial import AdversarialDefence
 from unsee.experiments.animal_parts import AnimalParts
+from unsee.experiments.boxes import Interrogations
 from unsee.experiments.experiment import Experiment
+from unsee.experiments.grids import Architectures, Games
+from unsee.experiments.insertion_deletion import InsertionDeletion
 from unsee.experiments.localisation import Localisation
 from unsee.experiments.minimal_boxes import MinimalBoxes
 from unsee.experiments.pointing import Pointing
 from unsee.experiments.representativeness import Representativeness
+from unsee.experiments.sensitivity import Sensitivity
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "interrogation": Interrogations(),
     "representativeness": Representativeness(),
     "minimality": MinimalBoxes(),
     "animal-parts": AnimalParts(),
+    "adversarial": AdversarialDefence(),
     "localisation": Localisation(),
     "pointing": Pointing(),
+    "architectures": Architectures(),
+    "games": Games(),
+    "thresholds-sensitivity": Sensitivity(),
+    "insertion-deletion": InsertionDeletion(),
 }
 """Name → experiment."""

@@ -1,7 +1,7 @@
 """What every experiment of section 5 is: records of single pictures, and what they come to together."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch.nn.functional as F
@@ -26,7 +26,9 @@ class Case:
         frame: the picture at the network's input.
         target: the network's classes that were asked about.
         label: the class in the data set, None where it was the predicted one.
-        maps: method → saliency at its own size, high where salient.
+        maps: method, or what the experiment calls its looks → saliency at its own size, high where salient.
+        frames: the same names → the picture that was looked at, where it is another one.
+        numbers: the same names → the other columns of the map's row in its store.
     """
 
     sample: Sample
@@ -34,6 +36,8 @@ class Case:
     target: tuple[int, ...]
     label: int | None
     maps: Mapping[str, Float[Tensor, "hm wm"]]
+    frames: Mapping[str, Frame] = field(default_factory=dict)
+    numbers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def at_input(self, method: str) -> Float[Tensor, "h w"]:
         """A method's map, brought to the network's input bilinearly."""
@@ -83,11 +87,23 @@ class Table:
 
 @dataclass(frozen=True)
 class Summary:
-    """What records come to: tables, plots, and what had to be left out, each reason with its count."""
+    """What records come to.
+
+    Args:
+        tables: the numbers.
+        plots: the figure's lines.
+        left_out: reason → how many records had to be left out.
+        files: name → text of further files.
+    """
 
     tables: tuple[Table, ...]
     plots: tuple[Plot, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def without_paper(self) -> "Summary":
+        """The same without what was published, for data that are not the paper's."""
+        return replace(self, tables=tuple(replace(table, paper={}) for table in self.tables))
 
 
 @runtime_checkable
@@ -103,8 +119,16 @@ class Experiment(Protocol):
         """What it finds out, with its place in the paper."""
 
     @property
+    def asks(self) -> str:
+        """What is done to find out, in a sentence or two."""
+
+    @property
     def target(self) -> str:
         """What it asks about each picture: one of `unsee.runs.targets.TARGETS`."""
+
+    @property
+    def paper_data(self) -> tuple[str, ...]:
+        """The kinds of data set that the paper's numbers are of."""
 
     def records(self, classifier: Classifier, case: Case) -> Iterable[Record]:
         """What one picture has to say, a record for each method or more."""

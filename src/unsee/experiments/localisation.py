@@ -39,6 +39,11 @@ class Localisation:
     held_out: int = 5
     name: str = "localisation"
     title: str = "Weak localisation (§5.6, table 1)"
+    asks: str = (
+        "Each map is cut by three rules, the tight box round what is left is set against the object's boxes, "
+        "and misses below an IoU of a half are counted; thresholds are chosen on every fifth picture."
+    )
+    paper_data: tuple[str, ...] = ("imagenet",)
     target: str = "label"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
@@ -54,6 +59,7 @@ class Localisation:
                     "id": case.sample.id,
                     "method": method,
                     "rule": rule,
+                    "class": case.target[0],
                     "boxes": boxes.tolist(),
                     "found": localised(boxes.double(), truths).tolist(),
                 }
@@ -64,6 +70,7 @@ class Localisation:
         apart = set(order[:: self.held_out])
         rows: dict[str, dict[str, Estimate]] = {}
         lines: dict[str, dict[str, Curve]] = {rule: {} for rule in RULES}
+        files = {}
         for method, own in by(records, "method").items():
             for rule, some in by(own, "rule").items():
                 tried = [record["found"] for record in some if record["id"] in apart]
@@ -75,10 +82,20 @@ class Localisation:
                 rows.setdefault(method, {})[rule] = errors[chosen]
                 rows[method][f"α of {rule}"] = Estimate.exactly(RULES[rule][chosen])
                 lines[rule][method] = Curve(RULES[rule], tuple(errors))
+                files[f"submission-{method}-{rule}.txt"] = _submission(some, chosen)
         paper = {m: dict(zip(RULES, PAPER[m], strict=True)) for m in rows if m in PAPER}
         table = Table("localisation error, %", rows, paper, "low")
         plots = tuple(Plot(f"threshold by {rule}", "α", "error, %", lines[rule]) for rule in RULES)
-        return Summary((table,), plots)
+        return Summary((table,), plots, files=files)
+
+
+def _submission(records: Sequence[Record], chosen: int) -> str:
+    """A line for each picture as ILSVRC has it: class, and the box with both ends in it, from 0."""
+    lines = []
+    for record in records:
+        left, top, right, bottom = (round(end) for end in record["boxes"][chosen])
+        lines.append(f"{record['class']} {left} {top} {right - 1} {bottom - 1}\n")
+    return "".join(lines)
 
 
 def _best(tried: Sequence[Sequence[bool]]) -> int:

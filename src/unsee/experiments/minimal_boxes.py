@@ -28,6 +28,11 @@ class MinimalBoxes:
     shares: tuple[float, ...] = (0.8, 0.9, 0.95, 0.99)
     name: str = "minimality"
     title: str = "Minimality of deletions (§5.3, fig. 8)"
+    asks: str = (
+        "Each map is cut at every hundredth of its range; the smallest tight box round what is left whose "
+        "blurring takes away the given share of the score counts."
+    )
+    paper_data: tuple[str, ...] = ("imagenet",)
     target: str = "label"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:

@@ -35,6 +35,11 @@ class Pointing:
 
     name: str = "pointing"
     title: str = "The pointing game (§5.6, table 2)"
+    asks: str = (
+        "The highest point of each map is a hit if it lies within 15 pixels of an object of the class that "
+        "was asked about."
+    )
+    paper_data: tuple[str, ...] = ("coco",)
     target: str = "each"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002

@@ -23,6 +23,11 @@ class Representativeness:
     perturbations: tuple[Perturbation, ...] = (Constant(), GaussianNoise(), Blur())
     name: str = "representativeness"
     title: str = "Representativeness of deleted regions (§5.2, fig. 7)"
+    asks: str = (
+        "The mask is blurred again, cut at each threshold, and what lies under it is perturbed in three "
+        "ways: a mask that says something holds for perturbations that it was not learned with."
+    )
+    paper_data: tuple[str, ...] = ()
     target: str = "predicted"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:

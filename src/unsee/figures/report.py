@@ -33,11 +33,11 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, a paragraph, pictures, and the numbers under them."""
+    """A heading, a paragraph, figures or PNG files, and the numbers under them."""
 
     heading: str
     text: str
-    figures: Sequence[Figure]
+    figures: Sequence[Figure | bytes]
     alt: str
     facts: Mapping[str, str]
     tables: Sequence[Lines] = ()
@@ -55,11 +55,13 @@ def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str
     )
 
 
-def embedded(figure: Figure, alt: str) -> str:
-    """A figure as an `img` element that carries its own pixels."""
-    picture = io.BytesIO()
-    panels.save(figure, picture)
-    encoded = base64.b64encode(picture.getvalue()).decode()
+def embedded(figure: Figure | bytes, alt: str) -> str:
+    """A figure, or a PNG file, as an `img` element that carries its own pixels."""
+    if isinstance(figure, Figure):
+        picture = io.BytesIO()
+        panels.save(figure, picture)
+        figure = picture.getvalue()
+    encoded = base64.b64encode(figure).decode()
     return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{encoded}">'
 
 

@@ -24,7 +24,7 @@ class Part:
         command: what does it alone.
         summary: its numbers; None where the data could not serve.
         problem: why they could not.
-        pictures: figures beside that of the summary.
+        pictures: PNG files beside the figure of the summary.
     """
 
     heading: str
@@ -32,7 +32,7 @@ class Part:
     command: str
     summary: Summary | None
     problem: str = ""
-    pictures: Sequence[Figure] = ()
+    pictures: Sequence[bytes] = ()
 
 
 def reproduction_page(parts: Sequence[Part], title: str, lead: str, footer: str) -> str:
@@ -46,7 +46,8 @@ def _section(part: Part) -> Section:
         return Section(part.heading, part.text, (), "", {"not done": part.problem, **facts})
     facts |= {f"left out: {why}": str(count) for why, count in part.summary.left_out.items()}
     drawn = bool(part.summary.plots or part.summary.tables)
-    figures = [*([summary_figure(part.summary)] if drawn else []), *part.pictures]
+    figures: list[Figure | bytes] = [summary_figure(part.summary)] if drawn else []
+    figures += part.pictures
     tables = [lines_of(table) for table in part.summary.tables]
     return Section(part.heading, part.text, figures, part.heading, facts, tables)
 

@@ -43,7 +43,6 @@ def learn(
     limit: int | None = None,
     part_size: int | None = None,
     retry: bool = False,
-    data: Mapping[str, Any] | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Store:
@@ -64,7 +63,6 @@ def learn(
             one class for all pictures by name or index, several joined by "+".
         class_map: label's name → the classifier's classes, where their names differ; others are left out.
         limit, part_size, retry: see `unsee.runs.run.Terms`.
-        data: what the data set is called, for the record; compared when the store is taken up again.
         engine: `unsee.runs.local.Local()`, or `unsee.runs.cluster.OnRay(workers)`.
         progress: told how it goes.
 
@@ -81,8 +79,7 @@ def learn(
     plan = Plan(settings, _name(settings), fit or Squash(), seed, size, precision)
     best = _BEST.get(asked.kind)
     work = _learning(plan, layer, best) if method == MASK else _looking(classifier, method, layer, plan, best)
-    called = description(dataset) if data is None else data
-    job = Job(classifier, dataset, asked, work.settled(classifier), called, mapping)
+    job = Job(classifier, dataset, asked, work.settled(classifier), description(dataset), mapping)
     return run(job, str(out), engine or Local(), Terms(limit, part_size, retry), progress)
 
 

@@ -1,0 +1,79 @@
+"""The tables of an experiment for programs, for files and for people."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from unsee.cli.console import plain
+from unsee.experiments.experiment import Summary
+from unsee.explanation import finite
+from unsee.metrics import Estimate
+
+_WIDE = 160
+
+
+def files_of(summary: Summary) -> dict[str, bytes]:
+    """Name → content of every file of text that a summary makes."""
+    rows = table_rows(summary)
+    table = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(table, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    kept = {"tables": rows, "left_out": dict(summary.left_out)}
+    text = io.StringIO()
+    console = Console(file=text, width=_WIDE)
+    for each in tables_of(summary):
+        console.print(each)
+    found = {
+        "table.csv": table.getvalue(),
+        "table.json": json.dumps(finite(kept), indent=1, ensure_ascii=False),
+        "table.txt": text.getvalue(),
+        **summary.files,
+    }
+    return {name: content.encode() for name, content in found.items()}
+
+
+def table_rows(summary: Summary) -> list[dict[str, Any]]:
+    """Every number of the tables, a row each."""
+    return [
+        {
+            "table": table.title,
+            "row": row,
+            "column": column,
+            **asdict(estimate),
+            "paper": table.paper.get(row, {}).get(column),
+        }
+        for table in summary.tables
+        for row, cells in table.rows.items()
+        for column, estimate in cells.items()
+    ]
+
+
+def tables_of(summary: Summary) -> list[Table]:
+    """The tables for people: value ± standard error, and the paper's number in brackets."""
+    found = []
+    for each in summary.tables:
+        table = Table("", *each.columns, title=each.title)
+        for name, cells in each.rows.items():
+            paper = each.paper.get(name, {})
+            table.add_row(plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
+        found.append(table)
+    if found and summary.left_out:
+        lines = (f"{count} left out: {why}" for why, count in summary.left_out.items())
+        found[-1].caption = plain("\n".join(lines))
+    return found
+
+
+def _cell(estimate: Estimate | None, paper: float | int | None) -> str:
+    if estimate is None:
+        return "–"
+    text = f"{estimate.value:.4g}"
+    if estimate.n:
+        text += f" ± {estimate.standard_error:.2g}"
+    return text if paper is None else f"{text} \\[{paper:g}]"

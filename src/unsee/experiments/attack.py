@@ -1,0 +1,103 @@
+"""Adversarial pictures (§5.5): the iterative sign attack of Kurakin et al. 2016, as a data set."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.datasets.dataset import Dataset, description
+from unsee.datasets.picture import photo_of
+from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
+from unsee.fits import Squash
+
+EPSILON = 8 / 255
+_KEPT = 512
+
+
+def attacked(
+    classifier: Classifier, images: Float[Tensor, "b 3 h w"], epsilon: float, steps: int
+) -> Float[Tensor, "b 3 h w"]:
+    """Pictures whose best class has lost, or is about to: x ← clip(x + α·sign ∇L(x, best class of x₀)).
+
+    Kurakin, Goodfellow & Bengio 2016, eq. (2): each step of α = 1.25·ε / steps raises the cross-entropy of
+    the class that was best at first; x stays within ε of the picture and in [0,1]. At the end it is rounded
+    to 8 bits.
+
+    Args:
+        classifier: borrowed, and given back as it was.
+        images: at the network's input, in [0,1].
+        epsilon: the largest change of a value, in (0,1).
+        steps: how many there are; 1 is the fast method.
+
+    Raises:
+        UnseeError: an epsilon outside (0,1), or no step.
+    """
+    if not 0 < epsilon < 1 or steps < 1:
+        raise UnseeError(f"an attack needs an epsilon in (0,1) and a step, not {epsilon} and {steps}")
+    first = images.to(classifier.device, classifier.dtype)
+    low, high = (first - epsilon).clamp(min=0), (first + epsilon).clamp(max=1)
+    changed = first
+    with classifier.borrowed(), torch.inference_mode(False), torch.enable_grad():
+        best = classifier.logits(first).argmax(dim=1)
+        for _ in range(steps):
+            changed = changed.detach().requires_grad_(True)
+            loss = F.cross_entropy(classifier.logits(changed), best, reduction="sum")
+            (slope,) = torch.autograd.grad(loss, changed)
+            changed = (changed + 1.25 * epsilon / steps * slope.sign()).clamp(low, high)
+    return (changed.detach() * 255).round().div(255).float().cpu()
+
+
+@dataclass(frozen=True, eq=False)
+class Adversarial:
+    """The pictures of a data set at the network's input, each changed by the attack.
+
+    Ids and labels stay; objects are left out, since boxes would have to be squashed with the picture.
+    """
+
+    dataset: Dataset
+    classifier: Classifier
+    epsilon: float = EPSILON
+    steps: int = 10
+    kept: OrderedDict[int, Sample] = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The data set and the attack, as JSON values."""
+        attack = {"epsilon": self.epsilon, "steps": self.steps, "network": self.classifier.name}
+        return {**description(self.dataset), "attack": attack}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.dataset.classes
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index not in self.kept:
+            self.kept[index] = self._changed(self.dataset[index])
+            if len(self.kept) > _KEPT:
+                self.kept.popitem(last=False)
+        return self.kept[index]
+
+    def id(self, index: int) -> str:
+        """What a picture is called."""
+        return self.dataset.id(index)
+
+    def labels(self, index: int) -> tuple[int, ...]:
+        """The classes in a picture."""
+        return self.dataset.labels(index)
+
+    def _changed(self, sample: Sample) -> Sample:
+        picture = Squash().apply(photo_of(sample).pixels, self.classifier.size)
+        pixels = attacked(self.classifier, picture[None], self.epsilon, self.steps)[0]
+        image = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0)
+        return Sample(sample.id, np.ascontiguousarray(image.numpy()), sample.label)

@@ -1,0 +1,38 @@
+"""A detector of attacked pictures by their heatmaps (§5.5), tried on pictures that it has not seen."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.metrics import Estimate, proportion
+from unsee.optional import library
+
+SIDE = 28
+"""Cells along each side of the heatmaps that it sees."""
+_FOLDS = 5
+
+
+def told_apart(clean: Float[Tensor, "n h w"], changed: Float[Tensor, "n h w"]) -> Estimate:
+    """The share of heatmaps that are told rightly, in %, by a linear classifier on their cells.
+
+    Cross-validated: both heatmaps of a picture are always on the same side, so that every pair is judged by a
+    detector that has seen neither. The paper trained AlexNet on 4,000 pictures; logistic regression needs
+    fewer.
+
+    Args:
+        clean: the heatmaps of n pictures.
+        changed: those of the same pictures, attacked.
+    """
+    count = len(clean)
+    if count < 2:
+        return proportion([], 100)
+    linear, folds, line = (
+        library(f"sklearn.{name}", "compare") for name in ("linear_model", "model_selection", "pipeline")
+    )
+    scaler = library("sklearn.preprocessing", "compare").StandardScaler()
+    model = line.make_pipeline(scaler, linear.LogisticRegression(C=0.01, max_iter=1000))
+    cells = torch.cat([clean, changed]).flatten(1).numpy()
+    truth = torch.arange(2).repeat_interleave(count).numpy()
+    pairs = torch.arange(count).repeat(2).numpy()
+    told = folds.cross_val_predict(model, cells, truth, groups=pairs, cv=folds.GroupKFold(min(_FOLDS, count)))
+    return proportion([bool(hit) for hit in told == truth], 100)

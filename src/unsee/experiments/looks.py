@@ -1,0 +1,93 @@
+"""Which maps an experiment reads: one of each method, or those that it asks for itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+from unsee.classifier import Classifier
+from unsee.datasets.dataset import Dataset
+from unsee.experiments.experiment import Experiment
+from unsee.masks import PRESETS
+from unsee.masks.settings import Settings
+
+MASK, MASK_TOP5 = "mask", "mask_top5"
+TOP5 = "top5"
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What an experiment is done with.
+
+    Args:
+        classifiers: the networks, at least one.
+        dataset: the pictures.
+        methods: names in `unsee.saliency.METHODS`, "mask", or "mask_top5": the mask of the five best classes
+            with the λ1 and β that the paper has for localisation.
+        preset: how masks are learned.
+        target: what is asked about each picture.
+    """
+
+    classifiers: tuple[Classifier, ...]
+    dataset: Dataset
+    methods: tuple[str, ...]
+    preset: str
+    target: str
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A method that looks at a data set: the maps of one store.
+
+    Args:
+        name: what its maps are called.
+        method: "mask", or a name in `unsee.saliency.METHODS`.
+        dataset: the pictures.
+        classifier: the network.
+        preset: how the mask is learned; other methods have no use for it.
+        target: what is asked about each picture.
+    """
+
+    name: str
+    method: str
+    dataset: Dataset
+    classifier: Classifier
+    preset: str | Settings
+    target: str
+
+
+class Picture(Enum):
+    """What the first pictures of an experiment are drawn as: maps and edited pictures, or boxes."""
+
+    MAPS = "maps"
+    BOXES = "boxes"
+
+
+@runtime_checkable
+class Staged(Experiment, Protocol):
+    """An experiment that asks for its own maps, and has pictures to show."""
+
+    @property
+    def shows(self) -> Picture:
+        """How its first pictures are drawn."""
+
+    def looks(self, stage: Stage) -> Sequence[Look]:
+        """The maps that it reads; those of the first look say what was asked."""
+
+
+def of_methods(stage: Stage) -> list[Look]:
+    """One look for each method, by the first network."""
+    return [_of_method(stage, method) for method in stage.methods]
+
+
+def _of_method(stage: Stage, method: str) -> Look:
+    network = stage.classifiers[0]
+    if method == MASK_TOP5:
+        return Look(method, MASK, stage.dataset, network, five_best(), TOP5)
+    return Look(method, method, stage.dataset, network, stage.preset, stage.target)
+
+
+def five_best() -> Settings:
+    """The objective of the preset `top5`, reached the fast way."""
+    published = PRESETS["top5"]
+    return replace(PRESETS["fast"], objective=published.objective, targets=published.targets)

@@ -1,0 +1,129 @@
+"""How much the mask's hyper-parameters matter: each is changed alone."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from unsee.classifier import Classifier
+from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
+from unsee.experiments.looks import MASK, Look, Picture, Stage
+from unsee.masks import PRESETS
+from unsee.masks.grid import Grid
+from unsee.masks.objective import L1, TotalVariation
+from unsee.masks.perturbation import PERTURBATIONS
+from unsee.masks.settings import Settings
+from unsee.metrics import boxes_at, localised, mean_of, proportion
+
+DEFAULT = "default"
+_CUT = 0.25
+"""Share of a mask's range at which its box is cut: the value rule, the paper's α for the default mask."""
+_SIGN = " = "
+
+
+def _l1(settings: Settings, times: float) -> Settings:
+    return replace(settings, objective=replace(settings.objective, l1=L1(1e-4 * times)))
+
+
+def _tv(settings: Settings, times: float) -> Settings:
+    return replace(settings, objective=replace(settings.objective, tv=TotalVariation(1e-2 * times)))
+
+
+def _beta(settings: Settings, beta: float) -> Settings:
+    return replace(settings, objective=replace(settings.objective, tv=TotalVariation(1e-2, beta=beta)))
+
+
+def _jitter(settings: Settings, places: float) -> Settings:
+    return replace(settings, jitter=int(places))
+
+
+def _cells(settings: Settings, cell: float) -> Settings:
+    """Another size of cells; λ1 is a sum over cells, and scales itself with their number."""
+    return replace(settings, grid=Grid(cell=cell))
+
+
+Change = Callable[[Settings, float], Settings]
+CHANGES: Mapping[str, tuple[Change, tuple[float, ...], float, str]] = {
+    "λ1": (_l1, (0.1, 0.3, 3.0, 10.0), 1.0, "λ1, times 1e-4"),
+    "λ2": (_tv, (0.1, 0.3, 3.0, 10.0), 1.0, "λ2, times 1e-2"),
+    "β": (_beta, (1.5, 2.0, 2.5, 4.0), 3.0, "β"),
+    "jitter": (_jitter, (0.0, 2.0, 8.0, 16.0), 4.0, "places of the jitter"),
+    "cell": (_cells, (4.0, 6.0, 16.0, 32.0), 8.0, "pixels of a mask's cell"),
+}
+"""Hyper-parameter → what sets it, the values that are tried, the default's, and the name of the axis."""
+OTHERS = ("constant", "noise", "median", "joint")
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Objective, area, suppression and localisation of masks, one hyper-parameter at a time."""
+
+    name: str = "thresholds-sensitivity"
+    title: str = "Sensitivity to hyper-parameters (§4.3, supplement §6.2)"
+    asks: str = (
+        "Masks are learned anew with one hyper-parameter changed at a time: λ1, λ2, β, jitter, size of the "
+        "mask's cells, perturbation. A picture is missed where the box of its mask, cut at a quarter of its "
+        "range, has an IoU below a half."
+    )
+    paper_data: tuple[str, ...] = ()
+    target: str = "label"
+    shows: Picture = Picture.MAPS
+
+    def looks(self, stage: Stage) -> list[Look]:
+        """The preset, and one for each change to it."""
+        base = PRESETS[stage.preset]
+        every = {DEFAULT: base}
+        for name, (change, values, _, _) in CHANGES.items():
+            every |= {f"{name}{_SIGN}{value:g}": change(base, value) for value in values}
+        for name in OTHERS:
+            edits = PERTURBATIONS[name]
+            every[f"perturbation{_SIGN}{name}"] = replace(base, perturbations=edits, evidence=base.shown)
+        network = stage.classifiers[0]
+        return [
+            Look(name, MASK, stage.dataset, network, settings, stage.target)
+            for name, settings in every.items()
+        ]
+
+    def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
+        """For each look its numbers, and whether its box finds the object, None where no box is known."""
+        boxes = () if case.label is None else case.sample.boxes(case.label)
+        truths = torch.tensor(boxes, dtype=torch.float64)
+        size = case.sample.image.shape[:2]
+        for look, row in case.numbers.items():
+            found = None
+            if boxes:
+                box = boxes_at(case.maps[look], (size[0], size[1]), "value", (_CUT,))
+                found = bool(localised(box.double(), truths)[0])
+            numbers = {name: row[name] for name in ("objective", "area", "suppression")}
+            yield {"id": case.sample.id, "look": look, "found": found, **numbers}
+
+    def summary(self, records: Sequence[Record]) -> Summary:
+        """Means for each look, and for each hyper-parameter their course over its values."""
+        rows = {}
+        for look, own in by(records, "look").items():
+            hits = [record["found"] for record in own if record["found"] is not None]
+            known = {
+                name: mean_of([record[name] for record in own if record[name] is not None])
+                for name in ("objective", "area", "suppression")
+            }
+            rows[look] = known | (
+                {"localisation error": proportion([not hit for hit in hits])} if hits else {}
+            )
+        table = Table("masks with one hyper-parameter changed, means and shares", rows)
+        plots = tuple(_plot(name, table) for name in CHANGES)
+        return Summary((table,), plots)
+
+
+def _plot(name: str, table: Table) -> Plot:
+    _, values, usual, axis = CHANGES[name]
+    places = tuple(sorted((*values, usual)))
+    looks = [DEFAULT if value == usual else f"{name}{_SIGN}{value:g}" for value in places]
+    there = [(place, look) for place, look in zip(places, looks, strict=True) if look in table.rows]
+    lines = {
+        column: Curve(
+            tuple(place for place, look in there if column in table.rows[look]),
+            tuple(table.rows[look][column] for _, look in there if column in table.rows[look]),
+        )
+        for column in table.columns
+    }
+    return Plot(name, axis, "mean or share", lines)

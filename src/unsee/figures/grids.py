@@ -1,0 +1,84 @@
+"""Picture grids: maps over their pictures with the edited ones below; boxes and what they do to the score."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from unsee.figures import panels
+from unsee.runs.proof import Proof
+from unsee.tensors import Box, smooth
+
+_INCHES, _TITLE, _WORDS = 1.75, 0.3, 26
+_LINE = "#12d8a0"
+
+
+def draw_maps(looks: Mapping[str, Sequence[Proof]], file: Path) -> None:
+    """Write as PNG a column for each look: each picture's map over it, and below the edited picture."""
+    edited = any(proof.edited is not None for own in looks.values() for proof in own)
+    pictures = min(map(len, looks.values()))
+    rows = pictures * (2 if edited else 1)
+    size = (_INCHES * len(looks), (_INCHES + _TITLE) * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, len(looks), squeeze=False)
+    for column, (name, proofs) in zip(grid.T, looks.items(), strict=True):
+        for number, proof in enumerate(proofs[:pictures]):
+            top = column[number * (2 if edited else 1)]
+            label, score = _short(proof.row["target_name"][0]), proof.row["score"]
+            over = panels.overlaid(proof.picture, proof.saliency)
+            _picture(top, over, f"{name}\n{label}: {score:.3f}" if number == 0 else f"{label}: {score:.3f}")
+            if edited:
+                _edited(column[2 * number + 1], proof)
+    panels.save(figure, file)
+
+
+@dataclass(frozen=True, eq=False)
+class Boxed:
+    """A picture at the network's input, RGB in [0,1], with boxes: name → box, score before and after."""
+
+    picture: Float[Tensor, "3 h w"]
+    boxes: Mapping[str, tuple[Box, float, float]]
+
+
+def draw_boxes(pictures: Sequence[Boxed], file: Path, blur: float = 10.0) -> None:
+    """Write as PNG a row for each picture, a column for each kind of box, blurred; and the scores."""
+    names = list(dict.fromkeys(name for one in pictures for name in one.boxes))
+    size = (_INCHES * len(names), (_INCHES + _TITLE) * len(pictures))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(pictures), len(names), squeeze=False)
+    for number, (axes, one) in enumerate(zip(grid, pictures, strict=True)):
+        blurred = smooth(one.picture, blur)
+        for place, name in zip(axes, names, strict=True):
+            if name not in one.boxes:
+                place.set_axis_off()
+                continue
+            (left, top, right, bottom), before, after = one.boxes[name]
+            shown = one.picture.clone()
+            shown[:, top:bottom, left:right] = blurred[:, top:bottom, left:right]
+            change = f"{before:.3f} → {after:.3f}"
+            _picture(place, shown, f"{name.replace('_', ' ')}\n{change}" if number == 0 else change)
+            corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
+            place.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=_LINE, linewidth=1.2))
+    panels.save(figure, file)
+
+
+def _edited(axes: Axes, proof: Proof) -> None:
+    if proof.edited is None:
+        axes.set_axis_off()
+        return
+    _picture(axes, proof.edited, f"edited: {proof.row['perturbed_score']:.3f}")
+
+
+def _picture(axes: Axes, pixels: Float[Tensor, "3 h w"], title: str) -> None:
+    panels.picture(axes, pixels.to(torch.float32), title)
+    axes.title.set_fontsize(7.5)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _WORDS else name[: _WORDS - 1] + "…"
