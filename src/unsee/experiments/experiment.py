@@ -55,12 +55,13 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of lines, one for each method or perturbation."""
+    """A figure of lines, one for each method or perturbation; places may be drawn by their logarithm."""
 
     title: str
     across: str
     up: str
     lines: Mapping[str, Curve]
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class Representativeness:
     def summary(self, records: Sequence[Record]) -> Summary:
         """Mean p' over α; pictures whose score hardly falls when all is blurred are left out, and counted."""
         kept = [record for record in records if record["normalised"] is not None]
-        lines, rows = {}, {}
+        lines: dict[str, dict[str, Curve]] = {}
+        rows = {}
         for method, own in by(kept, "method").items():
             for perturbation, some in by(own, "perturbation").items():
                 found = {
@@ -63,10 +64,13 @@ class Representativeness:
                     for alpha, each in by(some, "alpha").items()
                 }
                 name = f"{method}, {perturbation}"
-                lines[name] = Curve(tuple(found), tuple(found.values()))
+                lines.setdefault(perturbation, {})[method] = Curve(tuple(found), tuple(found.values()))
                 rows[name] = {f"α = {alpha:g}": found[alpha] for alpha in found if alpha in _SHOWN}
         table = Table("mean normalised score under binary masks", rows, better="low")
-        plot = Plot("binary masks, with perturbations", "threshold α", "mean normalised score", lines)
+        plots = tuple(
+            Plot(f"binary masks, {name}", "threshold α", "mean normalised score", own)
+            for name, own in lines.items()
+        )
         gone = {record["id"] for record in records if record["normalised"] is None}
         left_out = {"pictures whose score falls by less than 1e-6 when all is blurred": len(gone)}
-        return Summary((table,), (plot,), left_out if gone else {})
+        return Summary((table,), plots, left_out if gone else {})

@@ -126,4 +126,4 @@ def _plot(name: str, table: Table) -> Plot:
         )
         for column in table.columns
     }
-    return Plot(name, axis, "mean or share", lines)
+    return Plot(name, axis, "mean or share", lines, logarithmic=name.startswith("λ"))

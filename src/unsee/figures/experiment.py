@@ -10,18 +10,26 @@ from matplotlib.figure import Figure
 from unsee.experiments.experiment import Plot, Summary, Table
 from unsee.figures import panels
 
-_WIDE, _HIGH = 5.4, 3.8
+_WIDE, _HIGH, _LEGEND, _COLUMNS = 5.4, 3.6, 0.6, 3
 
 
 def summary_figure(summary: Summary) -> Figure:
     """A panel for each plot, or, where there is none, for each table."""
     parts: Sequence[Plot | Table] = summary.plots or summary.tables
-    figure = Figure(figsize=(_WIDE * len(parts), _HIGH), layout="constrained")
-    for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+    columns = min(len(parts), _COLUMNS)
+    rows = -(-len(parts) // columns)
+    figure = Figure(figsize=(_WIDE * columns, _HIGH * rows + _LEGEND), layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, part in zip(places, parts, strict=False):
         if isinstance(part, Plot):
             _lines(axes, part)
         else:
             _bars(axes, part)
+    for axes in places[len(parts) :]:
+        axes.set_axis_off()
+    if all(isinstance(part, Plot) for part in parts):
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8)
     return figure
 
 
@@ -37,11 +45,12 @@ def _lines(axes: Axes, plot: Plot) -> None:
             np.array([getattr(estimate, end) for estimate in line.estimates]) for end in ("low", "high")
         )
         axes.plot(line.places, values, label=name.replace("_", " "), marker="o", markersize=2.5)
-        axes.fill_between(line.places, low, high, alpha=0.15)
+        axes.fill_between(line.places, low, high, alpha=0.08)
     axes.set_title(plot.title, fontsize=10, parse_math=False)
     axes.set_xlabel(plot.across)
     axes.set_ylabel(plot.up)
-    axes.legend(fontsize=7)
+    if plot.logarithmic:
+        axes.set_xscale("log")
 
 
 def _bars(axes: Axes, table: Table) -> None:
@@ -66,7 +75,7 @@ def _bars(axes: Axes, table: Table) -> None:
     for label in axes.get_xticklabels():
         label.set(ha="right", fontsize=7)
     axes.set_title(table.title + (" (–: the paper's)" if table.paper else ""), fontsize=10, parse_math=False)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _known(table: Table, row: str, column: str) -> bool:

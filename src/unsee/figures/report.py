@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from unsee.figures import panels
 
+_QUALITY = 85
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -56,13 +58,16 @@ def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str
 
 
 def embedded(figure: Figure | bytes, alt: str) -> str:
-    """A figure, or a PNG file, as an `img` element that carries its own pixels."""
+    """A figure as an `img` element that carries its own pixels; a PNG file of photos, as JPEG."""
+    picture = io.BytesIO()
     if isinstance(figure, Figure):
-        picture = io.BytesIO()
         panels.save(figure, picture)
-        figure = picture.getvalue()
-    encoded = base64.b64encode(figure).decode()
-    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{encoded}">'
+        kind = "png"
+    else:
+        Image.open(io.BytesIO(figure)).convert("RGB").save(picture, "jpeg", quality=_QUALITY)
+        kind = "jpeg"
+    encoded = base64.b64encode(picture.getvalue()).decode()
+    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/{kind};base64,{encoded}">'
 
 
 def facts_table(facts: Mapping[str, str]) -> str:
