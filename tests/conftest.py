@@ -4,7 +4,9 @@ Nothing of `unsee` is imported while this file loads: shapes are checked by a ho
 """
 
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,3 +106,27 @@ def explanation(make_net, make_pixels, tmp_path_factory):
     Image.fromarray(make_pixels()).save(path)
     classifier = Classifier(make_net(), size=(32, 32), class_names=NAMES, name="tiny")
     return explain(classifier, path, preset="paper", iterations=6)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs the command line in the test's folder; gives exit code, standard output and standard error."""
+    from unsee.cli import main
+    from unsee.cli.console import CONSOLE
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(CONSOLE, "_width", 200)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return run

@@ -202,7 +202,7 @@ def keypoints(root: Path):
     points = [1.5, 2, 2, 3, 4, 1, 0, 0, 0, 7, 8, 2, 9, 10, 2]
     held = {
         "images": [{"id": 1, "file_name": "one.png"}, {"id": 2, "file_name": "below/two.png"}],
-        "categories": [{"id": 1, "name": "horse", "keypoints": names, "skeleton": []}],
+        "categories": [{"id": 1, "name": "horse", "supercategory": "large mammal", "keypoints": names}],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 12], "keypoints": points},
             {"id": 2, "image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4]},

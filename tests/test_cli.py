@@ -18,8 +18,7 @@ from torchvision.models import squeezenet1_1
 
 import unsee
 from unsee.classifier import Classifier
-from unsee.cli import app, main
-from unsee.cli.console import CONSOLE
+from unsee.cli import app
 from unsee.cli.explaining import folder_names
 from unsee.errors import UnseeError
 from unsee.images import read_photo
@@ -77,27 +76,6 @@ def tiny(make_net, use):
 
     use(load)
     return asked
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs the command line in the test's folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(CONSOLE, "_width", 200)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return run
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +17,6 @@ from PIL import Image
 
 import unsee
 from pictures import network
-from unsee.cli import main
-from unsee.cli.console import CONSOLE
 from unsee.cli.exporting import safe
 from unsee.cli.learning import engine_from, map_from, names_in
 from unsee.cli.stopping import stoppable
@@ -29,25 +26,10 @@ from unsee.runs.local import Local
 from unsee.runs.store import Store
 
 
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs the command line in the test's folder, with a small network."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(CONSOLE, "_width", 200)
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    """The command line asks a small network."""
     monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": network())
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return run
 
 
 @pytest.fixture

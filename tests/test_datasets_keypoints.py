@@ -16,6 +16,7 @@ def compare_keypoints(folder):
     name, _ = data_sets.keypoints(folder)
     found = open_dataset(name)
     (horse,) = found[0].instances
+    assert horse.group == "large mammal"
     assert horse.box == (1, 2, 11, 14)
     assert horse.keypoints == (
         *(Keypoint(1.5, 2.0, "eye"), Keypoint(3.0, 4.0, "foot"), Keypoint(7.0, 8.0, "foot")),

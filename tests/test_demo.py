@@ -2,10 +2,8 @@
 
 import io
 import json
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +12,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import unsee
-from unsee.cli import main
-from unsee.cli.console import CONSOLE
 from unsee.datasets.menagerie import CLASSES, compose, render
 from unsee.experiments.demonstration import (
     PLAIN,
@@ -42,26 +38,6 @@ def strict(text):
         raise ValueError(f"{constant} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs the command line in the test's folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(CONSOLE, "_width", 200)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return run
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from unsee.cli.progress import bar
 from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import Experiment, Record, Summary
+from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
 from unsee.experiments.looks import Look, Picture, Stage, Staged, of_methods
 from unsee.explanation import finite
 from unsee.figures.experiment import draw_summary
-from unsee.figures.grids import Boxed, draw_boxes, draw_maps
+from unsee.figures.grids import boxed, draw_boxes, draw_maps, draw_points, pointed
 from unsee.masks.settings import described
 from unsee.runs.learn import learn
 from unsee.runs.place import Place
@@ -85,12 +85,10 @@ class Trial:
         asks = self.experiment
         looks = asks.looks(self.stage) if isinstance(asks, Staged) else of_methods(self.stage)
         given = {store.manifest["settings"]["method"]: store for store in self.masks}
-        stores = {}
+        stores = {look.name: _fitting(given[look.name], look) for look in looks if look.name in given}
         for look in looks:
-            if look.name in given:
-                stores[look.name] = _fitting(given[look.name], look)
-                continue
-            stores[look.name] = self._made(look, self.maps / _folder_name(look), check)
+            if look.name not in stores:
+                stores[look.name] = self._made(look, self.maps / _folder_name(look), check)
         return Cast(looks, stores, self.seed)
 
     def _made(self, look: Look, folder: Path, check: Callable[[], None]) -> Store:
@@ -160,22 +158,23 @@ class Trial:
         """The first pictures of an experiment that has some to show."""
         if not isinstance(self.experiment, Staged):
             return
+        file = self.out / PICTURES
         if self.experiment.shows is Picture.BOXES:
-            draw_boxes(list(self._boxed(cast, records)), self.out / PICTURES)
-            return
-        proofs = cast.proofs(self._numbers, _DRAWN)
-        if all(proofs.values()):
-            draw_maps(dict(list(proofs.items())[:_MOST_COLUMNS]), self.out / PICTURES)
+            draw_boxes([boxed(case, own) for case, own in self._first(cast, records)], file)
+        elif self.experiment.shows is Picture.POINTS:
+            draw_points([pointed(case) for case, _ in self._first(cast, records)], file)
+        else:
+            proofs = cast.proofs(self._numbers, _DRAWN)
+            if all(proofs.values()):
+                draw_maps(dict(list(proofs.items())[:_MOST_COLUMNS]), file)
 
-    def _boxed(self, cast: Cast, records: Sequence[Record]) -> Iterator[Boxed]:
-        """The first pictures with the boxes of their records."""
-        boxes: dict[str, dict[str, Any]] = {}
-        for record in records:
-            found = tuple(record["box"]), record["before"], record["after"]
-            boxes.setdefault(record["id"], {})[record["what"]] = found
-        for case in list(cast.cases(self._numbers[: 2 * _DRAWN]))[:_DRAWN]:
-            if case.sample.id in boxes:
-                yield Boxed(case.frame.plain, boxes[case.sample.id])
+    def _first(self, cast: Cast, records: Sequence[Record]) -> list[tuple[Case, list[Record]]]:
+        """The first pictures that have something to say, with what it is."""
+        known = dict(list(by(records, "id").items())[:_DRAWN])
+        dataset = self.stage.dataset
+        numbers = [number for number in self._numbers if dataset.id(number) in known]
+        cases = {case.sample.id: case for case in cast.cases(numbers)}
+        return [(cases[name], own) for name, own in known.items()]
 
 
 def _folder_name(look: Look) -> str:

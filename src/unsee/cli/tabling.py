@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -74,6 +75,6 @@ def _cell(estimate: Estimate | None, paper: float | int | None) -> str:
     if estimate is None:
         return "–"
     text = f"{estimate.value:.4g}"
-    if estimate.n:
+    if not math.isnan(estimate.standard_error) and estimate.n:
         text += f" ± {estimate.standard_error:.2g}"
     return text if paper is None else f"{text} \\[{paper:g}]"

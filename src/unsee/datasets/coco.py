@@ -62,6 +62,7 @@ class Coco:
             keypoints_of(entry, category.keypoints),
             planted=bool(entry.get("planted", False)),
             crowd=bool(entry.get("iscrowd", 0)),
+            group=category.group,
         )
 
 

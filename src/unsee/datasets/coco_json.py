@@ -23,11 +23,12 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Category:
-    """What an object is; `label` is None for things that are no class."""
+    """What an object is; `label` is None for things that are no class, `group` is the supercategory or ""."""
 
     name: str
     label: int | None
     keypoints: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def _categories(held: list[Entry]) -> dict[int, Category]:
             raise ValueError(f"category {entry['id']} is there twice")
         label = None if entry.get("supercategory") == THING else next(labels)
         names = tuple(str(name) for name in entry.get("keypoints") or ())
-        categories[entry["id"]] = Category(str(entry["name"]), label, names)
+        group = str(entry.get("supercategory") or "")
+        categories[entry["id"]] = Category(str(entry["name"]), label, names, group)
     return categories
 
 

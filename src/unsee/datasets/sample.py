@@ -31,7 +31,7 @@ class Instance:
     half-open, (x0, y0, x1, y1) in pixels; `segment` is a boolean (H, W) mask of the pixels in which the
     object is seen, None where a data set has none; `keypoints` are the visible ones. `planted` marks a
     thing that was put there as a shortcut, `crowd` a group that is outlined as one, `difficult` what a data
-    set calls so.
+    set calls so; `group` is the wider class that its class belongs to (COCO's supercategory), or "".
     """
 
     name: str
@@ -42,6 +42,7 @@ class Instance:
     planted: bool = False
     crowd: bool = False
     difficult: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,10 +57,11 @@ class Look:
 
 
 class Picture(Enum):
-    """What the first pictures of an experiment are drawn as: maps and edited pictures, or boxes."""
+    """What the first pictures of an experiment are drawn as: maps with edited pictures, boxes, keypoints."""
 
     MAPS = "maps"
     BOXES = "boxes"
+    POINTS = "points"
 
 
 @runtime_checkable

@@ -11,14 +11,16 @@ from unsee.experiments.experiment import Plot, Summary, Table
 from unsee.figures import panels
 
 _WIDE, _HIGH, _LEGEND, _COLUMNS = 5.4, 3.6, 0.6, 3
+_BAR, _MANY = 0.22, 24
 
 
 def summary_figure(summary: Summary) -> Figure:
     """A panel for each plot, or, where there is none, for each table."""
     parts: Sequence[Plot | Table] = summary.plots or summary.tables
-    columns = min(len(parts), _COLUMNS)
-    rows = -(-len(parts) // columns)
-    figure = Figure(figsize=(_WIDE * columns, _HIGH * rows + _LEGEND), layout="constrained")
+    most = max(len(part.rows) if isinstance(part, Table) else 0 for part in parts)
+    columns = min(len(parts), _COLUMNS) if most <= _MANY else 1
+    rows, wide = -(-len(parts) // columns), max(_WIDE, _BAR * most)
+    figure = Figure(figsize=(wide * columns, _HIGH * rows + _LEGEND), layout="constrained")
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, part in zip(places, parts, strict=False):
         if isinstance(part, Plot):

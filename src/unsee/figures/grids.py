@@ -1,5 +1,6 @@
-"""Picture grids: maps over their pictures with the edited ones below; boxes and what they do to the score."""
+"""Picture grids: maps over their pictures with the edited ones below, boxes and their scores, keypoints."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from unsee.experiments.animal_parts import EYE, FOOT, animals_in
+from unsee.experiments.experiment import Case, Record
 from unsee.figures import panels
 from unsee.runs.proof import Proof
 from unsee.tensors import Box, smooth
 
 _INCHES, _TITLE, _WORDS = 1.75, 0.3, 26
 _LINE = "#12d8a0"
+_MARKS = ("#12d8a0", "#4cc3ff", "#ff7ac8", "#ffe14c")
 
 
 def draw_maps(looks: Mapping[str, Sequence[Proof]], file: Path) -> None:
@@ -46,6 +50,12 @@ class Boxed:
     boxes: Mapping[str, tuple[Box, float, float]]
 
 
+def boxed(case: Case, records: Sequence[Record]) -> Boxed:
+    """A picture with the boxes that `Interrogations` has asked about."""
+    boxes = {r["what"]: (tuple(r["box"]), r["before"], r["after"]) for r in records}
+    return Boxed(case.frame.plain, boxes)
+
+
 def draw_boxes(pictures: Sequence[Boxed], file: Path, blur: float = 10.0) -> None:
     """Write as PNG a row for each picture, a column for each kind of box, blurred; and the scores."""
     names = list(dict.fromkeys(name for one in pictures for name in one.boxes))
@@ -65,6 +75,48 @@ def draw_boxes(pictures: Sequence[Boxed], file: Path, blur: float = 10.0) -> Non
             _picture(place, shown, f"{name.replace('_', ' ')}\n{change}" if number == 0 else change)
             corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
             place.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=_LINE, linewidth=1.2))
+    panels.save(figure, file)
+
+
+@dataclass(frozen=True, eq=False)
+class Pointed:
+    """A picture at the network's input, RGB in [0,1], with maps of its size and places by what they are."""
+
+    picture: Float[Tensor, "3 h w"]
+    maps: Mapping[str, Float[Tensor, "h w"]]
+    points: Mapping[str, Sequence[tuple[float, float]]]
+
+
+def pointed(case: Case) -> Pointed:
+    """A picture with the keypoints that `AnimalParts` has asked about."""
+    height, width = case.sample.image.shape[:2]
+    down, across = case.frame.size[0] / height, case.frame.size[1] / width
+    points: dict[str, list[tuple[float, float]]] = {EYE: [], FOOT: []}
+    for point in (p for animal in animals_in(case) for p in animal.keypoints if p.kind in (EYE, FOOT)):
+        place = ((point.x + 0.5) * across - 0.5, (point.y + 0.5) * down - 0.5)
+        points[point.kind].append(place)
+    return Pointed(case.frame.plain, {name: case.at_input(name) for name in case.maps}, points)
+
+
+def draw_points(pictures: Sequence[Pointed], file: Path) -> None:
+    """Write as PNG a row for each picture, a column for each map over it, with the places marked."""
+    names = list(pictures[0].maps)
+    kinds = list(dict.fromkeys(kind for one in pictures for kind in one.points))
+    figure = Figure(
+        figsize=(_INCHES * len(names), (_INCHES + _TITLE) * len(pictures) + _TITLE), layout="constrained"
+    )
+    grid = figure.subplots(len(pictures), len(names), squeeze=False)
+    for number, (axes, one) in enumerate(zip(grid, pictures, strict=True)):
+        for place, name in zip(axes, names, strict=True):
+            low, high = one.maps[name].aminmax()
+            unit = (one.maps[name] - low) / (high - low).clamp(min=1e-12)
+            over = panels.overlaid(one.picture.float(), unit)
+            _picture(place, over, name.replace("_", " ") if number == 0 else "")
+            for kind, color in zip(kinds, _MARKS, strict=False):
+                across, down = zip(*one.points.get(kind) or [(math.nan, math.nan)], strict=True)
+                place.scatter(across, down, s=14, c=color, edgecolors="black", linewidths=0.5, label=kind)
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
     panels.save(figure, file)
 
 
