@@ -240,11 +240,14 @@ class TestCommand:
         assert "holds another experiment" in found.err
         assert run("experiment", "magic").code == 2
 
-    def test_masks_of_another_network_are_refused(self, run):
+    def test_masks_of_another_network_are_refused(self, run, monkeypatch):
         assert run("learn", "menagerie", "--limit", 2, "--out", "masks", "--method", "gradient").code == 0
+        other = Classifier(network().net, size=(32, 32), class_names=None, name="other")
+        monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": other)
         found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
         assert found.code == 2
         assert "do not serve here" in found.err
+        assert "other" in found.err
 
     def test_they_are_listed(self, run):
         assert "minimality" in run("experiments").out
