@@ -27,7 +27,7 @@ def test_validation(assets):
     for index, row in enumerate(rows):
         sample = found[index]
         assert (sample.id, sample.label) == (row["file"], int(row["index"]))
-        assert found.wnids[sample.label] == row["wnid"]
+        assert found.dataset.wnids[sample.label] == row["wnid"]
         assert found.classes[sample.label] == row["name"]
         assert [list(i.box) for i in sample.instances] == boxes[row["file"]]
         assert sample.boxes(sample.label)

@@ -55,7 +55,7 @@ class TestFolders:
         found = open_dataset(name, split)
         folder = ImageFolder(str(tmp_path / "Data/CLS-LOC/train"))
         assert [str(found[i].path) for i in range(len(found))] == [path for path, _ in folder.samples]
-        assert [found.wnids[found.labels(i)[0]] for i in range(len(found))] == [
+        assert [found.dataset.wnids[found.labels(i)[0]] for i in range(len(found))] == [
             folder.classes[target] for _, target in folder.samples
         ]
         assert [found.labels(i) for i in range(len(found))] == [(0,), (0,), (2,), (999,)]

@@ -14,6 +14,7 @@ import torch
 
 from pictures import BRIEF, NAMES, Pictures, content, network, work
 from unsee.classifier import Classifier
+from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.masks import adjusted
 from unsee.runs.learn import learn
@@ -292,11 +293,13 @@ class TestSettings:
             ({"preset": "paper"}, "preset: fast → paper"),
             ({"target": "top5"}, "target: predicted → top5"),
             ({"method": "gradient"}, "method: mask → gradient"),
-            ({"data": {"name": "other"}}, "data.name: Pictures → other"),
         ):
             with pytest.raises(UnseeError, match=says) as caught:
                 quick(tmp_path / "s", **({"preset": "fast"} | options))
             assert "give the same again, or name another store" in str(caught.value)
+        elsewhere = Selection(Pictures(COUNT), range(COUNT), {"name": "other"})
+        with pytest.raises(UnseeError, match=r"data\.name: Pictures → other"):
+            learn(network(), elsewhere, tmp_path / "s")
         with pytest.raises(UnseeError, match="part_size: 4 → 5"):
             learn(network(), Pictures(COUNT), tmp_path / "s", part_size=5)
         with pytest.raises(UnseeError, match="batch_size: 4 → 8"):

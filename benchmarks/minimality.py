@@ -1,0 +1,305 @@
+"""What decides how small a box a learned mask gives (§5.3, fig. 8)? Masks and readings, one change at a time.
+
+A way is VARIANT, VARIANT:READING or VARIANT:READING:EDIT. The variant says how masks are learned (with @50,
+@100 or @200 an earlier iterate of Adam), or names another method (with @LAYER, one that reads this layer);
+the reading says what map is made of a mask and cut, the edit what the inside of a box is replaced by. The
+pictures are the same throughout, so that differences are taken picture by picture. Masks and scores are kept
+in the folder: the command can be stopped and taken up again.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+import unsee
+from unsee.classifier import Classifier
+from unsee.experiments.minimality import boxes_of
+from unsee.images import read_photo
+from unsee.masks import PRESETS, Settings
+from unsee.masks.adam import Adam
+from unsee.masks.algorithm import Memory, Point
+from unsee.masks.frame import Frame
+from unsee.masks.grid import Grid
+from unsee.masks.objective import L1, Objective, TotalVariation
+from unsee.masks.perturbation import Blur, NativeBlur, Perturbation, blend
+from unsee.masks.photos import Plan, learn_photos
+from unsee.masks.starts import EditedStart, RandomStart
+from unsee.memory import keep_freed
+from unsee.metrics import mean_of
+from unsee.saliency import METHODS
+from unsee.tensors import Box, smooth
+from unsee.tuning import tuned
+
+Row = dict[str, Any]
+Scores = dict[str, float]
+SHARES = (0.8, 0.9, 0.95, 0.99)
+COLUMNS = ("n", "80 % - first", "80 % - gradient", "99 % - gradient", "least", "does", "area", "plateau")
+_AT_ONCE = 16
+_SAME_SCORE = 1e-6
+_PAPER, _FAST, _AUTHORS = PRESETS["paper"], PRESETS["fast"], PRESETS["authors"]
+
+
+def weighed(base: Settings, l1: float = 1e-4, tv: float = 1e-2, beta: float = 3.0) -> Settings:
+    """The settings with other weights."""
+    return replace(base, objective=Objective(l1=L1(l1), tv=TotalVariation(tv, beta=beta)))
+
+
+class Cosine(Adam):
+    """Adam whose rate falls to 0 along half a cosine."""
+
+    def step(self, memory: Memory, point: Point, iteration: Tensor) -> tuple[Float[Tensor, "b r c"], Memory]:
+        """The next masks; images of a batch are at the same iteration."""
+        eased = (1 + math.cos(math.pi * float(iteration[0]) / self.iterations)) / 2
+        return Adam(self.rate * eased, self.iterations).step(memory, point, iteration)
+
+
+@dataclass(frozen=True)
+class Traced(Adam):
+    """Adam that keeps the masks it had on the way; `seen` holds them, batch after batch."""
+
+    seen: dict[int, list[Tensor]] = field(default_factory=lambda: {50: [], 100: [], 200: []})
+
+    def step(self, memory: Memory, point: Point, iteration: Tensor) -> tuple[Float[Tensor, "b r c"], Memory]:
+        """The next masks."""
+        moved = super().step(memory, point, iteration)
+        self.seen.get(int(iteration[0]) + 1, []).append(moved[0].cpu())
+        return moved
+
+
+VARIANTS: dict[str, Settings] = {
+    "paper": _PAPER,
+    "paper-cosine": replace(_PAPER, algorithm=Cosine(iterations=100)),
+    "paper-means": replace(weighed(_PAPER, l1=1e-4 / 784, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
+    "paper-deleted": replace(_PAPER, start=EditedStart(), algorithm=Adam(iterations=100)),
+    "authors": _AUTHORS,
+    "authors-random": replace(_AUTHORS, start=RandomStart(), algorithm=Adam(iterations=100)),
+    "fast": _FAST,
+    "fast-circle": replace(_FAST, start=_PAPER.start),
+    "fast-native": replace(_FAST, perturbations=(NativeBlur(),)),
+    "fast-l1": weighed(_FAST, l1=1e-3),
+    "fast-tv-low": weighed(_FAST, tv=1e-3),
+    "fast-port": weighed(_FAST, l1=0.01 / 784, tv=0.2 / 784),
+    "fast-top5": weighed(_FAST, l1=1e-3, beta=2.0),
+}
+"""How masks are learned, always against the picture's class; `-top5` has the weights of localisation, `-port`
+those of the PyTorch port as sums."""
+
+
+def upsampled(grid: Tensor, size: tuple[int, int], blur: float = 5.0) -> Tensor:
+    """M, one value a pixel."""
+    return Grid(blur=blur).upsampler(size, grid)(grid)
+
+
+READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
+    "mask": lambda grid, size: 1 - upsampled(grid, size),
+    "again": lambda grid, size: 1 - smooth(upsampled(grid, size), 10.0),
+    "cells": lambda grid, size: 1 - upsampled(grid, size, 0.0),
+    "linear": lambda grid, size: 1 - F.interpolate(grid[None, None], size, mode="bilinear")[0, 0],
+    "8bit": lambda grid, size: 1 - (255 * upsampled(grid, size)).floor() / 255,
+}
+"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits."""
+EDITS: dict[str, Perturbation] = {"blur": Blur(), "native": NativeBlur()}
+
+
+class Case(NamedTuple):
+    """A picture, its class, and the class that is predicted."""
+
+    id: str
+    frame: Frame
+    target: int
+    predicted: int
+
+
+def main() -> None:
+    """Print the table and write every picture's areas."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="KIND:FOLDER, as in `unsee learn`")
+    parser.add_argument("--model", default="unsee:googlenet-bvlc")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--ways", default="paper,gradient", help="the first is what others are set against")
+    parser.add_argument("--count", type=int, help="pictures, spread over the data set; all unless told")
+    parser.add_argument("--correct", action="store_true", help="only pictures that are classified correctly")
+    parser.add_argument("--precision", default="bfloat16", help="of learning and of scoring boxes")
+    parser.add_argument("--out", type=Path, default=Path("minimality-out"))
+    arguments = parser.parse_args()
+    keep_freed()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    classifier = unsee.load(arguments.model, arguments.weights)
+    cases = cases_of(classifier, arguments.data, arguments.count)
+    chosen = [case for case in cases if case.target == case.predicted or not arguments.correct]
+    found = {
+        way: records(classifier, chosen, way, arguments.out, arguments.precision)
+        for way in arguments.ways.split(",")
+    }
+    (arguments.out / "minimality.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    Console(width=170, emoji=False).print(table(found))
+
+
+def cases_of(classifier: Classifier, address: str, count: int | None) -> list[Case]:
+    """Pictures of the data set, spread over it."""
+    data = unsee.open_dataset(address)
+    cases = []
+    count = min(count or len(data), len(data))
+    for sample in (data[number * len(data) // count] for number in range(count)):
+        if sample.label is None:
+            raise SystemExit("a data set whose pictures have classes is needed")
+        photo = read_photo(sample.path if sample.path is not None else sample.image)
+        frame = Frame(photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype)
+        view = frame.plain[None]
+        predicted = int(classifier.probabilities(view).argmax())
+        cases.append(Case(sample.id, frame, sample.label, predicted))
+    return cases
+
+
+def records(classifier: Classifier, cases: list[Case], way: str, out: Path, precision: str) -> list[Row]:
+    """For each picture the areas at each share, None where no box will do, and what the map is like."""
+    variant, reading, edit = [*way.split(":"), *("mask", "blur")[way.count(":") :]]
+    method, _, layer = variant.partition("@")
+    if method in METHODS:
+        maps = [map_of(classifier, case, method, layer) for case in cases]
+    else:
+        grids = masks_of(classifier, cases, variant, out, precision)
+        maps = [READINGS[reading](grids[case.id], classifier.size) for case in cases]
+    file = out / f"boxes-{edit}-{precision}.json"
+    known: dict[str, Scores] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    quick = tuned(classifier, precision == "bfloat16")
+    rows = [
+        record(quick, case, saliency, EDITS[edit], known.setdefault(case.id, {}))
+        for case, saliency in track(list(zip(cases, maps, strict=True)), description=way)
+    ]
+    file.write_text(json.dumps(known), encoding="utf-8")
+    return rows
+
+
+def map_of(classifier: Classifier, case: Case, method: str, layer: str) -> Tensor:
+    """What another method makes of a picture."""
+    ask: Callable[..., Tensor] = METHODS[method]
+    return ask(classifier, case.frame.plain[None], [case.target], **({"layer": layer} if layer else {}))[0]
+
+
+def masks_of(
+    classifier: Classifier, cases: list[Case], variant: str, out: Path, precision: str
+) -> dict[str, Tensor]:
+    """The 28² mask of each picture, from the folder where it is there."""
+    name, _, stop = variant.partition("@")
+    file = out / f"masks-{name}-{precision}.pt"
+    kept: dict[str, dict[str, Tensor]] = torch.load(file) if file.exists() else {"": {}}
+    missing = [case for case in cases if case.id not in kept[""]]
+    settings = VARIANTS[name]
+    if type(settings.algorithm) is Adam:
+        settings = replace(settings, algorithm=Traced(settings.algorithm.rate, settings.algorithm.iterations))
+    plan = Plan(settings, name, batch_size=_AT_ONCE, precision=precision)
+    asked = ((case.frame.photo, case.target) for case in missing)
+    learning = learn_photos(classifier, asked, plan)
+    for case, seen in track(zip(missing, learning, strict=True), total=len(missing), description=variant):
+        kept[""][case.id] = seen.learned.grid
+    for count, some in getattr(settings.algorithm, "seen", {}).items():
+        rows = zip([case.id for case in missing], torch.cat(some) if some else (), strict=False)
+        kept.setdefault(str(count), {}).update(rows)
+    torch.save(kept, file)
+    return kept[stop]
+
+
+def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Perturbation, scores: Scores) -> Row:
+    """The smallest boxes of one map; boxes are asked about from the smallest on, and each only once."""
+    boxes = sorted(boxes_of(saliency, classifier.size), key=area)
+    whole = (0, 0, classifier.size[1], classifier.size[0])
+    if str(whole) not in scores:
+        ask(classifier, case, edit, [None, whole], scores)
+    original, reference = scores["None"], scores[str(whole)]
+    span = original - reference
+    areas: dict[str, int | None] = dict.fromkeys(map(str, SHARES))
+    place = 0
+    while span >= _SAME_SCORE and place < len(boxes) and None in areas.values():
+        if str(boxes[place]) not in scores:
+            ask(classifier, case, edit, boxes[place : place + _AT_ONCE], scores)
+        gone = (original - scores[str(boxes[place])]) / span
+        for share in SHARES:
+            if gone >= share and areas[str(share)] is None:
+                areas[str(share)] = area(boxes[place])
+        place += 1
+    low, high = saliency.min(), saliency.max()
+    first = (original - scores[str(boxes[0])]) / span if str(boxes[0]) in scores and span > 0 else 0.0
+    return {
+        "id": case.id,
+        "areas": areas,
+        "least": area(boxes[0]),
+        "least_does": first >= SHARES[0],
+        "mean": float(saliency.mean()) if float(high) <= 1 and float(low) >= 0 else None,
+        "plateau": float(((saliency - low) / (high - low) >= 0.99).float().mean()),
+    }
+
+
+@torch.no_grad()
+def ask(
+    classifier: Classifier, case: Case, edit: Perturbation, boxes: Sequence[Box | None], scores: Scores
+) -> None:
+    """The class's probability with each box edited, None for the picture as it is."""
+    missing = [box for box in boxes if str(box) not in scores]
+    keep = torch.ones(len(missing), 1, *classifier.size)
+    for row, box in zip(keep, missing, strict=True):
+        if box is not None:
+            row[:, box[1] : box[3], box[0] : box[2]] = 0
+    reference = edit.references(case.frame)[0]
+    pictures = blend(
+        case.frame.plain.expand(len(keep), -1, -1, -1), reference.expand(len(keep), -1, -1, -1), keep
+    )
+    answers = classifier.probabilities(pictures)[:, case.target].float().tolist()
+    scores.update(zip(map(str, missing), answers, strict=True))
+
+
+def area(box: Box) -> int:
+    """Its pixels."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def table(found: dict[str, list[Row]]) -> Table:
+    """Mean areas with standard errors, differences to the first way and to the gradient, and the maps.
+
+    `least` is the area of the smallest box that a map offers, `does` the share of pictures where that one
+    takes away 80 % already, `plateau` the share of pixels within 1 % of the map's maximum.
+    """
+    result = Table("way", *(f"{100 * share:g} %" for share in SHARES), *COLUMNS)
+    first = next(iter(found.values()))
+    for way, rows in found.items():
+        means = [shown([row["areas"][str(share)] for row in rows]) for share in SHARES]
+        others = [("0.8", first)]
+        others += [(share, found.get("gradient", [])) for share in ("0.8", "0.99")]
+        gaps = [shown(paired(rows, some, share)) for share, some in others]
+        known = [row["mean"] for row in rows if row["mean"] is not None]
+        looks = [sum(row[key] for row in rows) / len(rows) for key in ("least", "least_does", "plateau")]
+        count = sum(row["areas"]["0.8"] is not None for row in rows)
+        mean = f"{sum(known) / len(known):.3f}" if known else ""
+        result.add_row(
+            way, *means, str(count), *gaps, f"{looks[0]:.0f}", f"{looks[1]:.2f}", mean, f"{looks[2]:.3f}"
+        )
+    return result
+
+
+def paired(rows: list[Row], others: list[Row], share: str) -> list[int | None]:
+    """Differences in area, picture by picture, where both have a box."""
+    theirs = {row["id"]: row["areas"][share] for row in others}
+    pairs = [(row["areas"][share], theirs.get(row["id"])) for row in rows]
+    return [own - other for own, other in pairs if own is not None and other is not None]
+
+
+def shown(values: Sequence[int | None]) -> str:
+    """A mean with its standard error."""
+    estimate = mean_of([value for value in values if value is not None])
+    return f"{estimate.value:.0f} ± {estimate.standard_error:.0f}" if estimate.n else ""
+
+
+if __name__ == "__main__":
+    main()

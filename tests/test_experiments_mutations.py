@@ -1,0 +1,210 @@
+"""Deliberate mistakes in the experiments, one at a time: their tests have to notice each."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn import model_selection
+
+import test_experiments as paper
+import test_experiments_staged as staged
+from test_experiments import world
+from unsee.experiments import (
+    adversarial,
+    animal_parts,
+    boxes,
+    grids,
+    insertion_deletion,
+    localisation,
+    looks,
+    minimal_boxes,
+    pointing,
+    representativeness,
+    sensitivity,
+)
+from unsee.masks import PRESETS
+from unsee.masks.grid import Grid
+from unsee.masks.objective import L1
+from unsee.metrics import binarised, mean_of
+
+__all__ = ["world"]
+
+# What is right, as it was before anything is replaced.
+entropy, unit, around, chosen = F.cross_entropy, adversarial._unit, boxes._around, localisation._best
+ratio, submission, clamp = animal_parts._ratio, localisation._submission, torch.Tensor.clamp
+
+
+def towards_the_class(*given, reduction="mean"):
+    return -entropy(*given, reduction=reduction)
+
+
+def unbounded(tensor, *ends, **named):
+    return tensor if ends and isinstance(ends[0], torch.Tensor) else clamp(tensor, *ends, **named)
+
+
+def pooled(records):
+    """A group's ratio over its pictures."""
+    found = {}
+    for group, own in animal_parts.by(animal_parts._both(records), "group").items():
+        classes = animal_parts.Estimate.exactly(len({record["class"] for record in own}))
+        found[group] = {animal_parts.RATIO: ratio(own), "classes": classes}
+    rows = {group: row for group, row in found.items() if group}
+    yield animal_parts.Table("mask at feet over eyes, by group of classes", rows, {"dog": {}})
+
+
+def last_threshold(tried):
+    columns = [sum(column) for column in zip(*tried, strict=True)]
+    return len(columns) - 1 - columns[::-1].index(max(columns))
+
+
+def first_box_alone(case):
+    sample = replace(case.sample, instances=case.sample.instances[:1])
+    return around(replace(case, sample=sample))
+
+
+def ends_left_out(records, chosen):
+    return submission(
+        [{**r, "boxes": [[a, b, c + 1, d + 1] for a, b, c, d in r["boxes"]]} for r in records], chosen
+    )
+
+
+def unscaled_l1(settings, times):
+    return replace(settings, objective=replace(settings.objective, l1=L1(1e-3 * times)))
+
+
+def with_jitter(settings, cell):
+    return replace(settings, grid=Grid(cell=cell), jitter=0)
+
+
+def changes(name, change):
+    return sensitivity.CHANGES | {name: (change, *sensitivity.CHANGES[name][1:])}
+
+
+attacks, defence, one_box = staged.TestAttack(), staged.TestAdversarial(), staged.TestInterrogation()
+parts, places, points = paper.TestAnimalParts(), paper.TestLocalisation(), paper.TestPointing()
+simpler, smallest, settings = paper.TestRepresentativeness(), paper.TestMinimality(), staged.TestSensitivity()
+
+GAMES_SWAPPED = {
+    "deletion": insertion_deletion.insertion,
+    "insertion": insertion_deletion.deletion,
+}
+
+MISTAKES = {
+    "attack towards the class": (
+        *(F, "cross_entropy", towards_the_class),
+        lambda world, patch: attacks.test_it_stays_within_epsilon_and_changes_the_answer(),
+    ),
+    "attack without a bound": (
+        *(torch.Tensor, "clamp", unbounded),
+        lambda world, patch: attacks.test_it_stays_within_epsilon_and_changes_the_answer(),
+    ),
+    "pairs on both sides": (
+        *(model_selection, "GroupKFold", lambda n: model_selection.KFold(n, shuffle=True, random_state=0)),
+        lambda world, patch: staged.TestDetector().test_a_pair_is_never_on_both_sides(),
+    ),
+    "the rest is blurred": (
+        *(adversarial, "_unit", lambda saliency: 1 - unit(saliency)),
+        lambda world, patch: defence.test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(patch),
+    ),
+    "box of the first object alone": (
+        *(boxes, "_around", first_box_alone),
+        lambda world, patch: one_box.test_boxes_and_scores(),
+    ),
+    "three quarters for four fifths": (
+        *(boxes, "_MUCH", 0.75),
+        lambda world, patch: one_box.test_four_fifths_are_counted_of_pictures_that_fall(),
+    ),
+    "score given back": (
+        *(boxes, "scores_under", lambda *given: 1 - boxes_scores(*given)),
+        lambda world, patch: one_box.test_boxes_and_scores(),
+    ),
+    "missing boxes as 0": (
+        *(minimal_boxes, "mean_of", lambda values: mean_of([*values, 0])),
+        lambda world, patch: smallest.test_means_leave_out_what_has_no_box_and_count_it(),
+    ),
+    "saliency for mask": (
+        *(representativeness, "binarised", lambda mask, alphas: binarised(1 - mask, alphas)),
+        lambda world, patch: simpler.test_a_mask_of_everything_takes_the_whole_score(world),
+    ),
+    "eyes over feet": (
+        *(animal_parts, "_ratio", lambda records: ratio([swapped(record) for record in records])),
+        lambda world, patch: parts.test_the_ratio_is_of_the_mask(),
+    ),
+    "groups over pictures": (
+        *(animal_parts, "_by_group", pooled),
+        lambda world, patch: parts.test_a_group_s_number_is_the_mean_over_its_classes(),
+    ),
+    "feet for eyes": (
+        *(animal_parts, "EYE", "foot"),
+        lambda world, patch: parts.test_eyes_and_feet(world),
+    ),
+    "worst threshold": (
+        *(localisation, "_best", lambda tried: chosen([[not hit for hit in found] for found in tried])),
+        lambda world, patch: places.test_the_threshold_is_chosen_on_pictures_that_are_not_counted(),
+    ),
+    "last of several thresholds": (
+        *(localisation, "_best", last_threshold),
+        lambda world, patch: first_of_several(),
+    ),
+    "found at any overlap": (
+        *(localisation, "localised", lambda boxes, truths: torch.ones(len(boxes), dtype=torch.bool)),
+        lambda world, patch: places.test_the_truth_is_found_and_noise_is_not(world),
+    ),
+    "submission with ends left out": (
+        *(localisation, "_submission", ends_left_out),
+        lambda world, patch: staged.TestSubmission().test_a_line_for_each_picture(),
+    ),
+    "pixels of the picture": (
+        *(pointing, "_brought", lambda instances, old, new: instances),
+        lambda world, patch: points.test_fifteen_pixels_are_of_the_network_s_input((200, 200), False),
+    ),
+    "all pictures difficult": (
+        *(pointing, "difficult", lambda sample, label: False),
+        lambda world, patch: points.test_the_truth_is_hit_and_noise_as_often_as_chance_has_it(world),
+    ),
+    "games swapped": (
+        *(insertion_deletion, "_GAMES", GAMES_SWAPPED),
+        lambda world, patch: staged.TestCurves().test_the_more_salient_first(),
+    ),
+    "default objective for five classes": (
+        *(looks, "five_best", lambda: PRESETS["fast"]),
+        lambda world, patch: staged.TestLooks().test_the_five_best_classes_have_the_published_objective(),
+    ),
+    "the same game twice": (
+        *(grids, "adjusted", lambda base, game: base),
+        lambda world, patch: staged.TestGames().test_looks(),
+    ),
+    "ten times the weight": (
+        *(sensitivity, "CHANGES", changes("λ1", unscaled_l1)),
+        lambda world, patch: settings.test_each_look_changes_one_setting(),
+    ),
+    "two settings at once": (
+        *(sensitivity, "CHANGES", changes("cell", with_jitter)),
+        lambda world, patch: settings.test_each_look_changes_one_setting(),
+    ),
+    "found where it is not": (
+        *(sensitivity, "_CUT", 0.0),
+        lambda world, patch: settings.test_numbers_hits_and_lines(),
+    ),
+}  # fmt: skip
+boxes_scores = boxes.scores_under
+
+
+def swapped(record):
+    return record | {"eye": record["foot"], "foot": record["eye"]}
+
+
+def first_of_several():
+    assert localisation._best([[False, True, True], [True, True, True]]) == 1
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_noticed(name, monkeypatch, world):
+    place, part, mistake, compare = MISTAKES[name]
+    with monkeypatch.context() as patch:
+        compare(world, patch)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, part, mistake)
+        with pytest.raises(AssertionError):
+            compare(world, patch)
