@@ -33,6 +33,25 @@ __all__ = ["world"]
 # What is right, as it was before anything is replaced.
 entropy, unit, around, chosen = F.cross_entropy, adversarial._unit, boxes._around, localisation._best
 ratio, submission, clamp = animal_parts._ratio, localisation._submission, torch.Tensor.clamp
+scores, around_points = boxes.scores_under, animal_parts.around_keypoints
+
+
+class Pairless(model_selection.KFold):
+    """Folds that know nothing of pairs."""
+
+    def split(self, X, y=None, groups=None):  # noqa: N803
+        return super().split(X, y)
+
+
+def nothing_left(*given):
+    """The fully blurred picture is taken to have no score."""
+    found = scores(*given)
+    found[-1] = 0
+    return found
+
+
+def turned(places):
+    return [(y, x) for x, y in places]
 
 
 def towards_the_class(*given, reduction="mean"):
@@ -100,7 +119,7 @@ MISTAKES = {
         lambda world, patch: attacks.test_it_stays_within_epsilon_and_changes_the_answer(),
     ),
     "pairs on both sides": (
-        *(model_selection, "GroupKFold", lambda n: model_selection.KFold(n, shuffle=True, random_state=0)),
+        *(model_selection, "GroupKFold", lambda n: Pairless(n, shuffle=True, random_state=0)),
         lambda world, patch: staged.TestDetector().test_a_pair_is_never_on_both_sides(),
     ),
     "the rest is blurred": (
@@ -115,9 +134,13 @@ MISTAKES = {
         *(boxes, "_MUCH", 0.75),
         lambda world, patch: one_box.test_four_fifths_are_counted_of_pictures_that_fall(),
     ),
-    "score given back": (
-        *(boxes, "scores_under", lambda *given: 1 - boxes_scores(*given)),
-        lambda world, patch: one_box.test_boxes_and_scores(),
+    "all but the box is blurred": (
+        *(boxes, "scores_under", lambda *given: scores(*given[:3], 1 - given[3], given[4])),
+        lambda world, patch: one_box.test_what_is_lost_is_of_the_blurred_box(),
+    ),
+    "lost of the score itself": (
+        *(boxes, "scores_under", nothing_left),
+        lambda world, patch: one_box.test_what_is_lost_is_of_the_blurred_box(),
     ),
     "missing boxes as 0": (
         *(minimal_boxes, "mean_of", lambda values: mean_of([*values, 0])),
@@ -135,8 +158,8 @@ MISTAKES = {
         *(animal_parts, "_by_group", pooled),
         lambda world, patch: parts.test_a_group_s_number_is_the_mean_over_its_classes(),
     ),
-    "feet for eyes": (
-        *(animal_parts, "EYE", "foot"),
+    "rows for columns": (
+        *(animal_parts, "around_keypoints", lambda m, places, *rest: around_points(m, turned(places), *rest)),
         lambda world, patch: parts.test_eyes_and_feet(world),
     ),
     "worst threshold": (
@@ -157,7 +180,7 @@ MISTAKES = {
     ),
     "pixels of the picture": (
         *(pointing, "_brought", lambda instances, old, new: instances),
-        lambda world, patch: points.test_fifteen_pixels_are_of_the_network_s_input((200, 200), False),
+        lambda world, patch: points.test_fifteen_pixels_are_of_the_network_s_input((200, 200), 63, True),
     ),
     "all pictures difficult": (
         *(pointing, "difficult", lambda sample, label: False),
@@ -188,7 +211,6 @@ MISTAKES = {
         lambda world, patch: settings.test_numbers_hits_and_lines(),
     ),
 }  # fmt: skip
-boxes_scores = boxes.scores_under
 
 
 def swapped(record):

@@ -26,6 +26,7 @@ from unsee.images import Squash
 from unsee.masks import PRESETS
 from unsee.masks.frame import Frame
 from unsee.masks.objective import L1, TotalVariation
+from unsee.tensors import smooth
 
 DATA = Pictures(3)
 
@@ -166,6 +167,30 @@ class TestInterrogation:
         assert records[0]["area"] == 40 / 1024
         whole = written(Interrogations().records(network(), case_of(sample, {"all": torch.ones(32, 32)})))[0]
         assert whole["lost"] is None or whole["lost"] == pytest.approx(1, abs=1e-4)
+
+    def test_what_is_lost_is_of_the_blurred_box(self):
+        """The network reads the left half; a box blurs the upper half of that, p' worked out by hand."""
+
+        class Left(torch.nn.Module):
+            def forward(self, x):
+                bright = x[:, :, :, :16].mean(dim=(1, 2, 3))
+                return torch.stack([bright, -bright], dim=1)
+
+        classifier = replace(network(), net=Left(), class_names=None)
+        pixels = np.zeros((32, 32, 3), np.uint8)
+        pixels[:, :12] = 255
+        heat = torch.zeros(32, 32)
+        heat[:16, :16] = 1
+        case = case_of(Sample("one", pixels, None), {"mask": heat})
+        (record,) = written(Interrogations().records(classifier, case))
+        plain, blurred = case.frame.plain, smooth(case.frame.plain, 10.0)
+        views = torch.stack([plain, plain, blurred])
+        views[1, :, :16, :16] = blurred[:, :16, :16]
+        before, after, gone = classifier.probabilities(views)[:, 0].tolist()
+        assert 0.1 < gone < after < before
+        assert record["before"] == pytest.approx(before, abs=1e-5)
+        assert record["after"] == pytest.approx(after, abs=1e-5)
+        assert record["lost"] == pytest.approx((before - after) / (before - gone), abs=1e-3)
 
     def test_four_fifths_are_counted_of_pictures_that_fall(self):
         one = {"what": "mask", "box": [0, 0, 1, 1], "area": 0.1, "before": 0.9, "after": 0.1}
