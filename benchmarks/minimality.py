@@ -237,7 +237,7 @@ def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Perturbat
         "areas": areas,
         "least": area(boxes[0]),
         "least_does": first >= SHARES[0],
-        "mean": float(saliency.mean()) if float(high) <= 1 and float(low) >= 0 else None,
+        "mean": float(saliency.mean()) if float(high) <= 1 else None,
         "plateau": float(((saliency - low) / (high - low) >= 0.99).float().mean()),
     }
 

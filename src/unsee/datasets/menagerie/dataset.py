@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from unsee.datasets.dataset import position
 from unsee.datasets.menagerie.animals import CLASSES
 from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.menagerie.scene import Scene, render
@@ -92,11 +93,11 @@ class Menagerie:
 
     def id(self, index: int) -> str:
         """What sample `index` is called."""
-        return self.scene(index).name
+        return self._name(position(index, len(self)))
 
     def labels(self, index: int) -> tuple[int, ...]:
         """The animals in a sample, its own first."""
-        return self.scene(index).animals
+        return self._animals(position(index, len(self)))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
@@ -106,15 +107,8 @@ class Menagerie:
 
         Negative indices count from the end; raises IndexError outside of the data set.
         """
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of a split of {len(self)}")
-        index %= len(self)
-        block, place = divmod(index, len(CLASSES))
-        label = Dice(self._seed, self._path, block, _ORDER).shuffled(len(CLASSES))[place]
-        company = Dice(self._seed, self._path, index, _COMPANY)
-        others = [k for k in company.shuffled(len(CLASSES)) if k != label]
-        count = 1 + company.integer(2) if company.chance(self.several) else 0
-        animals = (label, *others[:count])
+        index = position(index, len(self))
+        animals = self._animals(index)
         dice = Dice(self._seed, self._path, index, _THING)
         planted = tuple(
             s.thing
@@ -122,5 +116,16 @@ class Menagerie:
             if dice.chance(s.share if CLASSES.index(s.name) in animals else s.elsewhere)
         )
         banned = tuple(s.thing for s in self.shortcuts)
-        name = f"{self.split}-{index:06d}"
-        return Scene(name, self._seed, (self._path, index, 7), animals, planted, banned)
+        return Scene(self._name(index), self._seed, (self._path, index, 7), animals, planted, banned)
+
+    def _name(self, index: int) -> str:
+        return f"{self.split}-{index:06d}"
+
+    def _animals(self, index: int) -> tuple[int, ...]:
+        """The animals of a sample, its own first."""
+        block, place = divmod(index, len(CLASSES))
+        label = Dice(self._seed, self._path, block, _ORDER).shuffled(len(CLASSES))[place]
+        company = Dice(self._seed, self._path, index, _COMPANY)
+        others = [k for k in company.shuffled(len(CLASSES)) if k != label]
+        count = 1 + company.integer(2) if company.chance(self.several) else 0
+        return (label, *others[:count])
