@@ -82,6 +82,10 @@ VARIANTS: dict[str, Settings] = {
     "paper": _PAPER,
     "paper-cosine": replace(_PAPER, algorithm=Cosine(iterations=100)),
     "paper-means": replace(weighed(_PAPER, l1=1e-4 / 784, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
+    "paper-l1-mean": replace(weighed(_PAPER, l1=1e-4 / 784), algorithm=Cosine(iterations=100)),
+    "paper-tv-mean": replace(weighed(_PAPER, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
+    "paper-still": replace(_PAPER, jitter=0, algorithm=Cosine(iterations=100)),
+    "paper-sharp": replace(_PAPER, grid=Grid(blur=0.0), algorithm=Cosine(iterations=100)),
     "paper-deleted": replace(_PAPER, start=EditedStart(), algorithm=Adam(iterations=100)),
     "authors": _AUTHORS,
     "authors-random": replace(_AUTHORS, start=RandomStart(), algorithm=Adam(iterations=100)),
@@ -102,14 +106,22 @@ def upsampled(grid: Tensor, size: tuple[int, int], blur: float = 5.0) -> Tensor:
     return Grid(blur=blur).upsampler(size, grid)(grid)
 
 
+def tenths(saliency: Tensor) -> Tensor:
+    """A map of eleven levels."""
+    low, high = saliency.aminmax()
+    return (10 * (saliency - low) / (high - low)).floor() / 10
+
+
 READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
     "mask": lambda grid, size: 1 - upsampled(grid, size),
     "again": lambda grid, size: 1 - smooth(upsampled(grid, size), 10.0),
     "cells": lambda grid, size: 1 - upsampled(grid, size, 0.0),
     "linear": lambda grid, size: 1 - F.interpolate(grid[None, None], size, mode="bilinear")[0, 0],
     "8bit": lambda grid, size: 1 - (255 * upsampled(grid, size)).floor() / 255,
+    "tenths": lambda grid, size: tenths(1 - upsampled(grid, size)),
 }
-"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits."""
+"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits; M cut at
+tenths of its range alone."""
 EDITS: dict[str, Perturbation] = {"blur": Blur(), "native": NativeBlur()}
 
 

@@ -27,7 +27,7 @@ def command(
     data: experiment.Data = "menagerie",
     split: experiment.Split = None,
     classes: experiment.Classes = None,
-    limit: Limit = 36,
+    limit: Limit = 48,
     few: Few = 12,
     methods: Methods = (
         "mask,gradient,guided-backprop,excitation-backprop,contrastive-excitation-backprop,grad-cam,occlusion,center"

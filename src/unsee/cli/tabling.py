@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unsee.cli.console import plain
-from unsee.experiments.experiment import Summary
+from unsee.experiments.experiment import Summary, shown
 from unsee.explanation import finite
 from unsee.metrics import Estimate
 
@@ -74,7 +74,7 @@ def tables_of(summary: Summary) -> list[Table]:
 def _cell(estimate: Estimate | None, paper: float | int | None) -> str:
     if estimate is None:
         return "–"
-    text = f"{estimate.value:.4g}"
+    text = shown(estimate.value)
     if not math.isnan(estimate.standard_error) and estimate.n:
-        text += f" ± {estimate.standard_error:.2g}"
-    return text if paper is None else f"{text} \\[{paper:g}]"
+        text += f" ± {shown(estimate.standard_error, 2 if abs(estimate.value) < 1000 else 4)}"
+    return text if paper is None else f"{text} \\[{shown(paper)}]"

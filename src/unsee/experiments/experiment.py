@@ -138,6 +138,11 @@ class Experiment(Protocol):
         """What the records of all pictures come to."""
 
 
+def shown(value: float | int, digits: int = 4) -> str:
+    """A number for people: thousands in whole numbers, with commas, others with so many digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
 def by(records: Iterable[Record], key: str) -> dict[Any, list[Record]]:
     """Records by one of their values, in the order in which values first come."""
     found: dict[Any, list[Record]] = {}

@@ -11,7 +11,7 @@ from unsee.experiments.experiment import Plot, Summary, Table
 from unsee.figures import panels
 
 _WIDE, _HIGH, _LEGEND, _COLUMNS = 5.4, 3.6, 0.6, 3
-_BAR, _MANY = 0.22, 24
+_BAR, _MANY, _ENTRY = 0.22, 24, 2.4
 
 
 def summary_figure(summary: Summary) -> Figure:
@@ -31,7 +31,8 @@ def summary_figure(summary: Summary) -> Figure:
         axes.set_axis_off()
     if all(isinstance(part, Plot) for part in parts):
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize=8)
+        beside = min(len(labels), max(int(wide * columns / _ENTRY), 1))
+        figure.legend(handles, labels, loc="outside lower center", ncols=beside, fontsize=8)
     return figure
 
 

@@ -1,6 +1,7 @@
 """Picture grids: maps over their pictures with the edited ones below, boxes and their scores, keypoints."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,21 +25,21 @@ _MARKS = ("#12d8a0", "#4cc3ff", "#ff7ac8", "#ffe14c")
 
 
 def draw_maps(looks: Mapping[str, Sequence[Proof]], file: Path) -> None:
-    """Write as PNG a column for each look: each picture's map over it, and below the edited picture."""
-    edited = any(proof.edited is not None for own in looks.values() for proof in own)
-    pictures = min(map(len, looks.values()))
-    rows = pictures * (2 if edited else 1)
+    """Write as PNG a column for each look: its maps over the pictures, and the edited ones, if all have one."""
+    edited = all(proof.edited is not None for own in looks.values() for proof in own)
+    pictures, each = min(map(len, looks.values())), 2 if edited else 1
+    rows = pictures * each
     size = (_INCHES * len(looks), (_INCHES + _TITLE) * rows)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, len(looks), squeeze=False)
     for column, (name, proofs) in zip(grid.T, looks.items(), strict=True):
         for number, proof in enumerate(proofs[:pictures]):
-            top = column[number * (2 if edited else 1)]
-            label, score = _short(proof.row["target_name"][0]), proof.row["score"]
+            said = f"{_short(proof.row['target_name'][0])}: {proof.row['score']:.3f}"
             over = panels.overlaid(proof.picture, proof.saliency)
-            _picture(top, over, f"{name}\n{label}: {score:.3f}" if number == 0 else f"{label}: {score:.3f}")
-            if edited:
-                _edited(column[2 * number + 1], proof)
+            _picture(column[number * each], over, f"{_broken(name)}\n{said}" if number == 0 else said)
+            if proof.edited is not None and edited:
+                title = f"edited: {proof.row['perturbed_score']:.3f}"
+                _picture(column[number * each + 1], proof.edited, title)
     panels.save(figure, file)
 
 
@@ -72,7 +73,7 @@ def draw_boxes(pictures: Sequence[Boxed], file: Path, blur: float = 10.0) -> Non
             shown = one.picture.clone()
             shown[:, top:bottom, left:right] = blurred[:, top:bottom, left:right]
             change = f"{before:.3f} → {after:.3f}"
-            _picture(place, shown, f"{name.replace('_', ' ')}\n{change}" if number == 0 else change)
+            _picture(place, shown, f"{_broken(name)}\n{change}" if number == 0 else change)
             corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
             place.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=_LINE, linewidth=1.2))
     panels.save(figure, file)
@@ -111,7 +112,7 @@ def draw_points(pictures: Sequence[Pointed], file: Path) -> None:
             low, high = one.maps[name].aminmax()
             unit = (one.maps[name] - low) / (high - low).clamp(min=1e-12)
             over = panels.overlaid(one.picture.float(), unit)
-            _picture(place, over, name.replace("_", " ") if number == 0 else "")
+            _picture(place, over, _broken(name) if number == 0 else "")
             for kind, color in zip(kinds, _MARKS, strict=False):
                 across, down = zip(*one.points.get(kind) or [(math.nan, math.nan)], strict=True)
                 place.scatter(across, down, s=14, c=color, edgecolors="black", linewidths=0.5, label=kind)
@@ -120,16 +121,14 @@ def draw_points(pictures: Sequence[Pointed], file: Path) -> None:
     panels.save(figure, file)
 
 
-def _edited(axes: Axes, proof: Proof) -> None:
-    if proof.edited is None:
-        axes.set_axis_off()
-        return
-    _picture(axes, proof.edited, f"edited: {proof.row['perturbed_score']:.3f}")
-
-
 def _picture(axes: Axes, pixels: Float[Tensor, "3 h w"], title: str) -> None:
     panels.picture(axes, pixels.to(torch.float32), title)
     axes.title.set_fontsize(7.5)
+
+
+def _broken(name: str) -> str:
+    """A name on lines that are no wider than a picture."""
+    return "\n".join(textwrap.wrap(name.replace("_", " "), _WORDS))
 
 
 def _short(name: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from unsee.experiments.experiment import Summary, Table
+from unsee.experiments.experiment import Summary, Table, shown
 from unsee.figures.experiment import summary_figure
 from unsee.figures.report import Lines, Section, page
 from unsee.metrics import Estimate
@@ -77,7 +77,7 @@ def _row(
         cell, known = cells.get(column), paper.get(column)
         found.append(_number(cell))
         if column in published:
-            found.append("" if known is None else f"{known:g}{_verdict(cell, known)}")
+            found.append("" if known is None else f"{shown(known)}{_verdict(cell, known)}")
     return found
 
 
@@ -85,8 +85,8 @@ def _number(cell: Estimate | None) -> str:
     if cell is None:
         return "–"
     if not cell.n:
-        return f"{cell.value:.4g}"
-    return f"{cell.value:.4g} [{cell.low:.4g}, {cell.high:.4g}]"
+        return shown(cell.value)
+    return f"{shown(cell.value)} [{shown(cell.low)}, {shown(cell.high)}]"
 
 
 def _verdict(cell: Estimate | None, known: float | int) -> str:
