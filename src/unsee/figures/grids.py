@@ -25,7 +25,7 @@ _MARKS = ("#12d8a0", "#4cc3ff", "#ff7ac8", "#ffe14c")
 
 
 def draw_maps(looks: Mapping[str, Sequence[Proof]], file: Path) -> None:
-    """Write as PNG a column for each look: its maps over the pictures, and the edited ones, if all have one."""
+    """Write as PNG a column for each look: its maps over the pictures, and the edited ones if all are."""
     edited = all(proof.edited is not None for own in looks.values() for proof in own)
     pictures, each = min(map(len, looks.values())), 2 if edited else 1
     rows = pictures * each
