@@ -2,18 +2,19 @@
 
 A way is VARIANT, VARIANT:READING or VARIANT:READING:EDIT. The variant says how masks are learned (with @50,
 @100 or @200 an earlier iterate of Adam), or names another method (with @LAYER, one that reads this layer);
-the reading says what map is made of a mask and cut, the edit what the inside of a box is replaced by. The
-pictures are the same throughout, so that differences are taken picture by picture. Masks and scores are kept
-in the folder: the command can be stopped and taken up again.
+the reading says what map is made of a mask and cut (with /10 at tenths of its range alone, also for other
+methods), the edit what the inside of a box is replaced by. The pictures are the same throughout, so that
+differences are taken picture by picture. Masks and scores are kept in the folder: the command can be stopped
+and taken up again.
 """
 
 import argparse
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +44,7 @@ from unsee.tensors import Box, smooth
 from unsee.tuning import tuned
 
 Row = dict[str, Any]
+T = TypeVar("T")
 Scores = dict[str, float]
 SHARES = (0.8, 0.9, 0.95, 0.99)
 COLUMNS = ("n", "80 % - first", "80 % - gradient", "99 % - gradient", "least", "does", "area", "plateau")
@@ -106,10 +108,10 @@ def upsampled(grid: Tensor, size: tuple[int, int], blur: float = 5.0) -> Tensor:
     return Grid(blur=blur).upsampler(size, grid)(grid)
 
 
-def tenths(saliency: Tensor) -> Tensor:
-    """A map of eleven levels."""
+def levelled(saliency: Tensor, levels: int) -> Tensor:
+    """A map of so many levels above its least value."""
     low, high = saliency.aminmax()
-    return (10 * (saliency - low) / (high - low)).floor() / 10
+    return (levels * (saliency - low) / (high - low)).floor() / levels
 
 
 READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
@@ -118,10 +120,8 @@ READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
     "cells": lambda grid, size: 1 - upsampled(grid, size, 0.0),
     "linear": lambda grid, size: 1 - F.interpolate(grid[None, None], size, mode="bilinear")[0, 0],
     "8bit": lambda grid, size: 1 - (255 * upsampled(grid, size)).floor() / 255,
-    "tenths": lambda grid, size: tenths(1 - upsampled(grid, size)),
 }
-"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits; M cut at
-tenths of its range alone."""
+"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits."""
 EDITS: dict[str, Perturbation] = {"blur": Blur(), "native": NativeBlur()}
 
 
@@ -178,21 +178,29 @@ def cases_of(classifier: Classifier, address: str, count: int | None) -> list[Ca
 def records(classifier: Classifier, cases: list[Case], way: str, out: Path, precision: str) -> list[Row]:
     """For each picture the areas at each share, None where no box will do, and what the map is like."""
     variant, reading, edit = [*way.split(":"), *("mask", "blur")[way.count(":") :]]
+    reading, _, levels = reading.partition("/")
     method, _, layer = variant.partition("@")
     if method in METHODS:
         maps = [map_of(classifier, case, method, layer) for case in cases]
     else:
         grids = masks_of(classifier, cases, variant, out, precision)
         maps = [READINGS[reading](grids[case.id], classifier.size) for case in cases]
+    if levels:
+        maps = [levelled(saliency, int(levels)) for saliency in maps]
     file = out / f"boxes-{edit}-{precision}.json"
     known: dict[str, Scores] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     quick = tuned(classifier, precision == "bfloat16")
     rows = [
         record(quick, case, saliency, EDITS[edit], known.setdefault(case.id, {}))
-        for case, saliency in track(list(zip(cases, maps, strict=True)), description=way)
+        for case, saliency in followed(list(zip(cases, maps, strict=True)), way)
     ]
     file.write_text(json.dumps(known), encoding="utf-8")
     return rows
+
+
+def followed(steps: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """The steps under a bar."""
+    return track(steps, total=total, description=what, console=Console(emoji=False))
 
 
 def map_of(classifier: Classifier, case: Case, method: str, layer: str) -> Tensor:
@@ -215,7 +223,7 @@ def masks_of(
     plan = Plan(settings, name, batch_size=_AT_ONCE, precision=precision)
     asked = ((case.frame.photo, case.target) for case in missing)
     learning = learn_photos(classifier, asked, plan)
-    for case, seen in track(zip(missing, learning, strict=True), total=len(missing), description=variant):
+    for case, seen in followed(zip(missing, learning, strict=True), variant, len(missing)):
         kept[""][case.id] = seen.learned.grid
     for count, some in getattr(settings.algorithm, "seen", {}).items():
         rows = zip([case.id for case in missing], torch.cat(some) if some else (), strict=False)

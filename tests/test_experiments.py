@@ -116,30 +116,51 @@ class TestPointing:
         assert (record["hit"], record["hit_torchray"]) == (hit, True)
 
 
+def areas_of(method, areas, coarse=None, target=(0,)):
+    """Records of one picture after another, at 80 %."""
+    shared = {"target": list(target), "method": method, "share": 0.8}
+    return [
+        {"id": str(number), **shared, "area": area, "area_at_tenths": coarse or area}
+        for number, area in enumerate(areas)
+    ]
+
+
 class TestMinimality:
     def test_means_leave_out_what_has_no_box_and_count_it(self):
-        records = [
-            {"id": "a", "method": "mask", "share": 0.8, "area": 100},
-            {"id": "b", "method": "mask", "share": 0.8, "area": 300},
-            {"id": "c", "method": "mask", "share": 0.8, "area": None},
-        ]
-        summary = MinimalBoxes().summary(records)
+        summary = MinimalBoxes().summary(areas_of("mask", [100, 300, None], coarse=400))
         found = summary.tables[0].rows["mask"]["80 %"]
         assert (found.value, found.n, found.standard_error) == (200, 2, 100)
-        assert sum(summary.left_out.values()) == 1
+        assert summary.tables[1].rows["mask"]["80 %"].value == 400
+        assert summary.left_out == {"mask: no box suppresses so much": 1}
         assert summary.tables[0].paper["mask"]["80 %"] == 11765
+        assert summary.note
+        assert not summary.without_paper().note
+
+    def test_methods_are_set_against_the_mask_picture_by_picture(self):
+        records = areas_of("mask", [100, 300, None, 50]) + areas_of("gradient", [150, 450, 90, None])
+        found = MinimalBoxes().summary(records).tables[2].rows["gradient"]["80 %"]
+        assert (found.value, found.n, found.standard_error) == (100, 2, 50)
+        two = areas_of("mask", [100]) + areas_of("mask", [20], target=(1,))
+        two += areas_of("gradient", [130]) + areas_of("gradient", [70], target=(1,))
+        assert MinimalBoxes().summary(two).tables[2].rows["gradient"]["80 %"].value == 40
+        assert len(MinimalBoxes().summary(areas_of("gradient", [1])).tables) == 2
 
     def test_boxes_grow_with_the_share(self, world):
         cases = [case_of(case.sample, case.maps, (32, 32)) for case in world[:4]]
         best = [int(network().probabilities(case.frame.plain[None]).argmax()) for case in cases]
         asked = [replace(case, target=(top,)) for case, top in zip(cases, best, strict=True)]
         records = [r for case in asked for r in MinimalBoxes().records(network(), case)]
-        areas = {}
+        areas, coarse = {}, {}
         for record in records:
-            areas.setdefault((record["id"], record["method"]), []).append(record["area"] or math.inf)
+            key = record["id"], record["method"]
+            areas.setdefault(key, []).append(record["area"] or math.inf)
+            coarse.setdefault(key, []).append(record["area_at_tenths"] or math.inf)
         assert len(areas) == 12
         assert all(own == sorted(own) for own in areas.values())
         assert any(own[0] < own[-1] for own in areas.values())
+        pairs = [pair for key, own in areas.items() for pair in zip(own, coarse[key], strict=True)]
+        assert all(fine <= tenths for fine, tenths in pairs)
+        assert any(fine < tenths for fine, tenths in pairs)
 
 
 class TestRepresentativeness:

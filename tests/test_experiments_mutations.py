@@ -146,6 +146,14 @@ MISTAKES = {
         *(minimal_boxes, "mean_of", lambda values: mean_of([*values, 0])),
         lambda world, patch: smallest.test_means_leave_out_what_has_no_box_and_count_it(),
     ),
+    "pairs by picture, whatever was asked": (
+        *(minimal_boxes, "_areas", lambda records: {r["id"]: r["area"] for r in records if r["area"]}),
+        lambda world, patch: smallest.test_methods_are_set_against_the_mask_picture_by_picture(),
+    ),
+    "tenths that are hundredths": (
+        *(minimal_boxes, "COARSE", 100),
+        lambda world, patch: smallest.test_boxes_grow_with_the_share(world),
+    ),
     "saliency for mask": (
         *(representativeness, "binarised", lambda mask, alphas: binarised(1 - mask, alphas)),
         lambda world, patch: simpler.test_a_mask_of_everything_takes_the_whole_score(world),

@@ -26,7 +26,7 @@ def files_of(summary: Summary) -> dict[str, bytes]:
         writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    kept = {"tables": rows, "left_out": dict(summary.left_out)}
+    kept = {"tables": rows, "left_out": dict(summary.left_out), "note": summary.note}
     text = io.StringIO()
     console = Console(file=text, width=_WIDE)
     for each in tables_of(summary):
@@ -65,8 +65,9 @@ def tables_of(summary: Summary) -> list[Table]:
             paper = each.paper.get(name, {})
             table.add_row(plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
         found.append(table)
-    if found and summary.left_out:
-        lines = (f"{count} left out: {why}" for why, count in summary.left_out.items())
+    lines = [f"{count} left out: {why}" for why, count in summary.left_out.items()]
+    lines += [summary.note] if summary.note else []
+    if found and lines:
         found[-1].caption = plain("\n".join(lines))
     return found
 

@@ -95,16 +95,18 @@ class Summary:
         plots: the figure's lines.
         left_out: reason → how many records had to be left out.
         files: name → text of further files.
+        note: why our numbers are not the paper's, where it is known.
     """
 
     tables: tuple[Table, ...]
     plots: tuple[Plot, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def without_paper(self) -> "Summary":
         """The same without what was published, for data that are not the paper's."""
-        return replace(self, tables=tuple(replace(table, paper={}) for table in self.tables))
+        return replace(self, tables=tuple(replace(table, paper={}) for table in self.tables), note="")
 
 
 @runtime_checkable

@@ -1,5 +1,6 @@
 """Minimality (§5.3): how small a box suppresses the score, when it is fitted to a saliency map."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -59,7 +60,6 @@ def smallest_box(
     return smallest_boxes(classifier, view, saliency, target, (share,), blur)[0]
 
 
-@torch.no_grad()
 def smallest_boxes(
     classifier: Classifier,
     view: Float[Tensor, "3 h w"],
@@ -76,8 +76,27 @@ def smallest_boxes(
     for share in shares:
         if not 0 < share <= 1:
             raise UnseeError(f"a share of the score lies above 0 and up to 1, not {share}")
+    found = blurred_boxes(classifier, view, saliency, target, blur)
+    return [smallest_of(found, share) for share in shares]
+
+
+@torch.no_grad()
+def blurred_boxes(
+    classifier: Classifier,
+    view: Float[Tensor, "3 h w"],
+    saliency: Float[Tensor, "hm wm"],
+    target: tuple[int, ...],
+    blur: float = 10.0,
+) -> list[SmallestBox]:
+    """Every different box that a map's cuts give, with the score that its blurring leaves, the largest first.
+
+    None at all where blurring the whole picture does not lower the score by 1e-6.
+
+    Raises:
+        UnseeError: a map that is not finite.
+    """
     picture = view.to(classifier.device, classifier.dtype)
-    boxes = boxes_of(saliency, (view.shape[1], view.shape[2]))
+    boxes = boxes_of(saliency, (view.shape[1], view.shape[2]), STEPS)
     keep = torch.ones(len(boxes) + 2, *view.shape[1:], device=picture.device, dtype=picture.dtype)
     keep[-1] = 0
     for row, (left, top, right, bottom) in zip(keep, boxes, strict=False):
@@ -85,19 +104,20 @@ def smallest_boxes(
     scores = scores_under(classifier, picture, smooth(picture, blur), keep, target)
     original, reference = float(scores[-2]), float(scores[-1])
     if original - reference < _SAME_SCORE:
-        return [None] * len(shares)
-    found = [
+        return []
+    return [
         SmallestBox(box, score, (original - score) / (original - reference))
         for box, score in zip(boxes, scores[:-2].tolist(), strict=True)
     ]
-    return [
-        min((box for box in found if box.suppression >= share), key=lambda box: box.area, default=None)
-        for share in shares
-    ]
 
 
-def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int]) -> list[Box]:
-    """The different boxes round what is left of a map at each threshold, the largest first.
+def smallest_of(found: Iterable[SmallestBox], share: float) -> SmallestBox | None:
+    """The smallest box that takes away a share of the score, None where none does."""
+    return min((box for box in found if box.suppression >= share), key=lambda box: box.area, default=None)
+
+
+def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int], steps: int = STEPS) -> list[Box]:
+    """The different boxes round what is left of a map at each of `steps` thresholds, the largest first.
 
     Raises:
         UnseeError: a map that is not finite.
@@ -105,4 +125,4 @@ def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int]) -> list[Bo
     small = saliency[None, None].float().cpu()
     large = F.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0]
     whole = (0, 0, size[1], size[0])
-    return list(dict.fromkeys([whole, *(fitted_box(large, step / STEPS) for step in range(1, STEPS + 1))]))
+    return list(dict.fromkeys([whole, *(fitted_box(large, step / steps) for step in range(1, steps + 1))]))

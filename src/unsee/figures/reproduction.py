@@ -45,6 +45,8 @@ def _section(part: Part) -> Section:
     if part.summary is None:
         return Section(part.heading, part.text, (), "", {"not done": part.problem, **facts})
     facts |= {f"left out: {why}": str(count) for why, count in part.summary.left_out.items()}
+    if part.summary.note:
+        facts["beside the paper"] = part.summary.note
     drawn = bool(part.summary.plots or part.summary.tables)
     figures: list[Figure | bytes] = [summary_figure(part.summary)] if drawn else []
     figures += part.pictures
@@ -86,7 +88,7 @@ def _number(cell: Estimate | None) -> str:
         return "–"
     if not cell.n:
         return shown(cell.value)
-    return f"{shown(cell.value)} [{shown(cell.low)}, {shown(cell.high)}]"
+    return f"{shown(cell.value, 3)} [{shown(cell.low, 3)}, {shown(cell.high, 3)}]"
 
 
 def _verdict(cell: Estimate | None, known: float | int) -> str:
