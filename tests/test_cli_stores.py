@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
@@ -40,6 +41,17 @@ def photos(make_photo, tmp_path):
     make_photo("photos/more/2.png", seed=2)
     (tmp_path / "photos" / "broken.png").write_bytes(b"\x89PNG nothing more")
     return "folder:photos"
+
+
+def flipped(data, part, column):
+    """The bytes of a part with the last bit of a column turned over."""
+    group = pq.ParquetFile(part).metadata.row_group(0)
+    chunks = (group.column(k) for k in range(group.num_columns))
+    chunk = next(c for c in chunks if c.path_in_schema.split(".")[0] == column)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    changed = bytearray(data)
+    changed[start + chunk.total_compressed_size - 1] ^= 1
+    return changed
 
 
 class TestLearn:
@@ -188,9 +200,15 @@ class TestStatusShowExport:
         assert as_json["damaged"] == []
         part = next((tmp_path / masks).glob("part-*"))
         data = bytearray(part.read_bytes())
-        data[len(data) // 3] ^= 1
-        part.write_bytes(data)
-        assert json.loads(run("status", masks, "--check", "--json").out)["damaged"][0].startswith(part.name)
+        for column in ("mask", "score", "error"):
+            part.write_bytes(flipped(data, part, column))
+            told = run("status", masks, "--check", "--json")
+            assert told.code == 2
+            assert json.loads(told.out)["damaged"][0].startswith(part.name)
+            told = run("status", masks)
+            assert told.code == (0 if column == "mask" else 2)
+            assert (f"{part.name} is damaged" in told.err) == (column != "mask")
+            part.write_bytes(data)
         part.write_bytes(data[:100])
         assert f"{part.name} is damaged" in run("status", masks).err
 
@@ -217,6 +235,51 @@ class TestStatusShowExport:
         assert "its file has changed" in found.err
         (tmp_path / "photos" / "0.png").unlink()
         assert "photos: bring it back" in run("show", masks, "--id", "0.png").err
+
+    def test_a_file_of_another_size_is_not_shown_where_the_data_set_is_gone(
+        self, run, masks, make_photo, tmp_path
+    ):
+        make_photo("photos/0.png", height=30, seed=9)
+        manifest = json.loads((tmp_path / masks / "_manifest.json").read_text())
+        manifest["settings"]["data"]["name"] = "folder:gone"
+        (tmp_path / masks / "_manifest.json").write_text(json.dumps(manifest))
+        assert run("show", masks, "--id", "1.png").code == 0
+        found = run("show", masks, "--id", "0.png", "--out", "other.png")
+        assert found.code == 2
+        assert "0.png is not the picture that was looked at: its file has changed" in found.err
+
+    def test_a_photo_that_has_gone_costs_no_other_overlay(self, run, masks, make_photo, tmp_path):
+        (tmp_path / "photos" / "0.png").unlink()
+        make_photo("photos/1.png", seed=9)
+        found = run("export", masks, "--format", "overlay", "--out", "over")
+        assert found.code == 2
+        assert "picture of 0.png cannot be found" in found.err
+        assert "1.png is not the picture that was looked at" in found.err
+        assert "1 rows in over; 1 without a map left out; 2 whose photos are gone or have ch" in found.err
+        assert [path.name for path in tmp_path.glob("over/**/*.png")] == ["2.png"]
+
+    def test_a_run_that_is_taken_up_elsewhere_looks_at_the_same_files(
+        self, run, masks, make_photo, tmp_path, monkeypatch
+    ):
+        photo = Store.open(tmp_path / masks).find("0.png")[0]["photo"]
+        assert photo == str(tmp_path / "photos" / "0.png")
+        make_photo("photos/0.png", seed=9)
+        make_photo("elsewhere/photos/1.png", seed=8)
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        told = run("learn", "folder:../photos", "--out", f"../{masks}")
+        assert told.code == 0
+        assert "is out of date (0.png has changed since)" in told.err
+
+    def test_damage_beyond_the_limit_is_told(self, run, make_photo, tmp_path):
+        for number in range(3):
+            make_photo(f"photos/{number}.png", seed=number)
+        settings = ("learn", "folder:photos", "--out", "m", "--part-size", "1", "--batch-size", "1")
+        assert run(*settings).code == 0
+        for part in (tmp_path / "m").glob("part-*"):
+            part.write_bytes(b"PAR1 half")
+        told = run(*settings, "--limit", "1")
+        assert told.err.count("its pictures are done again") == 1
+        assert told.err.count("left as it is, beyond --limit") == 2
 
     def test_a_picture_that_has_changed_is_done_again(self, run, masks, make_photo, tmp_path):
         before = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
@@ -276,7 +339,7 @@ class TestStatusShowExport:
         for command in (["show", "m"], ["export", "m", "--format", "npy", "--out", "maps"]):
             told = run(*command)
             assert told.code == 2
-            assert "m is damaged" in told.err
+            assert f"m: {first.name} is damaged" in told.err
         assert run("status", "m", "--check").code == 2
         first.write_bytes(whole)
         second.write_bytes(second.read_bytes()[:200])

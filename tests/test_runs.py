@@ -4,11 +4,13 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ from unsee.masks import adjusted
 from unsee.runs.learn import learn
 from unsee.runs.local import Written
 from unsee.runs.place import Place
+from unsee.runs.rows import SCHEMA
 from unsee.runs.run import Outset, Terms
 from unsee.runs.store import Store
 from unsee.saliency import METHODS
@@ -42,6 +45,27 @@ def whole(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores") / "whole"
     finished(server, folder)
     return content(Store.open(folder))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server, tmp_path_factory):
+    """The folder of such a run, to be copied."""
+    folder = tmp_path_factory.mktemp("stores") / "undisturbed"
+    finished(server, folder)
+    return folder
+
+
+def flipped(folder, column):
+    """Flip the last bit of a column in the second part, whose name is returned."""
+    path = sorted(folder.glob("part-*"))[1]
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    chunks = (group.column(k) for k in range(group.num_columns))
+    chunk = next(c for c in chunks if c.path_in_schema.split(".")[0] == column)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start + chunk.total_compressed_size - 1] ^= 1
+    path.write_bytes(data)
+    return path.name
 
 
 def started(server, folder, preset=BRIEF):
@@ -140,16 +164,20 @@ class TestDamage:
         assert [damage.part for damage in outset.damaged] == [part.name]
         assert part.name in str(outset.damaged[0])
 
-    def test_a_flipped_bit_in_a_map_is_found(self, whole, tmp_path):
+    @pytest.mark.parametrize("column", SCHEMA.names)
+    def test_a_flipped_bit_in_any_column_is_found_and_mended(self, whole, undisturbed, column, tmp_path):
         torch.set_num_threads(1)
-        store = quick(tmp_path / "s")
-        part = Path(store.place.path(store.parts[1]))
-        data = bytearray(part.read_bytes())
-        data[len(data) // 3] ^= 1
-        part.write_bytes(data)
+        shutil.copytree(undisturbed, tmp_path / "s")
+        part = flipped(tmp_path / "s", column)
         assert Store.open(tmp_path / "s").damaged == []
-        assert [d.part for d in Store.open(tmp_path / "s").checked() if d is not None] == [part.name]
-        assert content(quick(tmp_path / "s")) == whole
+        assert [d.part for d in Store.open(tmp_path / "s").checked() if d is not None] == [part]
+        with pytest.raises(UnseeError, match=f"{part} is damaged"):
+            Store.open(tmp_path / "s").table([column])
+        told, data = [], Pictures(COUNT, BROKEN)
+        assert content(quick(tmp_path / "s", data, progress=told.append)) == whole
+        assert set(data.read) == {4, 5, 6, 7}
+        outset = next(event for event in told if isinstance(event, Outset))
+        assert [damage.part for damage in outset.damaged] == [part]
 
     def test_a_part_that_cannot_be_read_just_now_is_not_taken_for_damaged(self, tmp_path, monkeypatch):
         store = quick(tmp_path / "s")
@@ -172,8 +200,54 @@ class TestDamage:
         left = (tmp_path / "s" / small.parts[0]).read_bytes()
         quick(tmp_path / "s")
         (tmp_path / "s" / small.parts[0]).write_bytes(left)
-        assert len(Store.open(tmp_path / "s")) == COUNT + 2
+        both = Store.open(tmp_path / "s")
+        assert both.twins == small.parts
+        assert len(both) == COUNT
+        assert content(both) == whole
+        again = quick(tmp_path / "s")
+        assert content(again) == whole
+        assert not (tmp_path / "s" / small.parts[0]).exists()
+        assert Store.open(tmp_path / "s").twins == []
+
+    def test_a_damaged_part_beside_a_whole_one_of_its_portion_goes(self, whole, tmp_path):
+        torch.set_num_threads(1)
+        (small,) = quick(tmp_path / "s", limit=2).parts
+        quick(tmp_path / "s")
+        (tmp_path / "s" / small).write_bytes(b"PAR1 half")
+        told = []
+        again = quick(tmp_path / "s", progress=told.append)
+        assert again.damaged == []
+        assert content(again) == whole
+        outset = next(event for event in told if isinstance(event, Outset))
+        assert (outset.damaged, outset.beyond) == ((), ())
+
+    def test_damage_beyond_the_limit_stays_as_it_is(self, tmp_path):
+        store = quick(tmp_path / "s")
+        first, last = store.parts[0], store.parts[-1]
+        for name in (first, last):
+            (tmp_path / "s" / name).write_bytes(b"PAR1 half")
+        told = []
+        again = quick(tmp_path / "s", limit=8, progress=told.append)
+        outset = next(event for event in told if isinstance(event, Outset))
+        assert [damage.part for damage in outset.damaged] == [first]
+        assert [damage.part for damage in outset.beyond] == [last]
+        assert [damage.part for damage in again.damaged] == [last]
+
+    def test_a_part_of_other_settings_is_damage(self, whole, tmp_path):
+        torch.set_num_threads(1)
+        store = quick(tmp_path / "s")
+        other = quick(tmp_path / "t", seed=7)
+        name = store.parts[1]
+        (tmp_path / "s" / name).write_bytes((tmp_path / "t" / name).read_bytes())
+        assert "made with other settings" in Store.open(tmp_path / "s").damaged[0].reason
+        assert [d.part for d in Store.open(tmp_path / "s").checked() if d is not None] == [name]
         assert content(quick(tmp_path / "s")) == whole
+        assert len(other) == COUNT
+
+    def test_a_stray_file_is_no_part(self, tmp_path):
+        quick(tmp_path / "s", limit=4)
+        (tmp_path / "s" / "part-copy.parquet").write_bytes(b"PAR1")
+        assert len(quick(tmp_path / "s", limit=8)) == 8
 
     def test_parts_without_a_manifest_are_not_taken_for_a_new_store(self, tmp_path):
         store = quick(tmp_path / "s")
@@ -344,7 +418,7 @@ class TestSettings:
         assert store.table(["id"])["id"].to_pylist() == ["0-\\udcff.png", "1-\\udcff.png"]
 
     def test_a_start_that_came_to_nothing_binds_nobody(self, tmp_path):
-        with pytest.raises(UnseeError, match="none of the first 2 pictures could be used"):
+        with pytest.raises(UnseeError, match="none of the 2 pictures can be read: picture-0000 is truncated"):
             quick(tmp_path / "s", Pictures(2, broken=[0, 1]))
         assert len(quick(tmp_path / "s", Pictures(2), seed=4)) == 2
 
@@ -356,10 +430,10 @@ class TestSettings:
     def test_a_larger_limit_goes_on_where_a_smaller_one_ended(self, tmp_path):
         data = Pictures(COUNT, BROKEN)
         assert len(quick(tmp_path / "s", data, limit=10)) == 10
-        assert data.read == list(range(10))
+        assert set(data.read) == set(range(10))
         data.read.clear()
         store = quick(tmp_path / "s", data)
-        assert data.read == list(range(8, COUNT))
+        assert set(data.read) == set(range(8, COUNT))
         assert content(store) == content(quick(tmp_path / "at once"))
         assert len(quick(tmp_path / "s", data, limit=3)) == COUNT
 
@@ -377,6 +451,21 @@ class TestFailures:
         store = quick(tmp_path / "s")
         failed = {row["id"]: row["error"] for row in store.rows() if row["error"] is not None}
         assert failed == {f"picture-{k:04d}": f"picture-{k:04d} is truncated: fetch it anew" for k in BROKEN}
+
+    @pytest.mark.parametrize("broken", [range(4), range(21), range(4, COUNT)])
+    def test_portions_of_broken_pictures_alone_are_recorded(self, broken, tmp_path):
+        store = quick(tmp_path / "s", Pictures(COUNT, broken))
+        assert [row["error"] is not None for row in store.rows()] == [k in broken for k in range(COUNT)]
+
+    def test_the_last_pictures_may_be_broken_where_others_are_there(self, tmp_path):
+        data = Pictures(COUNT, range(20, COUNT))
+        assert len(quick(tmp_path / "s", data, limit=20)) == 20
+        assert quick(tmp_path / "s", data).count_errors() == 2
+
+    def test_nothing_is_begun_where_no_picture_can_be_read(self, tmp_path):
+        with pytest.raises(UnseeError, match="none of the 22 pictures can be read: picture-0000 is trunc"):
+            quick(tmp_path / "s", Pictures(COUNT, range(COUNT)))
+        assert Store(tmp_path / "s").manifest == {}
 
     def test_a_reader_that_fails_otherwise_is_recorded_with_its_traceback(self, tmp_path):
         store = quick(tmp_path / "s", Pictures(6, faulty=[2]))
@@ -420,9 +509,37 @@ class TestFailures:
     def test_what_ails_every_picture_is_raised(self, tmp_path):
         classifier = network()
         classifier.net.register_forward_pre_hook(Always())
+        for number, broken in enumerate([(), range(3), range(7)]):
+            with pytest.raises(RuntimeError, match="never"):
+                learn(classifier, Pictures(8, broken), tmp_path / "s", method="gradient", part_size=4)
+            assert len(Store.open(tmp_path / "s")) == (4 if number == 2 else 0)
+        with pytest.raises(RuntimeError, match="never"):
+            learn(classifier, Pictures(8), tmp_path / "single", method="gradient", part_size=1)
+
+    def test_a_network_that_breaks_on_the_way_stops_the_run(self, tmp_path):
+        classifier = network()
+        learn(classifier, Pictures(8), tmp_path / "s", method="gradient", part_size=4, limit=4)
+        classifier.net.register_forward_pre_hook(Always())
         with pytest.raises(RuntimeError, match="never"):
             learn(classifier, Pictures(8), tmp_path / "s", method="gradient", part_size=4)
-        assert len(Store.open(tmp_path / "s")) == 0
+        assert len(Store.open(tmp_path / "s")) == 4
+
+    def test_maps_that_are_never_finite_stop_the_run(self, tmp_path, monkeypatch):
+        def holes(classifier, images, targets):
+            return torch.full((len(images), 4, 4), torch.nan)
+
+        monkeypatch.setitem(METHODS, "gradient", holes)
+        with pytest.raises(UnseeError, match="none of the 4 pictures can be used: gradient gave a map that"):
+            learn(network(), Pictures(8), tmp_path / "s", method="gradient", part_size=4)
+
+    def test_a_portion_that_the_network_fails_at_is_recorded_where_it_can_do_others(self, tmp_path):
+        classifier, data = network(), Pictures(8)
+        for number in range(4):
+            bad = torch.from_numpy(data[number].image).permute(2, 0, 1).float() / 255
+            classifier.net.register_forward_pre_hook(Stumble((bad - mean(classifier)) / std(classifier)))
+        store = learn(classifier, data, tmp_path / "s", method="gradient", part_size=4)
+        assert [row["error"] is not None for row in store.rows()] == [True] * 4 + [False] * 4
+        assert store.find("picture-0000")[0]["file_hash"]
 
     def test_a_single_picture_at_the_end_that_fails_is_recorded(self, tmp_path):
         classifier, data = network(), Pictures(5)
@@ -501,7 +618,8 @@ class TestTargets:
             ("picture-0001", "bee", ["bee"]),
             ("picture-0003", "dog", ["dog"]),
         ]
-        assert data.read == [0, 1, 3]
+        proof, *read = data.read
+        assert (proof, read) == (0, [0, 1, 3])
 
     def test_classes_of_one_name_are_told_apart(self, tmp_path):
         data = Pictures(1, labels=((0, 1),), classes=("crane", "crane"))

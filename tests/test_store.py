@@ -1,6 +1,7 @@
 """A store: what is written, how it is read, and who else can open it."""
 
 import json
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +66,27 @@ class TestRows:
         assert max(file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)) <= GROUP
 
 
+class Watched:
+    """A file that tells which thread reads how much."""
+
+    def __init__(self, file, reads):
+        self.file, self.reads = file, reads
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def read(self, size=-1):
+        data = self.file.read(size)
+        self.reads.append((threading.get_ident(), len(data)))
+        return data
+
+
 class TestReading:
     def test_the_mask_is_what_explain_learns(self, store):
         data, classifier = Pictures(20), network()
@@ -107,6 +129,37 @@ class TestReading:
         whole = sum(sizes.values())
         assert sizes["score"] + sizes["id"] < whole / 20
 
+    def test_columns_are_read_in_one_thread_and_without_the_maps_bytes(self, tmp_path, monkeypatch):
+        """The store's own reads are watched: threads that outlive an error would end the interpreter."""
+        dice = np.random.default_rng(0)
+        kept = Store(tmp_path / "s")
+        with kept.place.claimed():
+            rows = [
+                Row(
+                    id=f"{k}",
+                    asked="top1",
+                    settings_hash="x",
+                    score=0.5,
+                    mask=dice.random(10_000).astype("f2"),
+                )
+                for k in range(2 * GROUP)
+            ]
+            kept.add(0, rows, {})
+        reads = []
+        opened = kept.place.fs.open
+        monkeypatch.setattr(type(kept.place.fs), "open", lambda _, *how: Watched(opened(*how), reads))
+        store = Store(tmp_path / "s")
+        assert len(store) == 2 * GROUP
+        assert store.table(["score"])["score"].to_pylist() == [0.5] * 2 * GROUP
+        assert store.parts_with_errors() == []
+        assert [row["id"] for row in store.rows(["5", "70"], maps=False)] == ["5", "70"]
+        assert sum(size for _, size in reads) < store.bytes / 4
+        reads.clear()
+        assert len(list(store.rows(["5"]))) == 1
+        assert store.bytes / 2 - 100_000 < sum(size for _, size in reads) < store.bytes / 2 + 200_000
+        assert list(store.checked()) == [None]
+        assert {thread for thread, _ in reads} == {threading.get_ident()}
+
     def test_rows_come_in_the_order_of_the_data_set(self, store):
         assert store.table(["id"])["id"].to_pylist() == [f"picture-{k:04d}" for k in range(20)]
         assert [row["id"] for row in store.rows(maps=False)] == [row["id"] for row in store.rows()]
@@ -121,7 +174,13 @@ class TestReading:
             Store.open(tmp_path / "file")
 
     def test_a_damaged_manifest_is_said(self, tmp_path):
-        for text, says in (("{", "is damaged"), ("[]", "does not know"), ('{"format": 99}', "does not know")):
+        for text, says in (
+            ("{", "is damaged"),
+            ("[]", "does not know"),
+            ('{"format": 99}', "does not know"),
+            ('{"format": 1}', "is damaged .it lacks settings, settings_hash, part_size"),
+            ("[" * 100_000, "is damaged"),
+        ):
             (tmp_path / "_manifest.json").write_text(text)
             with pytest.raises(UnseeError, match=says):
                 Store.open(tmp_path)

@@ -4,10 +4,11 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+import torch
 
 from unsee.cli.storing import proofs_of
 from unsee.datasets.files import SUFFIXES
@@ -22,10 +23,17 @@ FORMATS = ("png", "overlay", "npy", "csv")
 _UNSAFE = '%\\:*?"<>|'
 
 
-def export(store: Store, form: str, out: Path, force: bool) -> Iterator[bool]:
+class Exported(NamedTuple):
+    """Whether a row was written, and what kept it from that where it has a map."""
+
+    written: bool
+    problem: str = ""
+
+
+def export(store: Store, form: str, out: Path, force: bool) -> Iterator[Exported]:
     """Write maps as PNG, over their photos or as NPY, a file each, or all columns but the maps as a CSV file.
 
-    Gives for each row whether it was written; a row without a map is in the table alone.
+    Gives what came of each row; a row without a map is in the table alone.
 
     Raises:
         UnseeError: a form that is none, or a folder that holds something or cannot be written to.
@@ -45,13 +53,13 @@ def export(store: Store, form: str, out: Path, force: bool) -> Iterator[bool]:
         raise UnseeError(f"{out} cannot be written to ({error.strerror or error})") from error
 
 
-def _csv(store: Store, file: Path) -> Iterator[bool]:
+def _csv(store: Store, file: Path) -> Iterator[Exported]:
     with file.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, PLAIN)
         writer.writeheader()
         for row in store.rows(maps=False):
             writer.writerow({name: _cell(value) for name, value in row.items()})
-            yield True
+            yield Exported(True)
 
 
 def _cell(value: object) -> object:
@@ -59,38 +67,48 @@ def _cell(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _maps(store: Store, form: str, folder: Path) -> Iterator[bool]:
-    write = {"npy": _npy, "png": _png, "overlay": _overlay}[form](store)
+def _maps(store: Store, form: str, folder: Path) -> Iterator[Exported]:
+    draw = {"npy": _plain, "png": _heat, "overlay": _overlay}[form](store)
     name_of = _names(store)
     ending = "npy" if form == "npy" else "png"
     for row in store.rows():
-        if row["error"] is None:
-            file = folder / f"{safe(name_of(row))}.{ending}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write(file, row)
-        yield row["error"] is None
+        if row["error"] is not None:
+            yield Exported(False)
+            continue
+        try:
+            drawn = draw(row)
+        except UnseeError as error:
+            yield Exported(False, str(error))
+            continue
+        file = folder / f"{safe(name_of(row))}.{ending}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(drawn, torch.Tensor):
+            save_png(file, drawn)
+        else:
+            np.save(file, drawn)
+        yield Exported(True)
 
 
-Write = Callable[[Path, Mapping[str, Any]], None]
+Draw = Callable[[Mapping[str, Any]], torch.Tensor | np.ndarray]
 
 
-def _npy(store: Store) -> Write:
-    return lambda file, row: np.save(file, store.map_of(row))
+def _plain(store: Store) -> Draw:
+    return store.map_of
 
 
-def _png(store: Store) -> Write:
+def _heat(store: Store) -> Draw:
     size = store.manifest["settings"]["input_size"]
-    return lambda file, row: save_png(file, colored(at_size(unit_saliency(store, row), (size[0], size[1]))))
+    return lambda row: colored(at_size(unit_saliency(store, row), (size[0], size[1])))
 
 
-def _overlay(store: Store) -> Write:
+def _overlay(store: Store) -> Draw:
     proofs = proofs_of(store)
 
-    def write(file: Path, row: Mapping[str, Any]) -> None:
+    def draw(row: Mapping[str, Any]) -> torch.Tensor:
         proof = proofs(row)
-        save_png(file, overlaid(proof.picture, proof.saliency))
+        return overlaid(proof.picture, proof.saliency)
 
-    return write
+    return draw
 
 
 def _names(store: Store) -> Callable[[Mapping[str, Any]], str]:

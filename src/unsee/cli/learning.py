@@ -242,6 +242,8 @@ def watched(what: str = "", check: Callable[[], None] = _nothing) -> Iterator[To
             if isinstance(event, Outset):
                 for damage in event.damaged:
                     CONSOLE.print(f"[yellow]{plain(damage)}[/]: its pictures are done again")
+                for damage in event.beyond:
+                    CONSOLE.print(f"[yellow]{plain(damage)}[/]: left as it is, beyond --limit")
                 if event.left_out:
                     CONSOLE.print(f"{event.left_out} pictures show no class which is asked about: left out")
                 rows, errors = event.there, event.errors

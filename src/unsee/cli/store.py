@@ -73,7 +73,8 @@ def show(store: At, ids: Ids = [], out: Picture = Path("shown.png"), force: Forc
 def export(store: At, form: Form = "png", out: Folder = Path("exported"), force: Force = False) -> None:
     """Write a store's maps as files of their own, or its other columns as a table.
 
-    Rows without a map are in the table alone. Exit code 2 where parts are damaged.
+    Rows without a map are in the table alone. Exit code 2 where parts are damaged, or photos to draw over
+    are gone or have changed.
     """
     from unsee.cli.exporting import export as files
     from unsee.cli.progress import bar
@@ -82,13 +83,18 @@ def export(store: At, form: Form = "png", out: Folder = Path("exported"), force:
     kept = Store.open(store)
     with bar(transient=True) as progress:
         task = progress.add_task("writing", total=len(kept), note="")
-        count = without = 0
-        for written in files(kept, form, out, force):
-            count, without = count + written, without + (not written)
-            progress.update(task, completed=count + without)
+        count = without = failed = 0
+        for row in files(kept, form, out, force):
+            if row.problem:
+                failed += 1
+                progress.console.print(f"[red]{plain(row.problem)}[/]")
+            else:
+                count, without = count + row.written, without + (not row.written)
+            progress.update(task, completed=count + without + failed)
     left = f"; {without} without a map left out" if without else ""
-    CONSOLE.print(f"{count} rows in {plain(out)}{left}")
-    if _tell_damage(kept):
+    lost = f"; {failed} whose photos are gone or have changed left out" if failed else ""
+    CONSOLE.print(f"{count} rows in {plain(out)}{left}{lost}")
+    if _tell_damage(kept) or failed:
         raise typer.Exit(2)
 
 

@@ -13,9 +13,9 @@ from unsee.datasets.opening import open_dataset
 from unsee.datasets.picture import photo_of
 from unsee.errors import UnseeError
 from unsee.explanation import finite
-from unsee.images import read_photo
+from unsee.images import Photo, read_photo
 from unsee.runs.job import text_of
-from unsee.runs.proof import Proof, proof_of
+from unsee.runs.proof import Proof, has_changed, proof_of
 from unsee.runs.store import Store
 
 _SHOWN, _DRAWN = 10, 6
@@ -24,7 +24,8 @@ _MEANS = ("score", "perturbed_score", "suppression", "area", "objective", "secon
 
 def summary(store: Store, check: bool = False) -> dict[str, Any]:
     """What a store holds, as JSON values; `check` reads every part whole."""
-    damaged = [str(d) for d in store.checked() if d is not None] if check else list(map(str, store.damaged))
+    if check:
+        store = store.without([damage for damage in store.checked() if damage is not None])
     table = store.table(["id", "error", *_MEANS])
     failed = table.filter(pc.is_valid(table["error"])).select(["id", "error"]).to_pylist()
     means = {name: pc.mean(table[name]).as_py() for name in _MEANS}
@@ -38,7 +39,8 @@ def summary(store: Store, check: bool = False) -> dict[str, Any]:
             "left_out": store.manifest["left_out"],
             "errors": len(failed),
             "failed": [{"id": row["id"], "error": row["error"]} for row in failed],
-            "damaged": damaged,
+            "damaged": list(map(str, store.damaged)),
+            "twins": store.twins,
             "parts": len(store.parts),
             "bytes": store.bytes,
             "means": means,
@@ -78,6 +80,8 @@ def table_of(found: dict[str, Any]) -> Table:
         table.add_row("", f"and {len(found['failed']) - _SHOWN} more: --json lists all")
     for line in found["damaged"]:
         table.add_row("[red]damaged[/]", plain(line) + ": `unsee learn` does it again")
+    for name in found["twins"]:
+        table.add_row("[yellow]left over[/]", f"{name}, a larger part has its rows: `unsee learn` removes it")
     return table
 
 
@@ -115,6 +119,19 @@ def proofs(store: Store, ids: Sequence[str]) -> list[Proof]:
     return found
 
 
+def _as_read(row: Mapping[str, Any]) -> Photo:
+    """The photo of a row from its file, upright or as it is stored: as it was when it was looked at.
+
+    Raises:
+        UnseeError: it is neither.
+    """
+    for upright in (True, False):
+        photo = read_photo(row["photo"], upright=upright)
+        if list(photo.pixels.shape[1:]) == row["photo_size"]:
+            return photo
+    raise UnseeError(has_changed(row))
+
+
 def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
     """What makes a row's pictures: of the data set that the store is of, or else of the picture's file."""
     dataset, numbers, problem = None, {}, ""
@@ -129,10 +146,7 @@ def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
         if dataset is not None and row["id"] in numbers:
             return proof_of(store, row, photo_of(dataset[numbers[row["id"]]]))
         if row["photo"] is not None and Path(row["photo"]).is_file():
-            ways = (read_photo(row["photo"], upright=upright) for upright in (True, False))
-            return proof_of(
-                store, row, next(p for p in ways if list(p.pixels.shape[1:]) == row["photo_size"])
-            )
+            return proof_of(store, row, _as_read(row))
         why = problem or f"it is no longer in {data['name']}: bring it back"
         raise UnseeError(f"the picture of {row['id']} cannot be found: {why}")
 

@@ -72,7 +72,7 @@ class OnRay:
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
                 written = data.range(len(portions), override_num_blocks=blocks).map_batches(
                     Worker,
-                    fn_constructor_args=(parcel, home, store.proven),
+                    fn_constructor_args=(parcel, home),
                     batch_size=1,
                     compute=data.ActorPoolStrategy(size=self.workers),
                     num_cpus=self.threads,
@@ -107,7 +107,7 @@ class Home(NamedTuple):
 class Worker:
     """An actor: keeps job and network, and writes the part of each portion that it is sent."""
 
-    def __init__(self, parcel: Any, home: Home, proven: bool) -> None:  # noqa: ANN401
+    def __init__(self, parcel: Any, home: Home) -> None:  # noqa: ANN401
         torch.set_num_threads(home.threads)
         keep_freed()
         with suppress(OSError):
@@ -116,7 +116,7 @@ class Worker:
         if home.gpu:
             job = replace(job, classifier=replace(job.classifier, net=job.classifier.net.to("cuda")))
         self.job: Job = job
-        self.home, self.proven = home, proven
+        self.home = home
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Do the portions of these numbers; what the user can mend comes back as `failure`."""
@@ -125,11 +125,12 @@ class Worker:
 
     def _answer(self, number: int) -> dict[str, str | int]:
         try:
-            store = self._store()
-            written = write(self.job, store, self.portions[number], self.home.notes, self.proven)
+            self._store()
+            portion = self.portions[number]
+            rows = self.job.rows(portion)
+            written = write(self._store(), portion, rows, self.home.notes)
         except UnseeError as error:
             return {"part": "", "rows": 0, "errors": 0, "failure": str(error)}
-        self.proven = self.proven or written.errors < written.rows
         return {**written._asdict(), "failure": ""}
 
     def _store(self) -> Store:

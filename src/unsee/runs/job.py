@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +22,8 @@ from unsee.runs.targets import Asked, ClassMap, Question
 from unsee.runs.work import Ready, Work
 
 Answered = Callable[[], None]
+_OTHERS = 3
+"""Pictures that are tried where a whole portion has failed."""
 
 
 class Item(NamedTuple):
@@ -95,38 +97,66 @@ class Job:
 
     def items(self, portion: Portion) -> list[Item]:
         """The rows to come of a portion, in order."""
-        return [
-            Item(number, text_of(self.dataset.id(number)), asked)
-            for number in range(portion.first, portion.stop)
-            for asked in self.question.about(self.dataset, number)
-        ]
+        return [item for number in range(portion.first, portion.stop) for item in self._about(number)]
 
-    def rows(self, portion: Portion, proven: bool, answered: Answered | None = None) -> list[Row]:
+    def _about(self, number: int) -> list[Item]:
+        id = text_of(self.dataset.id(number))
+        return [Item(number, id, asked) for asked in self.question.about(self.dataset, number)]
+
+    def prove(self, portions: Sequence[Portion]) -> None:
+        """See that some picture can be read, of the first portions if there is one.
+
+        Raises:
+            UnseeError: none can.
+        """
+        failed: dict[int, str] = {}
+        for item in (item for portion in portions for item in self.items(portion)):
+            if item.number not in failed:
+                ((_, sample),) = self._read([item])
+                if not isinstance(sample, str):
+                    return
+                failed[item.number] = sample
+        raise UnseeError(f"none of the {len(failed)} pictures can be read: {next(iter(failed.values()))}")
+
+    def rows(self, portion: Portion, answered: Answered | None = None) -> list[Row]:
         """The rows of a portion, in order; `answered` is called after each, in any order.
 
         A picture that cannot be read, and one that the network or the method fails at, gets a row that says
-        why. Where they fail at all of several, or nothing has ever been read and it is not `proven` that
-        something can be, the failure is not the pictures' and is raised.
+        why. Where they fail at all pictures, and at others too that are tried then, the failure is not the
+        pictures' and is raised.
 
         Raises:
             UnseeError: what ails every picture alike.
         """
-        items = self.items(portion)
+        items, failure = self.items(portion), None
         try:
             found = self._rows(items, answered)
-        except Exception:
+        except Exception as error:
+            failure = error
             found = [self._alone(item) for item in items]
-            if all(row.error is not None for row in found) and (len(found) > 1 or not proven):
-                raise
-        if not proven and all(row.error is not None for row in found):
-            raise UnseeError(f"none of the first {len(found)} pictures could be used: {found[0].error}")
+        errors = [row.error for row in found if _was_read(row)]
+        if errors and all(errors) and not self._can_do_others(portion):
+            raise failure or UnseeError(f"none of the {len(errors)} pictures can be used: {errors[0]}")
         return found
 
+    def _can_do_others(self, portion: Portion) -> bool:
+        """Whether network and method can do one of the next pictures that can be read."""
+        numbers = chain(range(portion.stop, len(self.dataset)), range(portion.first))
+        looked = (self._alone(item) for number in numbers for item in self._about(number)[:1])
+        return any(row.error is None for row in islice(filter(_was_read, looked), _OTHERS))
+
     def _alone(self, item: Item) -> Row:
+        ((_, sample),) = self._read([item])
+        if isinstance(sample, str):
+            return self._row(item, {"error": sample})
+        facts: dict[str, Any] = {}
         try:
-            return self._rows([item])[0]
+            facts = _facts(sample)
+            ready = Ready(photo_of(sample), item.asked.target)
+            (values,) = self.work.answers(self.classifier, [ready])
         except Exception as error:
-            return self._row(item, {"error": _reason(error)})
+            values = {"error": _reason(error)}
+        return self._row(item, facts | values)
 
     def _rows(self, items: Sequence[Item], answered: Answered | None = None) -> list[Row]:
         done: dict[tuple[str, str], Row] = {}
@@ -168,6 +198,10 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, UnseeError) else "".join(traceback.format_exception(error)).strip()
 
 
+def _was_read(row: Row) -> bool:
+    return row.photo_size is not None
+
+
 def _nobody() -> None:
     """Nobody wants to know."""
 
@@ -175,7 +209,7 @@ def _nobody() -> None:
 def _facts(sample: Sample) -> dict[str, Any]:
     """What a row says of its picture."""
     return {
-        "photo": None if sample.path is None else text_of(str(sample.path)),
+        "photo": None if sample.path is None else text_of(str(sample.path.absolute())),
         "photo_size": sample.image.shape[:2],
         "file_hash": sample.sha256,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from unsee.runs.job import Answered, Job, Portion
+from unsee.runs.rows import Row
 from unsee.runs.store import Store
 
 
@@ -51,22 +52,11 @@ class Local:
         answered: Answered | None = None,
     ) -> Iterator[Written]:
         """Each part as it is written."""
-        proven = store.proven
         for portion in portions:
-            written = write(job, store, portion, notes, proven, answered)
-            proven = proven or written.errors < written.rows
-            yield written
+            yield write(store, portion, job.rows(portion, answered), notes)
 
 
-def write(
-    job: Job,
-    store: Store,
-    portion: Portion,
-    notes: Mapping[str, str],
-    proven: bool,
-    answered: Answered | None = None,
-) -> Written:
-    """Do a portion and write its part; whether it is `proven` that the job can be done, see `Job.rows`."""
-    rows = job.rows(portion, proven, answered)
+def write(store: Store, portion: Portion, rows: Sequence[Row], notes: Mapping[str, str]) -> Written:
+    """Write the part of a portion."""
     part = store.add(portion.number, rows, notes)
     return Written(part, len(rows), sum(row.error is not None for row in rows))

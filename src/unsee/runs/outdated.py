@@ -4,9 +4,8 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from unsee.runs.store import Damage, Store
+from unsee.runs.parts import Damage
+from unsee.runs.store import Store
 
 
 def outdated(store: Store) -> list[Damage]:
@@ -16,10 +15,8 @@ def outdated(store: Store) -> list[Damage]:
     """
     found = []
     for name in store.parts:
-        path = store.place.path(name)
-        with store.place.fs.open(path) as file:
-            rows = pq.read_table(file, columns=["id", "photo", "file_hash"]).to_pylist()
-        written = _seconds(store.place.fs.modified(path))
+        rows = store.columns(name, ["id", "photo", "file_hash"]).to_pylist()
+        written = _seconds(store.place.fs.modified(store.place.path(name)))
         changed = [row["id"] for row in rows if row["photo"] and _differs(Path(row["photo"]), row, written)]
         if changed:
             found.append(Damage(name, f"{changed[0]} has changed since", "is out of date"))

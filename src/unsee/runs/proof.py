@@ -45,7 +45,7 @@ def proof_of(store: Store, row: Mapping[str, Any], photo: Photo) -> Proof:
     """
     settings = store.manifest["settings"]
     if photo.sha256 != row["file_hash"] and row["error"] is None:
-        raise UnseeError(f"{row['id']} is not the picture that was looked at: its file has changed")
+        raise UnseeError(has_changed(row))
     fit = look_up(dict(FITS), settings["fit"], "fit")
     size = (settings["input_size"][0], settings["input_size"][1])
     learned = settings["method"] == "mask"
@@ -58,6 +58,11 @@ def proof_of(store: Store, row: Mapping[str, Any], photo: Photo) -> Proof:
         edited = edited_photo(frame, fit, shown, mask)
     saliency = fit.back(at_size(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
     return Proof(row, photo.pixels, saliency, edited)
+
+
+def has_changed(row: Mapping[str, Any]) -> str:
+    """What to say of a row whose photo is another now."""
+    return f"{row['id']} is not the picture that was looked at: its file has changed"
 
 
 def _shown(mask: Mapping[str, Any]) -> Perturbation | None:

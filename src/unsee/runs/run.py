@@ -1,7 +1,7 @@
 """A run from start to end: what is there already is kept, and only what is missing is done."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -14,7 +14,8 @@ from unsee.masks.explain import versions
 from unsee.runs.job import Job, Portion
 from unsee.runs.local import Engine, Written
 from unsee.runs.outdated import outdated
-from unsee.runs.store import FORMAT, RUN, Damage, Store, part_name, part_number
+from unsee.runs.parts import Damage, part_name, part_number
+from unsee.runs.store import FORMAT, HASH, RUN, Store
 
 _MOST_PARTS, _DIFFERENCES = 4096, 6
 
@@ -29,6 +30,7 @@ class Outset:
         errors: of those, how many say why there is no map.
         damaged: parts that cannot be read, or whose pictures have changed; they are done again.
         left_out: pictures that show no class which is asked about.
+        beyond: parts like the damaged ones, of pictures beyond this run's limit; they stay as they are.
     """
 
     total: int
@@ -36,6 +38,7 @@ class Outset:
     errors: int
     damaged: tuple[Damage, ...]
     left_out: int
+    beyond: tuple[Damage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,17 +92,21 @@ def run(
     with Store(address).place.claimed():
         store = Store(address)
         size = _agreed(job, store, terms)
-        damaged = [*_checked(store, tell), *outdated(Store(address))]
-        ledger = Ledger.of(store, {damage.part for damage in damaged})
+        store = store.without(_checked(store, tell))
+        store = store.without([*store.damaged, *outdated(store)])
+        ledger = Ledger.of(store)
         work = _to_do(job, ledger, size, terms)
         if work.total == 0:
             raise UnseeError("there is nothing to ask: no picture has a class that the network knows")
-        tell(Outset(work.total, work.there, store.count_errors(), tuple(damaged), work.left_out))
+        again, beyond = _sorted(ledger, work)
+        tell(Outset(work.total, work.there, store.count_errors(), again, work.left_out, beyond))
+        if work.missing:
+            job.prove([*work.missing, *job.portions(size, terms.limit)])
         start = _start(job, engine)
         store.keep(_manifest(job, store, start, size, work))
         if work.missing:
             notes = {
-                "settings_hash": job.settings_hash,
+                HASH: job.settings_hash,
                 "versions": json.dumps(start["versions"]),
                 RUN: start[RUN],
             }
@@ -111,31 +118,29 @@ def run(
 
 @dataclass(frozen=True)
 class Ledger:
-    """The parts of a store by the number of their portion; those that are damaged count for nothing."""
+    """The parts of a store by the number of their portion: all that there are, and the whole one."""
 
     store: Store
     names: dict[int, list[str]]
-    damaged: frozenset[str]
+    whole: dict[int, str]
 
     @classmethod
-    def of(cls, store: Store, damaged: Iterable[str]) -> "Ledger":
-        """What a store holds; of two parts of one portion, which a kill can leave, the larger stays."""
+    def of(cls, store: Store) -> "Ledger":
+        """What a store holds; beside a whole part nothing else of its portion stays."""
         names: dict[int, list[str]] = {}
         for name in store.names:
             names.setdefault(part_number(name), []).append(name)
-        ledger = cls(store, names, frozenset(damaged))
-        for own in names.values():
-            whole = [name for name in own if name not in ledger.damaged]
-            if len(whole) > 1:
-                ledger.replace(max(whole, key=lambda name: len(store.keys_of(name))))
+        ledger = cls(store, names, {part_number(name): name for name in store.parts})
+        for name in store.parts:
+            ledger.replace(name)
         return ledger
 
     def has(self, number: int, keys: list[tuple[str, str]]) -> bool:
         """Whether a portion's rows are all there."""
-        whole = [name for name in self.names.get(number, ()) if name not in self.damaged]
-        if part_name(number, keys) in whole:
-            return True
-        return any(set(keys) <= set(self.store.keys_of(name)) for name in whole)
+        name = self.whole.get(number)
+        if name is None or name == part_name(number, keys):
+            return name is not None
+        return set(keys) <= set(self.store.keys_of(name))
 
     def replace(self, part: str) -> None:
         """Take away what else there is of a part's portion, now that the part is there."""
@@ -174,12 +179,21 @@ def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
     return ToDo(missing, total, there, left_out)
 
 
+def _sorted(ledger: Ledger, work: ToDo) -> tuple[tuple[Damage, ...], tuple[Damage, ...]]:
+    """What is damaged: the parts that are done again, and those that stay as they are."""
+    wanted = {portion.number for portion in work.missing}
+    damaged = {damage: part_number(damage.part) for damage in ledger.store.damaged}
+    again = (damage for damage, number in damaged.items() if number in wanted)
+    beyond = (damage for damage, number in damaged.items() if number not in wanted | ledger.whole.keys())
+    return tuple(again), tuple(beyond)
+
+
 def _as_large_as_kept(job: Job, ledger: Ledger, portion: Portion, size: int) -> Portion:
     """A portion cut by this run's limit, as far as an earlier run has gone."""
-    kept = set(ledger.names[portion.number])
+    kept = ledger.whole[portion.number]
     for stop in range(portion.stop, min(portion.first + size, len(job.dataset)) + 1):
         larger = portion._replace(stop=stop)
-        if part_name(portion.number, [item.key for item in job.items(larger)]) in kept:
+        if part_name(portion.number, [item.key for item in job.items(larger)]) == kept:
             return larger
     return portion
 

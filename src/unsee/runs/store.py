@@ -2,13 +2,11 @@
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, partial
-from hashlib import sha256
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from unsee.errors import UnseeError
+from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, tables
 from unsee.runs.place import Place
 from unsee.runs.rows import PLAIN, SCHEMA, Row, encoded
 
@@ -24,22 +23,21 @@ MANIFEST = "_manifest.json"
 FORMAT = 1
 RUN = "run"
 """What the manifest calls the name of a start of a run."""
-_PART, _END = "part-", ".parquet"
+HASH = "settings_hash"
+"""What manifest and parts call the hash of the settings."""
+_NEEDED = {"settings": dict, HASH: str, "part_size": int, "rows_wanted": int, "left_out": int, "starts": list}
 _CHECKING = pads.ParquetFileFormat(
     default_fragment_scan_options=pads.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
 
 
-@dataclass(frozen=True)
-class Damage:
-    """A part that cannot be used, and why."""
+class _Look(NamedTuple):
+    """The parts that are read and how many rows each has, those that cannot be read, and those that are in
+    a larger one too."""
 
-    part: str
-    reason: str
-    state: str = "is damaged"
-
-    def __str__(self) -> str:
-        return f"{self.part} {self.state} ({self.reason})"
+    rows: dict[str, int]
+    damaged: list[Damage]
+    twins: list[str]
 
 
 class Store:
@@ -49,9 +47,10 @@ class Store:
     Damaged parts are named in `damaged`, and left out of all that is read.
     """
 
-    def __init__(self, address: str | Path) -> None:
+    def __init__(self, address: str | Path, known: Iterable[Damage] = ()) -> None:
         self.place = Place.at(address)
-        self.names = [n for n in self.place.names() if n.startswith(_PART) and n.endswith(_END)]
+        self.names = [name for name in self.place.names() if is_part(name)]
+        self._known = {damage.part: damage for damage in known}
 
     def __repr__(self) -> str:
         return f"<store {self.place.address}: {_counted(self.names)}>"
@@ -68,6 +67,10 @@ class Store:
             raise UnseeError(f"{address} holds no store: `unsee learn DATASET --out {address}` makes one")
         return store
 
+    def without(self, damaged: Iterable[Damage]) -> "Store":
+        """The store with these parts left out of all that is read, looked at anew."""
+        return Store(self.place.address, damaged)
+
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """Settings, their hash, how many rows are wanted, and every start with its versions; empty if new.
@@ -79,7 +82,7 @@ class Store:
             kept: dict[str, Any] = json.loads(self.place.read(MANIFEST))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UnseeError(
                 f"{self.place.path(MANIFEST)} is damaged ({error}): name another store"
             ) from None
@@ -87,52 +90,63 @@ class Store:
             raise UnseeError(
                 f"{self.place.address} has a form that this unsee does not know: name another store"
             )
+        lacking = [name for name, kind in _NEEDED.items() if not isinstance(kept.get(name), kind)]
+        if lacking:
+            raise UnseeError(
+                f"{self.place.path(MANIFEST)} is damaged (it lacks {', '.join(lacking)}): name another store"
+            )
         return kept
 
     @cached_property
-    def _looked_at(self) -> tuple[list[str], list[Damage]]:
-        whole, damaged = [], []
+    def _look(self) -> _Look:
+        rows, damaged = {}, list(self._known.values())
         for name in self.names:
-            damage = self._damage(name, pq.read_metadata)
-            if damage is None:
-                whole.append(name)
-            else:
-                damaged.append(damage)
-        return whole, damaged
+            if name not in self._known:
+                try:
+                    with self._opened(name) as file:
+                        rows[name] = file.metadata.num_rows
+                except DamagedError as error:
+                    damaged.append(error.damage)
+        largest = {part_number(name): name for name in sorted(rows, key=lambda name: rows[name])}
+        twins = [name for name in rows if largest[part_number(name)] != name]
+        used = {name: count for name, count in rows.items() if name not in twins}
+        return _Look(used, sorted(damaged, key=lambda damage: damage.part), twins)
 
-    def _damage(self, name: str, read: Callable[[Any], object]) -> Damage | None:
-        """What a part's own bytes say is wrong with it.
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
+        """A part, to be read.
 
         Raises:
+            DamagedError: its bytes are not what was written, or it is of other settings.
             UnseeError: it cannot be read for another reason, which may pass.
         """
-        try:
-            with self.place.fs.open(self.place.path(name)) as file:
-                read(file)
-        except FileNotFoundError:
-            return Damage(name, "it has gone")
-        except (pa.ArrowInvalid, OSError, ValueError) as error:
-            if getattr(error, "errno", None) is not None:
-                raise UnseeError(
-                    f"{self.place.path(name)} cannot be read ({_one_line(error)}): try again"
-                ) from error
-            return Damage(name, _one_line(error))
-        return None
+        with opened(self.place, name) as file:
+            own = (file.metadata.metadata or {}).get(HASH.encode(), b"").decode()
+            if own != self.manifest.get(HASH, own):
+                reason = f"it was made with other settings, {own[:12] or 'unknown'}"
+                raise DamagedError(self.place.address, Damage(name, reason))
+            yield file
 
     @property
     def parts(self) -> list[str]:
-        """The names of the parts that can be read."""
-        return self._looked_at[0]
+        """The names of the parts that are read."""
+        return list(self._look.rows)
 
     @property
     def damaged(self) -> list[Damage]:
         """The parts that cannot be read, as far as their ends tell; `checked` reads them whole."""
-        return self._looked_at[1]
+        return self._look.damaged
+
+    @property
+    def twins(self) -> list[str]:
+        """Parts whose rows are in a larger part too, which a kill can leave; they are not read."""
+        return self._look.twins
 
     def dataset(self) -> pads.Dataset:
         """All rows as a PyArrow data set, for filters and columns: nothing is read before it is asked for."""
         paths = [self.place.path(name) for name in self.parts]
-        return pads.dataset(paths, schema=SCHEMA, format=_CHECKING, filesystem=self.place.fs)
+        own = None if self.place.local else self.place.fs
+        return pads.dataset(paths, schema=SCHEMA, format=_CHECKING, filesystem=own)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Columns of all rows, in the order of the data set; all but the maps unless told.
@@ -144,41 +158,38 @@ class Store:
         for name in wanted:
             if name not in SCHEMA.names:
                 raise UnseeError(f"a store has no column {name!r}; there are {', '.join(SCHEMA.names)}")
-        with self._checking():
-            tables = [self._columns(name, wanted) for name in self.parts]
+        tables = [self.columns(name, wanted) for name in self.parts]
         return pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(wanted)
 
-    def _columns(self, part: str, columns: Sequence[str]) -> pa.Table:
-        """Columns of one part; nothing of it is kept, nor read beside them."""
-        with self.place.fs.open(self.place.path(part)) as file:
-            table = pq.read_table(file, columns=columns, page_checksum_verification=True, pre_buffer=False)
-        return table.replace_schema_metadata(None).select(columns)
+    def columns(self, part: str, columns: Sequence[str]) -> pa.Table:
+        """Columns of one part; nothing of it is kept, nor read beside them.
+
+        Raises:
+            UnseeError: its checksum is wrong.
+        """
+        with self._opened(part) as file:
+            found = file.read(columns, use_threads=False)
+        return found.replace_schema_metadata(None).select(columns)
 
     def __len__(self) -> int:
-        return int(self.dataset().count_rows())
+        return sum(self._look.rows.values())
 
     def keys_of(self, part: str) -> list[tuple[str, str]]:
         """The (id, asked) of a part's rows, in order."""
-        table = self._columns(part, ["id", "asked"])
+        table = self.columns(part, ["id", "asked"])
         return list(zip(table["id"].to_pylist(), table["asked"].to_pylist(), strict=True))
 
     def count_errors(self) -> int:
         """How many rows say why there is no map."""
-        return int(self.dataset().count_rows(filter=pads.field("error").is_valid()))
-
-    @property
-    def proven(self) -> bool:
-        """Whether any row has a map."""
-        return self.count_errors() < len(self)
+        return sum(self._errors_in(name) for name in self.parts)
 
     def parts_with_errors(self) -> list[str]:
         """The parts that hold such rows."""
-        found = []
-        for name in self.parts:
-            column = self._columns(name, ["error"])["error"]
-            if column.null_count < len(column):
-                found.append(name)
-        return found
+        return [name for name in self.parts if self._errors_in(name)]
+
+    def _errors_in(self, part: str) -> int:
+        column = self.columns(part, ["error"])["error"]
+        return len(column) - int(column.null_count)
 
     def rows(self, ids: Sequence[str] | None = None, maps: bool = True) -> Iterator[dict[str, Any]]:
         """Rows as dictionaries, with the map as `saliency` takes it or without it; all, or of some pictures.
@@ -188,25 +199,10 @@ class Store:
         Raises:
             UnseeError: a part whose checksum is wrong.
         """
-        chosen = None if ids is None else pads.field("id").isin(list(ids))
-        with self._checking():
-            if not maps:
-                for batch in self.dataset().to_batches(columns=PLAIN, filter=chosen):
-                    yield from batch.to_pylist()
-                return
-            for batch in self.dataset().to_batches(filter=chosen, batch_size=64, batch_readahead=1):
-                yield from _with_maps(batch)
-
-    @contextmanager
-    def _checking(self) -> Iterator[None]:
-        """Say it plainly where bytes are not what was written."""
-        try:
-            yield
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UnseeError(
-                f"{self.place.address} is damaged ({_one_line(error)}): `unsee status --check` names the "
-                "parts, and the command that made the store does them again"
-            ) from error
+        for name in self.parts:
+            with self._opened(name) as file:
+                for table in tables(file, SCHEMA.names if maps else PLAIN, ids):
+                    yield from _with_maps(table) if maps else table.to_pylist()
 
     @property
     def bytes(self) -> int:
@@ -253,7 +249,14 @@ class Store:
     def checked(self) -> Iterator[Damage | None]:
         """Read every part whole, checksums too: for each what is wrong with it, or None."""
         for name in self.names:
-            yield self._damage(name, partial(pq.read_table, page_checksum_verification=True))
+            try:
+                with self._opened(name) as file:
+                    for _ in tables(file, SCHEMA.names):
+                        pass
+            except DamagedError as error:
+                yield error.damage
+            else:
+                yield None
 
     def add(self, number: int, rows: Sequence[Row], notes: Mapping[str, str]) -> str:
         """Write rows as one part, whole or not at all; returns its name.
@@ -275,28 +278,13 @@ class Store:
         self.place.write(MANIFEST, text.encode())
 
 
-def _with_maps(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+def _with_maps(table: pa.Table) -> Iterator[dict[str, Any]]:
     """Rows with their maps as arrays, which no list of Python numbers is made of."""
-    lists = batch.column("mask")
-    for number, row in enumerate(batch.drop_columns(["mask"]).to_pylist()):
+    lists = table["mask"]
+    for number, row in enumerate(table.drop_columns(["mask"]).to_pylist()):
         flat = lists[number].values
         yield row | {"mask": None if flat is None else flat.to_numpy(zero_copy_only=False)}
 
 
-def part_name(number: int, keys: Sequence[tuple[str, str]]) -> str:
-    """The name of the part with these rows, the number-th of its run."""
-    digest = sha256(json.dumps([list(key) for key in keys]).encode()).hexdigest()
-    return f"{_PART}{number:08d}-{digest[:12]}{_END}"
-
-
-def part_number(name: str) -> int:
-    """The number of the portion that a part is of."""
-    return int(name.removeprefix(_PART).split("-")[0])
-
-
 def _counted(names: Sequence[str]) -> str:
     return "1 part" if len(names) == 1 else f"{len(names)} parts"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
