@@ -1,6 +1,7 @@
 """Data sets by name, and what every reader does."""
 
 import hashlib
+import inspect
 import pickle
 import re
 import shutil
@@ -174,6 +175,51 @@ class TestNames:
     def test_a_limit_below_one(self, limit):
         with pytest.raises(UnseeError, match=f"limit of {limit}"):
             open_dataset("menagerie", limit=limit)
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"name": Path("photos")}, "has a name such as 'folder:photos'"),
+            ({"limit": "3"}, "a limit of '3' leaves no picture; give a whole number"),
+            ({"limit": 2.5}, "a limit of 2.5 leaves no picture; give a whole number"),
+            ({"classes": "zebra"}, "write classes=.'zebra'."),
+            ({"classes": 3}, "write classes=.'3'."),
+            ({"classes": [3]}, "write '3' for 3"),
+        ],
+    )
+    def test_what_is_of_another_type(self, given, words):
+        """Without the type checks that only tests have."""
+        with pytest.raises(UnseeError, match=words):
+            inspect.unwrap(open_dataset)(**({"name": "menagerie"} | given))
+
+    def test_names_are_the_same_from_any_folder(self, tmp_path, monkeypatch):
+        write_picture(tmp_path / "photos/a.png")
+        (tmp_path / "list.txt").write_text("a.png 0")
+        (tmp_path / "at@photos").write_text("photos/a.png 0")
+        monkeypatch.chdir(tmp_path / "photos")
+        for name, whole in (
+            ("folder:.", "folder:{}/photos"),
+            ("list:../list.txt@.", "list:{0}/list.txt@{0}/photos"),
+            ("list:../at@photos", "list:{}/at@photos"),
+            ("menagerie", "menagerie"),
+        ):
+            found = open_dataset(name).described["name"]
+            assert found == whole.format(tmp_path.resolve())
+            monkeypatch.chdir(tmp_path)
+            assert open_dataset(found).described["name"] == found
+            monkeypatch.chdir(tmp_path / "photos")
+
+    @pytest.mark.parametrize("layout", ["imagenet-train", "imagenet-val", "coco"])
+    def test_a_split_that_is_left_out_is_described_as_when_it_is_named(self, layout, tmp_path):
+        name, split = LAYOUTS[layout](tmp_path)
+        assert open_dataset(name).described["split"] == split
+        assert open_dataset(name).described == open_dataset(name, split).described
+        assert open_dataset("menagerie").described == open_dataset("menagerie", "test").described
+
+    def test_classes_are_described_by_their_names(self):
+        for classes in (["owl", "zebra"], ["11", " Owl", "owl"], ["zebra", "OWL"]):
+            assert open_dataset("menagerie", classes=classes).described["classes"] == ["owl", "zebra"]
+        assert open_dataset("menagerie").described["classes"] == []
 
     def test_home(self, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))

@@ -197,13 +197,34 @@ class TestTable:
         assert "labels.csv" in str(caught.value)
 
     @pytest.mark.parametrize(
-        "boxes", ["[", "[]", '{"a.png": [[1, 2, 3]]}', '{"a.png": [[5, 2, 3, 4]]}', '{"a.png": 3}']
+        "boxes",
+        [
+            *("[", "[]", '{"a.png": [[1, 2, 3]]}', '{"a.png": [[5, 2, 3, 4]]}', '{"a.png": 3}'),
+            *(
+                '{"a.png": [[1, 2, Infinity, 4]]}',
+                '{"a.png": [[NaN, 2, 3, 4]]}',
+                '{"a.png": [[30, 2, 33, 4]]}',
+            ),
+            *('{"A.png": []}', '{"a.png": [[1, 2, 3, 4, "5"]]}', '{"a.png": [[1, 2, %s, 4]]}' % ("9" * 5000)),
+        ],
     )
     def test_broken_boxes(self, boxes, tmp_path):
         name, _ = data_sets.imagenet_table(tmp_path)
         (tmp_path / "boxes.json").write_text(boxes)
         with pytest.raises(UnseeError, match=r"boxes\.json"):
             open_dataset(name)
+
+    def test_boxes_that_are_no_file(self, tmp_path):
+        name, _ = data_sets.imagenet_table(tmp_path)
+        (tmp_path / "boxes.json").unlink()
+        (tmp_path / "boxes.json").mkdir()
+        with pytest.raises(UnseeError, match=r"boxes\.json cannot be read .Is a directory"):
+            open_dataset(name)
+
+    def test_boxes_end_with_the_picture_as_those_of_xml(self, tmp_path):
+        name, _ = data_sets.imagenet_table(tmp_path)
+        (tmp_path / "boxes.json").write_text('{"a.png": [[-3, 2, 99, 1e300]]}')
+        assert open_dataset(name)[0].instances[0].box == (0, 2, 24, 18)
 
     def test_boxes_of_another_size(self, tmp_path):
         name, _ = data_sets.imagenet_table(tmp_path)

@@ -125,7 +125,7 @@ class TestBlacklist:
         found = open_dataset(name, split)
         assert [found.id(i)[-6:-5] for i in range(len(found))] == ["1", "3", "4", "5"]
         assert [found.labels(i)[0] for i in range(len(found))] == [0, 999, 151, 2]
-        assert found.dataset.left_out == 2
+        assert found.left_out == 2
 
     def test_all_are(self, tmp_path):
         name, split = data_sets.imagenet_val(tmp_path)
@@ -142,4 +142,4 @@ class TestBlacklist:
     def test_training_pictures_are_not_on_it(self, tmp_path):
         name, split = data_sets.imagenet_train(tmp_path)
         (tmp_path / self.FILE).write_text("1\n")
-        assert open_dataset(name, split).dataset.left_out == 0
+        assert open_dataset(name, split).left_out == 0

@@ -19,11 +19,13 @@ _START = "instances_"
 class Coco:
     """The pictures of a COCO JSON file; they lie in `folder`.
 
-    A picture shows many objects, so samples have no label of their own.
+    A picture shows many objects, so samples have no label of their own. `split` is the one that was opened,
+    None where there are none.
     """
 
     book: Book
     folder: Path
+    split: str | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -79,8 +81,8 @@ def open_coco(place: str, split: str | None) -> Coco:
         file.stem.removeprefix(_START): file for file in sorted(root.glob(f"annotations/{_START}*.json"))
     }
     if files:
-        chosen = pick_split(split, list(files), root)
-        file, folders = files[chosen], [root / chosen, root / "images" / chosen]
+        split = pick_split(split, list(files), root)
+        file, folders = files[split], [root / split, root / "images" / split]
     else:
         file, folders = root / "instances.json", [root / "images"]
         if not file.is_file():
@@ -90,4 +92,4 @@ def open_coco(place: str, split: str | None) -> Coco:
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
         raise UnseeError(f"{shown_name(folders[0])} does not exist: the pictures of {file.name} belong there")
-    return Coco(read_book(file), folder)
+    return Coco(read_book(file), folder, split)

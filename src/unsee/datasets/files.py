@@ -114,7 +114,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
     """
     try:
         return json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnseeError(f"{shown_name(path)} is no JSON ({error}): fetch it anew") from error
 
 

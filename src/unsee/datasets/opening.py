@@ -14,17 +14,31 @@ from unsee.errors import UnseeError
 Opener = Callable[[str, str | None], Dataset]
 
 
+def _whole(place: str) -> str:
+    path = Path(place).expanduser()
+    return str(path.resolve()) if place and path.exists() else place
+
+
+def _whole_list(place: str) -> str:
+    """FILE, or FILE@ROOT, of which each is made whole."""
+    if Path(place).expanduser().is_file():
+        return _whole(place)
+    file, at, root = place.rpartition("@")
+    return f"{_whole(file)}{at}{_whole(root)}"
+
+
 @dataclass(frozen=True)
 class Kind:
     """A way in which pictures lie.
 
     `place` says what follows the kind's name and a colon, "" where nothing does; `open` takes what does
-    follow, and the split.
+    follow, and the split; `whole` makes it the same from any folder.
     """
 
     place: str
     says: str
     open: Opener
+    whole: Callable[[str], str] = _whole
 
 
 def _reader(module: str, function: str) -> Opener:
@@ -51,7 +65,7 @@ KINDS: dict[str, Kind] = {
     "folder": Kind("DIR", "any pictures below a folder", _reader("folder", "open_folder")),
     "imagefolder": Kind("DIR", "a folder for each class", _reader("image_folder", "open_image_folder")),
     "imagenet": Kind("DIR", "ImageNet in one of its layouts", _reader("imagenet", "open_imagenet")),
-    "list": Kind("FILE", "a text file of paths and labels", _reader("list_file", "open_list")),
+    "list": Kind("FILE", "a text file of paths and labels", _reader("list_file", "open_list"), _whole_list),
     "coco": Kind("DIR", "COCO's instances", _reader("coco", "open_coco")),
     "voc": Kind("DIR", "a year of Pascal VOC", _reader("voc", "open_voc")),
     "keypoints": Kind("FILE", "keypoints in COCO's JSON", _reader("keypoints", "open_keypoints")),
@@ -75,8 +89,7 @@ def open_dataset(
         UnseeError: no such kind, place, split or class, no picture, a limit below 1, or a file that describes
             the data set is missing or broken.
     """
-    if limit is not None and limit < 1:
-        raise UnseeError(f"a limit of {limit} leaves no picture; give at least 1")
+    _understood(name, classes, limit)
     kind, _, place = name.partition(":")
     if kind not in KINDS:
         raise UnseeError(_unknown(name, kind))
@@ -84,17 +97,23 @@ def open_dataset(
     if bool(place) != bool(wanted):
         problem = f"needs a place: write {_written(kind)}" if wanted else f"takes no place: write {kind}"
         raise UnseeError(f"the data set {kind} {problem}")
-    if isinstance(classes, str):
-        raise UnseeError(f"classes are a list of names: write classes=[{classes!r}]")
-    described = {"name": whole_name(name), "split": split, "classes": list(classes)}
-    return select(KINDS[kind].open(place, split), classes, limit, name, described)
+    dataset = KINDS[kind].open(place, split)
+    whole = f"{kind}:{KINDS[kind].whole(place)}" if place else kind
+    described = {"name": whole, "split": split or getattr(dataset, "split", None)}
+    return select(dataset, classes, limit, name, described)
 
 
-def whole_name(name: str) -> str:
-    """A data set's name from any folder: a path in it is made whole."""
-    kind, colon, place = name.partition(":")
-    path = Path(place).expanduser()
-    return f"{kind}:{path.resolve()}" if colon and path.exists() else name
+def _understood(name: object, classes: object, limit: object) -> None:
+    """Say what was given in place of a name, of classes or of a limit."""
+    if not isinstance(name, str):
+        raise UnseeError(f"a data set has a name such as 'folder:photos', {name!r} is none")
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise UnseeError(f"classes are a list of names: write classes=[{str(classes)!r}]")
+    for text in classes:
+        if not isinstance(text, str):
+            raise UnseeError(f"classes are names or indices as text: write {str(text)!r} for {text!r}")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise UnseeError(f"a limit of {limit!r} leaves no picture; give a whole number, at least 1")
 
 
 def _written(kind: str) -> str:

@@ -17,7 +17,7 @@ class Selection:
     """Pictures of `dataset` by their numbers in it, in that order.
 
     `described` says what they are called, as JSON values: with "name", "split" and "classes" they can be
-    opened again.
+    opened again. `left_out` counts the pictures that a blacklist has taken away from all of the data set.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class Selection:
         self.dataset = dataset
         self.numbers = numbers
         self.described = dict(described or description(dataset))
+        self.left_out: int = getattr(dataset, "left_out", 0)
 
     def __repr__(self) -> str:
         called = " ".join(str(value) for value in self.described.values() if value)
@@ -59,22 +60,31 @@ def select(
     classes: Sequence[str],
     limit: int | None,
     name: str,
-    described: Mapping[str, Any] | None = None,
+    described: Mapping[str, Any],
 ) -> Selection:
     """The pictures that show one of some classes, or all, and the first `limit` of them.
+
+    `described` says what the data set is called; the classes are added as they are always called.
 
     Raises:
         UnseeError: the data set, called `name`, has no such class, or no picture of it.
     """
+    wanted = {_index(text, dataset, name) for text in classes}
+    described = {**described, "classes": [_name(index, dataset) for index in sorted(wanted)]}
     if not classes:
         count = len(dataset) if limit is None else min(limit, len(dataset))
         return Selection(dataset, range(count), described)
-    wanted = {_index(text, dataset, name) for text in classes}
     shown = (i for i in range(len(dataset)) if not wanted.isdisjoint(dataset.labels(i)))
     numbers = tuple(islice(shown, limit))
     if not numbers:
         raise UnseeError(f"{name!r} has no picture of {', '.join(map(repr, classes))}: choose other classes")
     return Selection(dataset, numbers, described)
+
+
+def _name(index: int, dataset: Dataset) -> str:
+    """The name by which `_index` finds a class, or its index where no name is its alone."""
+    names = [known.casefold() for known in dataset.classes]
+    return dataset.classes[index] if names and names.count(names[index]) == 1 else str(index)
 
 
 def _index(text: str, dataset: Dataset, name: str) -> int:

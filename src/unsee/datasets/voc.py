@@ -29,10 +29,12 @@ class Voc:
     """The pictures of one split of one year, by name.
 
     A picture shows many objects, so samples have no label of their own. `labels` reads a picture's XML.
+    `split` is the list that was opened.
     """
 
     root: Path
     names: tuple[str, ...]
+    split: str
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,13 +116,14 @@ def open_voc(place: str, split: str | None) -> Voc:
     splits = [name for name in lists if name not in single]
     if not splits:
         raise UnseeError(f"{shown_name(root / _SPLITS)} holds no lists, such as train.txt: fetch them")
-    file = lists[pick_split(split, splits, root)]
+    chosen = pick_split(split, splits, root)
+    file = lists[chosen]
     names = tuple(line for _, line in lines_of(file))
     again = repeated(names)
     if again is not None or not names:
         problem = "lists no pictures" if again is None else f"lists {again!r} twice"
         raise UnseeError(f"{shown_name(file)} {problem}: fetch it anew")
-    return Voc(root, names)
+    return Voc(root, names, chosen)
 
 
 def _year(folder: Path) -> Path:

@@ -56,6 +56,14 @@ def half_open(x0: float, y0: float, x1: float, y1: float, first: int) -> Box:
     return x0 - first, y0 - first, x1 - first + 1, y1 - first + 1
 
 
+def within(box: Box, size: tuple[int, int] | None) -> Box | None:
+    """A box cut off at the border of a picture of (width, height), None where nothing of it is left."""
+    x0, y0, x1, y1 = box
+    width, height = size or (x1, y1)
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
 def _size(noted: Mapping[str, Any]) -> tuple[int, int] | None:
     if "size" not in noted:
         return None
@@ -66,9 +74,7 @@ def _size(noted: Mapping[str, Any]) -> tuple[int, int] | None:
 def _object(entry: Mapping[str, Any], size: tuple[int, int] | None, first: int) -> Noted:
     corners = entry["bndbox"]
     left, top, right, bottom = (float(corners[key]) for key in ("xmin", "ymin", "xmax", "ymax"))
-    x0, y0, x1, y1 = half_open(left, top, right, bottom, first)
-    width, height = size or (x1, y1)
-    box = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
-    if not (box[0] < box[2] and box[1] < box[3]):
+    box = within(half_open(left, top, right, bottom, first), size)
+    if box is None:
         raise ValueError(f"the box {', '.join(corners.values())} holds no pixel")
     return Noted(str(entry["name"]), box, entry.get("difficult", "0") == "1")

@@ -54,11 +54,13 @@ class ImageNet:
 
     `labels` gives the class of the picture alone. An annotated object of another of the thousand classes is
     among a sample's instances, after those of the picture's own class; one of no such class is a thing.
-    `left_out` counts the pictures that the localisation blacklist takes away.
+    `split` is the one that was opened, None where there are none; `left_out` counts the pictures that the
+    localisation blacklist takes away.
     """
 
     listed: Listed
     notes: XmlNotes | TableNotes
+    split: str | None = None
     left_out: int = 0
 
     @property
@@ -106,7 +108,7 @@ class ImageNet:
         listed = replace(
             self.listed, files=tuple(files[i] for i in kept), targets=tuple(targets[i] for i in kept)
         )
-        return ImageNet(listed, self.notes, len(files) - len(kept))
+        return replace(self, listed=listed, left_out=len(files) - len(kept))
 
 
 def _instance(wnid: str, box: Box, names: tuple[str, ...]) -> Instance:

@@ -66,7 +66,7 @@ def _in_folders(root: Path, split: str | None) -> ImageNet:
         raise UnseeError(f"{shown_name(folder)} holds no folders: ImageNet has one for each WordNet id")
     notes = next((root / name / chosen for name in _NOTES if (root / name / chosen).is_dir()), None)
     source = TableNotes() if notes is None else XmlNotes(notes, complete=chosen == "val")
-    return ImageNet(Listed(folder, files, targets), source)
+    return ImageNet(Listed(folder, files, targets), source, chosen)
 
 
 def _flat(folder: Path, root: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from unsee.datasets.imagenet.classes import WNIDS, index_of
 from unsee.datasets.imagenet.dataset import ImageNet, TableNotes
 from unsee.datasets.listed import Listed
 from unsee.datasets.sample import Box
-from unsee.datasets.xml_boxes import Annotation, Noted
+from unsee.datasets.xml_boxes import Annotation, Noted, within
 from unsee.decoding import shown_name
 from unsee.errors import UnseeError
 
@@ -86,25 +87,30 @@ def _size(row: Row, where: str) -> tuple[int, int] | None:
 def _notes(
     path: Path, labels: Mapping[str, int], sizes: Mapping[str, tuple[int, int] | None]
 ) -> dict[str, Annotation]:
-    if not path.is_file():
+    if not path.exists():
         return {}
     boxes = read_json(path)
     if not isinstance(boxes, dict):
         raise UnseeError(f"{shown_name(path)} is no mapping of files to boxes")
+    if boxes and not boxes.keys() & labels:
+        raise UnseeError(f"{shown_name(path)} names no file of {TABLE}: give paths as they stand there")
     notes = {}
     for file, found in boxes.items():
         if file in labels:
             shown = f"{shown_name(path)}, {shown_name(file)}"
-            noted = tuple(Noted(WNIDS[labels[file]], box) for box in _boxes(found, shown))
-            notes[file] = Annotation(path, sizes[file], noted)
+            several = found if isinstance(found, list) else [found]
+            noted = (Noted(WNIDS[labels[file]], _box(box, sizes[file], shown)) for box in several)
+            notes[file] = Annotation(path, sizes[file], tuple(noted))
     return notes
 
 
-def _boxes(found: Any, shown: str) -> tuple[Box, ...]:  # noqa: ANN401
-    boxes = []
-    for box in found if isinstance(found, list) else [found]:
-        numbers = isinstance(box, list) and all(type(number) in (int, float) for number in box)
-        if not numbers or len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
-            raise UnseeError(f"{shown}: {shown_name(box)} is no box [x0, y0, x1, y1]")
-        boxes.append((box[0], box[1], box[2], box[3]))
-    return tuple(boxes)
+def _box(found: Any, size: tuple[int, int] | None, shown: str) -> Box:  # noqa: ANN401
+    """A box, cut off at the picture's border."""
+    several = found if isinstance(found, list) else []
+    numbers = [n for n in several if type(n) in (int, float) and -math.inf < n < math.inf]
+    if len(numbers) != 4 or len(several) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
+        raise UnseeError(f"{shown}: {shown_name(found)} is no box [x0, y0, x1, y1]")
+    box = within((numbers[0], numbers[1], numbers[2], numbers[3]), size)
+    if box is None:
+        raise UnseeError(f"{shown}: {shown_name(found)} is a box outside of the picture")
+    return box
