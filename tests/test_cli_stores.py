@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,13 +18,15 @@ import typer
 from PIL import Image
 
 import unsee
+from data_sets import imagenet_val
 from pictures import network
 from unsee.cli.exporting import safe
-from unsee.cli.learning import engine_from, map_from, names_in
+from unsee.cli.learning import engine_from, map_from, names_in, opened, watched
 from unsee.cli.stopping import stoppable
 from unsee.errors import UnseeError
 from unsee.runs.cluster import OnRay
-from unsee.runs.local import Local
+from unsee.runs.local import Local, Written
+from unsee.runs.run import Outset
 from unsee.runs.store import Store
 
 
@@ -76,6 +79,7 @@ class TestLearn:
             (["--seed", "4"], "seed: 0 → 4"),
             (["--preset", "paper"], "preset: fast → paper"),
             (["--method", "gradient"], "method: mask → gradient"),
+            (["--out", ""], "a store has no empty name: give a folder"),
             (["--engine", "cloud"], "no engine is called 'cloud'"),
             (["--workers", "3"], "the local engine is one process"),
             (["--split", "val"], "has no splits"),
@@ -311,7 +315,7 @@ class TestStatusShowExport:
         with (tmp_path / "table" / "rows.csv").open(encoding="utf-8", newline="") as file:
             rows = {row["id"]: row for row in csv.DictReader(file)}
         assert len(rows) == 4
-        assert rows["0.png"]["mask_shape"] == "32 32"
+        assert rows["0.png"]["mask_shape"] == "32|32"
         assert "broken" in rows["broken.png"]["error"]
         assert run("export", masks, "--format", "csv", "--out", "rows/all.csv").code == 0
         assert (tmp_path / "rows" / "all.csv").read_bytes() == (tmp_path / "table" / "rows.csv").read_bytes()
@@ -400,12 +404,37 @@ class TestPieces:
         assert names_in(None) == ()
         assert names_in(" a, b c ,,") == ("a", "b c")
 
-    @pytest.mark.parametrize("text", ["[]", "{", '{"a": "b"}', '{"a": []}', '{"a": [true]}', '{"a": {}}'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("[]", "{", '{"a": "b"}', '{"a": []}', '{"a": [true]}', '{"a": {}}'),
+            *("[" * 100_000, '{"a": %s}' % ("9" * 5000)),
+        ],
+    )
     def test_what_is_no_class_map(self, tmp_path, text):
         file = tmp_path / "map.json"
         file.write_text(text)
         with pytest.raises(UnseeError, match="is no class map"):
             map_from(file)
+
+    def test_lines_where_there_is_no_bar(self, monkeypatch, capsys):
+        monkeypatch.setattr("unsee.cli.learning._SECONDS_BETWEEN_LINES", -1.0)
+        with watched("maps:") as tell:
+            tell(Outset(100, 20, 1, (), 0))
+            time.sleep(0.2)
+            tell(Written("part", 8, 1))
+            time.sleep(0.2)
+            tell(Written("part", 8, 0))
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert re.fullmatch(r"maps: 36 of 100 rows, \d+(\.\d\d)?/s, 0:00:\d\d left, 2 without a map", last), (
+            last
+        )
+
+    def test_a_blacklist_is_told_once(self, monkeypatch, tmp_path, capsys):
+        name, _ = imagenet_val(tmp_path)
+        (tmp_path / "ILSVRC2014_clsloc_validation_blacklist.txt").write_text("2\n6\n")
+        assert len(opened(name, None, None)) == 4
+        assert "2 pictures of imagenet:" in capsys.readouterr().err
 
     def test_datasets_are_listed(self, run):
         assert "imagenet:DIR" in run("datasets").out

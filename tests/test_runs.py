@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -697,6 +699,46 @@ class TestTargets:
             with pytest.raises(UnseeError, match=says):
                 learn(network(), data, tmp_path / "s", **options)
             assert not (tmp_path / "s").exists()
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"method": None}, "a method has a name, 'mask' or one of"),
+            ({"class_map": [1], "target": "each"}, r"a class map is a mapping such as .*, not \[1\]"),
+            ({"limit": "3"}, "a limit of '3' makes no run"),
+            ({"limit": 2.5}, "a limit of 2.5 makes no run"),
+        ],
+    )
+    def test_what_is_of_another_type(self, options, says, tmp_path):
+        """In a process without the type checks that only tests have."""
+        code = (
+            f"import pictures as p; p.learn(p.network(), p.Pictures(2), {str(tmp_path / 's')!r}, **{options})"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert re.search(f"UnseeError: .*{says}", told.stderr), told.stderr
+
+    @pytest.mark.parametrize(
+        ("described", "says"),
+        [
+            ({}, "of the data set Pictures has no name: give a mapping with 'name'"),
+            ({"name": 3}, "has no name: give a mapping with 'name'"),
+            ("mine", "has no name: give a mapping with 'name'"),
+            ({"name": "mine", "path": Path("x")}, "is no JSON .*Path is not JSON serializable.*: give texts"),
+            ({"name": "mine", "share": float("nan")}, "is no JSON"),
+        ],
+    )
+    def test_a_data_set_that_describes_itself_oddly(self, described, says, tmp_path):
+        data = Pictures(2)
+        data.described = described
+        with pytest.raises(UnseeError, match=says):
+            quick(tmp_path / "s", data)
+        assert not (tmp_path / "s").exists()
 
     def test_one_index_in_a_class_map_is_a_list_of_one(self, tmp_path):
         data = Pictures(2, labels=((0,), (1,)), classes=("plant", "stone"))

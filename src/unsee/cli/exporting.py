@@ -63,8 +63,8 @@ def _csv(store: Store, file: Path) -> Iterator[Exported]:
 
 
 def _cell(value: object) -> object:
-    """Lists as words with spaces between them."""
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+    """Lists as words with bars between them: names hold spaces."""
+    return "|".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _maps(store: Store, form: str, folder: Path) -> Iterator[Exported]:

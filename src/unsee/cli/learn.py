@@ -98,11 +98,10 @@ def command(
     broken is recorded with its reason, and the run goes on: the exit code is 0 once all rows are there,
     `unsee status` says which have no map.
     """
-    from unsee.cli.learning import Mask, Wish, engine_from, map_from, names_in, report
+    from unsee.cli.learning import Mask, Wish, engine_from, map_from, opened, report
     from unsee.cli.names import fit_from, load_model
-    from unsee.datasets.opening import open_dataset
 
-    pictures = open_dataset(dataset, split, names_in(classes))
+    pictures = opened(dataset, split, classes)
     mapping, scaling = map_from(class_map), fit_from(fit)
     how = Mask(preset, game, perturbation, iterations, score, precision)
     classifier = load_model(model, weights, device)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -25,6 +26,8 @@ from unsee.classifier import Classifier
 from unsee.cli.console import CONSOLE, plain
 from unsee.cli.storing import summary, table_of
 from unsee.datasets.dataset import Dataset
+from unsee.datasets.opening import open_dataset
+from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.masks import PRESETS, adjusted
@@ -133,6 +136,18 @@ def report(store: Store, as_json: bool) -> None:
         CONSOLE.print(table_of(found))
 
 
+def opened(name: str, split: str | None, classes: str | None) -> Selection:
+    """The data set that is asked for; says how many pictures a blacklist has taken from it.
+
+    Raises:
+        UnseeError: what `open_dataset` raises.
+    """
+    pictures = open_dataset(name, split, names_in(classes))
+    if pictures.left_out:
+        CONSOLE.print(f"{pictures.left_out} pictures of {plain(name)} are on its blacklist: left out")
+    return pictures
+
+
 def names_in(text: str | None) -> tuple[str, ...]:
     """The names between commas."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
@@ -148,7 +163,7 @@ def map_from(file: Path | None) -> Mapping[str, Sequence[int]] | None:
         return None
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnseeError(f"{file} is no class map ({error}): {_CLASS_MAP}") from None
     if not isinstance(kept, dict):
         raise UnseeError(f"{file} is no class map (it holds a {type(kept).__name__}): {_CLASS_MAP}")
@@ -195,8 +210,20 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """What the bar shows."""
-        speed = task.finished_speed or task.speed
-        return Text("" if not speed else f"{speed:.2f}/s" if speed < 10 else f"{speed:.0f}/s")
+        return Text(_rate(task))
+
+
+def _rate(task: Task) -> str:
+    speed = task.finished_speed or task.speed
+    return "" if not speed else f"{speed:.2f}/s" if speed < 10 else f"{speed:.0f}/s"
+
+
+def _line(task: Task) -> str:
+    """How far a run is, where no bar can be drawn."""
+    left = task.time_remaining
+    time_left = "" if left is None else f"{timedelta(seconds=int(left))} left"
+    parts = (f"{task.completed:.0f} of {task.total:.0f} rows", _rate(task), time_left, task.fields["note"])
+    return ", ".join(part for part in parts if part)
 
 
 def _nothing() -> None:
@@ -256,8 +283,6 @@ def watched(what: str = "", check: Callable[[], None] = _nothing) -> Iterator[To
             bar.update(task, completed=rows + unwritten, note=note)
             if blind and time.monotonic() - spoken > _SECONDS_BETWEEN_LINES:
                 spoken = time.monotonic()
-                CONSOLE.print(
-                    f"{what} {rows + unwritten:.0f} of {bar.tasks[0].total:.0f} rows {note}".strip()
-                )
+                CONSOLE.print(f"{what} {_line(bar.tasks[0])}".strip())
 
         yield told

@@ -136,8 +136,9 @@ def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
     """What makes a row's pictures: of the data set that the store is of, or else of the picture's file."""
     dataset, numbers, problem = None, {}, ""
     data = store.manifest["settings"]["data"]
+    name = str(data.get("name"))
     try:
-        dataset = open_dataset(data["name"], data.get("split"), data.get("classes", ()))
+        dataset = open_dataset(name, data.get("split"), data.get("classes", ()))
         numbers = {text_of(dataset.id(number)): number for number in range(len(dataset))}
     except UnseeError as error:
         problem = str(error)
@@ -147,7 +148,7 @@ def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
             return proof_of(store, row, photo_of(dataset[numbers[row["id"]]]))
         if row["photo"] is not None and Path(row["photo"]).is_file():
             return proof_of(store, row, _as_read(row))
-        why = problem or f"it is no longer in {data['name']}: bring it back"
+        why = problem or f"it is no longer in {name}: bring it back"
         raise UnseeError(f"the picture of {row['id']} cannot be found: {why}")
 
     return proof

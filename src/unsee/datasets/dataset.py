@@ -1,9 +1,11 @@
 """What every data set can do: pictures by number, read when they are asked for."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
 
 
 @runtime_checkable
@@ -37,9 +39,24 @@ class Dataset(Protocol):
 
 
 def description(dataset: Dataset) -> Mapping[str, Any]:
-    """What a data set says that it is, or else the name of its type."""
-    own: Mapping[str, Any] | None = getattr(dataset, "described", None)
-    return {"name": type(dataset).__qualname__} if own is None else own
+    """What a data set says that it is, or else the name of its type.
+
+    Raises:
+        UnseeError: that has no name, or cannot be written as JSON.
+    """
+    own: Any = getattr(dataset, "described", None)
+    if own is None:
+        return {"name": type(dataset).__qualname__}
+    said = f"`described` of the data set {type(dataset).__qualname__}"
+    if not isinstance(own, Mapping) or not isinstance(own.get("name"), str):
+        raise UnseeError(f"{said} has no name: give a mapping with 'name', a text")
+    try:
+        json.dumps(dict(own), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnseeError(
+            f"{said} is no JSON ({error}): give texts, finite numbers, lists and mappings"
+        ) from None
+    return own
 
 
 def position(index: int, length: int) -> int:

@@ -70,7 +70,7 @@ def learn(
         UnseeError: a name, target or setting that is none, a store that was begun with other settings, that
             another run is writing to or that cannot be written to.
     """
-    _understood(classifier, dataset, engine)
+    _understood(classifier, dataset, engine, method)
     mapping = class_map_of(class_map)
     asked = question(str(target), dataset, classifier, mapping)
     kept = Store(out).manifest.get("settings", {})
@@ -83,8 +83,8 @@ def learn(
     return run(job, str(out), engine or Local(), Terms(limit, part_size, retry), progress)
 
 
-def _understood(classifier: object, dataset: object, engine: object) -> None:
-    """Say what was given in place of a classifier, a data set or an engine."""
+def _understood(classifier: object, dataset: object, engine: object, method: object) -> None:
+    """Say what was given in place of a classifier, a data set, an engine or a method."""
     if not isinstance(classifier, Classifier):
         raise UnseeError("learn takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     if not isinstance(dataset, Dataset):
@@ -97,6 +97,8 @@ def _understood(classifier: object, dataset: object, engine: object) -> None:
         raise UnseeError(
             f"an engine is unsee.runs.local.Local() or unsee.runs.cluster.OnRay(2), not {engine!r}"
         )
+    if not isinstance(method, str):
+        raise UnseeError(f"a method has a name, 'mask' or one of unsee.saliency.METHODS, {method!r} is none")
 
 
 def _name(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Where a store lies: a folder, or any address that fsspec knows. Files appear whole or not at all."""
+"""Where a store lies: any address that fsspec knows; in a folder files appear whole or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from unsee.errors import UnseeError
 
@@ -37,8 +38,10 @@ class Place:
         """The place at a path or address; nothing is made there yet.
 
         Raises:
-            UnseeError: fsspec does not know such addresses, or lacks what it needs for them.
+            UnseeError: fsspec does not know such addresses, or lacks what it needs for them; or an empty one.
         """
+        if not str(address).strip():
+            raise UnseeError("a store has no empty name: give a folder, or an address that fsspec knows")
         try:
             fs, root = url_to_fs(str(address))
         except (ValueError, ImportError, OSError) as error:
@@ -49,6 +52,11 @@ class Place:
     def local(self) -> bool:
         """Whether it is a folder of this machine's own file system."""
         return isinstance(self.fs, LocalFileSystem)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes can see it."""
+        return not isinstance(self.fs, MemoryFileSystem)
 
     @property
     def whole_address(self) -> str:
@@ -88,10 +96,10 @@ class Place:
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a whole file: in a folder aside, synced and renamed; elsewhere in one go.
+        """Write a whole file: in a folder aside, synced and renamed; elsewhere sent in one go.
 
         Raises:
-            UnseeError: there is no room, or it may not be written; what was there is as it was.
+            UnseeError: there is no room, or it may not be written; in a folder what was there is as it was.
         """
         try:
             if self.local:

@@ -147,10 +147,12 @@ def class_map_of(given: Mapping[str, int | Sequence[int]] | None) -> ClassMap | 
     """A class map as it was given, each class with a tuple of indices.
 
     Raises:
-        UnseeError: a value that is no index and no list of indices.
+        UnseeError: no mapping, or a value that is no index and no list of indices.
     """
     if given is None:
         return None
+    if not isinstance(given, Mapping):
+        raise UnseeError(f"a class map is a mapping such as {{'dog': [151, 152]}}, not {given!r}")
     found: dict[str, tuple[Any, ...]] = {}
     for name, value in given.items():
         indices = tuple(value) if isinstance(value, list | tuple) else (value,)
