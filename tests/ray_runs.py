@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+import ray
 import torch
 
 from pictures import Pictures, network
@@ -46,7 +47,7 @@ def killed(address):
     options = {"part_size": 4, "batch_size": 4, "preset": SETTINGS, "engine": OnRay(2)}
     learn(network(), data, address, progress=kill, **options)
     assert len(victims) == 1
-    assert data.read == []
+    assert data.read == [0]
 
 
 def wrong(address):
@@ -70,6 +71,18 @@ def deadly(address):
     said(network(), Deadly(8), address, OnRay(1))
 
 
+def elsewhere(address):
+    """A store whose address fsspec takes for no folder, of pictures of which the first portion is broken."""
+    options = {"part_size": 4, "batch_size": 4, "preset": SETTINGS, "engine": OnRay(2)}
+    learn(network(), Pictures(8, range(4)), address, **options)
+
+
+def crowded(address):
+    """More workers than any machine has room for."""
+    said(network(), Pictures(8), address, OnRay(10_000))
+    assert not ray.is_initialized()
+
+
 def said(net, data, address, engine):
     try:
         learn(net, data, address, batch_size=4, part_size=4, preset=SETTINGS, engine=engine)
@@ -80,4 +93,5 @@ def said(net, data, address, engine):
 if __name__ == "__main__":
     os.environ[MARK] = str(os.getpid())
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    {"killed": killed, "wrong": wrong, "deadly": deadly}[sys.argv[1]](sys.argv[2])
+    runs = (killed, wrong, deadly, elsewhere, crowded)
+    {run.__name__: run for run in runs}[sys.argv[1]](sys.argv[2])

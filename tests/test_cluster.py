@@ -12,7 +12,9 @@ from pictures import Pictures, content, network
 from ray_runs import BROKEN, COUNT, SETTINGS
 from unsee.errors import UnseeError
 from unsee.runs.cluster import Home, OnRay, Worker, _check_room
+from unsee.runs.job import Portion
 from unsee.runs.learn import learn
+from unsee.runs.place import Place
 from unsee.runs.run import Outset
 from unsee.runs.store import Store
 
@@ -64,6 +66,7 @@ class TestTwoWorkers:
         [
             ("wrong", "SAID the network answered (", 0),
             ("deadly", "SAID a worker of Ray died again and again", 4),
+            ("crowded", "SAID 10000 workers with 1 threads each are too many for the", 0),
         ],
     )
     def test_what_cannot_be_done_is_one_line(self, what, says, kept, tmp_path):
@@ -71,6 +74,16 @@ class TestTwoWorkers:
         assert code == 0, told
         assert says in told
         assert len(Store.open(tmp_path / "s")) == kept
+
+    def test_an_address_that_is_no_folder_and_a_broken_first_portion(self, tmp_path):
+        (tmp_path / "s").mkdir()
+        address = f"simplecache::file://{tmp_path / 's'}"
+        assert not Place.at(address).local
+        code, told = on_ray("elsewhere", address)
+        assert code == 0, told
+        rows = list(Store.open(address).rows())
+        assert [row["error"] is None for row in rows] == [False] * 4 + [True] * 4
+        assert len(Store.open(tmp_path / "s")) == 8
 
 
 class TestWishes:
@@ -96,6 +109,23 @@ class TestWishes:
         assert "another run has taken" in worker._answer(0)["failure"]
         worker.home = Home(str(tmp_path / "s"), ".", {"run": store.manifest["starts"][-1]["run"]}, 1, False)
         assert worker._store().names == store.names
+
+    def test_a_worker_adds_nothing_where_another_run_has_begun_meanwhile(self, tmp_path):
+        store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
+
+        def slow(portion):
+            store.keep(store.manifest | {"starts": [*store.manifest["starts"], {"run": "a later one"}]})
+            return []
+
+        worker = object.__new__(Worker)
+        worker.job, worker.portions = SimpleNamespace(rows=slow), [Portion(7, 0, 2)]
+        worker.home = Home(str(tmp_path / "s"), ".", {"run": store.manifest["starts"][-1]["run"]}, 1, False)
+        assert "another run has taken" in worker._answer(0)["failure"]
+        assert Store(tmp_path / "s").names == store.names
+
+    def test_a_store_in_the_memory_of_one_process_is_refused(self):
+        with pytest.raises(UnseeError, match=r"memory://m is in the memory of one process: give Ray's"):
+            learn(network(), Pictures(2), "memory://m", batch_size=2, engine=OnRay(1))
 
     def test_ray_that_is_not_installed(self, tmp_path, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "ray", None)

@@ -21,6 +21,8 @@ from unsee.runs.local import Written, write
 from unsee.runs.store import RUN, Store
 
 _MOST_BLOCKS, _READER, _TRIES, _PATIENCE = 4096, 1, 3, 10.0
+_MOST_PER_CORE = 4
+"""Threads for each core of this machine above which workers would only be in each other's way."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,14 @@ class OnRay:
         """Each part as it is written by a worker; one that dies is started anew and its part done again.
 
         Raises:
-            UnseeError: Ray is not installed, its cluster cannot be joined, or what ails every picture alike.
+            UnseeError: Ray is not installed, its cluster cannot be joined, workers would not see the store or
+                have no room, or what ails every picture alike.
         """
+        if not store.place.shared:
+            raise UnseeError(
+                f"{store.place.address} is in the memory of one process: give Ray's workers a folder or an "
+                "address that all of them see"
+            )
         ray, data = library("ray", "ray"), library("ray.data", "ray")
         began = _start(ray, data, self)
         try:
@@ -162,8 +170,13 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
         return True
     for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_BACKEND_LOG_LEVEL", "fatal")):
         os.environ.setdefault(name, value)
-    cores = wanted.workers * wanted.threads + _READER
-    ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+    threads, cores = wanted.workers * wanted.threads, os.cpu_count() or 1
+    if threads > _MOST_PER_CORE * cores:
+        raise UnseeError(
+            f"{wanted.workers} workers with {wanted.threads} threads each are too many for the {cores} cores "
+            f"here: ask for at most {_MOST_PER_CORE * cores} threads in all, by --workers and --threads"
+        )
+    ray.init(address="local", num_cpus=threads + _READER, include_dashboard=False, **quiet)
     return True
 
 
