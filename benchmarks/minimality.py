@@ -111,7 +111,7 @@ def upsampled(grid: Tensor, size: tuple[int, int], blur: float = 5.0) -> Tensor:
 def levelled(saliency: Tensor, levels: int) -> Tensor:
     """A map of so many levels above its least value."""
     low, high = saliency.aminmax()
-    return (levels * (saliency - low) / (high - low)).floor() / levels
+    return (levels * (saliency - low) / (high - low).clamp(min=1e-12)).floor() / levels
 
 
 READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {

@@ -31,7 +31,7 @@ from unsee.metrics import binarised, mean_of
 __all__ = ["world"]
 
 # What is right, as it was before anything is replaced.
-entropy, unit, around, chosen = F.cross_entropy, adversarial._unit, boxes._around, localisation._best
+entropy, heat, around, chosen = F.cross_entropy, adversarial.heat_of, boxes._around, localisation._best
 ratio, submission, clamp = animal_parts._ratio, localisation._submission, torch.Tensor.clamp
 scores, around_points = boxes.scores_under, animal_parts.around_keypoints
 
@@ -65,7 +65,7 @@ def unbounded(tensor, *ends, **named):
 def pooled(records):
     """A group's ratio over its pictures."""
     found = {}
-    for group, own in animal_parts.by(animal_parts._both(records), "group").items():
+    for group, own in animal_parts.by(records, "group").items():
         classes = animal_parts.Estimate.exactly(len({record["class"] for record in own}))
         found[group] = {animal_parts.RATIO: ratio(own), "classes": classes}
     rows = {group: row for group, row in found.items() if group}
@@ -123,8 +123,18 @@ MISTAKES = {
         lambda world, patch: staged.TestDetector().test_a_pair_is_never_on_both_sides(),
     ),
     "the rest is blurred": (
-        *(adversarial, "_unit", lambda saliency: 1 - unit(saliency)),
+        *(adversarial, "heat_of", lambda method, saliency: 1 - heat(method, saliency)),
         lambda world, patch: defence.test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(patch),
+    ),
+    "masks stretched": (
+        *(adversarial, "heat_of", lambda method, saliency: heat("gradient", saliency)),
+        lambda world, patch: defence.test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(patch),
+    ),
+    "other maps as they are": (
+        *(animal_parts, "heat_of", lambda method, saliency: saliency),
+        lambda world, patch: parts.test_pictures_without_either_do_not_count_and_maps_are_stretched_but_masks(
+            world
+        ),
     ),
     "box of the first object alone": (
         *(boxes, "_around", first_box_alone),

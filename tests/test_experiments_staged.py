@@ -37,7 +37,8 @@ def stage(*methods, classifiers=None):
 
 def case_of(sample, maps, target=(0,), numbers=None, frames=None):
     frame = Frame(photo_of(sample), (32, 32), 0, Squash(), (0.5, 0.5, 0.5), 0)
-    return Case(sample, frame, target, sample.label, maps, frames or {}, numbers or {})
+    truth = None if sample.label is None else (sample.label,)
+    return Case(sample, frame, target, sample.label, maps, frames or {}, numbers or {}, truth)
 
 
 def written(records):
@@ -93,7 +94,8 @@ class TestDetector:
         clean = torch.rand(40, 28, 28, generator=rng) * 0.1
         changed = torch.rand(40, 28, 28, generator=rng) * 0.1
         changed[:, :14] += 0.5
-        assert detector.told_apart(clean, changed).value == 100
+        told = detector.told_apart(clean, changed)
+        assert (told.value, told.n) == (100, 40)
         assert abs(detector.told_apart(clean, clean).value - 50) < 15
         alike = torch.rand(40, 28, 28, generator=rng)
         assert detector.told_apart(torch.rand(40, 28, 28, generator=rng), alike).value < 70
@@ -132,14 +134,23 @@ class TestAdversarial:
         bright = Sample("one", np.full((32, 32, 3), 255, np.uint8), 0)
         frames = {"mask, attacked": case_of(bright, {}).frame}
         numbers = {"mask, clean": {"target": [0]}, "mask, attacked": {"target": [1]}}
-        for share, back in ((1.0, True), (0.25, False)):
+        for share, most, back in ((1.0, 1.0, True), (0.25, 1.0, False), (1.0, 0.4, False)):
             heat = torch.zeros(32, 32)
-            heat[: max(int(32 * share) - 1, 1)] = 1
+            heat[: max(int(32 * share) - 1, 1)] = most
             maps = {"mask, clean": heat, "mask, attacked": heat}
             case = case_of(sample, maps, numbers=numbers, frames=frames)
             record = written(AdversarialDefence().records(classifier, case))[0]
             assert record["turned"]
             assert (record["clean_label"], record["true_label"], record["in_five"]) == (back, back, True)
+            assert max(map(max, record["attacked"])) == pytest.approx(most)
+        other = {name.replace("mask", "gradient"): 0.4 * value for name, value in maps.items()}
+        numbers, frames = (
+            {name.replace("mask", "gradient"): value for name, value in own.items()}
+            for own in (numbers, frames)
+        )
+        case = replace(case_of(sample, other, numbers=numbers, frames=frames), truth=None)
+        record = written(AdversarialDefence().records(classifier, case))[0]
+        assert (record["clean_label"], record["true_label"]) == (True, None)
 
     def test_pictures_that_were_not_turned_are_left_out(self):
         heat = small(torch.rand(8, 8))
@@ -208,10 +219,23 @@ class TestGames:
         assert deletion.preset == PRESETS["fast"]
         assert preservation.preset.objective.game.name == "preservation"
         assert preservation.preset.grid == PRESETS["preservation"].grid
-        networks = (network(), network(3))
+        for preset in ("preservation", "authors"):
+            base = PRESETS[preset]
+            deletion, preservation = Games().looks(replace(stage(), preset=preset))
+            assert deletion.preset.objective.game.name == "deletion"
+            assert deletion.preset.grid == base.grid
+            assert preservation.preset.grid == replace(base.grid, blur=0.0)
+        networks = (replace(network(), name="one"), replace(network(3), name="two"))
         assert [look.classifier for look in Architectures().looks(stage(classifiers=networks))] == list(
             networks
         )
+
+    def test_networks_of_one_name_are_told_apart_by_their_weights(self):
+        one, two = (replace(network(), weights_sha256=digit * 64) for digit in "ab")
+        names = [look.name for look in Architectures().looks(stage(classifiers=(one, two)))]
+        assert names == [f"{one.name} aaaaaa", f"{one.name} bbbbbb"]
+        with pytest.raises(UnseeError, match="give each once"):
+            Architectures().looks(stage(classifiers=(one, one)))
 
     def test_means_of_each_look(self):
         def row(score):
@@ -247,6 +271,12 @@ class TestSensitivity:
             parts = ("objective", "perturbations", "grid", "jitter", "algorithm", "start")
             assert sum(getattr(settings, part) != getattr(base, part) for part in parts) == 1, name
 
+    @pytest.mark.parametrize("preset", ["top5", "authors", "preservation", "artifact-joint"])
+    def test_it_starts_from_the_paper_s_values_alone(self, preset):
+        with pytest.raises(UnseeError, match="use fast or paper"):
+            Sensitivity().looks(replace(stage(), preset=preset))
+        assert Sensitivity().looks(replace(stage(), preset="paper"))[0].preset == PRESETS["paper"]
+
     def test_a_whole_mask_costs_the_same_on_every_grid(self):
         looks = {look.name: look.preset for look in Sensitivity().looks(stage())}
         game = PRESETS["fast"].objective.game
@@ -260,7 +290,7 @@ class TestSensitivity:
         right, wrong = torch.zeros(32, 32), torch.zeros(32, 32)
         right[8:24, 8:24] = 1
         wrong[0:8, 0:8] = 1
-        maps = {DEFAULT: right, "λ1 = 10": wrong}
+        maps = {DEFAULT: right, "λ1 = 10": wrong, "perturbation = noise": wrong}
         row = {"objective": 0.1, "area": 0.2, "suppression": 0.9}
         case = case_of(sample, maps, numbers={name: row for name in maps})
         summary = Sensitivity().summary(written(Sensitivity().records(network(), case)))
@@ -268,7 +298,9 @@ class TestSensitivity:
         assert rows[DEFAULT]["localisation error"].value == 0
         assert rows["λ1 = 10"]["localisation error"].value == 1
         line = summary.plots[0].lines["area"]
-        assert (summary.plots[0].title, line.places) == ("λ1", (1.0, 10.0))
+        assert (summary.plots[0].title, line.places, summary.plots[0].usual) == ("λ1", (1.0, 10.0), 1.0)
+        last = summary.plots[-1]
+        assert (last.ticks[0], last.ticks[2], last.lines["area"].places) == ("blur", "noise", (0, 2))
 
 
 class TestCurves:
@@ -300,6 +332,8 @@ class TestLooks:
         assert look.preset.objective == PRESETS["top5"].objective
         assert look.preset.algorithm == PRESETS["fast"].algorithm
         assert (plain.method, plain.target, plain.preset) == ("gradient", "label", "fast")
+        (each,) = of_methods(replace(stage(MASK_TOP5), target="each"))
+        assert (each.target, each.preset) == ("each", look.preset)
 
     def test_who_asks_for_its_own_maps(self):
         assert isinstance(Games(), Staged)
@@ -316,5 +350,11 @@ class TestSubmission:
             {"id": str(n), "method": "mask", "rule": "value", "class": 7, "boxes": boxes, "found": found}
             for n in range(2)
         ]
-        files = Localisation().summary(records).files
-        assert files == {"submission-mask-value.txt": "7 4 5 9 11\n7 4 5 9 11\n"}
+        summary = Localisation().summary(records)
+        assert summary.files == {
+            "submission-mask-value.txt": "7 4 5 9 11\n7 4 5 9 11\n",
+            "submission-pictures.txt": "0\n1\n",
+        }
+        assert summary.left_out == {"pictures that chose the thresholds": 1}
+        assert summary.tables[0].rows["mask"]["value"].n == 1
+        assert Localisation().summary(records[:1]).tables[0].rows["mask"]["value"].n == 0

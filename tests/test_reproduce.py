@@ -15,7 +15,7 @@ from unsee.experiments import sensitivity
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Curve, Plot, Summary, Table
 from unsee.figures.reproduction import Part, lines_of, reproduction_page
-from unsee.metrics import Estimate
+from unsee.metrics import Estimate, proportion
 
 BRIEF = ("--limit", 2, "--few", 2, "--methods", "mask,gradient,center")
 
@@ -41,6 +41,11 @@ def parts_of(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
 
 
+def commands_of(text, name):
+    """What does one experiment alone, as the page has it."""
+    return text[text.index(f"unsee experiment {name} ") :].partition("<")[0]
+
+
 class TestCommand:
     def test_one_page_that_fetches_nothing_and_has_every_experiment(self, run, tmp_path):
         found = run("reproduce", *BRIEF, "--out", "out")
@@ -53,6 +58,7 @@ class TestCommand:
         for name, experiment in EXPERIMENTS.items():
             assert experiment.title in text
             assert f"unsee experiment {name} --data menagerie" in text
+            assert ("mask_top5" in commands_of(text, name)) == (name in ("localisation", "pointing"))
             rows = json.loads((tmp_path / "out" / name / "table.json").read_text(encoding="utf-8"))["tables"]
             assert rows
             with Image.open(tmp_path / "out" / name / "figure.png") as picture:
@@ -108,7 +114,7 @@ class TestCommand:
             ("--methods", "mask,gradent"),
             ("--preset", "fats"),
             ("--data", "folder:nowhere"),
-            ("--weights", "a.safetensors", "--weights", "b.safetensors"),
+            ("--weights", "a.safetensors"),
         ):
             found = run("reproduce", *options, "--out", "out")
             assert found.code == 2, options
@@ -130,7 +136,14 @@ class TestPage:
         lines = lines_of(self.table(value, 10.0))
         assert lines.columns == ["", "80 %", "paper", "90 %"]
         assert lines.rows[0][2] == says
-        assert lines.rows[1] == ["center", f"{value:.4g} [{value - 20:.4g}, {value + 20:.4g}]", "", "–"]
+        assert lines.rows[1] == ["center", f"{value:.3g} [{value - 20:.3g}, {value + 20:.3g}]", "", "–"]
+        assert lines_of(self.table(value, 10.0), compared=False).rows[0][2] == "100"
+        assert lines.title == "areas (lower is better)"
+
+    @pytest.mark.parametrize(("known", "says"), [(1.5, "1.5"), (40.64, "40.64 (outside, differs)")])
+    def test_where_all_are_alike_the_interval_is_asked(self, known, says):
+        rows = {"mask": {"recovered, %": proportion([False] * 200, 100)}}
+        assert lines_of(Table("labels", rows, {"mask": {"recovered, %": known}})).rows[0][2] == says
 
     def test_words_are_escaped_and_problems_are_told(self):
         curve = Curve((0.0, 1.0), (Estimate.exactly(1), Estimate.exactly(2)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -9,13 +10,14 @@ from torch import Tensor
 
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case
 from unsee.experiments.looks import Look
 from unsee.images import Squash
 from unsee.masks.frame import Frame
 from unsee.runs.proof import Proof, proof_of
 from unsee.runs.store import Store
-from unsee.runs.targets import EACH, LABEL
+from unsee.runs.targets import EACH, LABEL, ClassMap, question
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,42 @@ class Cast:
         looks: at least one; the first says what was asked.
         stores: its name → where its maps are.
         seed: of the frames.
+        class_map: label's name → the first network's classes, None where their names are the same.
     """
 
     looks: Sequence[Look]
     stores: Mapping[str, Store]
     seed: int
+    class_map: ClassMap | None = None
+
+    @cached_property
+    def _asked(self) -> Mapping[str, Mapping[str, list[str]]]:
+        """Look → picture → what was asked about it, where there is a map."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for look in self.looks:
+            own = found.setdefault(look.name, {})
+            for row in self.stores[look.name].table(["id", "asked", "error"]).to_pylist():
+                if row["error"] is None:
+                    own.setdefault(row["id"], []).append(row["asked"])
+        return found
+
+    def asked(self, numbers: Sequence[int]) -> list[list[Any]]:
+        """For each picture its id, and which maps each look has of it, as JSON values."""
+        ids = [self.looks[0].dataset.id(number) for number in numbers]
+        return [[id, *(own.get(id, []) for own in self._asked.values())] for id in ids]
+
+    def seen_by_all(self, numbers: Sequence[int]) -> set[str]:
+        """The pictures that every look has a map of."""
+        return {id for id, *maps in self.asked(numbers) if all(maps)}
+
+    @cached_property
+    def _truths(self) -> Mapping[int, tuple[int, ...]]:
+        """Label → the first network's classes for it; empty where the two do not go together."""
+        first = self.looks[0]
+        try:
+            return question(LABEL, first.dataset, first.classifier, self.class_map).classes
+        except UnseeError:
+            return {}
 
     def cases(self, numbers: Sequence[int]) -> Iterator[Case]:
         """Some pictures, by their numbers in the data set, with the maps that every look has made of them."""
@@ -76,7 +109,8 @@ class Cast:
         }
         sample = samples[id(self.looks[0].dataset)]
         frame = seen[self.looks[0].name]
-        return Case(sample, frame, tuple(first["target"]), first["label"], maps, seen, numbers)
+        truth = None if sample.label is None else self._truths.get(sample.label)
+        return Case(sample, frame, tuple(first["target"]), first["label"], maps, seen, numbers, truth)
 
     def _first(self, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """The row that says what was asked: of the first look that asks after labels, or of the first."""

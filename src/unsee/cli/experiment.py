@@ -1,6 +1,5 @@
 """`unsee experiment`: the paper's experiments over a data set."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +66,7 @@ def command(
     from unsee.cli.experimenting import Trial
     from unsee.cli.learning import map_from, names_in
     from unsee.cli.staging import methods_of, networks, stores_at
-    from unsee.cli.tabling import table_rows, tables_of
+    from unsee.cli.tabling import json_of, tables_of
     from unsee.datasets.opening import open_dataset
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.experiments.looks import Stage
@@ -90,7 +89,7 @@ def command(
     with stoppable() as check:
         summary = trial.run(check)
     if as_json:
-        typer.echo(json.dumps(table_rows(summary), indent=1))
+        typer.echo(json_of(summary))
         return
     for table in tables_of(summary):
         CONSOLE.print(table)

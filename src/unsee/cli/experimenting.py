@@ -2,34 +2,38 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from unsee.cli.casting import Cast
 from unsee.cli.learning import watched
 from unsee.cli.progress import bar
+from unsee.cli.recording import records_of
+from unsee.cli.staging import fitting, method_of
 from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
 from unsee.experiments.looks import Look, Picture, Stage, Staged, of_methods
-from unsee.explanation import finite
 from unsee.figures.experiment import draw_summary
 from unsee.figures.grids import boxed, draw_boxes, draw_maps, draw_points, pointed
 from unsee.masks.settings import described
+from unsee.models import BVLC_GOOGLENET
 from unsee.runs.learn import learn
 from unsee.runs.place import Place
 from unsee.runs.run import differences
 from unsee.runs.store import Store
 from unsee.runs.targets import ClassMap
+from unsee.tuning import tuned
 
-_AT_ONCE, _DRAWN, _MOST_COLUMNS = 32, 3, 12
-_RECORDS, _TRIAL = "records-{:06d}.json", "experiment.json"
+_DRAWN, _MOST_COLUMNS = 3, 12
+_TRIAL = "experiment.json"
 FIGURE, PICTURES = "figure.png", "pictures.png"
-"""The files of a trial's figures; the second is there if the experiment has pictures to show."""
-_WORDS = ("title", "asks", "paper_data", "shows")
+"""The files of a trial's figures; the second is there if the experiment has pictures to show, and
+pictures-2.png, … if they do not fit into one."""
+_WORDS = ("title", "asks", "paper_data", "needs", "shows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,31 +69,54 @@ class Trial:
             self._agree(place, cast)
             records = list(self._records(place, cast))
             if not records:
-                raise UnseeError(
-                    f"no picture can serve {self.experiment.name}: docs/experiments.md says what it takes"
-                )
-            summary = self.experiment.summary(records)
-            if (
-                description(self.stage.dataset).get("name", "").partition(":")[0]
-                not in self.experiment.paper_data
-            ):
-                summary = summary.without_paper()
+                raise UnseeError(f"no picture can serve {self.experiment.name}: it needs {self._needs(cast)}")
+            summary = self._beside_paper(self.experiment.summary(records))
+            summary = replace(summary, left_out={**summary.left_out, **self._left_out(cast, records)})
             for name, content in files_of(summary).items():
                 place.write(name, content)
             draw_summary(summary, self.out / FIGURE)
             self._draw(cast, records)
         return summary
 
+    def _needs(self, cast: Cast) -> str:
+        if cast.seen_by_all(self._numbers):
+            return self.experiment.needs
+        return "pictures with a map of every method, and there are none (`unsee status` says why)"
+
+    def _beside_paper(self, summary: Summary) -> Summary:
+        """What was published stands beside data of its kind, and is compared with its own network's."""
+        kind = str(description(self.stage.dataset).get("name", "")).partition(":")[0]
+        if kind not in self.experiment.paper_data:
+            return summary.without_paper()
+        same = self.stage.classifiers[0].name == BVLC_GOOGLENET
+        return summary if same else summary.of_another_network()
+
+    def _left_out(self, cast: Cast, records: Sequence[Record]) -> dict[str, int]:
+        """Why pictures have no record, and how many."""
+        seen = cast.seen_by_all(self._numbers)
+        reasons = {
+            "pictures without a map of every method": len(self._numbers) - len(seen),
+            f"others than {self.experiment.needs}": len(seen - {record["id"] for record in records}),
+        }
+        return {why: count for why, count in reasons.items() if count}
+
     def _cast(self, check: Callable[[], None]) -> Cast:
         """The looks of the experiment with their stores, which are made or taken up."""
         asks = self.experiment
         looks = asks.looks(self.stage) if isinstance(asks, Staged) else of_methods(self.stage)
-        given = {store.manifest["settings"]["method"]: store for store in self.masks}
-        stores = {look.name: _fitting(given[look.name], look) for look in looks if look.name in given}
+        given = {method_of(store): store for store in self.masks}
+        unused = next((name for name in given if name not in {look.name for look in looks}), None)
+        if unused is not None:
+            raise UnseeError(
+                f"{asks.name} makes maps of its own, not of {unused} as it is: leave --masks out"
+            )
+        stores = {
+            look.name: fitting(given[look.name], look, self.class_map) for look in looks if look.name in given
+        }
         for look in looks:
             if look.name not in stores:
                 stores[look.name] = self._made(look, self.maps / _folder_name(look), check)
-        return Cast(looks, stores, self.seed)
+        return Cast(looks, stores, self.seed, self.class_map)
 
     def _made(self, look: Look, folder: Path, check: Callable[[], None]) -> Store:
         needs_map = self.class_map if look.target in ("label", "each") else None
@@ -136,23 +163,16 @@ class Trial:
 
     def _records(self, place: Place, cast: Cast) -> Iterator[Record]:
         """The records of all pictures; those of an earlier run are read again."""
-        count, known = len(self._numbers), set(place.names())
-        network = self.stage.classifiers[0]
+        network = tuned(self.stage.classifiers[0])
         with bar(transient=True) as progress:
-            task = progress.add_task(self.experiment.name, total=count, note="")
-            for first in range(0, count, _AT_ONCE):
-                numbers = range(first, min(first + _AT_ONCE, count))
-                name = _RECORDS.format(first)
-                if len(numbers) == _AT_ONCE and name in known:
-                    yield from json.loads(place.read(name))
-                else:
-                    found: list[Record] = []
-                    for case in cast.cases(numbers):
-                        found += self.experiment.records(network, case)
-                        progress.advance(task)
-                    place.write(name, json.dumps(finite(found)).encode())
-                    yield from found
-                progress.update(task, completed=numbers.stop)
+            task = progress.add_task(self.experiment.name, total=len(self._numbers), note="")
+            yield from records_of(
+                place,
+                cast,
+                self._numbers,
+                partial(self.experiment.records, network),
+                lambda done: progress.update(task, completed=done),
+            )
 
     def _draw(self, cast: Cast, records: Sequence[Record]) -> None:
         """The first pictures of an experiment that has some to show."""
@@ -166,7 +186,10 @@ class Trial:
         else:
             proofs = cast.proofs(self._numbers, _DRAWN)
             if all(proofs.values()):
-                draw_maps(dict(list(proofs.items())[:_MOST_COLUMNS]), file)
+                names = list(proofs)
+                for first in range(0, len(names), _MOST_COLUMNS):
+                    part = file.with_stem(f"{file.stem}-{first // _MOST_COLUMNS + 1}") if first else file
+                    draw_maps({name: proofs[name] for name in names[first : first + _MOST_COLUMNS]}, part)
 
     def _first(self, cast: Cast, records: Sequence[Record]) -> list[tuple[Case, list[Record]]]:
         """The first pictures that have something to say, with what it is."""
@@ -180,19 +203,3 @@ class Trial:
 def _folder_name(look: Look) -> str:
     """Look and question, without what a file system may not like."""
     return "-".join(re.findall(r"[\w.]+", f"{look.name} {look.target}"))
-
-
-def _fitting(store: Store, look: Look) -> Store:
-    """A store that was given, if its maps are of the network that is asked.
-
-    Raises:
-        UnseeError: they are not.
-    """
-    settings: Mapping[str, Any] = store.manifest["settings"]
-    wanted = {"model": look.classifier.name, "input_size": list(look.classifier.size)}
-    if look.classifier.weights_sha256 is not None:
-        wanted["weights_sha256"] = look.classifier.weights_sha256
-    changed = differences({key: settings[key] for key in wanted}, wanted)
-    if changed:
-        raise UnseeError(f"the maps in {store.place.address} do not serve here ({'; '.join(changed)})")
-    return store

@@ -34,7 +34,7 @@ def command(
     ),
     preset: experiment.Preset = "fast",
     class_map: experiment.ClassMap = None,
-    models: Model = ["unsee:menagerie"],  # noqa: B006
+    models: Model = ["unsee:menagerie", "unsee:menagerie-shortcut"],  # noqa: B006
     weights: experiment.Weights = [],  # noqa: B006
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -63,6 +63,12 @@ def command(
         seed,
         (limit, few),
         out,
+        weights,
+        [
+            *(["--class-map", str(class_map)] if class_map else []),
+            *(["--seed", str(seed)] if seed else []),
+            *(["--device", device] if device != "auto" else []),
+        ],
     )
     with stoppable() as check:
         page, problems = whole.run(check)

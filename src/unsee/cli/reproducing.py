@@ -1,24 +1,30 @@
 """One run of `unsee reproduce`: a trial for each experiment, on shared maps, and the page."""
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from unsee.classifier import Classifier
 from unsee.cli.console import CONSOLE
-from unsee.cli.experimenting import PICTURES, Trial
+from unsee.cli.experimenting import Trial
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Experiment, Summary
-from unsee.experiments.looks import Stage
+from unsee.experiments.looks import MASK, MASK_TOP5, Stage
 from unsee.figures.reproduction import Part, reproduction_page
 from unsee.masks.explain import versions
 from unsee.runs.place import Place
 from unsee.runs.targets import ClassMap
 
 PAGE = "index.html"
-_DEAR = ("adversarial", "thresholds-sensitivity")
+_DEAR, _TABLES, _SEVERAL = (
+    ("adversarial", "thresholds-sensitivity"),
+    ("localisation", "pointing"),
+    "architectures",
+)
+_PICTURES = "pictures*.png"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +34,8 @@ class Reproduction:
     Args:
         classifiers: the first is asked; further ones are for `architectures`.
         limits: how many pictures, and how many for experiments that learn many masks of each.
+        weights: a weight file for each network, or none at all.
+        others: further options of the command, for whoever repeats one experiment.
     """
 
     classifiers: tuple[Classifier, ...]
@@ -38,6 +46,8 @@ class Reproduction:
     seed: int
     limits: tuple[int, int]
     out: Path
+    weights: Sequence[Path] = ()
+    others: Sequence[str] = ()
 
     def run(self, check: Callable[[], None]) -> tuple[Path, Mapping[str, str]]:
         """Do what is missing and write the page; gives its path, and why experiments were left out.
@@ -63,23 +73,32 @@ class Reproduction:
     def _limit(self, name: str) -> int:
         return self.limits[1] if name in _DEAR else self.limits[0]
 
+    def _methods(self, name: str) -> tuple[str, ...]:
+        """The methods, and the mask as tables 1 and 2 have it where it is theirs."""
+        both = (*self.methods, MASK_TOP5) if name in _TABLES and MASK in self.methods else self.methods
+        return tuple(dict.fromkeys(both))
+
     def _trial(self, name: str, experiment: Experiment) -> Trial:
-        stage = Stage(self.classifiers, self.dataset, self.methods, self.preset, experiment.target)
+        stage = Stage(self.classifiers, self.dataset, self._methods(name), self.preset, experiment.target)
         maps, limit = self.out / "maps", self._limit(name)
         return Trial(experiment, stage, self.class_map, (), self.seed, limit, self.out / name, maps)
 
     def _part(self, name: str, experiment: Experiment, summary: Summary | None, problem: str) -> Part:
-        file = self.out / name / PICTURES
-        pictures = [file.read_bytes()] if summary is not None and file.is_file() else []
-        data = self.dataset.described
-        command = (
-            f"unsee experiment {name} --data {data['name']}"
-            + (f" --split {data['split']}" if data["split"] else "")
-            + (f" --classes {','.join(data['classes'])}" if data["classes"] else "")
-            + f" --limit {self._limit(name)} --model {self.classifiers[0].name}"
-            + f" --methods {','.join(self.methods)} --preset {self.preset}"
-        )
-        return Part(experiment.title, experiment.asks, command, summary, problem, pictures)
+        files = sorted((self.out / name).glob(_PICTURES)) if summary is not None else []
+        pictures = [file.read_bytes() for file in files]
+        return Part(experiment.title, experiment.asks, self._alone(name), summary, problem, pictures)
+
+    def _alone(self, name: str) -> str:
+        """The command that does one experiment as it was done here."""
+        data, asked = self.dataset.described, len(self.classifiers) if name == _SEVERAL else 1
+        words = ["unsee", "experiment", name, "--data", data["name"]]
+        words += ["--split", data["split"]] if data["split"] else []
+        words += ["--classes", ",".join(data["classes"])] if data["classes"] else []
+        for number, network in enumerate(self.classifiers[:asked]):
+            words += ["--model", network.name]
+            words += ["--weights", str(self.weights[number])] if self.weights else []
+        words += ["--limit", str(self._limit(name)), "--methods", ",".join(self._methods(name))]
+        return shlex.join([*words, "--preset", self.preset, *self.others])
 
     def _lead(self) -> str:
         network, data = self.classifiers[0].name, self.dataset.described["name"]

@@ -1,14 +1,20 @@
 """What the options of `unsee experiment` and `unsee reproduce` mean: networks, methods, stores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from unsee.classifier import Classifier
 from unsee.cli.comparing import methods_from
 from unsee.cli.names import load_model
+from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
-from unsee.experiments.looks import MASK_TOP5
+from unsee.experiments.looks import MASK_TOP5, Look, five_best
+from unsee.fits import Squash
+from unsee.masks.settings import described
+from unsee.runs.run import differences
 from unsee.runs.store import Store
+from unsee.runs.targets import EACH, LABEL, ClassMap
 
 
 def networks(
@@ -39,7 +45,7 @@ def methods_of(text: str, given: Sequence[Store]) -> tuple[str, ...]:
     special = [name for name in names if name.replace("-", "_") == MASK_TOP5]
     plain = [name for name in names if name not in special]
     listed = methods_from(None if text == "all" else ",".join(plain)) if plain else ()
-    own = (store.manifest["settings"]["method"] for store in given)
+    own = map(method_of, given)
     return tuple(dict.fromkeys([*listed, *([MASK_TOP5] if special else []), *own]))
 
 
@@ -50,8 +56,42 @@ def stores_at(addresses: Sequence[str]) -> list[Store]:
         UnseeError: there is none at an address, or two are of one method.
     """
     found = [Store.open(address) for address in addresses]
-    methods = [store.manifest["settings"]["method"] for store in found]
+    methods = [method_of(store) for store in found]
     twice = next((method for method in methods if methods.count(method) > 1), None)
     if twice is not None:
         raise UnseeError(f"two stores hold maps of {twice}: give one of them")
     return found
+
+
+def method_of(store: Store) -> str:
+    """What a store's maps are called: "mask_top5" where they have λ1 and β of table 1."""
+    settings = store.manifest["settings"]
+    published = described(five_best().objective)
+    return MASK_TOP5 if settings.get("mask", {}).get("objective") == published else str(settings["method"])
+
+
+def fitting(store: Store, look: Look, class_map: ClassMap | None) -> Store:
+    """A store that was given, if its maps are what a look would make, but for how a mask was learned.
+
+    Raises:
+        UnseeError: they are of another network, data set or question.
+    """
+    settings: Mapping[str, Any] = store.manifest["settings"]
+    named = ("name", "split")
+    own, mapping = description(look.dataset), class_map if look.target in (LABEL, EACH) else None
+    wanted: dict[str, Any] = {
+        "data": {name: own.get(name) for name in named},
+        "model": look.classifier.name,
+        "input_size": list(look.classifier.size),
+        "target": look.target,
+        "class_map": None if mapping is None else {name: list(found) for name, found in mapping.items()},
+        "fit": Squash().name,
+    }
+    if look.classifier.weights_sha256 is not None:
+        wanted["weights_sha256"] = look.classifier.weights_sha256
+    there = {key: settings.get(key) for key in wanted}
+    there["data"] = {name: settings["data"].get(name) for name in named}
+    changed = differences(there, wanted)
+    if changed:
+        raise UnseeError(f"the maps in {store.place.address} do not serve here ({'; '.join(changed)})")
+    return store

@@ -26,18 +26,23 @@ def files_of(summary: Summary) -> dict[str, bytes]:
         writer = csv.DictWriter(table, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    kept = {"tables": rows, "left_out": dict(summary.left_out), "note": summary.note}
     text = io.StringIO()
     console = Console(file=text, width=_WIDE)
     for each in tables_of(summary):
         console.print(each)
     found = {
         "table.csv": table.getvalue(),
-        "table.json": json.dumps(finite(kept), indent=1, ensure_ascii=False),
+        "table.json": json_of(summary),
         "table.txt": text.getvalue(),
         **summary.files,
     }
     return {name: content.encode() for name, content in found.items()}
+
+
+def json_of(summary: Summary) -> str:
+    """The numbers as JSON, null where there is none."""
+    kept = {"tables": table_rows(summary), "left_out": dict(summary.left_out), "note": summary.note}
+    return json.dumps(finite(kept), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def table_rows(summary: Summary) -> list[dict[str, Any]]:
@@ -60,7 +65,7 @@ def tables_of(summary: Summary) -> list[Table]:
     """The tables for people: value ± standard error, and the paper's number in brackets."""
     found = []
     for each in summary.tables:
-        table = Table("", *each.columns, title=each.title)
+        table = Table("", *each.columns, title=each.heading)
         for name, cells in each.rows.items():
             paper = each.paper.get(name, {})
             table.add_row(plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))

@@ -28,6 +28,7 @@ class Interrogations:
         "it is known; the score before and after says whether what lies in it mattered."
     )
     paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a map of every method"
     target: str = "label"
     shows: Picture = Picture.BOXES
 

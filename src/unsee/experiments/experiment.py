@@ -15,6 +15,7 @@ from unsee.metrics import Estimate
 
 Record = dict[str, Any]
 """What one picture has to say, as JSON values."""
+_OTHER_NETWORK = "The paper's numbers are of BVLC GoogLeNet, another network than the one asked here."
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Case:
         maps: method, or what the experiment calls its looks → saliency at its own size, high where salient.
         frames: the same names → the picture that was looked at, where it is another one.
         numbers: the same names → the other columns of the map's row in its store.
+        truth: the network's classes for the picture's own label, None where they are not known.
     """
 
     sample: Sample
@@ -38,6 +40,7 @@ class Case:
     maps: Mapping[str, Float[Tensor, "hm wm"]]
     frames: Mapping[str, Frame] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    truth: tuple[int, ...] | None = None
 
     def at_input(self, method: str) -> Float[Tensor, "h w"]:
         """A method's map, brought to the network's input bilinearly."""
@@ -55,13 +58,25 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of lines, one for each method or perturbation; places may be drawn by their logarithm."""
+    """A figure of lines, one for each method or perturbation.
+
+    Args:
+        title: what it shows.
+        across: the axis of places.
+        up: the axis of estimates.
+        lines: name → line.
+        logarithmic: whether places are drawn by their logarithm.
+        usual: a place that is marked, None for none.
+        ticks: what places 0, 1, … are called, where they are no numbers.
+    """
 
     title: str
     across: str
     up: str
     lines: Mapping[str, Curve]
     logarithmic: bool = False
+    usual: float | None = None
+    ticks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +96,11 @@ class Table:
     better: str = ""
 
     @property
+    def heading(self) -> str:
+        """The title, with what is meant to be better."""
+        return f"{self.title} ({self.better}er is better)" if self.better else self.title
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns, in the order in which rows name them."""
         return tuple(dict.fromkeys(name for row in self.rows.values() for name in row))
@@ -96,6 +116,7 @@ class Summary:
         left_out: reason → how many records had to be left out.
         files: name → text of further files.
         note: why our numbers are not the paper's, where it is known.
+        same_network: whether they were measured with the paper's network, so that the two can be compared.
     """
 
     tables: tuple[Table, ...]
@@ -103,10 +124,15 @@ class Summary:
     left_out: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    same_network: bool = True
 
     def without_paper(self) -> "Summary":
         """The same without what was published, for data that are not the paper's."""
         return replace(self, tables=tuple(replace(table, paper={}) for table in self.tables), note="")
+
+    def of_another_network(self) -> "Summary":
+        """The same with a word that what was published is of another network."""
+        return replace(self, note=_OTHER_NETWORK, same_network=False)
 
 
 @runtime_checkable
@@ -124,6 +150,10 @@ class Experiment(Protocol):
     @property
     def asks(self) -> str:
         """What is done to find out, in a sentence or two."""
+
+    @property
+    def needs(self) -> str:
+        """Which pictures can serve."""
 
     @property
     def target(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Record, Summary, Table, by
 from unsee.experiments.looks import MASK, Look, Picture, Stage
 from unsee.masks import PRESETS
@@ -21,14 +22,25 @@ class Architectures:
     title: str = "Different networks (supplement §6.3, fig. 8)"
     asks: str = "The mask of each network for the class that it finds best, side by side."
     paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a mask of every network"
     target: str = "top1"
     shows: Picture = Picture.MAPS
 
     def looks(self, stage: Stage) -> list[Look]:
-        """One for each network."""
+        """One for each network; those of one name are told apart by their weights.
+
+        Raises:
+            UnseeError: a network that is there twice.
+        """
+        names = [network.name.replace("/", "-") for network in stage.classifiers]
+        if len(set(names)) < len(names):
+            weights = [str(network.weights_sha256)[:6] for network in stage.classifiers]
+            names = [f"{name} {own}" for name, own in zip(names, weights, strict=True)]
+        if len(set(names)) < len(names):
+            raise UnseeError(f"networks that are compared differ: give each once, not {', '.join(names)}")
         return [
-            Look(network.name.replace("/", "-"), MASK, stage.dataset, network, stage.preset, stage.target)
-            for network in stage.classifiers
+            Look(name, MASK, stage.dataset, network, stage.preset, stage.target)
+            for name, network in zip(names, stage.classifiers, strict=True)
         ]
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
@@ -50,13 +62,14 @@ class Games:
         "The smallest region whose deletion lowers the score, beside the smallest region that alone keeps it."
     )
     paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a mask of either game"
     target: str = "predicted"
     shows: Picture = Picture.MAPS
 
     def looks(self, stage: Stage) -> list[Look]:
-        """One for each game; preservation on the grid that it was published with."""
-        base = PRESETS[stage.preset]
-        keeps = replace(adjusted(base, game="preservation"), grid=PRESETS["preservation"].grid)
+        """One for each game; preservation without a blur of the mask, as it was published."""
+        base = adjusted(PRESETS[stage.preset], game="deletion")
+        keeps = replace(adjusted(base, game="preservation"), grid=replace(base.grid, blur=0.0))
         network = stage.classifiers[0]
         return [
             Look(name, MASK, stage.dataset, network, settings, stage.target)

@@ -26,6 +26,7 @@ class InsertionDeletion:
         "the score tells how soon it changes: low is good for deletion, high for insertion."
     )
     paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a map of every method"
     target: str = "label"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:

@@ -16,6 +16,9 @@ RULES: Mapping[str, tuple[float, ...]] = {
 }
 """The three ways to cut a map, with the thresholds that are tried."""
 
+PICTURES = "submission-pictures.txt"
+"""The file that says which picture each line of a submission is of."""
+
 PAPER = {
     "gradient": (46.04, 43.91, 41.66),
     "guided_backprop": (50.19, 46.97, 41.99),
@@ -45,6 +48,7 @@ class Localisation:
         "and misses below an IoU of a half are counted; thresholds are chosen on every fifth picture."
     )
     paper_data: tuple[str, ...] = ("imagenet",)
+    needs: str = "pictures of one class with boxes: imagenet:, voc:, coco: or the menagerie"
     target: str = "label"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
@@ -75,7 +79,7 @@ class Localisation:
         for method, own in by(records, "method").items():
             for rule, some in by(own, "rule").items():
                 tried = [record["found"] for record in some if record["id"] in apart]
-                counted = [record["found"] for record in some if record["id"] not in apart] or tried
+                counted = [record["found"] for record in some if record["id"] not in apart]
                 errors = [
                     proportion([not found[k] for found in counted], 100) for k in range(len(RULES[rule]))
                 ]
@@ -85,9 +89,11 @@ class Localisation:
                 lines[rule][method] = Curve(RULES[rule], tuple(errors))
                 files[f"submission-{method}-{rule}.txt"] = _submission(some, chosen)
         paper = {m: dict(zip(RULES, PAPER[m], strict=True)) for m in rows if m in PAPER}
+        files[PICTURES] = "".join(f"{id}\n" for id in order)
         table = Table("localisation error, %", rows, paper, "low")
         plots = tuple(Plot(f"threshold by {rule}", "α", "error, %", lines[rule]) for rule in RULES)
-        return Summary((table,), plots, files=files)
+        left_out = {"pictures that chose the thresholds": len(apart)}
+        return Summary((table,), plots, left_out, files)
 
 
 def _submission(records: Sequence[Record], chosen: int) -> str:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.experiments.experiment import Experiment
@@ -12,7 +16,7 @@ from unsee.masks import PRESETS
 from unsee.masks.settings import Settings
 
 MASK, MASK_TOP5 = "mask", "mask_top5"
-TOP5 = "top5"
+TOP5, EACH = "top5", "each"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +27,8 @@ class Stage:
         classifiers: the networks, at least one.
         dataset: the pictures.
         methods: names in `unsee.saliency.METHODS`, "mask", or "mask_top5": the mask of the five best classes
-            with the λ1 and β that the paper has for localisation.
+            with the λ1 and β that the paper has for localisation; where each class is asked about, as in
+            pointing, that class's mask with the same λ1 and β.
         preset: how masks are learned.
         target: what is asked about each picture.
     """
@@ -84,7 +89,8 @@ def of_methods(stage: Stage) -> list[Look]:
 def _of_method(stage: Stage, method: str) -> Look:
     network = stage.classifiers[0]
     if method == MASK_TOP5:
-        return Look(method, MASK, stage.dataset, network, five_best(), TOP5)
+        target = stage.target if stage.target == EACH else TOP5
+        return Look(method, MASK, stage.dataset, network, five_best(), target)
     return Look(method, method, stage.dataset, network, stage.preset, stage.target)
 
 
@@ -92,3 +98,11 @@ def five_best() -> Settings:
     """The objective of the preset `top5`, reached the fast way."""
     published = PRESETS["top5"]
     return replace(PRESETS["fast"], objective=published.objective, targets=published.targets)
+
+
+def heat_of(method: str, saliency: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """A heatmap in [0,1]: a mask's as it was learned, another's min-max normalised."""
+    if method in (MASK, MASK_TOP5):
+        return saliency.float()
+    low, high = saliency.float().aminmax()
+    return (saliency.float() - low) / (high - low) if high > low else torch.zeros_like(saliency.float())

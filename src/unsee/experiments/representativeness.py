@@ -28,6 +28,7 @@ class Representativeness:
         "ways: a mask that says something holds for perturbations that it was not learned with."
     )
     paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a map of every method"
     target: str = "predicted"
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
 from unsee.experiments.looks import MASK, Look, Picture, Stage
 from unsee.masks import PRESETS
@@ -18,7 +19,7 @@ from unsee.metrics import boxes_at, localised, mean_of, proportion
 DEFAULT = "default"
 _CUT = 0.25
 """Share of a mask's range at which its box is cut: the value rule, the paper's α for the default mask."""
-_SIGN = " = "
+_SIGN, _UP = " = ", "mean or share"
 
 
 def _l1(settings: Settings, times: float) -> Settings:
@@ -52,6 +53,7 @@ CHANGES: Mapping[str, tuple[Change, tuple[float, ...], float, str]] = {
 }
 """Hyper-parameter → what sets it, the values that are tried, the default's, and the name of the axis."""
 OTHERS = ("constant", "noise", "median", "joint")
+_VARIED = ("objective", "jitter", "grid", "perturbations")
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,26 @@ class Sensitivity:
     title: str = "Sensitivity to hyper-parameters (§4.3, supplement §6.2)"
     asks: str = (
         "Masks are learned anew with one hyper-parameter changed at a time: λ1, λ2, β, jitter, size of the "
-        "mask's cells, perturbation. A picture is missed where the box of its mask, cut at a quarter of its "
-        "range, has an IoU below a half."
+        "mask's cells, perturbation. The objective is the changed one, so that it compares along a line only "
+        "where the setting is no part of it. A picture is missed where the box of its mask, cut at a quarter "
+        "of its range, has an IoU below a half."
     )
     paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a map of every setting"
     target: str = "label"
     shows: Picture = Picture.MAPS
 
     def looks(self, stage: Stage) -> list[Look]:
-        """The preset, and one for each change to it."""
-        base = PRESETS[stage.preset]
+        """The preset, and one for each change to it.
+
+        Raises:
+            UnseeError: a preset with other values than the paper's, from which the changes start.
+        """
+        base, paper = PRESETS[stage.preset], PRESETS["paper"]
+        if any(getattr(base, part) != getattr(paper, part) for part in _VARIED):
+            raise UnseeError(
+                f"{self.name} varies the paper's settings, {stage.preset} has others: use fast or paper"
+            )
         every = {DEFAULT: base}
         for name, (change, values, _, _) in CHANGES.items():
             every |= {f"{name}{_SIGN}{value:g}": change(base, value) for value in values}
@@ -110,7 +122,7 @@ class Sensitivity:
                 {"localisation error": proportion([not hit for hit in hits])} if hits else {}
             )
         table = Table("masks with one hyper-parameter changed, means and shares", rows)
-        plots = tuple(_plot(name, table) for name in CHANGES)
+        plots = (*(_plot(name, table) for name in CHANGES), _perturbations(table))
         return Summary((table,), plots)
 
 
@@ -118,12 +130,22 @@ def _plot(name: str, table: Table) -> Plot:
     _, values, usual, axis = CHANGES[name]
     places = tuple(sorted((*values, usual)))
     looks = [DEFAULT if value == usual else f"{name}{_SIGN}{value:g}" for value in places]
-    there = [(place, look) for place, look in zip(places, looks, strict=True) if look in table.rows]
-    lines = {
+    lines = _courses(table, dict(zip(places, looks, strict=True)))
+    return Plot(name, axis, _UP, lines, logarithmic=name.startswith("λ"), usual=usual)
+
+
+def _perturbations(table: Table) -> Plot:
+    looks = (DEFAULT, *(f"perturbation{_SIGN}{name}" for name in OTHERS))
+    lines = _courses(table, {float(place): look for place, look in enumerate(looks)})
+    return Plot("perturbation", "", _UP, lines, usual=0.0, ticks=("blur", *OTHERS))
+
+
+def _courses(table: Table, looks: Mapping[float, str]) -> dict[str, Curve]:
+    """Column → its course over the places of looks."""
+    return {
         column: Curve(
-            tuple(place for place, look in there if column in table.rows[look]),
-            tuple(table.rows[look][column] for _, look in there if column in table.rows[look]),
+            tuple(place for place, look in looks.items() if column in table.rows.get(look, {})),
+            tuple(table.rows[look][column] for look in looks.values() if column in table.rows.get(look, {})),
         )
         for column in table.columns
     }
-    return Plot(name, axis, "mean or share", lines, logarithmic=name.startswith("λ"))

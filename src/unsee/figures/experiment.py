@@ -47,13 +47,21 @@ def _lines(axes: Axes, plot: Plot) -> None:
         low, high = (
             np.array([getattr(estimate, end) for estimate in line.estimates]) for end in ("low", "high")
         )
-        axes.plot(line.places, values, label=name.replace("_", " "), marker="o", markersize=2.5)
-        axes.fill_between(line.places, low, high, alpha=0.08)
+        between, label = "none" if plot.ticks else "-", name.replace("_", " ")
+        axes.plot(line.places, values, label=label, marker="o", markersize=2.5, linestyle=between)
+        if plot.ticks:
+            axes.vlines(line.places, low, high, linewidth=0.8, color=axes.lines[-1].get_color())
+        else:
+            axes.fill_between(line.places, low, high, alpha=0.08)
     axes.set_title(plot.title, fontsize=10, parse_math=False)
     axes.set_xlabel(plot.across)
     axes.set_ylabel(plot.up)
     if plot.logarithmic:
         axes.set_xscale("log")
+    if plot.usual is not None:
+        axes.axvline(plot.usual, color="0.7", linewidth=0.8, linestyle="--", zorder=0)
+    if plot.ticks:
+        axes.set_xticks(range(len(plot.ticks)), plot.ticks)
 
 
 def _bars(axes: Axes, table: Table) -> None:

@@ -1,5 +1,6 @@
 """The report of `unsee reproduce`: every experiment's numbers beside the paper's, with its figure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,41 +51,41 @@ def _section(part: Part) -> Section:
     drawn = bool(part.summary.plots or part.summary.tables)
     figures: list[Figure | bytes] = [summary_figure(part.summary)] if drawn else []
     figures += part.pictures
-    tables = [lines_of(table) for table in part.summary.tables]
+    tables = [lines_of(table, part.summary.same_network) for table in part.summary.tables]
     return Section(part.heading, part.text, figures, part.heading, facts, tables)
 
 
-def lines_of(table: Table) -> Lines:
-    """Our number with its 95 % interval, and the paper's where it has one, row by row."""
+def lines_of(table: Table, compared: bool = True) -> Lines:
+    """Our number with its 95 % interval, and the paper's where it has one, row by row.
+
+    Where they are `compared`, the distance between the two is told.
+    """
     columns = [""]
     published = [name for name in table.columns if any(name in own for own in table.paper.values())]
     for name in table.columns:
         columns += [name, "paper"] if name in published else [name]
-    rows = [
-        _row(name, cells, table.paper.get(name, {}), table.columns, published)
-        for name, cells in table.rows.items()
-    ]
-    return Lines(table.title, columns, rows)
+    rows = []
+    for name, cells in table.rows.items():
+        paper = dict.fromkeys(published, "")
+        for column, known in table.paper.get(name, {}).items():
+            paper[column] = shown(known) + (_verdict(cells.get(column), known) if compared else "")
+        rows.append(_row(name, cells, paper, table.columns))
+    return Lines(table.heading, columns, rows)
 
 
 def _row(
-    name: str,
-    cells: Mapping[str, Estimate],
-    paper: Mapping[str, float | int],
-    columns: Sequence[str],
-    published: Sequence[str],
+    name: str, cells: Mapping[str, Estimate], paper: Mapping[str, str], columns: Sequence[str]
 ) -> list[str]:
     found = [name.replace("_", " ")]
     for column in columns:
-        cell, known = cells.get(column), paper.get(column)
-        found.append(_number(cell))
-        if column in published:
-            found.append("" if known is None else f"{shown(known)}{_verdict(cell, known)}")
+        found.append(_number(cells.get(column)))
+        if column in paper:
+            found.append(paper[column])
     return found
 
 
 def _number(cell: Estimate | None) -> str:
-    if cell is None:
+    if cell is None or math.isnan(cell.value):
         return "–"
     if not cell.n:
         return shown(cell.value)
@@ -92,8 +93,10 @@ def _number(cell: Estimate | None) -> str:
 
 
 def _verdict(cell: Estimate | None, known: float | int) -> str:
-    """How many standard errors lie between our number and the paper's."""
-    if cell is None or not cell.standard_error > 0:
+    """How many standard errors lie between our number and the paper's, or whether our interval has it."""
+    if cell is None or math.isnan(cell.value):
         return ""
+    if not cell.standard_error > 0:
+        return "" if cell.low <= known <= cell.high or math.isnan(cell.low) else " (outside, differs)"
     apart = (cell.value - known) / cell.standard_error
     return f" ({apart:+.1f} s.e.{'' if abs(apart) <= _AGREES else ', differs'})"
