@@ -1,15 +1,16 @@
 """What a store costs over the bare loop, and what a second worker brings: `python benchmarks/stores.py`.
 
 Prints Markdown for docs/stores.md and docs/cluster.md; `--pictures 0`, `--rows 0` and `--masks 0` leave a
-part out.
+part out. Leaves with 1 where a store costs too much time, or holds more memory the longer it goes on.
 """
 
 import argparse
 import gc
+import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,6 +36,8 @@ from unsee.runs.rows import Row
 from unsee.runs.store import Store
 
 _BATCH, _TENTHS, _SIDE, _TURNS, _PART = 16, 10, 32, 3, 4096
+_MOST_TIMES_THE_BARE_LOOP = 1.1
+_MOST_MIB_MORE_AFTER_A_TENTH = 32
 
 
 class Noise:
@@ -101,14 +104,20 @@ def bare(classifier: Classifier, noise: Noise) -> None:
     deque(learn_photos(classifier, photos, Plan(PRESETS["fast"], batch_size=_BATCH)), maxlen=0)
 
 
-def overhead(pictures: int) -> None:
-    """The table of the store's cost: half of the bare loop, one store of all pictures, the other half."""
+def overhead(pictures: int) -> list[str]:
+    """The table of the store's cost: half of the bare loop, one store of all pictures, the other half.
+
+    What is done once in a process has been done before.
+
+    Returns what is too dear.
+    """
     classifier, held = trivial(), []
 
     def note(event: object) -> None:
         if isinstance(event, Written):
             held.append(resident())
 
+    bare(classifier, Noise(0, _TENTHS * _BATCH))
     half = pictures // 2
     with tempfile.TemporaryDirectory() as folder:
         first = spent(partial(bare, classifier, Noise(0, half)))
@@ -119,8 +128,21 @@ def overhead(pictures: int) -> None:
     print("|---|---|---|---|")
     for name, one, other, whole in zip(Spent._fields, first, second, kept, strict=True):
         print(f"| {name} | {one + other:.1f} s | {whole:.1f} s | {whole / (one + other):.3f} |")
-    tenths = ", ".join(str(held[-(-len(held) * k // _TENTHS) - 1]) for k in range(1, _TENTHS + 1))
-    print(f"\n{2 * half} pictures; MiB held after each tenth of the store's parts: {tenths}\n", flush=True)
+    tenths = [held[-(-len(held) * k // _TENTHS) - 1] for k in range(1, _TENTHS + 1)]
+    listed = ", ".join(map(str, tenths))
+    print(f"\n{2 * half} pictures; MiB held after each tenth of the store's parts: {listed}\n", flush=True)
+    return too_dear(kept.wall / (first.wall + second.wall), tenths)
+
+
+def too_dear(ratio: float, tenths: Sequence[int]) -> list[str]:
+    """What is wrong with a store that takes so many times as long as the bare loop, and holds so many MiB."""
+    found = []
+    if ratio > _MOST_TIMES_THE_BARE_LOOP:
+        found.append(f"a store takes {ratio:.3f} times as long as the bare loop")
+    more = tenths[-1] - tenths[0]
+    if more > _MOST_MIB_MORE_AFTER_A_TENTH:
+        found.append(f"at its end a store holds {more} MiB more than after a tenth")
+    return found
 
 
 def rate(workers: int, dataset: Dataset, masks: int) -> tuple[float, float]:
@@ -198,22 +220,24 @@ def reading(rows: int) -> None:
         )
 
 
-def main() -> None:
-    """Measure all."""
+def main() -> int:
+    """Measure all; 1 where something is too dear."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=10_000, help="pictures of noise")
     parser.add_argument("--masks", type=int, default=256, help="menagerie pictures for Ray's workers")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of a store that is read")
     asked = parser.parse_args()
     keep_freed()
-    if asked.pictures:
-        overhead(asked.pictures)
+    problems = overhead(asked.pictures) if asked.pictures else []
     gc.collect()
     if asked.rows:
         reading(asked.rows)
     if asked.masks:
         speedup(asked.masks)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,5 +1,6 @@
 """Runs over a data set: what is done, what is not done again, and what no stop may break."""
 
+import gc
 import multiprocessing
 import os
 import random
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -746,6 +748,25 @@ class TestTargets:
         assert [row["target"] for row in store.rows()] == [[3]]
         assert store.manifest["left_out"] == 1
         assert store.manifest["settings"]["class_map"] == {"plant": [3]}
+
+
+class TestMemory:
+    def test_what_is_held_does_not_grow_with_the_pictures(self, tmp_path):
+        """Python's and NumPy's memory, where rows and maps are; 400 maps alone would be 800 KiB."""
+        held = []
+
+        def note(event):
+            if isinstance(event, Written):
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+
+        tracemalloc.start()
+        try:
+            learn(network(), Pictures(400), tmp_path / "s", method="gradient", part_size=20, progress=note)
+        finally:
+            tracemalloc.stop()
+        assert len(held) == 20
+        assert held[-1] - held[4] < 500_000
 
 
 class TestMethods:
