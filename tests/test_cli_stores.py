@@ -240,12 +240,13 @@ class TestStatusShowExport:
         (tmp_path / "photos" / "0.png").unlink()
         assert "photos: bring it back" in run("show", masks, "--id", "0.png").err
 
+    @pytest.mark.parametrize("data", [{"name": "folder:gone"}, {"name": 3}, {}])
     def test_a_file_of_another_size_is_not_shown_where_the_data_set_is_gone(
-        self, run, masks, make_photo, tmp_path
+        self, data, run, masks, make_photo, tmp_path
     ):
         make_photo("photos/0.png", height=30, seed=9)
         manifest = json.loads((tmp_path / masks / "_manifest.json").read_text())
-        manifest["settings"]["data"]["name"] = "folder:gone"
+        manifest["settings"]["data"] = data
         (tmp_path / masks / "_manifest.json").write_text(json.dumps(manifest))
         assert run("show", masks, "--id", "1.png").code == 0
         found = run("show", masks, "--id", "0.png", "--out", "other.png")
