@@ -10,37 +10,30 @@ and taken up again.
 
 import argparse
 import json
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
 import unsee
+from minimality_ways import EDITS, READINGS, VARIANTS, Traced, levelled
 from unsee.classifier import Classifier
 from unsee.experiments.minimality import boxes_of
 from unsee.images import read_photo
-from unsee.masks import PRESETS, Settings
 from unsee.masks.adam import Adam
-from unsee.masks.algorithm import Memory, Point
 from unsee.masks.frame import Frame
-from unsee.masks.grid import Grid
-from unsee.masks.objective import L1, Objective, TotalVariation
-from unsee.masks.perturbation import Blur, NativeBlur, Perturbation, blend
+from unsee.masks.perturbation import Perturbation, blend
 from unsee.masks.photos import Plan, learn_photos
-from unsee.masks.starts import EditedStart, RandomStart
 from unsee.memory import keep_freed
 from unsee.metrics import mean_of
 from unsee.saliency import METHODS
-from unsee.tensors import Box, smooth
+from unsee.tensors import Box
 from unsee.tuning import tuned
 
 Row = dict[str, Any]
@@ -50,79 +43,6 @@ SHARES = (0.8, 0.9, 0.95, 0.99)
 COLUMNS = ("n", "80 % - first", "80 % - gradient", "99 % - gradient", "least", "does", "area", "plateau")
 _AT_ONCE = 16
 _SAME_SCORE = 1e-6
-_PAPER, _FAST, _AUTHORS = PRESETS["paper"], PRESETS["fast"], PRESETS["authors"]
-
-
-def weighed(base: Settings, l1: float = 1e-4, tv: float = 1e-2, beta: float = 3.0) -> Settings:
-    """The settings with other weights."""
-    return replace(base, objective=Objective(l1=L1(l1), tv=TotalVariation(tv, beta=beta)))
-
-
-class Cosine(Adam):
-    """Adam whose rate falls to 0 along half a cosine."""
-
-    def step(self, memory: Memory, point: Point, iteration: Tensor) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The next masks; images of a batch are at the same iteration."""
-        eased = (1 + math.cos(math.pi * float(iteration[0]) / self.iterations)) / 2
-        return Adam(self.rate * eased, self.iterations).step(memory, point, iteration)
-
-
-@dataclass(frozen=True)
-class Traced(Adam):
-    """Adam that keeps the masks it had on the way; `seen` holds them, batch after batch."""
-
-    seen: dict[int, list[Tensor]] = field(default_factory=lambda: {50: [], 100: [], 200: []})
-
-    def step(self, memory: Memory, point: Point, iteration: Tensor) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The next masks."""
-        moved = super().step(memory, point, iteration)
-        self.seen.get(int(iteration[0]) + 1, []).append(moved[0].cpu())
-        return moved
-
-
-VARIANTS: dict[str, Settings] = {
-    "paper": _PAPER,
-    "paper-cosine": replace(_PAPER, algorithm=Cosine(iterations=100)),
-    "paper-means": replace(weighed(_PAPER, l1=1e-4 / 784, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
-    "paper-l1-mean": replace(weighed(_PAPER, l1=1e-4 / 784), algorithm=Cosine(iterations=100)),
-    "paper-tv-mean": replace(weighed(_PAPER, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
-    "paper-still": replace(_PAPER, jitter=0, algorithm=Cosine(iterations=100)),
-    "paper-sharp": replace(_PAPER, grid=Grid(blur=0.0), algorithm=Cosine(iterations=100)),
-    "paper-deleted": replace(_PAPER, start=EditedStart(), algorithm=Adam(iterations=100)),
-    "authors": _AUTHORS,
-    "authors-random": replace(_AUTHORS, start=RandomStart(), algorithm=Adam(iterations=100)),
-    "fast": _FAST,
-    "fast-circle": replace(_FAST, start=_PAPER.start),
-    "fast-native": replace(_FAST, perturbations=(NativeBlur(),)),
-    "fast-l1": weighed(_FAST, l1=1e-3),
-    "fast-tv-low": weighed(_FAST, tv=1e-3),
-    "fast-port": weighed(_FAST, l1=0.01 / 784, tv=0.2 / 784),
-    "fast-top5": weighed(_FAST, l1=1e-3, beta=2.0),
-}
-"""How masks are learned, always against the picture's class; `-top5` has the weights of localisation, `-port`
-those of the PyTorch port as sums."""
-
-
-def upsampled(grid: Tensor, size: tuple[int, int], blur: float = 5.0) -> Tensor:
-    """M, one value a pixel."""
-    return Grid(blur=blur).upsampler(size, grid)(grid)
-
-
-def levelled(saliency: Tensor, levels: int) -> Tensor:
-    """A map of so many levels above its least value."""
-    low, high = saliency.aminmax()
-    return (levels * (saliency - low) / (high - low).clamp(min=1e-12)).floor() / levels
-
-
-READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
-    "mask": lambda grid, size: 1 - upsampled(grid, size),
-    "again": lambda grid, size: 1 - smooth(upsampled(grid, size), 10.0),
-    "cells": lambda grid, size: 1 - upsampled(grid, size, 0.0),
-    "linear": lambda grid, size: 1 - F.interpolate(grid[None, None], size, mode="bilinear")[0, 0],
-    "8bit": lambda grid, size: 1 - (255 * upsampled(grid, size)).floor() / 255,
-}
-"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits."""
-EDITS: dict[str, Perturbation] = {"blur": Blur(), "native": NativeBlur()}
 
 
 class Case(NamedTuple):

@@ -1,5 +1,7 @@
 """The learned mask where the truth is known: a network that leans on a spoon gives itself away."""
 
+import json
+
 import pytest
 import torch
 
@@ -43,3 +45,17 @@ def test_the_mask_finds_the_spoon_that_a_network_leans_on(honest, leaning):
 def test_of_the_two_the_leaning_network_prefers_the_spoon_and_the_honest_one_the_tortoise(honest, leaning):
     assert int((leaning[0] > leaning[1]).sum()) >= 9
     assert int((honest[1] > honest[0]).sum()) >= 9
+
+
+def test_the_mask_s_boxes_are_smaller_than_the_gradient_s_and_no_larger_than_others(run, tmp_path):
+    """Guided and excitation backprop are as good here; docs/minimality.md has more scenes."""
+    methods = "mask,gradient,guided-backprop,excitation-backprop,contrastive-excitation-backprop"
+    options = ("--model", "unsee:menagerie", "--limit", 24, "--methods", methods)
+    assert run("experiment", "minimality", *options).code == 0
+    rows = json.loads((tmp_path / "experiment" / "table.json").read_text(encoding="utf-8"))["tables"]
+    more = [row for row in rows if row["table"].startswith("area more")]
+    assert len(more) == 16
+    for row in more:
+        if row["row"] == "gradient":
+            assert row["value"] > 3 * row["standard_error"]
+        assert row["value"] > -3 * row["standard_error"]

@@ -77,6 +77,10 @@ def last_threshold(tried):
     return len(columns) - 1 - columns[::-1].index(max(columns))
 
 
+def on_all(records):
+    return [chosen([record["found"] for record in records])] * len(records)
+
+
 def first_box_alone(case):
     sample = replace(case.sample, instances=case.sample.instances[:1])
     return around(replace(case, sample=sample))
@@ -191,6 +195,10 @@ MISTAKES = {
     "found at any overlap": (
         *(localisation, "localised", lambda boxes, truths: torch.ones(len(boxes), dtype=torch.bool)),
         lambda world, patch: places.test_the_truth_is_found_and_noise_is_not(world),
+    ),
+    "thresholds chosen on what is counted": (
+        *(localisation.Localisation, "_chosen", lambda self, records, fold: on_all(records)),
+        lambda world, patch: places.test_the_threshold_is_chosen_on_pictures_that_are_not_counted(),
     ),
     "submission with ends left out": (
         *(localisation, "_submission", ends_left_out),

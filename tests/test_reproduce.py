@@ -24,8 +24,11 @@ BRIEF = ("--limit", 2, "--few", 2, "--methods", "mask,gradient,center")
 def small_network(monkeypatch):
     """The command line asks a small network that has the menagerie's classes."""
     net = network(len(CLASSES)).net
-    small = Classifier(net, size=(32, 32), class_names=tuple(CLASSES), name="tiny")
-    monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": small)
+
+    def load(name, weights=None, device="auto"):
+        return Classifier(net, size=(32, 32), class_names=tuple(CLASSES), name=name)
+
+    monkeypatch.setattr("unsee.cli.names.load", load)
 
 
 @pytest.fixture(autouse=True)

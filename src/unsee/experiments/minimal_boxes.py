@@ -23,13 +23,14 @@ last two for 1,000; Grad-CAM at inception_4e."""
 
 
 NOTE = (
-    "What separates these boxes from the paper's: the pictures (other and fewer ones; their box sizes vary "
-    "by more than half, so that a mean of 48 is known to a tenth), and for Grad-CAM the layer, inception_4e "
-    "there and the last maps here. How a mask is read matters more than how it is learned: cut at tenths of "
-    "its range, or as hard cells, its boxes grow by a third to a half, while rate, start, number of "
-    "iterations and 8-bit steps hardly move them. docs/minimality.md has the measurements."
+    "Pictures decide most: on 48 training pictures nearly every method's boxes came out smaller than "
+    "printed, the gradient's by a tenth, and the mask's as much smaller than the gradient's as printed. A "
+    "mask's boxes grow by a sixth if its cells are read as squares, by a third if it is cut at tenths, and "
+    "double if λ1 and λ2 are taken on means over the cells, which makes masks wide and flat; rate, start, "
+    "number of steps and 8-bit steps hardly move them. Grad-CAM reads the last maps here, inception_4e in "
+    "the paper. `python benchmarks/minimality.py` measures all this, docs/minimality.md has the numbers."
 )
-"""Beside the paper's numbers; `benchmarks/minimality.py` measures it."""
+"""Beside the paper's numbers."""
 COARSE = 10
 _AREA, _COARSE_AREA = "area", "area_at_tenths"
 

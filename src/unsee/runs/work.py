@@ -21,9 +21,11 @@ from unsee.masks.settings import described
 from unsee.memory import by_halves
 from unsee.runs.rows import packed
 from unsee.saliency import Method
+from unsee.tuning import tuned
 
 _AT_ONCE, _FEW, _REFILLS = 16, 4, 4
 _DEAR = ("occlusion", "blur_occlusion", "variable_occlusion", "lime", "rise")
+"""Methods that ask a network hundreds of times, for its answers alone."""
 
 
 class Ready(NamedTuple):
@@ -151,8 +153,9 @@ class Saliency:
     def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
         """Maps with the score of the picture as it is."""
         waiting = iter(photos)
+        asked = tuned(classifier) if self.name in _DEAR else classifier
         while batch := list(islice(waiting, self.batch_size or _AT_ONCE)):
-            yield from by_halves(lambda some: self._answers(classifier, some), batch)
+            yield from by_halves(lambda some: self._answers(asked, some), batch)
 
     def _answers(self, classifier: Classifier, batch: Sequence[Ready]) -> list[dict[str, Any]]:
         began = time.perf_counter()
