@@ -315,7 +315,10 @@ class TestCommand:
         assert run("experiment", "minimality", *options).code == 0
         found = run("experiment", "representativeness", *options)
         assert found.code == 2
-        assert "holds another experiment" in found.err
+        assert "out holds the experiment minimality, not representativeness" in found.err
+        found = run("experiment", "minimality", *options, "--methods", "gradient")
+        assert found.code == 2
+        assert "other maps of center, gradient" in found.err
         assert run("experiment", "magic").code == 2
 
     def test_masks_of_another_network_are_refused(self, run, monkeypatch):

@@ -52,7 +52,7 @@ def test_the_mask_s_boxes_are_smaller_than_the_gradient_s_and_no_larger_than_oth
     methods = "mask,gradient,guided-backprop,excitation-backprop,contrastive-excitation-backprop"
     options = ("--model", "unsee:menagerie", "--limit", 24, "--methods", methods)
     assert run("experiment", "minimality", *options).code == 0
-    rows = json.loads((tmp_path / "experiment" / "table.json").read_text(encoding="utf-8"))["tables"]
+    rows = json.loads((tmp_path / "experiments/minimality/table.json").read_text(encoding="utf-8"))["tables"]
     more = [row for row in rows if row["table"].startswith("area more")]
     assert len(more) == 16
     for row in more:

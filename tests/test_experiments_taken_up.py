@@ -161,3 +161,15 @@ def test_another_network_is_not_compared_with_the_paper_s(experiment, tmp_path, 
     assert {row["paper"] for row in found["tables"]} >= {15142}
     monkeypatch.setattr("unsee.cli.experimenting.BVLC_GOOGLENET", "tiny")
     assert "minimality.md" in experiment("minimality", *options)["note"]
+
+
+def test_nobody_else_s_files_are_written_over(run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "table.csv").write_text("mine", encoding="utf-8")
+    assert run("learn", "menagerie", "--method", "center", "--limit", 2, "--out", "store").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command in (("experiment", "pointing"), ("reproduce",)):
+        for out in ("mine", "store"):
+            found = run(*command, *CENTER, "--limit", 2, "--out", out)
+            assert (found.code, "holds other things" in found.err) == (2, True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -98,6 +98,15 @@ class TestCommand:
         pages = [(tmp_path / name / "index.html").read_bytes() for name in ("whole", "cut")]
         assert pages[0] == pages[1]
 
+    def test_another_reproduction_is_not_written_over(self, run, tmp_path, monkeypatch):
+        some = {name: EXPERIMENTS[name] for name in ("minimality", "games")}
+        monkeypatch.setattr("unsee.cli.reproducing.EXPERIMENTS", some)
+        assert run("reproduce", *BRIEF, "--out", "out").code == 0
+        page = (tmp_path / "out" / "index.html").read_bytes()
+        found = run("reproduce", *BRIEF[:-1], "mask,gradient", "--out", "out")
+        assert (found.code, "other maps of center" in found.err) == (2, True)
+        assert (tmp_path / "out" / "index.html").read_bytes() == page
+
     def test_what_the_data_cannot_serve_is_named(self, run, tmp_path):
         (tmp_path / "photos").mkdir()
         for number in range(2):

@@ -38,7 +38,12 @@ ClassMap = Annotated[
     Path | None,
     typer.Option("--class-map", help="JSON file: class of the data set → indices of the network's."),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for maps, records, tables and the figure.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Folder for maps, records, tables, figures. [default: experiments/NAME]"
+    ),
+]
 
 
 def command(
@@ -56,7 +61,7 @@ def command(
     weights: Weights = [],  # noqa: B006
     seed: options.Seed = 0,
     device: options.Device = "auto",
-    out: Out = Path("experiment"),
+    out: Out = None,
     as_json: options.Json = False,
 ) -> None:
     """Run one of the paper's experiments: maps, records, tables with 95 % intervals, and the figure.
@@ -85,7 +90,8 @@ def command(
         target or experiment.target,
     )
     mapping = class_map_of(map_from(class_map))
-    trial = Trial(experiment, stage, mapping, given, seed, limit, out, out / "maps")
+    folder = out or Path("experiments") / name
+    trial = Trial(experiment, stage, mapping, given, seed, limit, folder, folder / "maps")
     with stoppable() as check:
         summary = trial.run(check)
     if as_json:
@@ -93,4 +99,4 @@ def command(
         return
     for table in tables_of(summary):
         CONSOLE.print(table)
-    CONSOLE.print(f"tables and figures: {plain(out)}")
+    CONSOLE.print(f"tables and figures: {plain(folder)}")

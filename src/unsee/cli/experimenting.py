@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from unsee.cli.casting import Cast
 from unsee.cli.learning import watched
@@ -36,6 +37,10 @@ pictures-2.png, … if they do not fit into one."""
 _WORDS = ("title", "asks", "paper_data", "needs", "shows")
 
 
+class TakenError(UnseeError):
+    """What is said where a folder holds something else than this trial."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """An experiment, what it is done with, and where its results go.
@@ -64,6 +69,7 @@ class Trial:
             UnseeError: no picture can serve, a store does not fit, or the folder holds another experiment.
         """
         place = Place.at(self.out)
+        self._see_if_free(place)
         with place.claimed():
             cast = self._cast(check)
             self._agree(place, cast)
@@ -134,11 +140,24 @@ class Trial:
                 progress=progress,
             )
 
+    def _see_if_free(self, place: Place) -> None:
+        """See that nobody else's files would be written over.
+
+        Raises:
+            TakenError: the folder holds other things.
+        """
+        others = [name for name in place.others() if name != self.maps.name]
+        if others and _TRIAL not in others:
+            few = ", ".join(others[:3])
+            raise TakenError(
+                f"{self.out} holds other things ({few}): name a folder that is empty or not there"
+            )
+
     def _agree(self, place: Place, cast: Cast) -> None:
         """Keep what decides the records, or see that it has not changed.
 
         Raises:
-            UnseeError: the folder holds another experiment.
+            TakenError: the folder holds another experiment.
         """
         own = {key: value for key, value in described(self.experiment).items() if key not in _WORDS}
         hashes = {name: store.manifest["settings_hash"] for name, store in cast.stores.items()}
@@ -149,12 +168,9 @@ class Trial:
             kept = wanted
             place.write(_TRIAL, json.dumps(wanted, indent=1).encode())
         except ValueError:
-            raise UnseeError(f"{self.out / _TRIAL} is damaged: name another folder") from None
-        changed = differences(kept, wanted)
-        if changed:
-            raise UnseeError(
-                f"{self.out} holds another experiment ({'; '.join(changed)}): name another folder"
-            )
+            raise TakenError(f"{self.out / _TRIAL} is damaged: name another folder") from None
+        if changed := _changes(kept, wanted):
+            raise TakenError(f"{self.out} holds {changed}: name another folder")
 
     @property
     def _numbers(self) -> range:
@@ -203,3 +219,18 @@ class Trial:
 def _folder_name(look: Look) -> str:
     """Look and question, without what a file system may not like."""
     return "-".join(re.findall(r"[\w.]+", f"{look.name} {look.target}"))
+
+
+def _changes(kept: Any, wanted: Any) -> str:  # noqa: ANN401
+    """How what a folder holds differs from what is asked for, "" where it does not."""
+    before, after = (own["experiment"]["name"] for own in (kept, wanted))
+    if before != after:
+        return f"the experiment {before}, not {after}"
+    maps = [
+        name
+        for name in {**kept["maps"], **wanted["maps"]}
+        if kept["maps"].get(name) != wanted["maps"].get(name)
+    ]
+    lines = differences(kept["experiment"], wanted["experiment"])
+    lines += [f"other maps of {', '.join(maps)}"] if maps else []
+    return f"another experiment ({'; '.join(lines)})" if lines else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unsee.classifier import Classifier
 from unsee.cli.console import CONSOLE
-from unsee.cli.experimenting import Trial
+from unsee.cli.experimenting import TakenError, Trial
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.experiments.catalogue import EXPERIMENTS
@@ -24,7 +24,7 @@ _DEAR, _TABLES, _SEVERAL = (
     ("localisation", "pointing"),
     "architectures",
 )
-_PICTURES = "pictures*.png"
+_PICTURES, _MAPS = "pictures*.png", "maps"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +53,27 @@ class Reproduction:
         """Do what is missing and write the page; gives its path, and why experiments were left out.
 
         Raises:
-            UnseeError: none could be done.
+            UnseeError: none could be done, or the folder holds other things or another reproduction.
         """
+        place = Place.at(self.out)
+        others = place.others()
+        if others and _MAPS not in others:
+            few = ", ".join(others[:3])
+            raise TakenError(
+                f"{self.out} holds other things ({few}): name a folder that is empty or not there"
+            )
+        with place.claimed():
+            return self._run(check)
+
+    def _run(self, check: Callable[[], None]) -> tuple[Path, Mapping[str, str]]:
         parts, problems = [], {}
         for number, (name, experiment) in enumerate(EXPERIMENTS.items(), start=1):
             CONSOLE.print(f"{number} of {len(EXPERIMENTS)}: {experiment.title}")
             summary = None
             try:
                 summary = self._trial(name, experiment).run(check)
+            except TakenError:
+                raise
             except UnseeError as error:
                 problems[name] = str(error)
             parts.append(self._part(name, experiment, summary, problems.get(name, "")))
@@ -80,7 +93,7 @@ class Reproduction:
 
     def _trial(self, name: str, experiment: Experiment) -> Trial:
         stage = Stage(self.classifiers, self.dataset, self._methods(name), self.preset, experiment.target)
-        maps, limit = self.out / "maps", self._limit(name)
+        maps, limit = self.out / _MAPS, self._limit(name)
         return Trial(experiment, stage, self.class_map, (), self.seed, limit, self.out / name, maps)
 
     def _part(self, name: str, experiment: Experiment, summary: Summary | None, problem: str) -> Part:
@@ -98,13 +111,14 @@ class Reproduction:
             words += ["--model", network.name]
             words += ["--weights", str(self.weights[number])] if self.weights else []
         words += ["--limit", str(self._limit(name)), "--methods", ",".join(self._methods(name))]
-        return shlex.join([*words, "--preset", self.preset, *self.others])
+        return shlex.join([*words, "--preset", self.preset, *self.others, "--out", name])
 
     def _lead(self) -> str:
         network, data = self.classifiers[0].name, self.dataset.described["name"]
         return (
             f"Fong & Vedaldi 2017, experiment by experiment, with {network} on {data}: the first "
-            f"{self.limits[0]} pictures, {self.limits[1]} where many masks of each are learned. In brackets "
+            f"{self.limits[0]} pictures, {self.limits[1]} where many masks of each are learned. Localisation "
+            "and pointing have the mask with the weights of tables 1 and 2 as well, mask top5. In brackets "
             "stand 95 % intervals. The paper's numbers stand beside ours where the data are the paper's; "
             "then the distance is given in our standard errors, and said to differ above three of them."
         )

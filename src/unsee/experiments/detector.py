@@ -1,5 +1,7 @@
 """A detector of attacked pictures by their heatmaps (§5.5), tried on pictures that it has not seen."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -36,4 +38,5 @@ def told_apart(clean: Float[Tensor, "n h w"], changed: Float[Tensor, "n h w"]) -
     pairs = torch.arange(count).repeat(2).numpy()
     told = folds.cross_val_predict(model, cells, truth, groups=pairs, cv=folds.GroupKFold(min(_FOLDS, count)))
     hits = (told == truth).reshape(2, count).mean(axis=0)
-    return mean_of((100 * hits).tolist())
+    found = mean_of((100 * hits).tolist())
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 100.0))

@@ -89,6 +89,8 @@ def _number(cell: Estimate | None) -> str:
         return "–"
     if not cell.n:
         return shown(cell.value)
+    if math.isnan(cell.low):
+        return shown(cell.value, 3)
     return f"{shown(cell.value, 3)} [{shown(cell.low, 3)}, {shown(cell.high, 3)}]"
 
 
