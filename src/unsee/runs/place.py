@@ -88,7 +88,8 @@ class Place:
         """What a folder holds beside this run's own lock, folders too; elsewhere nothing is said."""
         if not self.local or not Path(self.root).is_dir():
             return []
-        return sorted(path.name for path in Path(self.root).iterdir() if path.name != LOCK)
+        names = (path.name for path in Path(self.root).iterdir())
+        return sorted(name for name in names if name != LOCK and not name.startswith(_ASIDE))
 
     def read(self, name: str) -> bytes:
         """The bytes of a file; FileNotFoundError where there is none."""
