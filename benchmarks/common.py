@@ -15,8 +15,8 @@ from unsee.datasets.menagerie import CLASSES, compose, render
 from unsee.explanation import Explanation
 from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks import PRESETS
-from unsee.masks.frame import Frame
-from unsee.masks.problem import Problem
+from unsee.masks.network_input import NetworkInput
+from unsee.masks.scoring import Scoring
 from unsee.memory import keep_freed
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 
@@ -98,10 +98,10 @@ def _objectives(
     classifier: Classifier, some: Sequence[Explanation], settings: unsee.masks.Settings
 ) -> Tensor:
     fit, color = unsee.Squash(), classifier.color
-    frames = [Frame(e.photo, classifier.size, settings.margin, fit, color, 0) for e in some]
+    frames = [NetworkInput(e.photo, classifier.size, settings.margin, fit, color, 0) for e in some]
     with classifier.borrowed():
         classes = classifier.logits(frames[0].plain[None].to(classifier.device)).shape[1]
-        problem = Problem.prepare(
+        problem = Scoring.prepare(
             classifier,
             frames,
             [e.target.indices for e in some],

@@ -24,11 +24,11 @@ from torch import Tensor
 import unsee
 from minimality_ways import EDITS, READINGS, VARIANTS, Traced, levelled
 from unsee.classifier import Classifier
-from unsee.experiments.minimality import boxes_of
+from unsee.experiments.smallest_box import boxes_of
 from unsee.images import read_photo
-from unsee.masks.adam import Adam
-from unsee.masks.frame import Frame
-from unsee.masks.perturbation import Perturbation, blend
+from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.masks.network_input import NetworkInput
+from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import Plan, learn_photos
 from unsee.memory import keep_freed
 from unsee.metrics import mean_of
@@ -49,7 +49,7 @@ class Case(NamedTuple):
     """A picture, its class, and the class that is predicted."""
 
     id: str
-    frame: Frame
+    frame: NetworkInput
     target: int
     predicted: int
 
@@ -88,7 +88,7 @@ def cases_of(classifier: Classifier, address: str, count: int | None) -> list[Ca
         if sample.label is None:
             raise SystemExit("a data set whose pictures have classes is needed")
         photo = read_photo(sample.path if sample.path is not None else sample.image)
-        frame = Frame(photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype)
+        frame = NetworkInput(photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype)
         view = frame.plain[None]
         predicted = int(classifier.probabilities(view).argmax())
         cases.append(Case(sample.id, frame, sample.label, predicted))

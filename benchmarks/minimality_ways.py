@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.masks import PRESETS, Settings
-from unsee.masks.adam import Adam
-from unsee.masks.algorithm import Memory, Point
+from unsee.masks.edits.perturbation import Blur, NativeBlur, Perturbation
 from unsee.masks.grid import Grid
 from unsee.masks.objective import L1, Objective, TotalVariation
-from unsee.masks.perturbation import Blur, NativeBlur, Perturbation
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.protocol import Memory, Point
 from unsee.masks.starts import EditedStart, RandomStart
 from unsee.tensors import smooth
 

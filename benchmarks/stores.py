@@ -29,9 +29,9 @@ from unsee.datasets.sample import Sample
 from unsee.masks import PRESETS, Plan
 from unsee.masks.photos import learn_photos
 from unsee.memory import keep_freed
-from unsee.runs.cluster import OnRay
+from unsee.runs.engines.local import Written
+from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import learn
-from unsee.runs.local import Written
 from unsee.runs.rows import Row
 from unsee.runs.store import Store
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import literal
 from nets import Bench
-from unsee.masks.adam import Adam
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
 from unsee.masks.learner import Learned, learn
 from unsee.masks.objective import (
@@ -22,7 +22,7 @@ from unsee.masks.objective import (
     Terms,
     TotalVariation,
 )
-from unsee.masks.perturbation import PERTURBATIONS
+from unsee.masks.optimisers.adam import Adam
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart
 from unsee.tensors import jitter_offsets

@@ -6,18 +6,19 @@ from unittest import mock
 
 import torch
 
-from unsee.masks import learner, loop, objective, perturbation
-from unsee.masks.adam import Adam
+from unsee.masks import learner, loop, objective
+from unsee.masks.edits import perturbation
+from unsee.masks.edits.linear_blend import Views
+from unsee.masks.edits.perturbation import GaussianNoise
 from unsee.masks.objective import MeanAxisVariation, Objective, Terms
-from unsee.masks.perturbation import GaussianNoise
-from unsee.masks.problem import Problem
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.scoring import Scoring
 from unsee.masks.starts import CircularStart
-from unsee.masks.views import Views
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
 # What is right, as it was before anything is replaced.
 views_seen = Views.seen
-noise_at, terms_of, port_tv = Problem.noise_at, Objective.terms, MeanAxisVariation.__call__
+noise_at, terms_of, port_tv = Scoring.noise_at, Objective.terms, MeanAxisVariation.__call__
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
 fixed_terms, evidence, adam_step = learner.fixed_terms, learner._evidence, Adam.step
 
@@ -94,7 +95,7 @@ def common_jitter(seeds, iterations, jitter):
 
 
 def scored(divide=False, move=False, still_edits=False, silent=False) -> Callable:
-    """`Problem.jittered_scores` gone wrong."""
+    """`Scoring.jittered_scores` gone wrong."""
 
     def jittered_scores(self, masks, offsets, noise=None):
         if move:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.fits import Squash
 from unsee.images import Photo
-from unsee.masks.frame import Frame
-from unsee.masks.learner import Arrival
-from unsee.masks.perturbation import Perturbation
-from unsee.masks.problem import Problem
+from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.learner import Request
+from unsee.masks.network_input import NetworkInput
+from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 
 ACTIVATIONS = {"smooth": nn.Softplus, "relu": nn.ReLU}
@@ -48,9 +48,9 @@ def small_photo(seed: int, size: tuple[int, int]) -> Photo:
     return Photo(torch.from_numpy(pixels.clip(0, 1)).float(), f"photo {seed}", None, "0" * 64, ())
 
 
-def framed(photo: Photo, size: tuple[int, int], margin: int = 0, seed: int = 0) -> Frame:
+def framed(photo: Photo, size: tuple[int, int], margin: int = 0, seed: int = 0) -> NetworkInput:
     """The photo squashed to the input, in float64."""
-    return Frame(photo, size, margin, Squash(), COLOR, seed, torch.float64)
+    return NetworkInput(photo, size, margin, Squash(), COLOR, seed, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Bench:
     """A classifier and framed photos with their targets: what both versions are given."""
 
     classifier: Classifier
-    frames: tuple[Frame, ...]
+    frames: tuple[NetworkInput, ...]
     targets: tuple[tuple[int, ...], ...]
     classes: int
 
@@ -77,9 +77,9 @@ class Bench:
         std = torch.tensor(self.classifier.std, dtype=torch.float64).reshape(1, 3, 1, 1)
         return None if draws is None else std * draws
 
-    def problem(self, settings: Settings) -> Problem:
+    def problem(self, settings: Settings) -> Scoring:
         """The implementation's view."""
-        return Problem.prepare(
+        return Scoring.prepare(
             self.classifier,
             self.frames,
             self.targets,
@@ -90,10 +90,10 @@ class Bench:
         )
 
     @property
-    def arrivals(self) -> list[Arrival]:
+    def arrivals(self) -> list[Request]:
         """The photos as the learner takes them."""
         pairs = zip(self.frames, self.targets, strict=True)
-        return [Arrival(row, frame, target, self.classes) for row, (frame, target) in enumerate(pairs)]
+        return [Request(row, frame, target, self.classes) for row, (frame, target) in enumerate(pairs)]
 
     def references(self, edits: Sequence[Perturbation], row: int, place: int) -> list[np.ndarray]:
         """The perturbed pictures of one photo: still where `place` is 0, on the canvas where it is 1."""

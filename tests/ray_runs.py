@@ -11,9 +11,9 @@ import torch
 from pictures import Pictures, network
 from unsee.errors import UnseeError
 from unsee.masks import PRESETS, adjusted
-from unsee.runs.cluster import OnRay
+from unsee.runs.engines.local import Written
+from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import learn
-from unsee.runs.local import Written
 
 COUNT, BROKEN = 48, (5,)
 SETTINGS = adjusted(PRESETS["paper"], iterations=40)

@@ -8,10 +8,7 @@ from torch import Tensor, nn
 
 from nets import bench
 from unsee.classifier import Classifier
-from unsee.masks import PRESETS, bundle, explain
-from unsee.masks.adam import Adam
-from unsee.masks.algorithm import Point
-from unsee.masks.bundle import Bundle, Model
+from unsee.masks import PRESETS, explain
 from unsee.masks.learner import learn
 from unsee.masks.objective import (
     DELETION,
@@ -23,6 +20,10 @@ from unsee.masks.objective import (
     TotalVariation,
     logit_score,
 )
+from unsee.masks.optimisers import bundle
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.bundle import Bundle, Model
+from unsee.masks.optimisers.protocol import Point
 
 FAST = PRESETS["fast"]
 GAMES = [DELETION, PRESERVATION]

@@ -24,9 +24,9 @@ from unsee.cli.exporting import safe
 from unsee.cli.learning import engine_from, map_from, names_in, opened, watched
 from unsee.cli.stopping import stoppable
 from unsee.errors import UnseeError
-from unsee.runs.cluster import OnRay
-from unsee.runs.local import Local, Written
-from unsee.runs.run import Outset
+from unsee.runs.engines.local import Local, Written
+from unsee.runs.engines.ray import OnRay
+from unsee.runs.resume import Outset
 from unsee.runs.store import Store
 
 

@@ -11,11 +11,11 @@ import torch
 from pictures import Pictures, content, network
 from ray_runs import BROKEN, COUNT, SETTINGS
 from unsee.errors import UnseeError
-from unsee.runs.cluster import Home, OnRay, Worker, _check_room
+from unsee.runs.engines.ray import Home, OnRay, Worker, _check_room
 from unsee.runs.job import Portion
 from unsee.runs.learn import learn
-from unsee.runs.place import Place
-from unsee.runs.run import Outset
+from unsee.runs.resume import Outset
+from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 
 
@@ -78,7 +78,7 @@ class TestTwoWorkers:
     def test_an_address_that_is_no_folder_and_a_broken_first_portion(self, tmp_path):
         (tmp_path / "s").mkdir()
         address = f"simplecache::file://{tmp_path / 's'}"
-        assert not Place.at(address).local
+        assert not Storage.at(address).local
         code, told = on_ray("elsewhere", address)
         assert code == 0, told
         rows = list(Store.open(address).rows())

@@ -13,8 +13,8 @@ import unsee
 from unsee.classifier import Classifier
 from unsee.cli import app
 from unsee.errors import UnseeError
-from unsee.experiments import comparison
-from unsee.experiments.minimality import boxes_of, smallest_box
+from unsee.experiments import photo_comparison
+from unsee.experiments.smallest_box import boxes_of, smallest_box
 from unsee.figures.comparison import comparison_figure
 from unsee.saliency import METHODS
 from unsee.tensors import smooth
@@ -202,13 +202,13 @@ def test_the_command_writes_figure_numbers_and_maps(compare):
 
 def count(monkeypatch):
     looked = []
-    look = comparison.Question.look
+    look = photo_comparison.Question.look
 
     def noted(self, method):
         looked.append(method)
         look(self, method)
 
-    monkeypatch.setattr(comparison.Question, "look", noted)
+    monkeypatch.setattr(photo_comparison.Question, "look", noted)
     return looked
 
 
@@ -237,16 +237,16 @@ def test_a_stopped_run_is_taken_up_where_it_was(compare, monkeypatch):
     whole = compare("--methods", "gradient,center,occlusion", "--json", "--force")
     numbers = boxes(whole)
     (compare.out / "photo" / "comparison.json").unlink()
-    look = comparison.Question.look
+    look = photo_comparison.Question.look
 
     def stopping(self, method):
         if method == "occlusion":
             raise KeyboardInterrupt
         look(self, method)
 
-    monkeypatch.setattr(comparison.Question, "look", stopping)
+    monkeypatch.setattr(photo_comparison.Question, "look", stopping)
     assert compare("--methods", "gradient,center,occlusion").exit_code == 130
-    monkeypatch.setattr(comparison.Question, "look", look)
+    monkeypatch.setattr(photo_comparison.Question, "look", look)
     looked = count(monkeypatch)
     again = compare("--methods", "gradient,center,occlusion", "--json")
     assert looked == ["occlusion"]

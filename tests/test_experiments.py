@@ -19,15 +19,15 @@ from unsee.experiments.animal_parts import AnimalParts
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Case, Experiment
 from unsee.experiments.localisation import RULES, Localisation
-from unsee.experiments.minimal_boxes import MinimalBoxes
+from unsee.experiments.minimality import MinimalBoxes
 from unsee.experiments.pointing import Pointing
 from unsee.experiments.representativeness import Representativeness
 from unsee.images import Squash
-from unsee.masks.frame import Frame
+from unsee.masks.network_input import NetworkInput
 
 
 def case_of(sample, maps, size=(224, 224), target=(0,)):
-    frame = Frame(photo_of(sample), size, 0, Squash(), (0.5, 0.5, 0.5), 0)
+    frame = NetworkInput(photo_of(sample), size, 0, Squash(), (0.5, 0.5, 0.5), 0)
     return Case(sample, frame, target, sample.label, maps)
 
 

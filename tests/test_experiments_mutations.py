@@ -13,12 +13,12 @@ from test_experiments import world
 from unsee.experiments import (
     adversarial,
     animal_parts,
-    boxes,
     grids,
     insertion_deletion,
+    interrogation,
     localisation,
-    looks,
-    minimal_boxes,
+    maps,
+    minimality,
     pointing,
     representativeness,
     sensitivity,
@@ -31,9 +31,14 @@ from unsee.metrics import binarised, mean_of
 __all__ = ["world"]
 
 # What is right, as it was before anything is replaced.
-entropy, heat, around, chosen = F.cross_entropy, adversarial.heat_of, boxes._around, localisation._best
+entropy, heat, around, chosen = (
+    F.cross_entropy,
+    adversarial.heat_of,
+    interrogation._around,
+    localisation._best,
+)
 ratio, submission, clamp = animal_parts._ratio, localisation._submission, torch.Tensor.clamp
-scores, around_points = boxes.scores_under, animal_parts.around_keypoints
+scores, around_points = interrogation.scores_under, animal_parts.around_keypoints
 
 
 class Pairless(model_selection.KFold):
@@ -141,31 +146,31 @@ MISTAKES = {
         ),
     ),
     "box of the first object alone": (
-        *(boxes, "_around", first_box_alone),
+        *(interrogation, "_around", first_box_alone),
         lambda world, patch: one_box.test_boxes_and_scores(),
     ),
     "three quarters for four fifths": (
-        *(boxes, "_MUCH", 0.75),
+        *(interrogation, "_MUCH", 0.75),
         lambda world, patch: one_box.test_four_fifths_are_counted_of_pictures_that_fall(),
     ),
     "all but the box is blurred": (
-        *(boxes, "scores_under", lambda *given: scores(*given[:3], 1 - given[3], given[4])),
+        *(interrogation, "scores_under", lambda *given: scores(*given[:3], 1 - given[3], given[4])),
         lambda world, patch: one_box.test_what_is_lost_is_of_the_blurred_box(),
     ),
     "lost of the score itself": (
-        *(boxes, "scores_under", nothing_left),
+        *(interrogation, "scores_under", nothing_left),
         lambda world, patch: one_box.test_what_is_lost_is_of_the_blurred_box(),
     ),
     "missing boxes as 0": (
-        *(minimal_boxes, "mean_of", lambda values: mean_of([*values, 0])),
+        *(minimality, "mean_of", lambda values: mean_of([*values, 0])),
         lambda world, patch: smallest.test_means_leave_out_what_has_no_box_and_count_it(),
     ),
     "pairs by picture, whatever was asked": (
-        *(minimal_boxes, "_areas", lambda records: {r["id"]: r["area"] for r in records if r["area"]}),
+        *(minimality, "_areas", lambda records: {r["id"]: r["area"] for r in records if r["area"]}),
         lambda world, patch: smallest.test_methods_are_set_against_the_mask_picture_by_picture(),
     ),
     "tenths that are hundredths": (
-        *(minimal_boxes, "COARSE", 100),
+        *(minimality, "COARSE", 100),
         lambda world, patch: smallest.test_boxes_grow_with_the_share(world),
     ),
     "saliency for mask": (
@@ -217,7 +222,7 @@ MISTAKES = {
         lambda world, patch: staged.TestCurves().test_the_more_salient_first(),
     ),
     "default objective for five classes": (
-        *(looks, "five_best", lambda: PRESETS["fast"]),
+        *(maps, "five_best", lambda: PRESETS["fast"]),
         lambda world, patch: staged.TestLooks().test_the_five_best_classes_have_the_published_objective(),
     ),
     "the same game twice": (

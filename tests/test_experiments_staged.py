@@ -15,16 +15,16 @@ from unsee.errors import UnseeError
 from unsee.experiments import detector
 from unsee.experiments.adversarial import AdversarialDefence, small
 from unsee.experiments.attack import Adversarial, attacked
-from unsee.experiments.boxes import OBJECT, Interrogations
 from unsee.experiments.experiment import Case
 from unsee.experiments.grids import Architectures, Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
+from unsee.experiments.interrogation import OBJECT, Interrogations
 from unsee.experiments.localisation import RULES, Localisation
-from unsee.experiments.looks import MASK_TOP5, Stage, Staged, of_methods
+from unsee.experiments.maps import MASK_TOP5, Stage, Staged, of_methods
 from unsee.experiments.sensitivity import CHANGES, DEFAULT, Sensitivity
 from unsee.images import Squash
 from unsee.masks import PRESETS
-from unsee.masks.frame import Frame
+from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import L1, TotalVariation
 from unsee.tensors import smooth
 
@@ -36,7 +36,7 @@ def stage(*methods, classifiers=None):
 
 
 def case_of(sample, maps, target=(0,), numbers=None, frames=None):
-    frame = Frame(photo_of(sample), (32, 32), 0, Squash(), (0.5, 0.5, 0.5), 0)
+    frame = NetworkInput(photo_of(sample), (32, 32), 0, Squash(), (0.5, 0.5, 0.5), 0)
     truth = None if sample.label is None else (sample.label,)
     return Case(sample, frame, target, sample.label, maps, frames or {}, numbers or {}, truth)
 

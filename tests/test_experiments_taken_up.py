@@ -10,7 +10,7 @@ from pictures import network
 from unsee.classifier import Classifier
 from unsee.cli import recording
 from unsee.datasets.menagerie import CLASSES
-from unsee.experiments.looks import MASK_TOP5
+from unsee.experiments.maps import MASK_TOP5
 
 CENTER = ("--methods", "center")
 

@@ -20,8 +20,8 @@ from unsee.explanation import Explanation, Scores, Target
 from unsee.fits import CentreCrop, Squash
 from unsee.images import read_photo
 from unsee.masks import PRESETS, explain
+from unsee.masks.edits.perturbation import Constant
 from unsee.masks.objective import PRESERVATION
-from unsee.masks.perturbation import Constant
 
 FILES = {
     "explanation.json",

@@ -10,12 +10,12 @@ from matplotlib import _pylab_helpers, colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 
-from unsee.experiments.interrogation import interrogate
+from unsee.experiments.photo_interrogation import interrogate
 from unsee.explanation import Scores, Target
 from unsee.figures import draw_explanation, draw_interrogation, explanation_figure, explanation_html, panels
 from unsee.fits import Squash
 from unsee.images import read_photo
-from unsee.masks.perturbation import Blur
+from unsee.masks.edits.perturbation import Blur
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ import literal
 import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
-from unsee.masks import grid, learner, perturbation, problem, starts
-from unsee.masks.adam import Adam
+from unsee.masks import grid, learner, scoring, starts
+from unsee.masks.edits import perturbation
+from unsee.masks.edits.linear_blend import Views, _Blended
 from unsee.masks.grid import Upsampler
 from unsee.masks.objective import L1, MeanAxisVariation, MeanL1, Objective, TotalVariation
-from unsee.masks.problem import Problem
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.scoring import Scoring
 from unsee.masks.starts import CircularStart
-from unsee.masks.views import Views, _Blended
 
 FEW = 6
 paper = partial(trajectories.compare_preset, iterations=FEW)
@@ -90,12 +91,12 @@ MISTAKES = {
     "sign of deletion, one mask": (Objective, "terms", wrong.wrong_sign, keeping_window),
     "gradient of half the score": (Objective, "terms", wrong.half_detached, window),
     "gradient of half the score, differences": (Objective, "terms", wrong.half_detached, differences),
-    "logits for softmax": (Problem, "_score", wrong.logits, paper),
-    "logits for softmax, one mask": (Problem, "_score", wrong.logits, window),
-    "first class alone": (Problem, "_score", wrong.first_class_alone, classes),
-    "joint averaged": (Problem, "jittered_scores", wrong.scored(divide=True), joint),
-    "joint averaged, one mask": (Problem, "jittered_scores", wrong.scored(divide=True), window),
-    "photo and edit swapped": (problem, "blend", wrong.swapped, outcome),
+    "logits for softmax": (Scoring, "_score", wrong.logits, paper),
+    "logits for softmax, one mask": (Scoring, "_score", wrong.logits, window),
+    "first class alone": (Scoring, "_score", wrong.first_class_alone, classes),
+    "joint averaged": (Scoring, "jittered_scores", wrong.scored(divide=True), joint),
+    "joint averaged, one mask": (Scoring, "jittered_scores", wrong.scored(divide=True), window),
+    "photo and edit swapped": (scoring, "blend", wrong.swapped, outcome),
     "photo and edit swapped, one mask": (Views, "seen", wrong.seen_swapped, window),
     "one colour's gradient": (_Blended, "backward", staticmethod(wrong.red_slope_alone), differences),
     "upsampling off by one cell": (grid, "upsampling_matrix", wrong.one_cell_off, paper),
@@ -106,8 +107,8 @@ MISTAKES = {
     "jitter's rows and columns swapped": (learner, "jitter_offsets", wrong.turned_jitter, paper),
     "jitter of the first photo for all": (learner, "jitter_offsets", wrong.common_jitter, batch),
     "jitter of fewer places": (trajectories, "jitter_offsets", wrong.fewer_places, offsets),
-    "mask moved with the jitter": (Problem, "jittered_scores", wrong.scored(move=True), paper),
-    "edit not moved": (Problem, "jittered_scores", wrong.scored(still_edits=True), paper),
+    "mask moved with the jitter": (Scoring, "jittered_scores", wrong.scored(move=True), paper),
+    "edit not moved": (Scoring, "jittered_scores", wrong.scored(still_edits=True), paper),
     "Adam's second beta": (learner, "optimise", wrong.adam(betas=(0.9, 0.9)), paper),
     "Adam's first beta": (learner, "optimise", wrong.adam(betas=(0.0, 0.999)), paper),
     "Adam's epsilon": (learner, "optimise", wrong.adam(epsilon=1e-6), paper),
@@ -136,10 +137,10 @@ MISTAKES = {
     "blur kept in the gradient, one mask": (Upsampler, "__call__", wrong.exact_gradient, code_window),
     "no 8-bit mask": (Upsampler, "__call__", wrong.no_rounding, authors),
     "8-bit mask cut off": (Upsampler, "__call__", wrong.floored, authors),
-    "noise drawn once": (Problem, "noise_at", wrong.noise_drawn_once, port),
-    "noise not in the network's units": (Problem, "noise_at", wrong.noise_not_in_units_of_std, input_noise),
-    "noise left out": (Problem, "jittered_scores", wrong.scored(silent=True), port),
-    "noise left out, one mask": (Problem, "jittered_scores", wrong.scored(silent=True), noisy_window),
+    "noise drawn once": (Scoring, "noise_at", wrong.noise_drawn_once, port),
+    "noise not in the network's units": (Scoring, "noise_at", wrong.noise_not_in_units_of_std, input_noise),
+    "noise left out": (Scoring, "jittered_scores", wrong.scored(silent=True), port),
+    "noise left out, one mask": (Scoring, "jittered_scores", wrong.scored(silent=True), noisy_window),
     "weaker blur": (perturbation, "smooth", wrong.weaker, blurred),
     "wider window": (perturbation, "smooth", wrong.longer_reach, median_gaussian),
     "median over a mirrored border": (perturbation, "_median", wrong.mirrored, median),

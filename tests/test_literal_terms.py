@@ -13,9 +13,7 @@ from scipy import ndimage
 import against_literal as against
 import literal
 from nets import COLOR, bench, framed, small_photo
-from unsee.masks.grid import Grid
-from unsee.masks.objective import DELETION, PRESERVATION, MeanAxisVariation, TotalVariation
-from unsee.masks.perturbation import (
+from unsee.masks.edits.perturbation import (
     Blur,
     Constant,
     GaussianNoise,
@@ -24,6 +22,8 @@ from unsee.masks.perturbation import (
     NativeBlur,
     UniformNoise,
 )
+from unsee.masks.grid import Grid
+from unsee.masks.objective import DELETION, PRESERVATION, MeanAxisVariation, TotalVariation
 
 GAMES = ("deletion", "preservation")
 EDITS = ("blur", "constant", "noise", "median", "joint")

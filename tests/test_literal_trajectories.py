@@ -12,9 +12,9 @@ import literal
 from nets import Bench, bench, framed
 from unsee.images import Photo
 from unsee.masks import PRESETS
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid, to_cells
 from unsee.masks.objective import GAMES
-from unsee.masks.perturbation import PERTURBATIONS
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import jitter_offsets
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.adam import Adam
-from unsee.masks.bundle import Bundle
-from unsee.masks.flight import Flight
-from unsee.masks.loop import Crew, Step, optimise
+from unsee.masks.batch import Batch
+from unsee.masks.loop import Capacity, Step, optimise
 from unsee.masks.objective import Objective, Terms
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.bundle import Bundle
 
 
 def no_penalty(masks: Tensor, game: object) -> Tensor:
@@ -56,10 +56,10 @@ def run(algorithm, capacity, fits=100, count=7, progress=None, asked=None):
         if not new:
             return None
         bowls = Bowls(BOTTOMS[new], fits, asked=asked)
-        return Flight.begin(tuple(new), bowls, torch.zeros(len(new), 2, 2, dtype=torch.float64), algorithm)
+        return Batch.begin(tuple(new), bowls, torch.zeros(len(new), 2, 2, dtype=torch.float64), algorithm)
 
     found, groups = {}, []
-    for landed in optimise(arrivals, algorithm, Crew(capacity), progress):
+    for landed in optimise(arrivals, algorithm, Capacity(capacity), progress):
         groups.append(landed.ids)
         for row, name in enumerate(landed.ids):
             found[name] = landed.masks[row], landed.history[row, : landed.iteration[row]]
@@ -152,8 +152,8 @@ def test_an_image_that_is_not_finite_leaves_with_the_mask_it_had():
     algorithm = Adam(iterations=9)
     bottoms = torch.tensor([0.5, torch.nan, 0.4], dtype=torch.float64)
     start = torch.full((3, 2, 2), 0.7, dtype=torch.float64)
-    flights = [Flight.begin((0, 1, 2), Bowls(bottoms), start, algorithm)]
-    first, rest = optimise(lambda _: flights.pop() if flights else None, algorithm, Crew(3))
+    flights = [Batch.begin((0, 1, 2), Bowls(bottoms), start, algorithm)]
+    first, rest = optimise(lambda _: flights.pop() if flights else None, algorithm, Capacity(3))
     assert (first.ids, first.failed_at.tolist()) == ((1,), [0])
     assert torch.equal(first.masks, start[:1])
     assert (rest.ids, rest.iteration.tolist()) == ((0, 2), [9, 9])

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks import PRESETS, explain
-from unsee.masks.adam import Adam
-from unsee.masks.bundle import Bundle
 from unsee.masks.convergence import verdict
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
 from unsee.masks.learner import Group
 from unsee.masks.objective import L1, MeanAxisVariation, Objective, TotalVariation
-from unsee.masks.perturbation import PERTURBATIONS
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import smooth
 

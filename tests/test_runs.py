@@ -23,11 +23,11 @@ from unsee.classifier import Classifier
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.masks import adjusted
+from unsee.runs.engines.local import Written
 from unsee.runs.learn import learn
-from unsee.runs.local import Written
-from unsee.runs.place import Place
+from unsee.runs.resume import Outset, Terms
 from unsee.runs.rows import SCHEMA
-from unsee.runs.run import Outset, Terms
+from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 from unsee.saliency import METHODS
 
@@ -281,7 +281,7 @@ class TestNoRoom:
         process.start()
         process.join()
         assert process.exitcode == 7
-        assert [name for name in Place.at(tmp_path / "s").names() if name.startswith(".aside")] == []
+        assert [name for name in Storage.at(tmp_path / "s").names() if name.startswith(".aside")] == []
 
     def test_a_folder_that_may_not_be_written_to(self, tmp_path):
         place = tmp_path / "locked"
@@ -359,8 +359,8 @@ class TestTwoAtOnce:
         await_start(folder, process)
         process.kill()
         process.join()
-        with Place.at(folder).claimed():
-            assert "_lock" in Place.at(folder).names()
+        with Storage.at(folder).claimed():
+            assert "_lock" in Storage.at(folder).names()
 
 
 class TestSettings:

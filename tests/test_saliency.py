@@ -14,7 +14,7 @@ from torch import nn
 import literal_saliency as literal
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency import METHODS, windows
+from unsee.saliency import METHODS, occluders
 from unsee.saliency.targets import classes_of
 from unsee.tensors import generator
 
@@ -410,7 +410,7 @@ def test_cam_of_a_network_whose_means_are_the_logits_is_the_targets_map():
 
 def test_occlusion_is_a_double_loop_over_squares():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
-    unit = windows.scale(WIDE)
+    unit = occluders.scale(WIDE)
     found = METHODS["occlusion"](net, images, [2, 5], side=5 / unit, stride=3 / unit)
     for row, target in enumerate((2, 5)):
         expected = literal.occlusion(scores_of(net, target), images[row].numpy(), np.array(MEAN), 5, 3)
@@ -418,7 +418,7 @@ def test_occlusion_is_a_double_loop_over_squares():
 
 
 def test_the_papers_squares_stand_at_784_places():
-    squares = torch.cat(list(windows.squares((224, 224), 35.0, 8.0)))
+    squares = torch.cat(list(occluders.squares((224, 224), 35.0, 8.0)))
     assert len(squares) == 784
     assert (squares[0, :35, :35] == 1).all()
     assert squares[0].sum() == 35**2
@@ -428,7 +428,7 @@ def test_the_papers_squares_stand_at_784_places():
 
 def test_blur_occlusion_weighs_each_disc_as_far_as_it_covers():
     net, images = wrapped(plain_net()), pictures(1, size=WIDE)
-    unit = windows.scale(WIDE)
+    unit = occluders.scale(WIDE)
     found = METHODS["blur_occlusion"](net, images, [2], diameter=6 / unit, stride=4 / unit, blur=1 / unit)
     middle = (6 - unit) / 2
     expected = literal.blur_occlusion(scores_of(net, 2), images[0].numpy(), 6, 4, 1, middle)
@@ -437,7 +437,7 @@ def test_blur_occlusion_weighs_each_disc_as_far_as_it_covers():
 
 def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
-    unit = windows.scale(WIDE)
+    unit = occluders.scale(WIDE)
     found = METHODS["variable_occlusion"](net, images, [2, 5], draws=50, share=0.11, seed=1)
     centers, radii = (part.numpy() * unit for part in VARIABLE._drawn(50, (224.0, 336.0), 1))
     for row, target in enumerate((2, 5)):

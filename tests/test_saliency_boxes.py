@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 import literal_saliency as literal
 from literal import gaussian
 from test_saliency import plain_net, scores_of, wrapped
-from unsee.experiments import minimality
+from unsee.experiments import smallest_box
 from unsee.tensors import boxes
 
 DRAWS = torch.Generator().manual_seed(6)
@@ -32,7 +32,7 @@ def test_the_smallest_box_is_the_literal_one():
     net, pixels = wrapped(plain_net()), picture.numpy()
     score, blurred = scores_of(net, 4, probabilities=True), gaussian(pixels, 3.0)
     shares = (0.2, 0.4, 0.6, 0.95)
-    found = [minimality.smallest_box(net, picture, saliency, (4,), share, blur=3.0) for share in shares]
+    found = [smallest_box.smallest_box(net, picture, saliency, (4,), share, blur=3.0) for share in shares]
     expected = [literal.smallest_box(score, pixels, blurred, saliency.numpy(), share) for share in shares]
     assert [one and one.box for one in found] == expected
     assert len(set(expected)) == len(shares)

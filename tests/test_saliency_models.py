@@ -12,9 +12,9 @@ from torch import nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.layers import eighth_layer, last_spatial_layer
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 from unsee.saliency import LAYERED, METHODS, SEEDED
-from unsee.saliency.layers import eighth_layer, last_spatial_layer
 
 SHORT = {
     "occlusion": {"stride": 80.0},

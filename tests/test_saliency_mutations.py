@@ -19,11 +19,11 @@ import test_saliency_boxes as boxed
 import test_saliency_models as networks
 import test_tuning as tuning
 from unsee.classifier import Classifier
-from unsee.experiments import minimality, scoring
+from unsee.experiments import scoring, smallest_box
 from unsee.masks.objective import logit_score
 from unsee.models import response_norm
 from unsee.models.response_norm import ResponseNorm
-from unsee.saliency import excitation, relu, windows
+from unsee.saliency import excitation, occluders, relu
 from unsee.saliency.targets import chosen
 from unsee.tensors import boxes
 
@@ -38,11 +38,16 @@ BLUR, CAM, GRAD_CAM, LRP, OCCLUSION, RISE, VARIABLE = (
 MEAN, STD = (torch.tensor(color)[:, None, None] for color in (checks.MEAN, checks.STD))
 
 # What is right, as it was before anything is replaced.
-discs, mean_fall, stripes, squares = windows.discs, windows.mean_fall, windows._stripes, windows.squares
+discs, mean_fall, stripes, squares = (
+    occluders.discs,
+    occluders.mean_fall,
+    occluders._stripes,
+    occluders.squares,
+)
 einsum, lerp, drawn, masks = torch.einsum, torch.lerp, VARIABLE._drawn, RISE._masks
 shared, weighted = excitation._shared, excitation.Excitation._weighted
 integrated, topk = ALONG.attribute, Tensor.topk
-blend, scores_of, area = scoring.blend, scoring.scores_under, minimality.SmallestBox.area.fget
+blend, scores_of, area = scoring.blend, scoring.scores_under, smallest_box.SmallestBox.area.fget
 fitted_box, tightest_box = boxes.fitted_box, boxes.tightest_box
 normalise, neighbours = response_norm.response_norm, ResponseNorm._neighbours
 
@@ -122,7 +127,7 @@ def rectified(*given):
 
 
 def smaller(size, side, stride):
-    return squares(size, side - 1.0 / windows.scale(size), stride)
+    return squares(size, side - 1.0 / occluders.scale(size), stride)
 
 
 def whole_squares(length, size, side, stride):
@@ -135,7 +140,7 @@ def mean_color(view, sigma):
 
 
 def counted_whole(hidden):
-    return mean_fall(windows.Hidden((some.pieces > 0).to(some.pieces), some.falls) for some in hidden)
+    return mean_fall(occluders.Hidden((some.pieces > 0).to(some.pieces), some.falls) for some in hidden)
 
 
 def unshifted(*given):
@@ -283,7 +288,7 @@ MISTAKES = {
     "CAM: what is negative left out": (torch, "einsum", rectified, cam),
     "CAM: rows for columns": (torch, "einsum", turned, cam_of_means),
     "squares too small": (OCCLUSION, "squares", smaller, occlusion),
-    "no squares cut off": (windows, "_stripes", whole_squares, places),
+    "no squares cut off": (occluders, "_stripes", whole_squares, places),
     "blur occlusion: hard discs": (BLUR, "discs", lambda *what: discs(*what[:3], 0.0), blurred),
     "blur occlusion: diameter for radius": (BLUR, "discs", lambda s, c, r, b: discs(s, c, 2 * r, b), blurred),
     "blur occlusion: discs round corners": (
@@ -334,24 +339,24 @@ MISTAKES = {
     "box of a map as it is": (boxes, "fitted_box", unnormalised, box),
     "box without its last row and column": (boxes, "tightest_box", closed, box),
     "box of rows for columns": (boxes, "tightest_box", lambda marked: tightest_box(marked.T), box),
-    "smallest box: ten thresholds": (minimality, "STEPS", 10, smallest),
-    "smallest box: largest": (minimality.SmallestBox, "area", property(lambda one: -area(one)), smallest),
-    "smallest box: share of the score itself": (minimality, "scores_under", share_of_the_score, smallest),
+    "smallest box: ten thresholds": (smallest_box, "STEPS", 10, smallest),
+    "smallest box: largest": (smallest_box.SmallestBox, "area", property(lambda one: -area(one)), smallest),
+    "smallest box: share of the score itself": (smallest_box, "scores_under", share_of_the_score, smallest),
     "smallest box: logits for softmax": (scoring, "softmax_score", logit_score, smallest),
     "smallest box: all around blurred": (scoring, "blend", lambda x, y, mask: blend(y, x, mask), smallest),
-    "smallest box: mean colour": (minimality, "smooth", mean_color, smallest),
+    "smallest box: mean colour": (smallest_box, "smooth", mean_color, smallest),
     "smallest box: corners aligned": (
-        minimality,
+        smallest_box,
         "F",
         SimpleNamespace(
             interpolate=lambda x, size, **_: F.interpolate(x, size, mode="bilinear", align_corners=True)
         ),
         smallest,
     ),
-    "largest box that will do": (minimality.SmallestBox, "area", property(lambda one: -area(one)), missing),
+    "largest box that will do": (smallest_box.SmallestBox, "area", property(lambda one: -area(one)), missing),
     "smallest box without its last row and column": (boxes, "tightest_box", closed, tightest),
     "thresholds from the top": (
-        minimality,
+        smallest_box,
         "fitted_box",
         lambda x, cut: fitted_box(x, 1.01 - cut),
         shrinking,

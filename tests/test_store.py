@@ -15,8 +15,8 @@ from pictures import Pictures, network
 from unsee.errors import UnseeError
 from unsee.masks import explain
 from unsee.runs.learn import learn
-from unsee.runs.place import Place
 from unsee.runs.rows import GROUP, PLAIN, SCHEMA, Row, encoded, packed
+from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 
 
@@ -220,7 +220,7 @@ class TestOtherTools:
     def test_a_reader_in_the_middle_of_a_write_sees_whole_parts_only(self, store, tmp_path):
         import pandas as pd
 
-        place = Place.at(tmp_path / "s")
+        place = Storage.at(tmp_path / "s")
         with place.claimed():
             Store(tmp_path / "s").add(0, [Row(id="a", asked="top1", settings_hash="x")], {})
             (tmp_path / "s" / ".aside-part-1.parquet").write_bytes(b"PAR1 half")
@@ -239,16 +239,16 @@ class TestPlaces:
 
     def test_an_address_that_nobody_knows(self):
         with pytest.raises(UnseeError, match="no folder or address that can be reached"):
-            Place.at("nothing-such://bucket/x")
+            Storage.at("nothing-such://bucket/x")
 
     def test_a_write_that_fails_leaves_what_was_there(self, tmp_path, monkeypatch):
-        place = Place.at(tmp_path)
+        place = Storage.at(tmp_path)
         place.write("a", b"first")
 
         def full(handle):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("unsee.runs.place.os.fsync", full)
+        monkeypatch.setattr("unsee.runs.storage.os.fsync", full)
         with pytest.raises(UnseeError, match=r"cannot be written to \(No space left on device\)"):
             place.write("a", b"second")
         assert place.read("a") == b"first"
@@ -256,8 +256,8 @@ class TestPlaces:
 
     def test_what_a_killed_run_left_aside_is_cleared(self, tmp_path):
         (tmp_path / ".aside-part-1.parquet").write_bytes(b"half")
-        with Place.at(tmp_path).claimed():
-            assert Place.at(tmp_path).names() == ["_lock"]
+        with Storage.at(tmp_path).claimed():
+            assert Storage.at(tmp_path).names() == ["_lock"]
 
     def test_the_manifest_says_all_that_decides_the_rows(self, store):
         manifest = json.loads(store.place.read("_manifest.json"))

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from unsee.classifier import Classifier as Classifier
     from unsee.datasets.opening import open_dataset as open_dataset
     from unsee.errors import UnseeError as UnseeError
-    from unsee.experiments.comparison import Comparison as Comparison
-    from unsee.experiments.comparison import compare as compare
-    from unsee.experiments.interrogation import interrogate as interrogate
+    from unsee.experiments.photo_comparison import Comparison as Comparison
+    from unsee.experiments.photo_comparison import compare as compare
+    from unsee.experiments.photo_interrogation import interrogate as interrogate
     from unsee.explanation import Explanation as Explanation
     from unsee.fits import CentreCrop as CentreCrop
     from unsee.fits import Squash as Squash
@@ -31,7 +31,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "CentreCrop": "unsee.fits",
     "Classifier": "unsee.classifier",
-    "Comparison": "unsee.experiments.comparison",
+    "Comparison": "unsee.experiments.photo_comparison",
     "Explanation": "unsee.explanation",
     "PRESETS": "unsee.masks",
     "Photo": "unsee.images",
@@ -39,9 +39,9 @@ _HOMES = {
     "Squash": "unsee.fits",
     "Store": "unsee.runs.store",
     "UnseeError": "unsee.errors",
-    "compare": "unsee.experiments.comparison",
+    "compare": "unsee.experiments.photo_comparison",
     "explain": "unsee.masks",
-    "interrogate": "unsee.experiments.interrogation",
+    "interrogate": "unsee.experiments.photo_interrogation",
     "learn": "unsee.runs.learn",
     "load": "unsee.models",
     "open_dataset": "unsee.datasets.opening",

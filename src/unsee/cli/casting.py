@@ -12,10 +12,10 @@ from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case
-from unsee.experiments.looks import Look
+from unsee.experiments.maps import Look
 from unsee.images import Squash
-from unsee.masks.frame import Frame
-from unsee.runs.proof import Proof, proof_of
+from unsee.masks.network_input import NetworkInput
+from unsee.runs.rendered_row import RenderedRow, render_row
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap, question
 
@@ -91,8 +91,8 @@ class Cast:
 
     def _case(self, number: int, rows: Mapping[str, dict[str, Any]]) -> Case:
         samples: dict[int, Sample] = {}
-        frames: dict[tuple[int, tuple[int, int]], Frame] = {}
-        seen: dict[str, Frame] = {}
+        frames: dict[tuple[int, tuple[int, int]], NetworkInput] = {}
+        seen: dict[str, NetworkInput] = {}
         maps: dict[str, Tensor] = {}
         for look in self.looks:
             data, size = id(look.dataset), look.classifier.size
@@ -100,7 +100,9 @@ class Cast:
                 samples[data] = look.dataset[number]
             if (data, size) not in frames:
                 network, photo = look.classifier, photo_of(samples[data])
-                frames[data, size] = Frame(photo, size, 0, Squash(), network.color, self.seed, network.dtype)
+                frames[data, size] = NetworkInput(
+                    photo, size, 0, Squash(), network.color, self.seed, network.dtype
+                )
             seen[look.name] = frames[data, size]
             maps[look.name] = torch.from_numpy(self.stores[look.name].saliency(rows[look.name]))
         first = self._first(rows)
@@ -119,9 +121,9 @@ class Cast:
                 return rows[look.name]
         return rows[self.looks[0].name]
 
-    def proofs(self, numbers: Sequence[int], count: int) -> dict[str, list[Proof]]:
+    def proofs(self, numbers: Sequence[int], count: int) -> dict[str, list[RenderedRow]]:
         """The first pictures that every look has a map of, look by look, at most so many."""
-        found: dict[str, list[Proof]] = {look.name: [] for look in self.looks}
+        found: dict[str, list[RenderedRow]] = {look.name: [] for look in self.looks}
         dataset = self.looks[0].dataset
         for number in numbers:
             rows = {look.name: self._rows(look, [dataset.id(number)]) for look in self.looks}
@@ -129,7 +131,7 @@ class Cast:
                 for look in self.looks:
                     row = next(iter(rows[look.name].values()))
                     photo = photo_of(look.dataset[number])
-                    found[look.name].append(proof_of(self.stores[look.name], row, photo))
+                    found[look.name].append(render_row(self.stores[look.name], row, photo))
                 if len(found[self.looks[0].name]) == count:
                     break
         return found

@@ -49,7 +49,7 @@ def command(
     """
     from unsee.cli.comparing import Job, compare_photos, methods_from
     from unsee.cli.names import fit_from, load_model, target_from
-    from unsee.experiments.comparison import Terms
+    from unsee.experiments.photo_comparison import Terms
 
     terms = Terms(methods_from(methods), fit_from(fit), seed, preset, layer)
     job = Job(load_model(model, weights, device), terms, target_from(target), out, force)

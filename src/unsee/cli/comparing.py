@@ -15,8 +15,8 @@ from unsee.cli.console import plain
 from unsee.cli.explaining import folder_names
 from unsee.cli.progress import bar
 from unsee.errors import UnseeError
-from unsee.experiments.comparison import MASK, Comparison, Look, Question, Terms, described
-from unsee.experiments.minimality import SmallestBox
+from unsee.experiments.photo_comparison import MASK, Comparison, Look, Question, Terms, described
+from unsee.experiments.smallest_box import SmallestBox
 from unsee.figures.comparison import draw_comparisons
 from unsee.images import Photo, read_photo
 from unsee.masks.photos import asked_for

@@ -74,7 +74,7 @@ def command(
     from unsee.cli.tabling import json_of, tables_of
     from unsee.datasets.opening import open_dataset
     from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.looks import Stage
+    from unsee.experiments.maps import Stage
     from unsee.masks import PRESETS
     from unsee.masks.settings import look_up
     from unsee.runs.targets import class_map_of

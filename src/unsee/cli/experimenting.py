@@ -17,14 +17,14 @@ from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
-from unsee.experiments.looks import Look, Picture, Stage, Staged, of_methods
+from unsee.experiments.maps import Look, Picture, Stage, Staged, of_methods
 from unsee.figures.experiment import draw_summary
 from unsee.figures.grids import boxed, draw_boxes, draw_maps, draw_points, pointed
 from unsee.masks.settings import described
 from unsee.models import BVLC_GOOGLENET
 from unsee.runs.learn import learn
-from unsee.runs.place import Place
-from unsee.runs.run import differences
+from unsee.runs.resume import differences
+from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 from unsee.runs.targets import ClassMap
 from unsee.tuning import tuned
@@ -68,7 +68,7 @@ class Trial:
         Raises:
             UnseeError: no picture can serve, a store does not fit, or the folder holds another experiment.
         """
-        place = Place.at(self.out)
+        place = Storage.at(self.out)
         self._see_if_free(place)
         with place.claimed():
             cast = self._cast(check)
@@ -140,7 +140,7 @@ class Trial:
                 progress=progress,
             )
 
-    def _see_if_free(self, place: Place) -> None:
+    def _see_if_free(self, place: Storage) -> None:
         """See that nobody else's files would be written over.
 
         Raises:
@@ -153,7 +153,7 @@ class Trial:
                 f"{self.out} holds other things ({few}): name a folder that is empty or not there"
             )
 
-    def _agree(self, place: Place, cast: Cast) -> None:
+    def _agree(self, place: Storage, cast: Cast) -> None:
         """Keep what decides the records, or see that it has not changed.
 
         Raises:
@@ -177,7 +177,7 @@ class Trial:
         count = len(self.stage.dataset)
         return range(min(count, self.limit or count))
 
-    def _records(self, place: Place, cast: Cast) -> Iterator[Record]:
+    def _records(self, place: Storage, cast: Cast) -> Iterator[Record]:
         """The records of all pictures; those of an earlier run are read again."""
         network = tuned(self.stage.classifiers[0])
         with bar(transient=True) as progress:

@@ -15,7 +15,7 @@ from unsee.datasets.files import SUFFIXES
 from unsee.errors import UnseeError
 from unsee.figures.panels import colored, overlaid
 from unsee.images import save_png
-from unsee.runs.proof import at_size, unit_saliency
+from unsee.runs.rendered_row import at_size, unit_saliency
 from unsee.runs.rows import PLAIN
 from unsee.runs.store import Store
 

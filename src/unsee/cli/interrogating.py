@@ -8,12 +8,12 @@ from typing import Any
 from unsee.classifier import Classifier
 from unsee.classifier import Target as TargetLike
 from unsee.errors import UnseeError
-from unsee.experiments.interrogation import Interrogation, interrogate
+from unsee.experiments.photo_interrogation import Interrogation, interrogate
 from unsee.explanation import Explanation, Target, finite
 from unsee.figures import draw_interrogation
 from unsee.fits import Fit
 from unsee.images import Photo, read_photo
-from unsee.masks.perturbation import PERTURBATIONS, Perturbation
+from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.settings import look_up
 from unsee.models import MENAGERIES

@@ -32,11 +32,11 @@ from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.masks import PRESETS, adjusted
 from unsee.masks.settings import Settings, look_up
-from unsee.runs.cluster import OnRay
+from unsee.runs.engines.local import Engine, Local, Written
+from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import MASK, learn
-from unsee.runs.local import Engine, Local, Written
-from unsee.runs.run import Answer, Checked, Outset
-from unsee.runs.run import Progress as Told
+from unsee.runs.resume import Answer, Checked, Outset
+from unsee.runs.resume import Progress as Told
 from unsee.runs.store import Store
 
 _SECONDS_OF_SPEED, _SECONDS_BETWEEN_LINES = 120.0, 30.0

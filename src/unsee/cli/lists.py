@@ -12,7 +12,7 @@ from unsee.cli.options import Json
 def presets(as_json: Json = False) -> None:
     """List the published parameter sets, with their sources."""
     from unsee.masks import PRESETS
-    from unsee.masks.adam import Adam
+    from unsee.masks.optimisers.adam import Adam
     from unsee.masks.settings import described
 
     if as_json:

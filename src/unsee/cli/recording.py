@@ -8,13 +8,13 @@ from unsee.cli.casting import Cast
 from unsee.experiments.experiment import Case, Record
 from unsee.explanation import finite
 from unsee.runs.job import digest
-from unsee.runs.place import Place
+from unsee.runs.storage import Storage
 
 _AT_ONCE, _FILE = 32, "records-{:06d}.json"
 
 
 def records_of(
-    place: Place,
+    place: Storage,
     cast: Cast,
     numbers: Sequence[int],
     ask: Callable[[Case], Iterable[Record]],
@@ -38,7 +38,7 @@ def records_of(
         yield from records
 
 
-def _kept(place: Place, name: str, of: str) -> list[Record] | None:
+def _kept(place: Storage, name: str, of: str) -> list[Record] | None:
     try:
         kept: Any = json.loads(place.read(name))
     except (FileNotFoundError, ValueError):

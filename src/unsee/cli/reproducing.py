@@ -12,10 +12,10 @@ from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Experiment, Summary
-from unsee.experiments.looks import MASK, MASK_TOP5, Stage
+from unsee.experiments.maps import MASK, MASK_TOP5, Stage
 from unsee.figures.reproduction import Part, reproduction_page
 from unsee.masks.explain import versions
-from unsee.runs.place import Place
+from unsee.runs.storage import Storage
 from unsee.runs.targets import ClassMap
 
 PAGE = "index.html"
@@ -55,7 +55,7 @@ class Reproduction:
         Raises:
             UnseeError: none could be done, or the folder holds other things or another reproduction.
         """
-        place = Place.at(self.out)
+        place = Storage.at(self.out)
         others = place.others()
         if others and _MAPS not in others:
             few = ", ".join(others[:3])
@@ -80,7 +80,7 @@ class Reproduction:
         if len(problems) == len(EXPERIMENTS):
             raise UnseeError(f"no experiment could be done; the first: {next(iter(problems.values()))}")
         text = reproduction_page(parts, "unsee: the paper's experiments", self._lead(), self._footer())
-        Place.at(self.out).write(PAGE, text.encode())
+        Storage.at(self.out).write(PAGE, text.encode())
         return self.out / PAGE, problems
 
     def _limit(self, name: str) -> int:

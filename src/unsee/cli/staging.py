@@ -9,10 +9,10 @@ from unsee.cli.comparing import methods_from
 from unsee.cli.names import load_model
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
-from unsee.experiments.looks import MASK_TOP5, Look, five_best
+from unsee.experiments.maps import MASK_TOP5, Look, five_best
 from unsee.fits import Squash
 from unsee.masks.settings import described
-from unsee.runs.run import differences
+from unsee.runs.resume import differences
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap
 

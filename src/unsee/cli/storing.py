@@ -15,7 +15,7 @@ from unsee.errors import UnseeError
 from unsee.explanation import finite
 from unsee.images import Photo, read_photo
 from unsee.runs.job import text_of
-from unsee.runs.proof import Proof, has_changed, proof_of
+from unsee.runs.rendered_row import RenderedRow, has_changed, render_row
 from unsee.runs.store import Store
 
 _SHOWN, _DRAWN = 10, 6
@@ -97,7 +97,7 @@ def _few(class_map: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return few + ([("and", [f"{more} more"])] if more else [])
 
 
-def proofs(store: Store, ids: Sequence[str]) -> list[Proof]:
+def proofs(store: Store, ids: Sequence[str]) -> list[RenderedRow]:
     """Rows with their pictures, one for each target; of the first few pictures where no id is given.
 
     Raises:
@@ -132,7 +132,7 @@ def _as_read(row: Mapping[str, Any]) -> Photo:
     raise UnseeError(has_changed(row))
 
 
-def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
+def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], RenderedRow]:
     """What makes a row's pictures: of the data set that the store is of, or else of the picture's file."""
     dataset, numbers, problem = None, {}, ""
     data = store.manifest["settings"]["data"]
@@ -143,11 +143,11 @@ def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], Proof]:
     except UnseeError as error:
         problem = str(error)
 
-    def proof(row: Mapping[str, Any]) -> Proof:
+    def proof(row: Mapping[str, Any]) -> RenderedRow:
         if dataset is not None and row["id"] in numbers:
-            return proof_of(store, row, photo_of(dataset[numbers[row["id"]]]))
+            return render_row(store, row, photo_of(dataset[numbers[row["id"]]]))
         if row["photo"] is not None and Path(row["photo"]).is_file():
-            return proof_of(store, row, _as_read(row))
+            return render_row(store, row, _as_read(row))
         why = problem or f"it is no longer in {name}: bring it back"
         raise UnseeError(f"the picture of {row['id']} cannot be found: {why}")
 

@@ -12,9 +12,9 @@ from unsee.classifier import Classifier
 from unsee.experiments.attack import EPSILON, Adversarial
 from unsee.experiments.detector import SIDE, told_apart
 from unsee.experiments.experiment import Case, Record, Summary, Table, by, on_device
-from unsee.experiments.looks import Look, Picture, Stage, heat_of
-from unsee.masks.frame import Frame
-from unsee.masks.perturbation import Blur, blend
+from unsee.experiments.maps import Look, Picture, Stage, heat_of
+from unsee.masks.edits.perturbation import Blur, blend
+from unsee.masks.network_input import NetworkInput
 from unsee.metrics import Estimate, proportion
 
 CLEAN, CHANGED = "clean", "attacked"
@@ -111,7 +111,7 @@ def small(saliency: Float[Tensor, "hm wm"]) -> list[list[float]]:
 
 
 @torch.no_grad()
-def _best_under(classifier: Classifier, frame: Frame, saliency: Float[Tensor, "h w"]) -> list[int]:
+def _best_under(classifier: Classifier, frame: NetworkInput, saliency: Float[Tensor, "h w"]) -> list[int]:
     """The five best classes of a picture that is blurred where a heatmap is high, the best first."""
     picture, blurred = (on_device(classifier, p) for p in (frame.plain, Blur().references(frame)[0]))
     keep = on_device(classifier, 1 - saliency)[None]

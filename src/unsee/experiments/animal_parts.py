@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unsee.classifier import Classifier
 from unsee.datasets.sample import Instance, Keypoint
 from unsee.experiments.experiment import Case, Record, Summary, Table, by
-from unsee.experiments.looks import MASK, Look, Picture, Stage, heat_of, of_methods
+from unsee.experiments.maps import MASK, Look, Picture, Stage, heat_of, of_methods
 from unsee.metrics import Estimate, around_keypoints, mean_of, proportion, ratio_of
 
 EYE, FOOT = "eye", "foot"

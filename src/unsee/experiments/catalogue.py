@@ -2,12 +2,12 @@
 
 from unsee.experiments.adversarial import AdversarialDefence
 from unsee.experiments.animal_parts import AnimalParts
-from unsee.experiments.boxes import Interrogations
 from unsee.experiments.experiment import Experiment
 from unsee.experiments.grids import Architectures, Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
+from unsee.experiments.interrogation import Interrogations
 from unsee.experiments.localisation import Localisation
-from unsee.experiments.minimal_boxes import MinimalBoxes
+from unsee.experiments.minimality import MinimalBoxes
 from unsee.experiments.pointing import Pointing
 from unsee.experiments.representativeness import Representativeness
 from unsee.experiments.sensitivity import Sensitivity

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.datasets.sample import Sample
-from unsee.masks.frame import Frame
+from unsee.masks.network_input import NetworkInput
 from unsee.metrics import Estimate
 
 Record = dict[str, Any]
@@ -34,11 +34,11 @@ class Case:
     """
 
     sample: Sample
-    frame: Frame
+    frame: NetworkInput
     target: tuple[int, ...]
     label: int | None
     maps: Mapping[str, Float[Tensor, "hm wm"]]
-    frames: Mapping[str, Frame] = field(default_factory=dict)
+    frames: Mapping[str, NetworkInput] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     truth: tuple[int, ...] | None = None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Record, Summary, Table, by
-from unsee.experiments.looks import MASK, Look, Picture, Stage
+from unsee.experiments.maps import MASK, Look, Picture, Stage
 from unsee.masks import PRESETS
 from unsee.masks.settings import adjusted
 from unsee.metrics import mean_of

@@ -1,89 +1,94 @@
-"""Interrogation (§5.1, fig. 6): perturb a box of a photo and see what becomes of the score.
+"""Interrogation (§5.1, fig. 6): boxes are blurred, and the scores before and after are reported."""
 
-A box that a person suspects, or one fitted to a mask, is perturbed; a fall of the score says that what is in
-it matters, and a rise that it spoke against the class.
-"""
-
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.errors import UnseeError
-from unsee.explanation import Scores, Target
-from unsee.fits import Fit
-from unsee.images import Photo
-from unsee.masks.frame import Frame
-from unsee.masks.objective import softmax_score
-from unsee.masks.perturbation import Perturbation, blend
-from unsee.masks.problem import Problem
-from unsee.tensors import Box
+from unsee.experiments.experiment import Case, Record, Summary, Table, by, on_device
+from unsee.experiments.maps import Look, Picture, Stage, of_methods
+from unsee.experiments.scoring import scores_under
+from unsee.masks.edits.perturbation import Blur
+from unsee.metrics import LEAST_SPAN, mean_of, proportion
+from unsee.tensors import Box, fitted_box
+
+OBJECT = "the object's box"
+_CUT, _MUCH = 0.5, 0.8
 
 
-@dataclass(frozen=True, eq=False)
-class Interrogation:
-    """What a box did: the scores before and after, and the edited photo, RGB in [0,1]."""
+@dataclass(frozen=True)
+class Interrogations:
+    """The box fitted to each map, and the object's own, blurred: what is left of the score."""
 
-    photo: Photo
-    box: Box
-    target: Target
-    scores: Scores
-    perturbed: Float[Tensor, "3 h w"]
-    perturbation: str
-    model: str
-    weights_sha256: str | None
-    fit: str
-    seed: int
-
-
-def interrogate(
-    classifier: Classifier,
-    photo: Photo,
-    box: Box,
-    target: Target,
-    perturbation: Perturbation,
-    fit: Fit,
-    seed: int = 0,
-) -> Interrogation:
-    """Perturb a half-open box [x0, y0, x1, y1) of the photo, in its pixels, and score the target again.
-
-    Raises:
-        UnseeError: a box that is empty or reaches out of the photo.
-    """
-    height, width = photo.pixels.shape[-2:]
-    left, top, right, bottom = box
-    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise UnseeError(
-            f"the box {left},{top},{right},{bottom} is empty or leaves the photo: "
-            f"give X0,Y0,X1,Y1 with 0 <= X0 < X1 <= {width} and 0 <= Y0 < Y1 <= {height}"
-        )
-    keep = torch.ones(height, width)
-    keep[top:bottom, left:right] = 0
-    frame = Frame(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
-    mask = frame.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
-    with classifier.borrowed(), torch.no_grad():
-        classes = classifier.logits(frame.plain[None].to(classifier.device)).shape[1]
-        if max(target.indices) >= classes:
-            raise UnseeError(
-                f"class {max(target.indices)} is not there: {classifier.name} has classes 0 to {classes - 1}"
-            )
-        problem = Problem.prepare(
-            classifier, [frame], [target.indices], classes, [perturbation], softmax_score
-        )
-        views = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
-        scores = problem.still_scores(views[None])[0]
-    reference = fit.back(perturbation.references(frame)[0], (height, width), 0.0).clamp(0, 1).float()
-    return Interrogation(
-        photo=photo,
-        box=box,
-        target=target,
-        scores=Scores(*scores.tolist()),
-        perturbed=blend(photo.pixels, reference, keep[None]),
-        perturbation=perturbation.name,
-        model=classifier.name,
-        weights_sha256=classifier.weights_sha256,
-        fit=fit.name,
-        seed=seed,
+    name: str = "interrogation"
+    title: str = "Interrogation of boxes (§5.1, fig. 6)"
+    asks: str = (
+        "The tight box round the upper half of each map's range is blurred, and the object's own box where "
+        "it is known; the score before and after says whether what lies in it mattered."
     )
+    paper_data: tuple[str, ...] = ()
+    needs: str = "pictures with a map of every method"
+    target: str = "label"
+    shows: Picture = Picture.BOXES
+
+    def looks(self, stage: Stage) -> list[Look]:
+        """One for each method."""
+        return of_methods(stage)
+
+    def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
+        """For each box, in pixels of the network's input, its area and the scores."""
+        boxes = {method: fitted_box(case.at_input(method), _CUT) for method in case.maps}
+        if case.label is not None and case.sample.boxes(case.label):
+            boxes[OBJECT] = _around(case)
+        picture = on_device(classifier, case.frame.plain)
+        blurred = on_device(classifier, Blur().references(case.frame)[0])
+        keep = torch.ones(len(boxes) + 2, *case.frame.size).to(picture)
+        keep[-1] = 0
+        for row, (left, top, right, bottom) in zip(keep, boxes.values(), strict=False):
+            row[top:bottom, left:right] = 0
+        *scores, before, gone = scores_under(classifier, picture, blurred, keep, case.target).tolist()
+        for (what, box), after in zip(boxes.items(), scores, strict=True):
+            area = (box[2] - box[0]) * (box[3] - box[1]) / (case.frame.size[0] * case.frame.size[1])
+            lost = (before - after) / (before - gone) if before - gone >= LEAST_SPAN else None
+            yield {
+                "id": case.sample.id,
+                "what": what,
+                "box": list(box),
+                "area": area,
+                "before": before,
+                "after": after,
+                "lost": lost,
+            }
+
+    def summary(self, records: Sequence[Record]) -> Summary:
+        """Means for each kind of box, and how many take away four fifths of the score."""
+        rows = {}
+        for what, own in by(records, "what").items():
+            lost = [record["lost"] for record in own if record["lost"] is not None]
+            rows[what] = {
+                "score before": mean_of([record["before"] for record in own]),
+                "after": mean_of([record["after"] for record in own]),
+                "share of the picture": mean_of([record["area"] for record in own]),
+                "score taken away": mean_of(lost),
+                "pictures that lose four fifths": proportion([value >= _MUCH for value in lost]),
+            }
+        unclear = sum(record["lost"] is None for record in records)
+        left_out = (
+            {"boxes of pictures whose score does not fall when all is blurred": unclear} if unclear else {}
+        )
+        return Summary((Table("boxes blurred", rows),), left_out=left_out)
+
+
+def _around(case: Case) -> Box:
+    """The box round all objects of the class, brought to the network's input, outwards."""
+    boxes = torch.tensor(case.sample.boxes(case.label or 0), dtype=torch.float64)
+    height, width = case.sample.image.shape[:2]
+    down, across = case.frame.size[0] / height, case.frame.size[1] / width
+    left, top = (
+        (boxes[:, :2].amin(dim=0) * torch.tensor([across, down], dtype=torch.float64)).floor().int().tolist()
+    )
+    right, bottom = (
+        (boxes[:, 2:].amax(dim=0) * torch.tensor([across, down], dtype=torch.float64)).ceil().int().tolist()
+    )
+    return max(left, 0), max(top, 0), min(right, case.frame.size[1]), min(bottom, case.frame.size[0])

@@ -8,7 +8,7 @@ import torch
 from unsee.classifier import Classifier
 from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by, on_device
 from unsee.experiments.scoring import scores_under
-from unsee.masks.perturbation import Blur, Constant, GaussianNoise, Perturbation
+from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Perturbation
 from unsee.metrics import binarised, mean_of, normalised
 
 ALPHAS = tuple(round(0.05 * step, 2) for step in range(20))

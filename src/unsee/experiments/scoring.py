@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.masks.edits.perturbation import blend
 from unsee.masks.objective import softmax_score
-from unsee.masks.perturbation import blend
 
 _AT_ONCE = 16
 

@@ -8,11 +8,11 @@ import torch
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
-from unsee.experiments.looks import MASK, Look, Picture, Stage
+from unsee.experiments.maps import MASK, Look, Picture, Stage
 from unsee.masks import PRESETS
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
 from unsee.masks.objective import L1, TotalVariation
-from unsee.masks.perturbation import PERTURBATIONS
 from unsee.masks.settings import Settings
 from unsee.metrics import boxes_at, localised, mean_of, proportion
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from unsee.experiments.comparison import Comparison
+from unsee.experiments.photo_comparison import Comparison
 from unsee.figures import panels
 
 _INCHES = 1.7

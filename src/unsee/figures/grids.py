@@ -16,7 +16,7 @@ from torch import Tensor
 from unsee.experiments.animal_parts import EYE, FOOT, animals_in
 from unsee.experiments.experiment import Case, Record
 from unsee.figures import panels
-from unsee.runs.proof import Proof
+from unsee.runs.rendered_row import RenderedRow
 from unsee.tensors import Box, smooth
 
 _INCHES, _TITLE, _WORDS = 1.75, 0.3, 26
@@ -24,7 +24,7 @@ _LINE = "#12d8a0"
 _MARKS = ("#12d8a0", "#4cc3ff", "#ff7ac8", "#ffe14c")
 
 
-def draw_maps(looks: Mapping[str, Sequence[Proof]], file: Path) -> None:
+def draw_maps(looks: Mapping[str, Sequence[RenderedRow]], file: Path) -> None:
     """Write as PNG a column for each look: its maps over the pictures, and the edited ones if all are."""
     edited = all(proof.edited is not None for own in looks.values() for proof in own)
     pictures, each = min(map(len, looks.values())), 2 if edited else 1

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from unsee.experiments.interrogation import Interrogation
+from unsee.experiments.photo_interrogation import Interrogation
 from unsee.figures import panels
 from unsee.images import save_png
 

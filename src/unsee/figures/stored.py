@@ -7,13 +7,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from unsee.figures import panels
-from unsee.runs.proof import Proof
+from unsee.runs.rendered_row import RenderedRow
 
 _NAMED = 2
 _GENERAL = ("predicted", "top1", "top5", "label")
 
 
-def draw_stored(proofs: Sequence[Proof], file: Path) -> None:
+def draw_stored(proofs: Sequence[RenderedRow], file: Path) -> None:
     """Write a PNG with a row of panels for each proof."""
     heights = [min(max(p.picture.shape[-2] / p.picture.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for p in proofs]
     figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))

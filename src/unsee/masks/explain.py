@@ -15,11 +15,11 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
-from unsee.masks.frame import Frame
+from unsee.masks.edits.perturbation import Perturbation, blend
 from unsee.masks.loop import Progress
+from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Game, Score
-from unsee.masks.perturbation import Perturbation, blend
-from unsee.masks.photos import Plan, Seen, learn_photos, precision_of
+from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted, described, look_up
 
@@ -102,7 +102,7 @@ def _explanation(
     classifier: Classifier,
     plan: Plan,
     precision: str,
-    seen: Seen,
+    seen: LearnedPhoto,
 ) -> Explanation:
     frame, learned = seen.frame, seen.learned
     game = plan.settings.objective.game
@@ -140,7 +140,7 @@ def _explanation(
     )
 
 
-def edited_photo(frame: Frame, fit: Fit, shown: Perturbation, mask: Tensor) -> Tensor:
+def edited_photo(frame: NetworkInput, fit: Fit, shown: Perturbation, mask: Tensor) -> Tensor:
     """A photo (3,h,w) under a mask (h,w) of its own size; what the network never saw stays as it is."""
     photo_size = (frame.photo.pixels.shape[-2], frame.photo.pixels.shape[-1])
     reference = shown.references(frame)[0]

@@ -11,13 +11,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.masks.batch import Batch
 from unsee.masks.convergence import verdict
-from unsee.masks.flight import Flight
-from unsee.masks.frame import Frame
 from unsee.masks.grid import Upsampler
-from unsee.masks.loop import Crew, Progress, optimise
+from unsee.masks.loop import Capacity, Progress, optimise
+from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective, Terms
-from unsee.masks.problem import Problem
+from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 from unsee.memory import by_halves, in_quarters, pictures_that_fit
 from unsee.tensors import jitter_offsets
@@ -27,7 +27,7 @@ _COLUMNS = {1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (1, 3, 0, 2)}
 """For each number of places along an axis the column that each row is paired with."""
 
 
-class Arrival(NamedTuple):
+class Request(NamedTuple):
     """An image that wants a mask.
 
     Args:
@@ -38,7 +38,7 @@ class Arrival(NamedTuple):
     """
 
     id: int
-    frame: Frame
+    frame: NetworkInput
     target: tuple[int, ...]
     classes: int
 
@@ -83,7 +83,7 @@ class Group:
         spent: evaluations that each image's start took.
     """
 
-    problem: Problem
+    problem: Scoring
     settings: Settings
     upsampler: Upsampler
     offsets: Int[Tensor, "b iterations 2"]
@@ -123,14 +123,14 @@ class Group:
 
 def learn(
     classifier: Classifier,
-    arrivals: Sequence[Arrival],
+    arrivals: Sequence[Request],
     settings: Settings,
     progress: Progress | None = None,
 ) -> list[Learned]:
     """Learn one mask for each arrival (§4.3), all in one batch; each is what it would be alone."""
     left = [list(arrivals)]
 
-    def all_at_once(_: int) -> Sequence[Arrival]:
+    def all_at_once(_: int) -> Sequence[Request]:
         return left.pop() if left else []
 
     found = dict(learn_each(classifier, all_at_once, settings, len(arrivals), progress=progress))
@@ -139,7 +139,7 @@ def learn(
 
 def learn_each(
     classifier: Classifier,
-    arrivals: Callable[[int], Sequence[Arrival]],
+    arrivals: Callable[[int], Sequence[Request]],
     settings: Settings,
     batch_size: int | None = None,
     bfloat16: bool = False,
@@ -159,14 +159,14 @@ def learn_each(
     """
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
-        crew = Crew(batch_size or _that_fit(quick, settings))
+        crew = Capacity(batch_size or _that_fit(quick, settings))
 
-    def take_off(places: int) -> Flight | None:
+    def take_off(places: int) -> Batch | None:
         new = arrivals(places)
         flights = by_halves(lambda some: [_flight(quick, some, settings)], new) if new else []
-        return reduce(Flight.joined, flights) if flights else None
+        return reduce(Batch.joined, flights) if flights else None
 
-    held: Flight | None = None
+    held: Batch | None = None
     for flight in optimise(take_off, settings.algorithm, crew, progress):
         held = flight if held is None else held.joined(flight)
         if 4 * len(held.ids) >= crew.capacity:
@@ -186,8 +186,8 @@ def _that_fit(quick: Classifier, settings: Settings) -> int:
     return pictures_that_fit(quick.device, memory_of_one_pass(quick) * len(settings.perturbations))
 
 
-def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) -> Flight:
-    problem = Problem.prepare(
+def _flight(classifier: Classifier, new: Sequence[Request], settings: Settings) -> Batch:
+    problem = Scoring.prepare(
         classifier,
         [arrival.frame for arrival in new],
         [arrival.target for arrival in new],
@@ -202,10 +202,10 @@ def _flight(classifier: Classifier, new: Sequence[Arrival], settings: Settings) 
     offsets = jitter_offsets(list(problem.seeds), settings.algorithm.iterations, settings.jitter)
     places = offsets.transpose(0, 1).to(problem.plain.device)
     group = Group(problem, settings, upsampler, places, started.evaluations)
-    return Flight.begin(tuple(arrival.id for arrival in new), group, started.masks, settings.algorithm)
+    return Batch.begin(tuple(arrival.id for arrival in new), group, started.masks, settings.algorithm)
 
 
-def _landed(classifier: Classifier, flight: Flight) -> Iterator[tuple[int, Learned]]:
+def _landed(classifier: Classifier, flight: Batch) -> Iterator[tuple[int, Learned]]:
     """What images have ended with; they are looked at in groups, since single ones cost more each."""
 
     def some(rows: Sequence[int]) -> list[Learned]:
@@ -218,7 +218,7 @@ def _landed(classifier: Classifier, flight: Flight) -> Iterator[tuple[int, Learn
     yield from zip(flight.ids, learned, strict=True)
 
 
-def _examined(classifier: Classifier, flight: Flight) -> list[Learned]:
+def _examined(classifier: Classifier, flight: Batch) -> list[Learned]:
     began = time.perf_counter()
     group = flight.task
     assert isinstance(group, Group)
@@ -246,7 +246,7 @@ def _examined(classifier: Classifier, flight: Flight) -> list[Learned]:
 
 @torch.no_grad()
 def fixed_terms(
-    problem: Problem, settings: Settings, upsampler: Upsampler, grids: Float[Tensor, "b r c"]
+    problem: Scoring, settings: Settings, upsampler: Upsampler, grids: Float[Tensor, "b r c"]
 ) -> Float[Tensor, "3 b"]:
     """Score, l1 and tv terms of masks, averaged over a fixed set of jitters and without input noise.
 
@@ -265,7 +265,7 @@ def fixed_terms(
 
 
 @torch.no_grad()
-def _evidence(problem: Problem, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
+def _evidence(problem: Scoring, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
     shown = replace(problem, plain_references=(problem.shown,))
     views = (torch.ones_like(masks), masks, torch.zeros_like(masks))
     return torch.cat([shown.still_scores(view[:, None]) for view in views], dim=1)

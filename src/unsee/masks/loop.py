@@ -9,9 +9,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.algorithm import Algorithm, Point
-from unsee.masks.flight import Flight
+from unsee.masks.batch import Batch
 from unsee.masks.objective import Terms
+from unsee.masks.optimisers.protocol import Algorithm, Point
 from unsee.memory import is_out_of_memory, release
 
 
@@ -35,13 +35,13 @@ Progress = Callable[[Step], None]
 
 
 @dataclass
-class Crew:
+class Capacity:
     """How many images fly at once; fewer once memory has run out."""
 
     capacity: int
-    waiting: list[Flight] = field(default_factory=list)
+    waiting: list[Batch] = field(default_factory=list)
 
-    def split(self, flight: Flight) -> Flight:
+    def split(self, flight: Batch) -> Batch:
         """Half of the images, and the others to be taken up again later.
 
         Raises:
@@ -56,7 +56,7 @@ class Crew:
         self.capacity = len(flight.ids) // 2
         return self.first(flight, self.capacity)
 
-    def first(self, flight: Flight, count: int) -> Flight:
+    def first(self, flight: Batch, count: int) -> Batch:
         """The first images of a flight; the others wait."""
         if count >= len(flight.ids):
             return flight
@@ -66,11 +66,11 @@ class Crew:
 
 
 def optimise(
-    arrivals: Callable[[int], Flight | None],
+    arrivals: Callable[[int], Batch | None],
     algorithm: Algorithm,
-    crew: Crew,
+    crew: Capacity,
     progress: Progress | None = None,
-) -> Iterator[Flight]:
+) -> Iterator[Batch]:
     """Let images descend until each has settled; those that have are given back in groups.
 
     Args:
@@ -80,7 +80,7 @@ def optimise(
         crew: how many fly at once. When memory runs out half of the images wait.
         progress: told after each step.
     """
-    flight: Flight | None = None
+    flight: Batch | None = None
     landed = 0
     while True:
         began = time.perf_counter()
@@ -104,7 +104,7 @@ def optimise(
             flight = None if every else flight.select(~over)
 
 
-def _filled(flight: Flight | None, arrivals: Callable[[int], Flight | None], crew: Crew) -> Flight | None:
+def _filled(flight: Batch | None, arrivals: Callable[[int], Batch | None], crew: Capacity) -> Batch | None:
     """The flight with further images on its free places, those that wait first."""
     free = crew.capacity - (0 if flight is None else len(flight.ids))
     if flight is not None and 4 * free < max(crew.capacity, 4):
@@ -115,7 +115,7 @@ def _filled(flight: Flight | None, arrivals: Callable[[int], Flight | None], cre
     return flight.joined(new)
 
 
-def _tried(flight: Flight, algorithm: Algorithm) -> Flight | None:
+def _tried(flight: Batch, algorithm: Algorithm) -> Batch | None:
     """Every image one step further; None where memory has run out."""
     try:
         return _advanced(flight, algorithm)
@@ -125,7 +125,7 @@ def _tried(flight: Flight, algorithm: Algorithm) -> Flight | None:
         raise
 
 
-def _advanced(flight: Flight, algorithm: Algorithm) -> Flight:
+def _advanced(flight: Batch, algorithm: Algorithm) -> Batch:
     """Every image one step further."""
     masks = flight.masks.detach().requires_grad_()
     terms = flight.task.terms(masks, flight.iteration)
@@ -148,7 +148,7 @@ def _advanced(flight: Flight, algorithm: Algorithm) -> Flight:
 
 
 def _report(
-    flight: Flight, waiting: list[Flight], iterations: int, landed: int, over: Bool[Tensor, " b"]
+    flight: Batch, waiting: list[Batch], iterations: int, landed: int, over: Bool[Tensor, " b"]
 ) -> Step:
     rows = torch.arange(len(flight.ids), device=over.device)
     last = flight.history[rows, flight.iteration - 1]

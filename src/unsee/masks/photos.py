@@ -15,10 +15,10 @@ from unsee.errors import UnseeError
 from unsee.explanation import Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
-from unsee.masks.adam import Adam
-from unsee.masks.frame import Frame
-from unsee.masks.learner import Arrival, Learned, learn_each
+from unsee.masks.learner import Learned, Request, learn_each
 from unsee.masks.loop import Progress
+from unsee.masks.network_input import NetworkInput
+from unsee.masks.optimisers.adam import Adam
 from unsee.masks.settings import Settings
 from unsee.memory import in_quarters
 from unsee.tuning import PRECISIONS, uses_bfloat16
@@ -59,10 +59,10 @@ class Plan:
             raise UnseeError(f"a fit is unsee.Squash() or unsee.CentreCrop(), not {self.fit!r}")
 
 
-class Seen(NamedTuple):
+class LearnedPhoto(NamedTuple):
     """A photo with what was asked about it and what was learned; the frame holds no pictures yet."""
 
-    frame: Frame
+    frame: NetworkInput
     target: Target
     learned: Learned
 
@@ -72,21 +72,21 @@ def learn_photos(
     photos: Iterable[tuple[Photo, TargetLike | None]],
     plan: Plan,
     progress: Progress | None = None,
-) -> Iterator[Seen]:
+) -> Iterator[LearnedPhoto]:
     """Masks of photos with their targets, in order.
 
     Photos are drawn when there is room for them: memory does not grow with their number.
     """
-    cabin = _Cabin(classifier, iter(photos), plan)
+    cabin = _Pending(classifier, iter(photos), plan)
     half = precision_of(classifier, plan) == "bfloat16"
     learning = learn_each(
         classifier, cabin.enter, plan.settings, plan.batch_size, half, plan.compiled, progress
     )
-    ready: dict[int, Seen] = {}
+    ready: dict[int, LearnedPhoto] = {}
     due = 0
     while (found := _next(learning)) is not None:
         place, learned = found
-        ready[place] = Seen(*cabin.leave(place), learned)
+        ready[place] = LearnedPhoto(*cabin.leave(place), learned)
         while due in ready:
             yield ready.pop(due)
             due += 1
@@ -105,17 +105,17 @@ def _next(learning: Iterator[tuple[int, Learned]]) -> tuple[int, Learned] | None
         return next(learning, None)
 
 
-class _Cabin:
+class _Pending:
     """The photos that are being learned, from when they are drawn until their mask is there."""
 
     def __init__(
         self, classifier: Classifier, photos: Iterator[tuple[Photo, TargetLike | None]], plan: Plan
     ) -> None:
         self.classifier, self.photos, self.plan = classifier, photos, plan
-        self.inside: dict[int, tuple[Frame, Target]] = {}
+        self.inside: dict[int, tuple[NetworkInput, Target]] = {}
         self.drawn = 0
 
-    def enter(self, places: int) -> list[Arrival]:
+    def enter(self, places: int) -> list[Request]:
         """Up to so many further photos, with their target classes."""
         batch = list(islice(self.photos, places))
         if not batch:
@@ -128,21 +128,23 @@ class _Cabin:
             without_pictures = replace(frame)
             named = Target(target, tuple(map(self.classifier.class_name, target)), asked_for(asked))
             self.inside[self.drawn] = without_pictures, named
-            arrivals.append(Arrival(self.drawn, frame, target, len(scores)))
+            arrivals.append(Request(self.drawn, frame, target, len(scores)))
             self.drawn += 1
         return arrivals
 
-    def _clean(self, frames: Sequence[Frame]) -> list[Tensor]:
+    def _clean(self, frames: Sequence[NetworkInput]) -> list[Tensor]:
         return list(self.classifier.probabilities(torch.stack([frame.plain for frame in frames])).cpu())
 
-    def leave(self, place: int) -> tuple[Frame, Target]:
+    def leave(self, place: int) -> tuple[NetworkInput, Target]:
         """The frame, and what was asked about it."""
         return self.inside.pop(place)
 
 
-def _frame(classifier: Classifier, plan: Plan, photo: Photo) -> Frame:
+def _frame(classifier: Classifier, plan: Plan, photo: Photo) -> NetworkInput:
     margin = plan.settings.margin
-    return Frame(photo, classifier.size, margin, plan.fit, classifier.color, plan.seed, classifier.dtype)
+    return NetworkInput(
+        photo, classifier.size, margin, plan.fit, classifier.color, plan.seed, classifier.dtype
+    )
 
 
 def target_indices(

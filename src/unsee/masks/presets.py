@@ -2,11 +2,7 @@
 
 from dataclasses import replace
 
-from unsee.masks.adam import Adam
-from unsee.masks.bundle import Bundle
-from unsee.masks.grid import Grid
-from unsee.masks.objective import L1, PRESERVATION, MeanAxisVariation, MeanL1, Objective, TotalVariation
-from unsee.masks.perturbation import (
+from unsee.masks.edits.perturbation import (
     Blur,
     Constant,
     GaussianNoise,
@@ -14,6 +10,10 @@ from unsee.masks.perturbation import (
     MedianGaussian,
     NativeBlur,
 )
+from unsee.masks.grid import Grid
+from unsee.masks.objective import L1, PRESERVATION, MeanAxisVariation, MeanL1, Objective, TotalVariation
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from unsee.errors import UnseeError
-from unsee.masks.adam import Adam
-from unsee.masks.algorithm import Algorithm
+from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.grid import Grid
 from unsee.masks.objective import GAMES, SCORES, Game, Objective, Score
-from unsee.masks.perturbation import PERTURBATIONS, Blur, Perturbation
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.protocol import Algorithm
 from unsee.masks.starts import CircularStart, Start
 
 Value = TypeVar("Value")

@@ -11,7 +11,7 @@ from torch import Tensor
 from unsee.errors import UnseeError
 from unsee.masks.grid import to_cells
 from unsee.masks.objective import Game
-from unsee.masks.problem import Problem
+from unsee.masks.scoring import Scoring
 from unsee.tensors import generator, smooth
 
 _RANDOM_STREAM = 4
@@ -31,7 +31,7 @@ class Started:
 class Start(Protocol):
     """Gives the first mask of every image."""
 
-    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:
+    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Masks in [0,1] on a grid of `cells`."""
 
 
@@ -45,7 +45,7 @@ class ConstantStart:
         if not 0 <= self.value <= 1:
             raise UnseeError(f"a mask starts from a value in [0,1], not {self.value}")
 
-    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
+    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
         """Constant masks."""
         masks = torch.full((len(problem.plain), *cells), self.value).to(problem.plain)
         return Started(masks, torch.zeros(len(masks), dtype=torch.long))
@@ -55,7 +55,7 @@ class ConstantStart:
 class EditedStart:
     """The mask with which the game is won and the price is highest: all deleted, or all kept."""
 
-    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:
+    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Constant masks."""
         return ConstantStart(1 - game.ideal)(problem, game, cells)
 
@@ -64,7 +64,7 @@ class EditedStart:
 class RandomStart:
     """Independent uniform values over [0,1], each image from its own seed."""
 
-    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
+    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
         """Random masks."""
         draws = [torch.rand(cells, generator=generator(seed, _RANDOM_STREAM)) for seed in problem.seeds]
         return Started(torch.stack(draws).to(problem.plain), torch.zeros(len(draws), dtype=torch.long))
@@ -95,7 +95,7 @@ class CircularStart:
     stretch: bool = False
     first_target: bool = False
 
-    def __call__(self, problem: Problem, game: Game, cells: tuple[int, int]) -> Started:
+    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Disc masks brought to the grid."""
         if self.first_target:
             labels = torch.zeros_like(problem.targets).scatter_(1, problem.labels[:, None], 1.0)
@@ -122,7 +122,7 @@ class CircularStart:
         return smooth(hard.double(), self.soften)
 
     @torch.no_grad()
-    def _search(self, problem: Problem, game: Game, masks: Float[Tensor, "k h w"]) -> Int[Tensor, " b"]:
+    def _search(self, problem: Scoring, game: Game, masks: Float[Tensor, "k h w"]) -> Int[Tensor, " b"]:
         """The index of each image's first disc that will do; k where none does."""
         batch, count = len(problem.plain), len(masks)
         ends = torch.stack([torch.ones_like(masks[0]), torch.zeros_like(masks[0])])

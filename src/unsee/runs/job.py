@@ -17,9 +17,9 @@ from unsee.datasets.dataset import Dataset
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
+from unsee.runs.methods import Ready, Work
 from unsee.runs.rows import Row
 from unsee.runs.targets import Asked, ClassMap, Question
-from unsee.runs.work import Ready, Work
 
 Answered = Callable[[], None]
 _OTHERS = 3

@@ -10,17 +10,17 @@ from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
 from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
+from unsee.layers import layer_named
 from unsee.masks import PRESETS
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings, look_up
+from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
-from unsee.runs.local import Engine, Local
-from unsee.runs.run import Progress, Terms, run
+from unsee.runs.methods import LearnedMask, Saliency, Work
+from unsee.runs.resume import Progress, Terms, run
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, question
-from unsee.runs.work import LearnedMask, Saliency, Work
 from unsee.saliency import LAYERED, METHODS, SEEDED
-from unsee.saliency.layers import layer_named
 
 MASK = "mask"
 _BEST = {TOP1: 1, TOP5: 5}
@@ -62,8 +62,8 @@ def learn(
             "top5", "label" (the picture's own class), "each" (every class in the picture, a row each), or
             one class for all pictures by name or index, several joined by "+".
         class_map: label's name → the classifier's classes, where their names differ; others are left out.
-        limit, part_size, retry: see `unsee.runs.run.Terms`.
-        engine: `unsee.runs.local.Local()`, or `unsee.runs.cluster.OnRay(workers)`.
+        limit, part_size, retry: see `unsee.runs.resume.Terms`.
+        engine: `unsee.runs.engines.local.Local()`, or `unsee.runs.engines.ray.OnRay(workers)`.
         progress: told how it goes.
 
     Raises:
@@ -95,7 +95,8 @@ def _understood(classifier: object, dataset: object, engine: object, method: obj
         )
     if engine is not None and not isinstance(engine, Engine):
         raise UnseeError(
-            f"an engine is unsee.runs.local.Local() or unsee.runs.cluster.OnRay(2), not {engine!r}"
+            f"an engine is unsee.runs.engines.local.Local() or unsee.runs.engines.ray.OnRay(2), "
+            f"not {engine!r}"
         )
     if not isinstance(method, str):
         raise UnseeError(f"a method has a name, 'mask' or one of unsee.saliency.METHODS, {method!r} is none")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unsee.errors import UnseeError
-from unsee.runs.place import Place
+from unsee.runs.storage import Storage
 
 _NAME = re.compile(r"part-(\d{8})-[0-9a-f]{12}\.parquet")
 
@@ -54,7 +54,7 @@ def part_number(name: str) -> int:
 
 
 @contextmanager
-def opened(place: Place, name: str) -> Iterator[pq.ParquetFile]:
+def opened(place: Storage, name: str) -> Iterator[pq.ParquetFile]:
     """A part, to be read by `tables`.
 
     Raises:

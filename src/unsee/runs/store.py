@@ -16,8 +16,8 @@ from jaxtyping import Float
 
 from unsee.errors import UnseeError
 from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, tables
-from unsee.runs.place import Place
 from unsee.runs.rows import PLAIN, SCHEMA, Row, encoded
+from unsee.runs.storage import Storage
 
 MANIFEST = "_manifest.json"
 FORMAT = 1
@@ -48,7 +48,7 @@ class Store:
     """
 
     def __init__(self, address: str | Path, known: Iterable[Damage] = ()) -> None:
-        self.place = Place.at(address)
+        self.place = Storage.at(address)
         self.names = [name for name in self.place.names() if is_part(name)]
         self._known = {damage.part: damage for damage in known}
 

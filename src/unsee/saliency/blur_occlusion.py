@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.saliency.occluders import discs, hide, mean_fall, scale
 from unsee.saliency.targets import Targets, classes_of, on_device
-from unsee.saliency.windows import discs, hide, mean_fall, scale
 from unsee.tensors import smooth
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency.layers import is_map
-from unsee.saliency.rules import Function, Rule, Rules, entered
+from unsee.layers import is_map
+from unsee.saliency.overrides import Function, Rule, Rules, entered
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 _POOLS = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)

@@ -20,7 +20,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.models.response_norm import response_norm
-from unsee.saliency.rules import Function, Rule, Rules, entered, without_attention
+from unsee.saliency.overrides import Function, Rule, Rules, entered, without_attention
 
 Operation = Callable[..., Tensor]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency.layers import is_map, last_spatial_layer, layer_named, watched
+from unsee.layers import is_map, last_spatial_layer, layer_named, watched
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 _FEW = 8

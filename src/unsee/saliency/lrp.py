@@ -18,7 +18,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
-from unsee.saliency.rules import Function, Rule, Rules, entered, without_attention
+from unsee.saliency.overrides import Function, Rule, Rules, entered, without_attention
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 from unsee.tuning import folded
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.saliency.occluders import hide, mean_fall, squares
 from unsee.saliency.targets import Targets, classes_of, on_device
-from unsee.saliency.windows import hide, mean_fall, squares
 
 
 def occlusion(

@@ -9,7 +9,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency.rules import Function, Rules, entered
+from unsee.saliency.overrides import Function, Rules, entered
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 _IN_PLACE = (torch.relu_, Tensor.relu_)

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.saliency.chance import seeded
 from unsee.saliency.libraries import library
+from unsee.saliency.seeding import seeded
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 _AT_ONCE = 16

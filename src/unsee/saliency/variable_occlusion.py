@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.saliency.occluders import SIDE, discs, hide, scale
 from unsee.saliency.targets import Targets, classes_of, on_device
-from unsee.saliency.windows import SIDE, discs, hide, scale
 from unsee.tensors import generator, smooth
 
 _LOG_AREA = (7.5060, 1.2848)

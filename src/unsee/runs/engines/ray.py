@@ -16,8 +16,8 @@ import torch
 from unsee.errors import UnseeError
 from unsee.memory import keep_freed
 from unsee.optional import library
+from unsee.runs.engines.local import Written, write
 from unsee.runs.job import Answered, Job, Portion
-from unsee.runs.local import Written, write
 from unsee.runs.store import RUN, Store
 
 _MOST_BLOCKS, _READER, _TRIES, _PATIENCE = 4096, 1, 3, 10.0

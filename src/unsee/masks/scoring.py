@@ -8,17 +8,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.masks.frame import Frame
+from unsee.masks.edits.linear_blend import Views
+from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Score
-from unsee.masks.perturbation import Perturbation, blend
-from unsee.masks.views import Views
 from unsee.tensors import generator
 
 _INPUT_NOISE_STREAM = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Scoring:
     """B pictures of one size with R perturbations each.
 
     Args:
@@ -48,14 +48,14 @@ class Problem:
     def prepare(
         cls,
         classifier: Classifier,
-        frames: Sequence[Frame],
+        frames: Sequence[NetworkInput],
         targets: Sequence[tuple[int, ...]],
         classes: int,
         perturbations: Sequence[Perturbation],
         score: Score,
         input_noise: float = 0.0,
         shown: Perturbation | None = None,
-    ) -> "Problem":
+    ) -> "Scoring":
         """Make each frame's pictures once and gather them on the classifier's device.
 
         Results are shown with the first of the perturbations unless told.
@@ -83,7 +83,7 @@ class Problem:
             input_noise=input_noise,
         )
 
-    def select(self, rows: Int[Tensor, " k"]) -> "Problem":
+    def select(self, rows: Int[Tensor, " k"]) -> "Scoring":
         """Some of the pictures."""
         return replace(
             self,
@@ -96,7 +96,7 @@ class Problem:
             shown=self.shown[rows],
         )
 
-    def joined(self, other: "Problem") -> "Problem":
+    def joined(self, other: "Scoring") -> "Scoring":
         """These pictures and others that are treated alike."""
         return replace(
             self,
@@ -160,7 +160,7 @@ def _paired(some: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tenso
     return tuple(torch.cat(pair) for pair in zip(some, others, strict=True))
 
 
-def _views(classifier: Classifier, frames: Sequence[Frame], references: Sequence[Tensor]) -> Views:
+def _views(classifier: Classifier, frames: Sequence[NetworkInput], references: Sequence[Tensor]) -> Views:
     """Canvases and what replaces their pixels, as the network takes them."""
     reference = classifier.normalised(torch.stack(list(references)).to(classifier.device))
     canvas = classifier.normalised(torch.stack([frame.canvas for frame in frames]).to(classifier.device))

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.algorithm import Memory, Point, whole_number_of_iterations
+from unsee.masks.optimisers.protocol import Memory, Point, whole_number_of_iterations
 
 _BETAS = (0.7, 0.8)
 _LEAST, _MOST = 1e-10, 1 - 1e-6

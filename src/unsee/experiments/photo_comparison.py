@@ -16,17 +16,17 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.classifier import Target as TargetLike
 from unsee.errors import UnseeError
-from unsee.experiments.minimality import SmallestBox, smallest_box
+from unsee.experiments.smallest_box import SmallestBox, smallest_box
 from unsee.explanation import Scores, Target, finite
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
+from unsee.layers import layer_named
 from unsee.masks import PRESETS, explain
 from unsee.masks.explain import one_each, versions
-from unsee.masks.frame import Frame
+from unsee.masks.network_input import NetworkInput
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.settings import look_up
 from unsee.saliency import LAYERED, METHODS, SEEDED
-from unsee.saliency.layers import layer_named
 from unsee.tensors import Box, smooth
 
 MASK = "mask"
@@ -206,7 +206,7 @@ class Question:
     """A photo that is looked at by one method after another; `known` may hold those of an earlier run."""
 
     classifier: Classifier
-    frame: Frame
+    frame: NetworkInput
     target: Target
     scores: Scores
     terms: Terms
@@ -222,7 +222,9 @@ class Question:
         """
         if terms.layer is not None:
             layer_named(classifier, terms.layer)
-        frame = Frame(photo, classifier.size, 0, terms.fit, classifier.color, terms.seed, classifier.dtype)
+        frame = NetworkInput(
+            photo, classifier.size, 0, terms.fit, classifier.color, terms.seed, classifier.dtype
+        )
         views = torch.stack([frame.plain, smooth(frame.plain, 10.0)])
         clean, blurred = classifier.probabilities(views).cpu()
         if not bool(clean.isfinite().all()):

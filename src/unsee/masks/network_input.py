@@ -12,7 +12,7 @@ from unsee.images import Photo
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class NetworkInput:
     """A photo brought to the network's input.
 
     Args:

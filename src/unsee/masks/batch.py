@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unsee.masks.algorithm import Algorithm, Memory
 from unsee.masks.objective import Objective, Terms
+from unsee.masks.optimisers.protocol import Algorithm, Memory
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Flight:
+class Batch:
     """Images on their way, with all that their next step depends on.
 
     Args:
@@ -59,7 +59,7 @@ class Flight:
     seconds: Float[Tensor, " b"]
 
     @classmethod
-    def begin(cls, ids: tuple[int, ...], task: Task, masks: Tensor, algorithm: Algorithm) -> "Flight":
+    def begin(cls, ids: tuple[int, ...], task: Task, masks: Tensor, algorithm: Algorithm) -> "Batch":
         """Images before their first step."""
         count = len(ids)
         return cls(
@@ -73,11 +73,11 @@ class Flight:
             seconds=torch.zeros(count, dtype=torch.float64),
         )
 
-    def select(self, keep: Bool[Tensor, " b"]) -> "Flight":
+    def select(self, keep: Bool[Tensor, " b"]) -> "Batch":
         """Those of the images that are marked."""
         rows = keep.nonzero().flatten()
         here = rows.cpu()
-        return Flight(
+        return Batch(
             ids=tuple(self.ids[row] for row in here.tolist()),
             task=self.task.select(rows),
             masks=self.masks[rows],
@@ -88,9 +88,9 @@ class Flight:
             seconds=self.seconds[here],
         )
 
-    def joined(self, other: "Flight") -> "Flight":
+    def joined(self, other: "Batch") -> "Batch":
         """These images and others."""
-        return Flight(
+        return Batch(
             ids=self.ids + other.ids,
             task=self.task.joined(other.task),
             masks=torch.cat([self.masks, other.masks]),

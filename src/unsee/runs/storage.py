@@ -20,7 +20,7 @@ _ASIDE = ".aside-"
 
 
 @dataclass(frozen=True)
-class Place:
+class Storage:
     """A folder of files, by their names.
 
     Args:
@@ -34,7 +34,7 @@ class Place:
     root: str
 
     @classmethod
-    def at(cls, address: str | Path) -> "Place":
+    def at(cls, address: str | Path) -> "Storage":
         """The place at a path or address; nothing is made there yet.
 
         Raises:

@@ -60,7 +60,7 @@ def last_spatial_layer(classifier: Classifier) -> str:
     tokens = [name for name in names if name.endswith(".ln_1")]
     if tokens:
         return tokens[-1]
-    stages, head = stages_of(classifier)
+    stages, head = layer_outputs(classifier)
     maps = [stage for stage in stages[:head] if stage.names and is_map(stage.shape) and not stage.pooled]
     if any(_is_grid_of_tokens(stage.shape) for stage in stages[:head]):
         raise UnseeError(
@@ -81,7 +81,7 @@ def eighth_layer(classifier: Classifier) -> str:
         UnseeError: no layer gives maps.
     """
     most = min(classifier.size) / 8
-    stages, _ = stages_of(classifier)
+    stages, _ = layer_outputs(classifier)
     wrapping = _wrapping(classifier.net)
     for stage in stages:
         name = stage.named(depth=1 + wrapping)
@@ -90,7 +90,7 @@ def eighth_layer(classifier: Classifier) -> str:
     return last_spatial_layer(classifier)
 
 
-def stages_of(classifier: Classifier) -> tuple[list[Stage], int]:
+def layer_outputs(classifier: Classifier) -> tuple[list[Stage], int]:
     """The tensors that modules gave, in order, and at which of them the last weighted layer comes.
 
     Modules that are called more than once are not among the names: which of their calls is meant is not said.

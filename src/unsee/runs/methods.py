@@ -14,9 +14,9 @@ from unsee.classifier import Classifier
 from unsee.explanation import Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
-from unsee.masks.adam import Adam
 from unsee.masks.learner import images_at_once
-from unsee.masks.photos import Plan, Seen, learn_photos, precision_of, target_indices
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.masks.settings import described
 from unsee.memory import by_halves
 from unsee.runs.rows import packed
@@ -91,7 +91,7 @@ class LearnedMask:
         for seen in learn_photos(classifier, photos, self.plan):
             yield self._answer(seen)
 
-    def _answer(self, seen: Seen) -> dict[str, Any]:
+    def _answer(self, seen: LearnedPhoto) -> dict[str, Any]:
         mask, terms = seen.learned.mask, seen.learned.terms.tolist()
         scores = Scores(*seen.learned.scores.tolist())
         return {

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.frame import Frame
+from unsee.masks.network_input import NetworkInput
 from unsee.tensors import generator, smooth
 
 MEAN_COLOR = "mean"
@@ -28,7 +28,7 @@ class Perturbation(Protocol):
     def name(self) -> str:
         """How results call it."""
 
-    def references(self, frame: Frame) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]:
+    def references(self, frame: NetworkInput) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]:
         """The fully perturbed picture at the input size, and the one on the frame's canvas; in [0,1]."""
 
 
@@ -51,7 +51,7 @@ class Constant:
                 f'a constant perturbation takes "mean" or three RGB values in [0,1], not {self.color}'
             )
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """The colour at both sizes."""
         color = frame.mean_color if isinstance(self.color, str) else self.color
         paint = torch.tensor(color, dtype=frame.dtype)[:, None, None]
@@ -69,7 +69,7 @@ class GaussianNoise:
     deviation: float = 0.2
     name: str = "noise"
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
         draw = torch.randn(3, *frame.canvas_size, generator=generator(frame.seed, _NOISE_STREAM))
         color = torch.tensor(frame.mean_color)[:, None, None]
@@ -82,7 +82,7 @@ class UniformNoise:
 
     name: str = "uniform-noise"
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
         draw = torch.rand(3, *frame.canvas_size, generator=generator(frame.seed, _NOISE_STREAM))
         return _corner(draw.to(frame.dtype), frame)
@@ -95,7 +95,7 @@ class Blur:
     sigma: float = 10.0
     name: str = "blur"
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """The input and the canvas, blurred each."""
         return smooth(frame.plain, self.sigma), smooth(frame.canvas, self.sigma)
 
@@ -107,7 +107,7 @@ class NativeBlur:
     sigma: float = 10.0
     name: str = "native-blur"
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """The blurred photo brought to both sizes; sigma is in pixels of the photo."""
         blurred = smooth(frame.photo.pixels, self.sigma)
         return frame.fitted((255 * blurred).round() / 255)
@@ -124,7 +124,7 @@ class Median:
         if self.size < 1 or self.size % 2 == 0:
             raise UnseeError(f"a median window needs an odd size of at least 1 pixel, not {self.size}")
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """The input and the canvas, filtered each; edge pixels are repeated beyond the border."""
         return _median(frame.plain, self.size), _median(frame.canvas, self.size)
 
@@ -137,7 +137,7 @@ class MedianGaussian:
     sigma: float = 5.0
     name: str = "median-gaussian"
 
-    def references(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
         """The averaged blurs of the input and of the canvas."""
         still, moving = Median(self.size).references(frame)
         reach = self.size // 2
@@ -167,7 +167,7 @@ def blend(
     return torch.lerp(reference, image, mask.expand_as(image))
 
 
-def _corner(canvas: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
+def _corner(canvas: Tensor, frame: NetworkInput) -> tuple[Tensor, Tensor]:
     height, width = frame.size
     return canvas[:, :height, :width].clone(), canvas
 

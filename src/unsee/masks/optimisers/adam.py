@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.algorithm import Memory, Point, whole_number_of_iterations
+from unsee.masks.optimisers.protocol import Memory, Point, whole_number_of_iterations
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import torch
 
 from unsee.errors import UnseeError
 from unsee.masks.explain import versions
+from unsee.runs.engines.local import Engine, Written
 from unsee.runs.job import Job, Portion
-from unsee.runs.local import Engine, Written
-from unsee.runs.outdated import outdated
 from unsee.runs.parts import Damage, part_name, part_number
+from unsee.runs.stale import outdated
 from unsee.runs.store import FORMAT, HASH, RUN, Store
 
 _MOST_PARTS, _DIFFERENCES = 4096, 6

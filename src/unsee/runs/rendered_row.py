@@ -13,15 +13,15 @@ from unsee.errors import UnseeError
 from unsee.fits import FITS
 from unsee.images import Photo
 from unsee.masks import PRESETS
+from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.explain import edited_photo
-from unsee.masks.frame import Frame
-from unsee.masks.perturbation import PERTURBATIONS, Perturbation
+from unsee.masks.network_input import NetworkInput
 from unsee.masks.settings import described, look_up
 from unsee.runs.store import Store
 
 
 @dataclass(frozen=True, eq=False)
-class Proof:
+class RenderedRow:
     """One row, to be looked at; all pictures are of the photo's size.
 
     Args:
@@ -37,7 +37,7 @@ class Proof:
     edited: Float[Tensor, "3 h w"] | None
 
 
-def proof_of(store: Store, row: Mapping[str, Any], photo: Photo) -> Proof:
+def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRow:
     """A row with its pictures.
 
     Raises:
@@ -50,14 +50,14 @@ def proof_of(store: Store, row: Mapping[str, Any], photo: Photo) -> Proof:
     size = (settings["input_size"][0], settings["input_size"][1])
     learned = settings["method"] == "mask"
     color = tuple(settings["color"])
-    frame = Frame(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
+    frame = NetworkInput(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
     photo_size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
     edited = None
     if learned and (shown := _shown(settings["mask"])) is not None:
         mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
         edited = edited_photo(frame, fit, shown, mask)
     saliency = fit.back(at_size(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
-    return Proof(row, photo.pixels, saliency, edited)
+    return RenderedRow(row, photo.pixels, saliency, edited)
 
 
 def has_changed(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""How a mask descends: a protocol, and an optimiser a file."""

@@ -1,0 +1,1 @@
+"""Who does a run's work: this process, or Ray."""
