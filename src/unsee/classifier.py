@@ -1,6 +1,5 @@
 """A network and what it needs to read a picture: RGB in [0,1] goes in, logits come out."""
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -12,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unsee.choices import nearest
 from unsee.errors import UnseeError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-Target = int | np.integer | str | Sequence[int | np.integer | str]
+TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ class Classifier:
         if len(found) == 1 and found[0] < classes:
             return found[0]
         if not found:
-            close = difflib.get_close_matches(wanted, names, n=3)
+            close = nearest(wanted, names)
             hint = f"did you mean {' or '.join(close)}?" if close else "give a part of its name, or its index"
             raise UnseeError(f"{self.name} has no class called {text!r}; {hint}")
         listed = ", ".join(f"{self.class_names[i]} ({i})" for i in found[:8])

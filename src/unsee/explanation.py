@@ -16,6 +16,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.images import Photo, PhotoLike, read_photo
+from unsee.records import finite
 
 MANIFEST = "explanation.json"
 _EXPLODES_BELOW = 1e-6
@@ -281,14 +282,3 @@ def _is_mask(values: Tensor) -> bool:
 
 def _number(value: Any) -> Any:  # noqa: ANN401
     return math.nan if value is None else value
-
-
-def finite(value: Any) -> Any:  # noqa: ANN401
-    """JSON values with null in place of every number that is not finite."""
-    if isinstance(value, Mapping):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -11,13 +11,16 @@ import torch
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
+BATCH_SIZE = 16
+"""Images to a forward pass where nothing else decides; on a CPU larger batches are no faster."""
+
 _MAP_ABOVE, _TRIM_ABOVE = -3, -1
 """`mallopt`'s names for the size above which blocks are mapped one by one, and for what is kept at most."""
 _MAPPED = 32 << 20
 _SHARE = 0.5
 _FEW = 4
 _UNKNOWN = 4 << 30
-_MOST_ON_CPU, _MOST_ELSEWHERE = 16, 256
+_MOST_ON_CPU, _MOST_ELSEWHERE = BATCH_SIZE, 256
 
 
 def free_memory(device: torch.device) -> int:

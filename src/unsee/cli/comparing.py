@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from unsee.classifier import Classifier, Target
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
 from unsee.cli.explaining import folder_names
 from unsee.cli.progress import bar
@@ -20,7 +21,6 @@ from unsee.experiments.smallest_box import SmallestBox
 from unsee.figures.comparison import draw_comparisons
 from unsee.images import Photo, read_photo
 from unsee.masks.photos import asked_for
-from unsee.masks.settings import look_up
 from unsee.saliency import METHODS
 
 _RECORD = "comparison.json"
@@ -32,7 +32,7 @@ class Job:
 
     classifier: Classifier
     terms: Terms
-    target: Target | None
+    target: TargetLike | None
     out: Path
     force: bool
 

@@ -68,6 +68,7 @@ def command(
 
     The same command again does only what is missing. A larger --limit goes on.
     """
+    from unsee.choices import look_up
     from unsee.cli.experimenting import Trial
     from unsee.cli.learning import map_from, names_in
     from unsee.cli.staging import methods_of, networks, stores_at
@@ -76,7 +77,6 @@ def command(
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.experiments.maps import Stage
     from unsee.masks import PRESETS
-    from unsee.masks.settings import look_up
     from unsee.runs.targets import class_map_of
 
     experiment = look_up(EXPERIMENTS, name, "experiment")

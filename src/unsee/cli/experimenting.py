@@ -20,10 +20,9 @@ from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
 from unsee.experiments.maps import Look, Picture, Stage, Staged, of_methods
 from unsee.figures.experiment import draw_summary
 from unsee.figures.grids import boxed, draw_boxes, draw_maps, draw_points, pointed
-from unsee.masks.settings import described
 from unsee.models import BVLC_GOOGLENET
+from unsee.records import described, differences
 from unsee.runs.learn import learn
-from unsee.runs.resume import differences
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 from unsee.runs.targets import ClassMap

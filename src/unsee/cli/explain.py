@@ -72,10 +72,10 @@ def command(
     Writes, for each photo, a folder with the mask, the edited photo, pictures of both and explanation.json.
     Photos that are explained already, with the same settings, are left as they are.
     """
+    from unsee.choices import look_up
     from unsee.cli.explaining import Job, explain_photos
     from unsee.cli.names import fit_from, load_model, target_from
     from unsee.masks import PRESETS, Plan, adjusted
-    from unsee.masks.settings import look_up
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)

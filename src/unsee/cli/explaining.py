@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from unsee.classifier import Classifier, Target
+from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
 from unsee.cli.progress import learning
 from unsee.errors import UnseeError
@@ -16,7 +16,7 @@ from unsee.explanation import MANIFEST, Explanation
 from unsee.images import Photo, read_photo
 from unsee.masks import Plan, explain_each
 from unsee.masks.photos import asked_for, precision_of
-from unsee.masks.settings import described
+from unsee.records import described
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Job:
 
     classifier: Classifier
     plan: Plan
-    target: Target | None
+    target: TargetLike | None
     out: Path
     force: bool
 

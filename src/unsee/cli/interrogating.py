@@ -5,18 +5,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unsee.classifier import Classifier
-from unsee.classifier import Target as TargetLike
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import Interrogation, interrogate
-from unsee.explanation import Explanation, Target, finite
+from unsee.explanation import Explanation, Target
 from unsee.figures import draw_interrogation
 from unsee.fits import Fit
 from unsee.images import Photo, read_photo
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.photos import asked_for, target_indices
-from unsee.masks.settings import look_up
 from unsee.models import MENAGERIES
+from unsee.records import finite
 from unsee.tensors import Box, fitted_box
 
 _RECORD = "interrogation.json"

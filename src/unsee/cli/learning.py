@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.cli.console import CONSOLE, plain
 from unsee.cli.storing import summary, table_of
@@ -31,7 +32,7 @@ from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.masks import PRESETS, adjusted
-from unsee.masks.settings import Settings, look_up
+from unsee.masks.settings import Settings
 from unsee.runs.engines.local import Engine, Local, Written
 from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import MASK, learn

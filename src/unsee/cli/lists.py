@@ -13,7 +13,7 @@ def presets(as_json: Json = False) -> None:
     """List the published parameter sets, with their sources."""
     from unsee.masks import PRESETS
     from unsee.masks.optimisers.adam import Adam
-    from unsee.masks.settings import described
+    from unsee.records import described
 
     if as_json:
         typer.echo(json.dumps({name: described(preset) for name, preset in PRESETS.items()}, indent=1))

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from unsee.classifier import Classifier, Target
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
 from unsee.fits import FITS, Fit
-from unsee.masks.settings import look_up
 from unsee.memory import keep_freed
 from unsee.models import load
 
 
-def target_from(text: str | None) -> Target | None:
+def target_from(text: str | None) -> TargetLike | None:
     """A class index or name, several joined by "+", or "top5"; None for the predicted class.
 
     Raises:

@@ -6,8 +6,7 @@ from typing import Any
 
 from unsee.cli.casting import Cast
 from unsee.experiments.experiment import Case, Record
-from unsee.explanation import finite
-from unsee.runs.job import digest
+from unsee.records import digest, finite
 from unsee.runs.storage import Storage
 
 _AT_ONCE, _FILE = 32, "records-{:06d}.json"

@@ -45,12 +45,12 @@ def command(
     On the generated world, as it is unless told, this takes some minutes. The same command again does only
     what is missing. An experiment that the data cannot serve is left out, and the page says why.
     """
+    from unsee.choices import look_up
     from unsee.cli.learning import map_from, names_in
     from unsee.cli.reproducing import Reproduction
     from unsee.cli.staging import methods_of, networks
     from unsee.datasets.opening import open_dataset
     from unsee.masks import PRESETS
-    from unsee.masks.settings import look_up
     from unsee.runs.targets import class_map_of
 
     look_up(PRESETS, preset, "preset")

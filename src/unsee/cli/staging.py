@@ -11,8 +11,7 @@ from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.maps import MASK_TOP5, Look, five_best
 from unsee.fits import Squash
-from unsee.masks.settings import described
-from unsee.runs.resume import differences
+from unsee.records import described, differences
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap
 

@@ -12,8 +12,8 @@ from unsee.cli.console import plain
 from unsee.datasets.opening import open_dataset
 from unsee.datasets.picture import photo_of
 from unsee.errors import UnseeError
-from unsee.explanation import finite
 from unsee.images import Photo, read_photo
+from unsee.records import finite
 from unsee.runs.job import text_of
 from unsee.runs.rendered_row import RenderedRow, has_changed, render_row
 from unsee.runs.store import Store

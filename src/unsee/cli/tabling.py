@@ -12,8 +12,8 @@ from rich.table import Table
 
 from unsee.cli.console import plain
 from unsee.experiments.experiment import Summary, shown
-from unsee.explanation import finite
 from unsee.metrics import Estimate
+from unsee.records import finite
 
 _WIDE = 160
 

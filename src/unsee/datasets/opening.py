@@ -1,11 +1,11 @@
 """A data set by its name, as the command line and the list of a run write it."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from unsee.choices import nearest
 from unsee.datasets.dataset import Dataset
 from unsee.datasets.menagerie import Menagerie, Shortcut
 from unsee.datasets.selection import Selection, select
@@ -125,7 +125,7 @@ def _unknown(name: str, kind: str) -> str:
     choice = f"choose among {', '.join(map(_written, KINDS))}"
     if Path(name).exists():
         return f"{name!r} is a path: say what it holds, such as folder:{name}; {choice}"
-    close = difflib.get_close_matches(kind, KINDS, n=1)
+    close = nearest(kind, KINDS, 1)
     return (
         f"no data set is called {name!r}; "
         + (f"did you mean {_written(close[0])}? " if close else "")

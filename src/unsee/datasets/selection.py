@@ -1,11 +1,11 @@
 """Some pictures of a data set: those of certain classes, and the first of them."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from unsee.choices import nearest
 from unsee.datasets.dataset import Dataset, description, position
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
@@ -103,7 +103,7 @@ def _index(text: str, dataset: Dataset, name: str) -> int:
         return index
     if not dataset.classes:
         raise UnseeError(f"{name!r} has no names of classes: {text!r} cannot be found, an index might")
-    close = difflib.get_close_matches(wanted, [known.casefold() for known in dataset.classes], n=3)
+    close = nearest(wanted, [known.casefold() for known in dataset.classes])
     few = len(dataset.classes) <= _MOST
     choice = f"choose among {', '.join(dataset.classes)}" if few else "give the whole name, or an index"
     hint = f"did you mean {' or '.join(close)}?" if close else choice

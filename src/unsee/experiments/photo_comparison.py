@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unsee.classifier import Classifier
-from unsee.classifier import Target as TargetLike
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.smallest_box import SmallestBox, smallest_box
-from unsee.explanation import Scores, Target, finite
+from unsee.explanation import Scores, Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
 from unsee.layers import layer_named
@@ -25,7 +25,7 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.photos import asked_for, target_indices
-from unsee.masks.settings import look_up
+from unsee.records import finite
 from unsee.saliency import LAYERED, METHODS, SEEDED
 from unsee.tensors import Box, smooth
 

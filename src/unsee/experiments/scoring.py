@@ -7,8 +7,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.edits.perturbation import blend
 from unsee.masks.objective import softmax_score
-
-_AT_ONCE = 16
+from unsee.memory import BATCH_SIZE
 
 
 @torch.no_grad()
@@ -30,7 +29,7 @@ def scores_under(
     """
     scores = []
     with classifier.borrowed():
-        for some in torch.split(keep, _AT_ONCE):
+        for some in torch.split(keep, BATCH_SIZE):
             image, edit = (part.expand(len(some), -1, -1, -1) for part in (picture, reference))
             logits = classifier.logits(blend(image, edit, some[:, None]))
             marks = torch.zeros_like(logits)

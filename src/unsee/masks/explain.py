@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unsee.classifier import Classifier
-from unsee.classifier import Target as TargetLike
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores
 from unsee.fits import Fit, Squash
@@ -21,7 +21,8 @@ from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Game, Score
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
-from unsee.masks.settings import Settings, adjusted, described, look_up
+from unsee.masks.settings import Settings, adjusted
+from unsee.records import described
 
 _TERMS = ("score", "l1", "tv")
 _BATCH_AXES = 4

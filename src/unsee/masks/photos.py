@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unsee.classifier import Classifier
-from unsee.classifier import Target as TargetLike
+from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Target
 from unsee.fits import Fit, Squash

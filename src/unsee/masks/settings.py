@@ -1,9 +1,8 @@
 """Everything that decides a mask, in one frozen value."""
 
-import difflib
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
 
+from unsee.choices import look_up
 from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.grid import Grid
@@ -11,8 +10,6 @@ from unsee.masks.objective import GAMES, SCORES, Game, Objective, Score
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Algorithm
 from unsee.masks.starts import CircularStart, Start
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -95,28 +92,3 @@ def adjusted(
     if iterations is not None:
         settings = replace(settings, algorithm=settings.algorithm.limited(iterations))
     return settings
-
-
-def look_up(choices: dict[str, Value], name: object, kind: str) -> Value:
-    """The value of a name.
-
-    Raises:
-        UnseeError: there is none; the line lists those there are.
-    """
-    if isinstance(name, str) and name in choices:
-        return choices[name]
-    close = difflib.get_close_matches(str(name), choices, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UnseeError(f"no {kind} is called {name!r}; {hint}there are {', '.join(choices)}")
-
-
-def described(value: object) -> Any:  # noqa: ANN401
-    """A setting as plain JSON values, each object with its type's name under "type"."""
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {part.name: described(getattr(value, part.name)) for part in fields(value)}
-        return {"type": type(value).__name__, **parts}
-    if isinstance(value, tuple | list):
-        return [described(part) for part in value]
-    if callable(value):
-        return getattr(value, "__name__", type(value).__name__)
-    return value

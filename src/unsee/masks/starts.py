@@ -12,10 +12,10 @@ from unsee.errors import UnseeError
 from unsee.masks.grid import to_cells
 from unsee.masks.objective import Game
 from unsee.masks.scoring import Scoring
+from unsee.memory import BATCH_SIZE
 from unsee.tensors import generator, smooth
 
 _RANDOM_STREAM = 4
-_AT_ONCE = 16
 _SAME_SCORE = 1e-6
 
 
@@ -128,7 +128,7 @@ class CircularStart:
         ends = torch.stack([torch.ones_like(masks[0]), torch.zeros_like(masks[0])])
         original, full = problem.still_scores(ends.expand(batch, -1, -1, -1)).unbind(dim=1)
         found = torch.full((batch,), count, device=masks.device)
-        chunk = max(_AT_ONCE // batch, 1)
+        chunk = max(BATCH_SIZE // batch, 1)
         for first in range(0, count, chunk):
             some = masks[first : first + chunk]
             scores = problem.still_scores(some.expand(batch, -1, -1, -1))

@@ -10,11 +10,11 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.objective import softmax_score
+from unsee.memory import BATCH_SIZE
 from unsee.metrics.maps import heights
 from unsee.tensors import smooth
 
 STEPS = 224
-_AT_ONCE = 16
 _BLUR, _REACH = 5.0, 5
 
 
@@ -107,7 +107,7 @@ def _exchanged(
     start, end = (part.to(classifier.device, classifier.dtype) for part in (first, last))
     scores = []
     with classifier.borrowed():
-        for some in torch.split(torch.arange(len(first) * (steps + 1)), _AT_ONCE):
+        for some in torch.split(torch.arange(len(first) * (steps + 1)), BATCH_SIZE):
             rows = (some // (steps + 1)).to(rank.device)
             exchanged = rank[rows] < gone[some % (steps + 1)].to(rank)[:, None, None]
             logits = classifier.logits(torch.where(exchanged[:, None], end[rows], start[rows]))

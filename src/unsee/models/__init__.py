@@ -1,10 +1,10 @@
 """A model's name, and perhaps a weight file, becomes a `Classifier`."""
 
-import difflib
 from pathlib import Path
 
 import torch
 
+from unsee.choices import nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models import from_torchvision, menagerie
@@ -38,7 +38,7 @@ def load(name: str, weights: str | Path | None = None, device: str = "auto") -> 
     place = pick_device(device)
     file = None if weights is None else Path(weights)
     if name not in names():
-        close = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+        close = nearest(name, names(), cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "`unsee models` lists them"
         raise UnseeError(f"no model is called {name!r}; {hint}")
     if name == BVLC_GOOGLENET:

@@ -17,6 +17,7 @@ from unsee.datasets.dataset import Dataset
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
+from unsee.records import digest
 from unsee.runs.methods import Ready, Work
 from unsee.runs.rows import Row
 from unsee.runs.targets import Asked, ClassMap, Question
@@ -246,8 +247,3 @@ def weights_digest(classifier: Classifier) -> str:
             found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
             found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
-
-
-def digest(value: object) -> str:
-    """A hash of JSON values, hexadecimal, whatever the order of their keys."""
-    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
 from unsee.errors import UnseeError
@@ -13,7 +14,7 @@ from unsee.fits import Fit, Squash
 from unsee.layers import layer_named
 from unsee.masks import PRESETS
 from unsee.masks.photos import TOP5, Plan
-from unsee.masks.settings import Settings, look_up
+from unsee.masks.settings import Settings
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
 from unsee.runs.methods import LearnedMask, Saliency, Work

@@ -17,13 +17,13 @@ from unsee.images import Photo
 from unsee.masks.learner import images_at_once
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
-from unsee.masks.settings import described
-from unsee.memory import by_halves
+from unsee.memory import BATCH_SIZE, by_halves
+from unsee.records import described
 from unsee.runs.rows import packed
 from unsee.saliency import Method
 from unsee.tuning import tuned
 
-_AT_ONCE, _FEW, _REFILLS = 16, 4, 4
+_FEW, _REFILLS = 4, 4
 _DEAR = ("occlusion", "blur_occlusion", "variable_occlusion", "lime", "rise")
 """Methods that ask a network hundreds of times, for its answers alone."""
 
@@ -70,7 +70,7 @@ class LearnedMask:
     def portion(self) -> int:
         """Some batches where masks settle one by one and make room for others, else one."""
         batches = 1 if isinstance(self.plan.settings.algorithm, Adam) else _REFILLS
-        return batches * (self.plan.batch_size or _AT_ONCE)
+        return batches * (self.plan.batch_size or BATCH_SIZE)
 
     def settings(self) -> dict[str, Any]:
         """The plan, each setting by its name."""
@@ -137,13 +137,13 @@ class Saliency:
 
     def settled(self, classifier: Classifier) -> "Saliency":  # noqa: ARG002
         """The same with its batch size chosen."""
-        return replace(self, batch_size=self.batch_size or (_FEW if self.name in _DEAR else _AT_ONCE))
+        return replace(self, batch_size=self.batch_size or (_FEW if self.name in _DEAR else BATCH_SIZE))
 
     @property
     def portion(self) -> int:
         """Few pictures for methods that evaluate the network hundreds of times for each."""
         batches = 1 if self.name in _DEAR else _REFILLS
-        return batches * (self.batch_size or _AT_ONCE)
+        return batches * (self.batch_size or BATCH_SIZE)
 
     def settings(self) -> dict[str, Any]:
         """The method and its options."""
@@ -154,7 +154,7 @@ class Saliency:
         """Maps with the score of the picture as it is."""
         waiting = iter(photos)
         asked = tuned(classifier) if self.name in _DEAR else classifier
-        while batch := list(islice(waiting, self.batch_size or _AT_ONCE)):
+        while batch := list(islice(waiting, self.batch_size or BATCH_SIZE)):
             yield from by_halves(lambda some: self._answers(asked, some), batch)
 
     def _answers(self, classifier: Classifier, batch: Sequence[Ready]) -> list[dict[str, Any]]:

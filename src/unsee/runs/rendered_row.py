@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.choices import look_up
 from unsee.errors import UnseeError
 from unsee.fits import FITS
 from unsee.images import Photo
@@ -16,7 +17,7 @@ from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.explain import edited_photo
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.settings import described, look_up
+from unsee.records import described
 from unsee.runs.store import Store
 
 

@@ -11,6 +11,7 @@ import torch
 
 from unsee.errors import UnseeError
 from unsee.masks.explain import versions
+from unsee.records import differences
 from unsee.runs.engines.local import Engine, Written
 from unsee.runs.job import Job, Portion
 from unsee.runs.parts import Damage, part_name, part_number
@@ -238,19 +239,6 @@ def _in_short(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         lines = [line for line in lines if not line.startswith("data.ids")]
     more = len(lines) - _DIFFERENCES
     return lines if more <= 0 else [*lines[:_DIFFERENCES], f"and {more} more"]
-
-
-def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN401
-    """The settings that differ, each as "name: old → new"."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        prefix = f"{name}." if name else ""
-        keys = dict.fromkeys([*old, *new])
-        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}")]
-    return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
-
-
-def _shown(value: object) -> str:
-    return "none" if value is None else str(value)
 
 
 def _part_size(portion: int, pictures: int) -> int:

@@ -1,12 +1,10 @@
 """Where a store lies: any address that fsspec knows; in a folder files appear whole or not at all."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
@@ -14,9 +12,9 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from unsee.errors import UnseeError
+from unsee.files import UNFINISHED, write_whole
 
 LOCK = "_lock"
-_ASIDE = ".aside-"
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Storage:
         if not self.local or not Path(self.root).is_dir():
             return []
         names = (path.name for path in Path(self.root).iterdir())
-        return sorted(name for name in names if name != LOCK and not name.startswith(_ASIDE))
+        return sorted(name for name in names if name != LOCK and not name.startswith(UNFINISHED))
 
     def read(self, name: str) -> bytes:
         """The bytes of a file; FileNotFoundError where there is none."""
@@ -104,7 +102,7 @@ class Storage:
         """
         try:
             if self.local:
-                _write_locally(Path(self.root), name, data)
+                write_whole(Path(self.root) / name, data)
             else:
                 self.fs.pipe_file(self.path(name), data)
         except OSError as error:
@@ -146,7 +144,7 @@ class Storage:
             raise self._refused(error, "written to") from error
         try:
             for name in self.names():
-                if name.startswith(_ASIDE):
+                if name.startswith(UNFINISHED):
                     self.remove(name)
             yield
         finally:
@@ -157,22 +155,3 @@ class Storage:
             f"{self.address} cannot be {verb} ({error.strerror or error}): mend that, or name another "
             "store; what is there already is kept"
         )
-
-
-def _write_locally(folder: Path, name: str, data: bytes) -> None:
-    aside = folder / f"{_ASIDE}{uuid4().hex[:8]}-{name}"
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(folder / name)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    with suppress(PermissionError):  # Windows opens no folders
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

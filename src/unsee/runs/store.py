@@ -1,6 +1,5 @@
 """A store: a folder of Parquet parts and a manifest, read lazily and by column."""
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from unsee.choices import nearest
 from unsee.errors import UnseeError
 from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, tables
 from unsee.runs.rows import PLAIN, SCHEMA, Row, encoded
@@ -219,7 +219,7 @@ class Store:
         if found:
             return found
         known = list(dict.fromkeys(self.table(["id"])["id"].to_pylist()))
-        close = difflib.get_close_matches(id, known, n=3) or known[:3]
+        close = nearest(id, known) or known[:3]
         hint = f"such as {', '.join(map(repr, close))}" if close else "it is empty"
         raise UnseeError(f"{self.place.address} has no picture {id!r} among its {len(known)}, {hint}")
 

@@ -4,10 +4,9 @@ from jaxtyping import Float
 from torch import Tensor, cat, enable_grad
 
 from unsee.classifier import Classifier
+from unsee.memory import BATCH_SIZE
 from unsee.saliency.libraries import library
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
-
-_AT_ONCE = 16
 
 
 def integrated_gradients(
@@ -34,6 +33,6 @@ def integrated_gradients(
         start = views.new_tensor(classifier.color)[None, :, None, None].expand(1, *views.shape[1:])
         for view, row in zip(views, classes, strict=True):
             method = library("captum.attr").IntegratedGradients(score_of(classifier, [row]))
-            maps.append(method.attribute(view[None], start, n_steps=steps, internal_batch_size=_AT_ONCE))
+            maps.append(method.attribute(view[None], start, n_steps=steps, internal_batch_size=BATCH_SIZE))
     shares: Tensor = cat(maps).detach().sum(dim=1)
     return shares

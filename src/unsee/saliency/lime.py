@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.memory import BATCH_SIZE
 from unsee.saliency.libraries import library
 from unsee.saliency.seeding import seeded
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
-_AT_ONCE = 16
 _KERNEL_WIDTH = 0.25
 
 
@@ -62,7 +62,7 @@ def lime(
                     baselines=color,
                     feature_mask=parts[None, None],
                     n_samples=samples,
-                    perturbations_per_eval=_AT_ONCE,
+                    perturbations_per_eval=BATCH_SIZE,
                 )
             maps.append(weights[:, 0])
     return torch.cat(maps).to(views)

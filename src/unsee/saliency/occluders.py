@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.memory import BATCH_SIZE
 from unsee.saliency.targets import score_of
 from unsee.tensors import smooth
 
 SIDE = 224
 """The side in pixels of the pictures that the paper's sizes are meant for; they grow with the picture."""
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def squares(size: tuple[int, int], side: float, stride: float) -> Iterator[Float
     """Squares at every stride from the upper left, cut off at the right and bottom."""
     rows, columns = (_stripes(length, size, side, stride) for length in size)
     places = torch.cartesian_prod(torch.arange(len(rows)), torch.arange(len(columns)))
-    for some in torch.split(places, _AT_ONCE):
+    for some in torch.split(places, BATCH_SIZE):
         yield rows[some[:, 0]][:, :, None] * columns[some[:, 1]][:, None, :]
 
 
@@ -71,7 +71,7 @@ def discs(
 ) -> Iterator[Float[Tensor, "n h w"]]:
     """Discs round centres (row, column), softened by a Gaussian of so many pixels."""
     rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
-    for some, reach in zip(torch.split(centers, _AT_ONCE), torch.split(radii, _AT_ONCE), strict=True):
+    for some, reach in zip(torch.split(centers, BATCH_SIZE), torch.split(radii, BATCH_SIZE), strict=True):
         down, across = rows - some[:, :1], columns - some[:, 1:]
         inside = down.square()[:, :, None] + across.square()[:, None, :] <= reach.square()[:, None, None]
         yield smooth(inside.to(rows), softness)

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.memory import BATCH_SIZE
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 from unsee.tensors import generator
 
-_AT_ONCE = 16
 _STREAM = 4
 
 
@@ -65,8 +65,8 @@ def _masks(
     """Random grids, enlarged bilinearly to one cell more than the picture and cut at a random place."""
     chance = generator(seed, _STREAM)
     height, width = (-(-side // cells) for side in size)
-    for first in range(0, count, _AT_ONCE):
-        number = min(_AT_ONCE, count - first)
+    for first in range(0, count, BATCH_SIZE):
+        number = min(BATCH_SIZE, count - first)
         grid = (torch.rand(number, 1, cells + 1, cells + 1, generator=chance) < kept).float()
         large = F.interpolate(grid, ((cells + 1) * height, (cells + 1) * width), mode="bilinear")[:, 0]
         down = torch.randint(0, height, (number,), generator=chance)

@@ -5,11 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.memory import BATCH_SIZE
 from unsee.saliency.libraries import library
 from unsee.saliency.seeding import seeded
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
-
-_AT_ONCE = 16
 
 
 def smooth_grad(
@@ -47,7 +46,7 @@ def smooth_grad(
                     view[None].clone().requires_grad_(),
                     nt_type="smoothgrad",
                     nt_samples=samples,
-                    nt_samples_batch_size=_AT_ONCE,
+                    nt_samples_batch_size=BATCH_SIZE,
                     stdevs=float(noise * (view.max() - view.min())),
                     abs=False,
                 )

@@ -1,0 +1,49 @@
+"""Settings and results as JSON values: described, made finite, hashed, compared."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from hashlib import sha256
+from typing import Any
+
+
+def described(value: object) -> Any:  # noqa: ANN401
+    """A setting as plain JSON values, each object with its type's name under "type"."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: described(getattr(value, part.name)) for part in fields(value)}
+        return {"type": type(value).__name__, **parts}
+    if isinstance(value, tuple | list):
+        return [described(part) for part in value]
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    return value
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401
+    """JSON values with null in place of every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def digest(value: object) -> str:
+    """A SHA-256 of JSON values, hexadecimal; the order of keys does not matter."""
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN401
+    """The values that differ between two records, each as "name: old → new", nested names joined by dots."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        prefix = f"{name}." if name else ""
+        keys = dict.fromkeys([*old, *new])
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}")]
+    return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)
