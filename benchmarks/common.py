@@ -16,6 +16,7 @@ from unsee.explanation import Explanation
 from unsee.images import Photo, PhotoLike, read_photo
 from unsee.masks import PRESETS
 from unsee.masks.network_input import NetworkInput
+from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
 from unsee.memory import keep_freed
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
@@ -98,23 +99,26 @@ def _objectives(
     classifier: Classifier, some: Sequence[Explanation], settings: unsee.masks.Settings
 ) -> Tensor:
     fit, color = unsee.Squash(), classifier.color
-    frames = [NetworkInput(e.photo, classifier.size, settings.margin, fit, color, 0) for e in some]
+    inputs = [NetworkInput(e.photo, classifier.size, settings.margin, fit, color, 0) for e in some]
     with classifier.borrowed():
-        classes = classifier.logits(frames[0].plain[None].to(classifier.device)).shape[1]
-        problem = Scoring.prepare(
+        classes = classifier.logits(inputs[0].plain[None].to(classifier.device)).shape[1]
+        scoring = Scoring.prepare(
             classifier,
-            frames,
+            inputs,
             [e.target.indices for e in some],
             classes,
             settings.perturbations,
             settings.objective.score,
         )
-        grids = torch.stack([e.mask_grid for e in some]).to(problem.plain)
-        masks = settings.grid.upsampler(problem.size, problem.plain)(grids)
+        grids = torch.stack([e.mask_grid for e in some]).to(scoring.targets)
+        masks = settings.grid.upsampler(scoring.size, scoring.targets)(grids)
         places = torch.arange(settings.jitter, device=grids.device)
         windows = torch.cartesian_prod(places, places)
-        scores = [problem.jittered_scores(masks, place.expand(len(some), 2)) for place in windows]
-        return settings.objective.terms(grids, torch.stack(scores).mean(dim=0)).total.cpu()
+        scores = [scoring.jittered_scores(masks, place.expand(len(some), 2)) for place in windows]
+        terms = settings.objective.terms(
+            grids, torch.stack(scores).mean(dim=0), torch.zeros(len(some)).long()
+        )
+        return total(terms).cpu()
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -26,7 +26,8 @@ from minimality_ways import EDITS, READINGS, VARIANTS, Traced, levelled
 from unsee.classifier import Classifier
 from unsee.experiments.smallest_box import boxes_of
 from unsee.images import read_photo
-from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.masks.edits.linear_blend import blend
+from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import Plan, learn_photos
@@ -138,14 +139,14 @@ def masks_of(
     kept: dict[str, dict[str, Tensor]] = torch.load(file) if file.exists() else {"": {}}
     missing = [case for case in cases if case.id not in kept[""]]
     settings = VARIANTS[name]
-    if type(settings.algorithm) is Adam:
-        settings = replace(settings, algorithm=Traced(settings.algorithm.rate, settings.algorithm.iterations))
+    if type(settings.optimiser) is Adam:
+        settings = replace(settings, optimiser=Traced(settings.optimiser.rate, settings.optimiser.iterations))
     plan = Plan(settings, name, batch_size=_AT_ONCE, precision=precision)
     asked = ((case.frame.photo, case.target) for case in missing)
     learning = learn_photos(classifier, asked, plan)
     for case, seen in followed(zip(missing, learning, strict=True), variant, len(missing)):
         kept[""][case.id] = seen.learned.grid
-    for count, some in getattr(settings.algorithm, "seen", {}).items():
+    for count, some in getattr(settings.optimiser, "seen", {}).items():
         rows = zip([case.id for case in missing], torch.cat(some) if some else (), strict=False)
         kept.setdefault(str(count), {}).update(rows)
     torch.save(kept, file)

@@ -11,9 +11,10 @@ from torch import Tensor
 from unsee.masks import PRESETS, Settings
 from unsee.masks.edits.perturbation import Blur, NativeBlur, Perturbation
 from unsee.masks.grid import Grid
-from unsee.masks.objective import L1, Objective, TotalVariation
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
-from unsee.masks.optimisers.protocol import Memory, Point
+from unsee.masks.optimisers.protocol import Evaluation, Memory
+from unsee.masks.penalties import L1, TotalVariation
 from unsee.masks.starts import EditedStart, RandomStart
 from unsee.tensors import smooth
 
@@ -22,16 +23,18 @@ _PAPER, _FAST, _AUTHORS = PRESETS["paper"], PRESETS["fast"], PRESETS["authors"]
 
 def weighed(base: Settings, l1: float = 1e-4, tv: float = 1e-2, beta: float = 3.0) -> Settings:
     """The settings with other weights."""
-    return replace(base, objective=Objective(l1=L1(l1), tv=TotalVariation(tv, beta=beta)))
+    return replace(base, objective=Objective(penalties=(L1(l1), TotalVariation(tv, beta=beta))))
 
 
 class Cosine(Adam):
     """Adam whose rate falls to 0 along half a cosine."""
 
-    def step(self, memory: Memory, point: Point, iteration: Tensor) -> tuple[Float[Tensor, "b r c"], Memory]:
+    def tell(
+        self, memory: Memory, evaluation: Evaluation, iteration: Tensor
+    ) -> tuple[Float[Tensor, "b r c"], Memory]:
         """The next masks; images of a batch are at the same iteration."""
         eased = (1 + math.cos(math.pi * float(iteration[0]) / self.iterations)) / 2
-        return Adam(self.rate * eased, self.iterations).step(memory, point, iteration)
+        return Adam(self.rate * eased, self.iterations).tell(memory, evaluation, iteration)
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,26 @@ class Traced(Adam):
 
     seen: dict[int, list[Tensor]] = field(default_factory=lambda: {50: [], 100: [], 200: []})
 
-    def step(self, memory: Memory, point: Point, iteration: Tensor) -> tuple[Float[Tensor, "b r c"], Memory]:
+    def tell(
+        self, memory: Memory, evaluation: Evaluation, iteration: Tensor
+    ) -> tuple[Float[Tensor, "b r c"], Memory]:
         """The next masks."""
-        moved = super().step(memory, point, iteration)
+        moved = super().tell(memory, evaluation, iteration)
         self.seen.get(int(iteration[0]) + 1, []).append(moved[0].cpu())
         return moved
 
 
 VARIANTS: dict[str, Settings] = {
     "paper": _PAPER,
-    "paper-cosine": replace(_PAPER, algorithm=Cosine(iterations=100)),
-    "paper-means": replace(weighed(_PAPER, l1=1e-4 / 784, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
-    "paper-l1-mean": replace(weighed(_PAPER, l1=1e-4 / 784), algorithm=Cosine(iterations=100)),
-    "paper-tv-mean": replace(weighed(_PAPER, tv=1e-2 / 784), algorithm=Cosine(iterations=100)),
-    "paper-still": replace(_PAPER, jitter=0, algorithm=Cosine(iterations=100)),
-    "paper-sharp": replace(_PAPER, grid=Grid(blur=0.0), algorithm=Cosine(iterations=100)),
-    "paper-deleted": replace(_PAPER, start=EditedStart(), algorithm=Adam(iterations=100)),
+    "paper-cosine": replace(_PAPER, optimiser=Cosine(iterations=100)),
+    "paper-means": replace(weighed(_PAPER, l1=1e-4 / 784, tv=1e-2 / 784), optimiser=Cosine(iterations=100)),
+    "paper-l1-mean": replace(weighed(_PAPER, l1=1e-4 / 784), optimiser=Cosine(iterations=100)),
+    "paper-tv-mean": replace(weighed(_PAPER, tv=1e-2 / 784), optimiser=Cosine(iterations=100)),
+    "paper-still": replace(_PAPER, jitter=0, optimiser=Cosine(iterations=100)),
+    "paper-sharp": replace(_PAPER, grid=Grid(blur=0.0), optimiser=Cosine(iterations=100)),
+    "paper-deleted": replace(_PAPER, start=EditedStart(), optimiser=Adam(iterations=100)),
     "authors": _AUTHORS,
-    "authors-random": replace(_AUTHORS, start=RandomStart(), algorithm=Adam(iterations=100)),
+    "authors-random": replace(_AUTHORS, start=RandomStart(), optimiser=Adam(iterations=100)),
     "fast": _FAST,
     "fast-circle": replace(_FAST, start=_PAPER.start),
     "fast-native": replace(_FAST, perturbations=(NativeBlur(),)),

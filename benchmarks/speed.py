@@ -114,7 +114,7 @@ def cost(name: str, device: str, batch: int, iterations: int) -> dict[str, float
         own.append(time.perf_counter() - began)
         left = time.perf_counter()
 
-    settings = replace(PRESETS["fast"], algorithm=PRESETS["fast"].algorithm.limited(iterations))
+    settings = replace(PRESETS["fast"], optimiser=PRESETS["fast"].optimiser.limited(iterations))
     unsee.explain(classifier, photos(batch), preset=settings, batch_size=batch, progress=alone)
     ratio = median(whole[2:]) / median(own[2:])
     return {
@@ -212,7 +212,7 @@ def memory(name: str) -> dict[str, float | str]:
 def growth(name: str, device: str, quick: bool) -> Rows:
     """Seconds of one image's iteration with the number of images, the mask's size and the picture's."""
     classifier, fast = network(name, device), PRESETS["fast"]
-    short = replace(fast, algorithm=fast.algorithm.limited(5 if quick else 8))
+    short = replace(fast, optimiser=fast.optimiser.limited(5 if quick else 8))
     counts = (1, 4, 16) if quick else (1, 4, 16, 64)
     sides = {side: replace(classifier, size=(side, side)) for side in (112, 224, 448)}
     grids = {cells: replace(short, grid=Grid(shape=(cells, cells))) for cells in (14, 28, 56, 112)}

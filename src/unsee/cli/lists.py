@@ -12,7 +12,6 @@ from unsee.cli.options import Json
 def presets(as_json: Json = False) -> None:
     """List the published parameter sets, with their sources."""
     from unsee.masks import PRESETS
-    from unsee.masks.optimisers.adam import Adam
     from unsee.records import described
 
     if as_json:
@@ -25,11 +24,7 @@ def presets(as_json: Json = False) -> None:
     for name, preset in PRESETS.items():
         edits = " + ".join(part.name for part in preset.perturbations)
         classes = "the predicted class" if preset.targets == 1 else f"the top {preset.targets} classes"
-        steps = f"{preset.algorithm.iterations} iterations"
-        if isinstance(preset.algorithm, Adam):
-            steps += f" at rate {preset.algorithm.rate:g}"
-        else:
-            steps = f"at most {steps}"
+        steps = preset.optimiser.summary
         table.add_row(f"[bold]{name}[/]", f"{preset.objective.game.name}, {edits}, {classes}, {steps}")
         table.add_row("", f"[dim]{preset.source}[/]")
     Console().print(table)

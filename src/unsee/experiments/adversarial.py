@@ -13,7 +13,8 @@ from unsee.experiments.attack import EPSILON, Adversarial
 from unsee.experiments.detector import SIDE, told_apart
 from unsee.experiments.experiment import Case, Record, Summary, Table, by, on_device
 from unsee.experiments.maps import Look, Picture, Stage, heat_of
-from unsee.masks.edits.perturbation import Blur, blend
+from unsee.masks.edits.linear_blend import blend
+from unsee.masks.edits.perturbation import Blur
 from unsee.masks.network_input import NetworkInput
 from unsee.metrics import Estimate, proportion
 

@@ -15,7 +15,8 @@ from unsee.errors import UnseeError
 from unsee.explanation import Scores, Target
 from unsee.fits import Fit
 from unsee.images import Photo
-from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.masks.edits.linear_blend import blend
+from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import softmax_score
 from unsee.masks.scoring import Scoring

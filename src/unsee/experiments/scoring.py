@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.masks.edits.perturbation import blend
+from unsee.masks.edits.linear_blend import blend
 from unsee.masks.objective import softmax_score
 from unsee.memory import BATCH_SIZE
 

@@ -12,7 +12,7 @@ from unsee.experiments.maps import MASK, Look, Picture, Stage
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
-from unsee.masks.objective import L1, TotalVariation
+from unsee.masks.penalties import L1, Penalty, TotalVariation
 from unsee.masks.settings import Settings
 from unsee.metrics import boxes_at, localised, mean_of, proportion
 
@@ -22,16 +22,20 @@ _CUT = 0.25
 _SIGN, _UP = " = ", "mean or share"
 
 
+def _with(settings: Settings, penalty: Penalty) -> Settings:
+    return replace(settings, objective=settings.objective.with_penalty(penalty))
+
+
 def _l1(settings: Settings, times: float) -> Settings:
-    return replace(settings, objective=replace(settings.objective, l1=L1(1e-4 * times)))
+    return _with(settings, L1(1e-4 * times))
 
 
 def _tv(settings: Settings, times: float) -> Settings:
-    return replace(settings, objective=replace(settings.objective, tv=TotalVariation(1e-2 * times)))
+    return _with(settings, TotalVariation(1e-2 * times))
 
 
 def _beta(settings: Settings, beta: float) -> Settings:
-    return replace(settings, objective=replace(settings.objective, tv=TotalVariation(1e-2, beta=beta)))
+    return _with(settings, TotalVariation(1e-2, beta=beta))
 
 
 def _jitter(settings: Settings, places: float) -> Settings:
@@ -89,7 +93,7 @@ class Sensitivity:
             every |= {f"{name}{_SIGN}{value:g}": change(base, value) for value in values}
         for name in OTHERS:
             edits = PERTURBATIONS[name]
-            every[f"perturbation{_SIGN}{name}"] = replace(base, perturbations=edits, evidence=base.shown)
+            every[f"perturbation{_SIGN}{name}"] = replace(base, perturbations=edits, shown_with=base.shown)
         network = stage.classifiers[0]
         return [
             Look(name, MASK, stage.dataset, network, settings, stage.target)

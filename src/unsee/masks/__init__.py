@@ -1,4 +1,4 @@
-"""The heart: learned masks."""
+"""Learned masks: the method of the paper."""
 
 from unsee.masks.explain import explain, explain_each
 from unsee.masks.photos import Plan

@@ -1,4 +1,4 @@
-"""Images on their way through the loop."""
+"""A batch of images in progress, with everything that their next step depends on."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -7,27 +7,34 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from unsee.masks.objective import Objective, Terms
-from unsee.masks.optimisers.protocol import Algorithm, Memory
+from unsee.masks.objective import Objective
+from unsee.masks.optimisers.protocol import Memory, Optimiser
+
+_SEEDS = 1 << 63
+"""Seeds beyond what a tensor of whole numbers holds are wrapped round."""
 
 
 @runtime_checkable
-class Task(Protocol):
-    """A group of images to be asked about."""
+class Scorer(Protocol):
+    """Scores masks of a group of images."""
 
     @property
     def objective(self) -> Objective:
-        """What masks are rewarded for."""
+        """What masks minimise."""
 
     @property
     def edits(self) -> int:
-        """Perturbations, over which the score is summed."""
+        """Perturbations over which the score is summed."""
 
-    def terms(self, masks: Float[Tensor, "b r c"], iteration: Int[Tensor, " b"]) -> Terms:
-        """The objective's parts, differentiable, each image at its own iteration."""
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each image."""
 
-    def select(self, rows: Int[Tensor, " k"]) -> Any:  # noqa: ANN401
-        """Some of the images, as a task of the same kind."""
+    def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
+        """Scores of k masks of each image, differentiable, each image at its own iteration."""
+
+    def select(self, rows: Int[Tensor, " n"]) -> Any:  # noqa: ANN401
+        """Some of the images, as a scorer of the same kind."""
 
     def joined(self, other: Any) -> Any:  # noqa: ANN401
         """These images and others of the same kind."""
@@ -35,43 +42,50 @@ class Task(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images on their way, with all that their next step depends on.
+    """Images in progress.
 
     Args:
-        ids: what each image is called by whoever sent it.
-        task: asks the network.
-        masks: where they are.
-        memory: the algorithm's.
-        iteration: how many steps each has taken.
-        history: score, l1 and tv terms before each step.
-        failed_at: the iteration at which an image's loss or gradient stopped being finite, -1 where none did;
+        ids: the caller's name of each image.
+        scorer: evaluates the network.
+        masks: the current results, on their cells.
+        memory: the optimiser's.
+        iteration: how many steps each image has taken.
+        evaluated: how many masks of each image have been evaluated in these steps.
+        history: the objective's terms of each step, in the order of `Objective.names`; of the best mask where
+            a step evaluates several.
+        failed_at: the iteration at which an image's loss or gradient stopped being finite, -1 if none did;
             its mask stays as it was before.
         seconds: each image's share of the time.
     """
 
     ids: tuple[int, ...]
-    task: Task
+    scorer: Scorer
     masks: Float[Tensor, "b r c"]
     memory: Memory
     iteration: Int[Tensor, " b"]
-    history: Float[Tensor, "b iterations 3"]
+    evaluated: Int[Tensor, " b"]
+    history: Float[Tensor, "b iterations terms"]
     failed_at: Int[Tensor, " b"]
     seconds: Float[Tensor, " b"]
 
     @classmethod
-    def begin(cls, ids: tuple[int, ...], task: Task, masks: Tensor, algorithm: Algorithm) -> "Batch":
+    def begin(cls, ids: tuple[int, ...], scorer: Scorer, masks: Tensor, optimiser: Optimiser) -> "Batch":
         """Images before their first step."""
-        count = len(ids)
+        count, masks = len(ids), masks.detach()
         return cls(
             ids=ids,
-            task=task,
-            masks=masks.detach(),
-            memory=algorithm.begin(masks.detach()),
+            scorer=scorer,
+            masks=masks,
+            memory=optimiser.begin(masks, torch.tensor([seed % _SEEDS for seed in scorer.seeds])),
             iteration=torch.zeros(count, dtype=torch.long, device=masks.device),
-            history=masks.new_zeros(count, algorithm.iterations, 3),
+            evaluated=torch.zeros(count, dtype=torch.long, device=masks.device),
+            history=masks.new_zeros(count, optimiser.iterations, len(scorer.objective.names)),
             failed_at=torch.full((count,), -1, device=masks.device),
             seconds=torch.zeros(count, dtype=torch.float64),
         )
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     def select(self, keep: Bool[Tensor, " b"]) -> "Batch":
         """Those of the images that are marked."""
@@ -79,10 +93,11 @@ class Batch:
         here = rows.cpu()
         return Batch(
             ids=tuple(self.ids[row] for row in here.tolist()),
-            task=self.task.select(rows),
+            scorer=self.scorer.select(rows),
             masks=self.masks[rows],
             memory=tuple(part[rows] for part in self.memory),
             iteration=self.iteration[rows],
+            evaluated=self.evaluated[rows],
             history=self.history[rows],
             failed_at=self.failed_at[rows],
             seconds=self.seconds[here],
@@ -92,10 +107,11 @@ class Batch:
         """These images and others."""
         return Batch(
             ids=self.ids + other.ids,
-            task=self.task.joined(other.task),
+            scorer=self.scorer.joined(other.scorer),
             masks=torch.cat([self.masks, other.masks]),
             memory=tuple(torch.cat(pair) for pair in zip(self.memory, other.memory, strict=True)),
             iteration=torch.cat([self.iteration, other.iteration]),
+            evaluated=torch.cat([self.evaluated, other.evaluated]),
             history=torch.cat([self.history, other.history]),
             failed_at=torch.cat([self.failed_at, other.failed_at]),
             seconds=torch.cat([self.seconds, other.seconds]),

@@ -1,4 +1,4 @@
-"""Did a mask's descent end well? (supplement §6.6: some do not converge)."""
+"""Whether a mask's optimisation converged (supplement §6.6: some do not)."""
 
 import math
 
@@ -11,18 +11,23 @@ _SLACK = 0.1
 
 
 def verdict(
-    history: Float[Tensor, "iterations 3"],
+    objective: Float[Tensor, " iterations"],
     failed_at: int,
-    terms: Float[Tensor, " 3"],
+    final: float,
     scores: Float[Tensor, " 3"],
 ) -> str:
     """ "converged", or in words what went wrong.
 
     A run has converged if it and its final scores stayed finite, if its objective over the last tenth of the
-    iterations differs from the tenth before by no more than a tenth of the range it went through, and if what
-    it ends with is not worse than what it started from.
+    iterations differs from the tenth before by no more than a tenth of its range, and if the final objective
+    is not worse than the first.
+
+    Args:
+        objective: before each step.
+        failed_at: the iteration at which it stopped being finite, -1 if it did not.
+        final: the objective of the mask that is returned.
+        scores: of the original, the edited and the fully perturbed image.
     """
-    objective, final = history.sum(dim=1), float(terms.sum())
     if failed_at >= 0:
         return f"not finite at iteration {failed_at + 1}: the mask is the last one that was"
     if not (math.isfinite(final) and bool(scores.isfinite().all())):

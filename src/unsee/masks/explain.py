@@ -1,4 +1,4 @@
-"""Photos in, explanations out: reads, learns, and brings masks back on to the photos."""
+"""Photos in, explanations out: reads photos, learns masks and brings them back to the photos' size."""
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,16 +15,17 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
-from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.masks.edits.linear_blend import blend
+from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.objective import Game, Score
+from unsee.masks.objective import SCORE, Score
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.records import described
 
-_TERMS = ("score", "l1", "tv")
 _BATCH_AXES = 4
 
 
@@ -45,31 +46,30 @@ def explain(
     compiled: bool = False,
     progress: Progress | None = None,
 ) -> Explanation | list[Explanation]:
-    """Learn which part of a photo, or of each of several, made the classifier say what it said.
+    """Learn which part of a photo, or of each of several photos, the classifier's score rests on.
 
     Args:
         model: a `Classifier`; it comes back as it was.
         photos: one path, picture, (h,w,3) array or (3,h,w) tensor; or a list of them, or a (B,3,h,w) tensor
             or (B,h,w,3) array. See `read_photo`.
         targets: the class to explain, as an index or a name, or a tuple of classes to explain together, or
-            "top5"; for several photos a list with one for each, or one for all. The predicted class where
-            it is None.
+            "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
         preset: a name in `unsee.PRESETS`, or settings.
         game, perturbation, iterations, score: change the preset in these.
-        fit: how a photo is brought to the network's input; squashed to it unless told.
+        fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
-        batch_size: photos that are learned at once; found from the free memory where it is None.
+        batch_size: photos that are learned at once; None to find it from the free memory.
         precision: of the network's passes while the mask is learned: "float32", "bfloat16", or "auto", which
-            is bfloat16 in the preset `fast` where the device computes in it, else float32. The scores on the
-            result are always the classifier's own.
+            is bfloat16 in the preset `fast` if the device supports it, else float32. The scores on the result
+            are always the classifier's own.
         compiled: hand a copy of the network to `torch.compile`; pays for itself over many photos only.
-        progress: told after each iteration.
+        progress: called after each iteration.
 
     Returns:
         One explanation for one photo, a list of them for several.
 
     Raises:
-        UnseeError: a photo, target or setting that is not one.
+        UnseeError: a photo cannot be read, or a target or setting is invalid.
     """
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
@@ -92,41 +92,41 @@ def explain_each(
 ) -> Iterator[Explanation]:
     """Explanations of photos with their targets, in order.
 
-    Photos are drawn when there is room for them: memory does not grow with their number.
+    Photos are read when there is room for them, so memory does not grow with their number.
     """
     precision = precision_of(classifier, plan)
-    for seen in learn_photos(classifier, photos, plan, progress):
-        yield _explanation(classifier, plan, precision, seen)
+    for photo in learn_photos(classifier, photos, plan, progress):
+        yield _explanation(classifier, plan, precision, photo)
 
 
 def _explanation(
     classifier: Classifier,
     plan: Plan,
     precision: str,
-    seen: LearnedPhoto,
+    learned_photo: LearnedPhoto,
 ) -> Explanation:
-    frame, learned = seen.frame, seen.learned
+    network_input, learned = learned_photo.network_input, learned_photo.learned
     game = plan.settings.objective.game
-    photo_size = (frame.photo.pixels.shape[-2], frame.photo.pixels.shape[-1])
+    photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
     mask = learned.mask
     on_photo = plan.fit.back(mask, photo_size, game.ideal).clamp(0, 1).float()
     return Explanation(
-        photo=frame.photo,
-        target=seen.target,
+        photo=network_input.photo,
+        target=learned_photo.target,
         scores=Scores(*learned.scores.tolist()),
         mask=on_photo,
         mask_grid=learned.grid.float(),
-        perturbed=edited_photo(frame, plan.fit, plan.settings.shown, on_photo),
+        perturbed=edited_photo(network_input, plan.fit, plan.settings.shown, on_photo),
         area=float(game.saliency(mask).mean()),
         run=Run(
             preset=plan.preset,
             game=game.name,
             settings=described(plan.settings),
             seed=plan.seed,
-            iterations=len(learned.history),
+            iterations=len(learned.history[SCORE]),
             evaluations=learned.evaluations,
-            objective=dict(zip(_TERMS, learned.terms.tolist(), strict=True)),
-            history={name: tuple(learned.history[:, part].tolist()) for part, name in enumerate(_TERMS)},
+            objective=learned.terms,
+            history=learned.history,
             verdict=learned.verdict,
             seconds=learned.seconds,
         ),
@@ -141,19 +141,19 @@ def _explanation(
     )
 
 
-def edited_photo(frame: NetworkInput, fit: Fit, shown: Perturbation, mask: Tensor) -> Tensor:
-    """A photo (3,h,w) under a mask (h,w) of its own size; what the network never saw stays as it is."""
-    photo_size = (frame.photo.pixels.shape[-2], frame.photo.pixels.shape[-1])
-    reference = shown.references(frame)[0]
+def edited_photo(network_input: NetworkInput, fit: Fit, shown: Perturbation, mask: Tensor) -> Tensor:
+    """The photo (3,h,w) edited by a mask (h,w) of its size; pixels outside the network's view stay."""
+    photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
+    reference = shown.references(network_input)[0]
     on_photo = fit.back(reference, photo_size, 0.0).clamp(0, 1).float()
-    left, top, right, bottom = fit.window(photo_size, frame.size)
-    seen = torch.zeros(photo_size)
-    seen[round(top) : round(bottom), round(left) : round(right)] = 1
-    return blend(frame.photo.pixels, on_photo, torch.where(seen > 0, mask, 1.0)[None])
+    left, top, right, bottom = fit.window(photo_size, network_input.size)
+    inside = torch.zeros(photo_size)
+    inside[round(top) : round(bottom), round(left) : round(right)] = 1
+    return blend(network_input.photo.pixels, on_photo, torch.where(inside > 0, mask, 1.0)[None])
 
 
 def versions() -> dict[str, str]:
-    """The versions a result depends on."""
+    """The versions of the software that a result depends on."""
     libraries = {name: version(name) for name in ("unsee", "torch", "torchvision", "numpy", "pillow")}
     return {"python": platform.python_version(), **libraries}
 
@@ -169,11 +169,11 @@ def _listed(photos: PhotoLike | Photo | Sequence[PhotoLike | Photo]) -> tuple[li
 def one_each(
     targets: TargetLike | Sequence[TargetLike | None] | None, count: int, several: bool
 ) -> list[TargetLike | None]:
-    """The targets of so many photos; `several` where they came as a list."""
+    """One target for each of `count` photos; `several` says whether the photos came as a list."""
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(
-                f"{count} photos need {count} targets, not {len(targets)}: one for each, or one for all"
+                f"{count} photos need {count} targets, got {len(targets)}: give one for each, or one for all"
             )
         return list(targets)
     return [targets] * count  # type: ignore[list-item]

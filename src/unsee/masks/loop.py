@@ -1,4 +1,7 @@
-"""The one optimisation loop: images come, descend each at its own pace, and leave when they have settled."""
+"""The one optimisation loop: ask the optimiser for masks, evaluate them, tell it the results.
+
+Images join as there is room, each at its own iteration, and leave once they have converged.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,18 +13,18 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.batch import Batch
-from unsee.masks.objective import Terms
-from unsee.masks.optimisers.protocol import Algorithm, Point
+from unsee.masks.objective import SCORE, total
+from unsee.masks.optimisers.protocol import Evaluation, Optimiser
 from unsee.memory import is_out_of_memory, release
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a run stands, for whoever shows its progress: means over the images that are in flight.
+    """The state of a run for a progress display: means over the images in progress.
 
-    `score` is the objective's score term, the score itself in deletion and minus the score in preservation.
-    `done` is the work done so far in images, those in flight counted by their share of `iterations`; an image
-    that settles early counts whole from then on.
+    `score` is the objective's score term: the score itself in deletion, minus the score in preservation.
+    `done` is the finished work in images: those in progress count by their share of `iterations`, one that
+    ends early counts whole from then on.
     """
 
     iteration: int
@@ -36,124 +39,148 @@ Progress = Callable[[Step], None]
 
 @dataclass
 class Capacity:
-    """How many images fly at once; fewer once memory has run out."""
+    """How many images are learned at once; fewer once memory has run out."""
 
-    capacity: int
+    size: int
     waiting: list[Batch] = field(default_factory=list)
 
-    def split(self, flight: Batch) -> Batch:
-        """Half of the images, and the others to be taken up again later.
+    def split(self, batch: Batch) -> Batch:
+        """Half of the images; the others wait until there is room.
 
         Raises:
             UnseeError: not even one image fits.
         """
-        if len(flight.ids) == 1:
+        if len(batch) == 1:
             raise UnseeError(
-                "there is not enough memory for one picture and its gradient: "
-                "a smaller network or input, or --device cpu"
+                "there is not enough memory for one image and its gradient: "
+                "use a smaller network or input, or --device cpu"
             )
         release()
-        self.capacity = len(flight.ids) // 2
-        return self.first(flight, self.capacity)
+        self.size = len(batch) // 2
+        return self.first(batch, self.size)
 
-    def first(self, flight: Batch, count: int) -> Batch:
-        """The first images of a flight; the others wait."""
-        if count >= len(flight.ids):
-            return flight
-        those = torch.arange(len(flight.ids), device=flight.masks.device) < count
-        self.waiting.append(flight.select(~those))
-        return flight.select(those)
+    def first(self, batch: Batch, count: int) -> Batch:
+        """The first images of a batch; the others wait."""
+        if count >= len(batch):
+            return batch
+        kept = torch.arange(len(batch), device=batch.masks.device) < count
+        self.waiting.append(batch.select(~kept))
+        return batch.select(kept)
 
 
 def optimise(
-    arrivals: Callable[[int], Batch | None],
-    algorithm: Algorithm,
-    crew: Capacity,
+    more: Callable[[int], Batch | None],
+    optimiser: Optimiser,
+    capacity: Capacity,
     progress: Progress | None = None,
 ) -> Iterator[Batch]:
-    """Let images descend until each has settled; those that have are given back in groups.
+    """Optimise masks until each image has finished; finished images are returned in groups.
 
     Args:
-        arrivals: up to so many new images, None when there are no more. They are asked for whenever a quarter
-            of the places is free.
-        algorithm: takes the steps; no image sees another, so it does not matter beside which it flies.
-        crew: how many fly at once. When memory runs out half of the images wait.
-        progress: told after each step.
+        more: gives up to so many new images, None when there are no more. It is called whenever a quarter of
+            the places is free.
+        optimiser: proposes masks; no image depends on another, so its batch does not matter.
+        capacity: how many images are learned at once. When memory runs out half of them wait.
+        progress: called after each step.
+
+    Raises:
+        UnseeError: not even one image fits into memory, or the optimiser needs a gradient and there is none.
     """
-    flight: Batch | None = None
-    landed = 0
+    batch: Batch | None = None
+    finished = 0
     while True:
         began = time.perf_counter()
-        flight = _filled(flight, arrivals, crew)
-        if flight is None:
+        batch = _filled(batch, more, capacity)
+        if batch is None:
             return
-        after = _tried(flight, algorithm)
+        after = _tried(batch, optimiser)
         if after is None:
-            flight = crew.split(flight)
+            batch = capacity.split(batch)
             continue
-        flight = after
-        over = algorithm.settled(flight.history, flight.iteration - 1) | (flight.failed_at >= 0)
+        batch = after
+        over = optimiser.settled(batch.history, batch.iteration - 1) | (batch.failed_at >= 0)
         if progress is not None:
-            progress(_report(flight, crew.waiting, algorithm.iterations, landed, over))
+            progress(_report(batch, capacity.waiting, optimiser.iterations, finished, over))
         some, every = bool(over.any()), bool(over.all())
-        seconds = flight.seconds + (time.perf_counter() - began) / len(flight.ids)
-        flight = replace(flight, seconds=seconds)
+        seconds = batch.seconds + (time.perf_counter() - began) / len(batch)
+        batch = replace(batch, seconds=seconds)
         if some:
-            landed += int(over.sum())
-            yield flight.select(over)
-            flight = None if every else flight.select(~over)
+            finished += int(over.sum())
+            yield batch.select(over)
+            batch = None if every else batch.select(~over)
 
 
-def _filled(flight: Batch | None, arrivals: Callable[[int], Batch | None], crew: Capacity) -> Batch | None:
-    """The flight with further images on its free places, those that wait first."""
-    free = crew.capacity - (0 if flight is None else len(flight.ids))
-    if flight is not None and 4 * free < max(crew.capacity, 4):
-        return flight
-    new = crew.first(crew.waiting.pop(), free) if crew.waiting else arrivals(free)
-    if flight is None or new is None:
-        return flight or new
-    return flight.joined(new)
+def _filled(batch: Batch | None, more: Callable[[int], Batch | None], capacity: Capacity) -> Batch | None:
+    """The batch with further images on its free places, those that wait first."""
+    free = capacity.size - (0 if batch is None else len(batch))
+    if batch is not None and 4 * free < max(capacity.size, 4):
+        return batch
+    new = capacity.first(capacity.waiting.pop(), free) if capacity.waiting else more(free)
+    if batch is None or new is None:
+        return new if batch is None else batch
+    return batch.joined(new)
 
 
-def _tried(flight: Batch, algorithm: Algorithm) -> Batch | None:
+def _tried(batch: Batch, optimiser: Optimiser) -> Batch | None:
     """Every image one step further; None where memory has run out."""
     try:
-        return _advanced(flight, algorithm)
+        return _advanced(batch, optimiser)
     except Exception as error:
         if is_out_of_memory(error):
             return None
         raise
 
 
-def _advanced(flight: Batch, algorithm: Algorithm) -> Batch:
+def _advanced(batch: Batch, optimiser: Optimiser) -> Batch:
     """Every image one step further."""
-    masks = flight.masks.detach().requires_grad_()
-    terms = flight.task.terms(masks, flight.iteration)
-    (slopes,) = torch.autograd.grad(terms.score.sum(), masks)
-    masks = masks.detach()
-    terms = Terms(*(part.detach() for part in terms))
-    point = Point(masks, terms, slopes, flight.task.objective, flight.task.edits)
-    moved, memory = algorithm.step(flight.memory, point, flight.iteration)
-    sound = terms.total.isfinite() & slopes.isfinite().flatten(1).all(dim=1)
-    sound &= moved.isfinite().flatten(1).all(dim=1)
-    rows = torch.arange(len(masks), device=masks.device)
-    flight.history[rows, flight.iteration] = torch.stack(list(terms), dim=1)
+    asked = optimiser.ask(batch.memory, batch.masks, batch.iteration).detach()
+    evaluation = _evaluated(batch, asked, optimiser.needs_gradient)
+    moved, memory = optimiser.tell(batch.memory, evaluation, batch.iteration)
+    costs = total(evaluation.terms)
+    sound = costs.isfinite().all(dim=1) & moved.isfinite().flatten(1).all(dim=1)
+    if evaluation.gradient is not None:
+        sound &= evaluation.gradient.isfinite().flatten(1).all(dim=1)
+    rows = torch.arange(len(batch), device=moved.device)
+    best = costs.argmin(dim=1)
+    terms = torch.stack([values[rows, best] for values in evaluation.terms.values()], dim=1)
+    batch.history[rows, batch.iteration] = terms
     return replace(
-        flight,
-        masks=torch.where(sound[:, None, None], moved, masks),
+        batch,
+        masks=torch.where(sound[:, None, None], moved, batch.masks),
         memory=memory,
-        iteration=flight.iteration + 1,
-        failed_at=torch.where(sound, flight.failed_at, flight.iteration),
+        iteration=batch.iteration + 1,
+        evaluated=batch.evaluated + asked.shape[1],
+        failed_at=torch.where(sound, batch.failed_at, batch.iteration),
     )
 
 
+def _evaluated(batch: Batch, asked: Tensor, needs_gradient: bool) -> Evaluation:
+    """The terms of masks (b,k,r,c), with the gradient of the score where it is needed."""
+    objective, count = batch.scorer.objective, asked.shape[1]
+    gradient = None
+    with torch.set_grad_enabled(needs_gradient):
+        masks = asked.requires_grad_(needs_gradient)
+        scores = batch.scorer.scores(masks, batch.iteration)
+        if needs_gradient:
+            if not scores.requires_grad:
+                raise UnseeError(
+                    "the classifier gives no gradient, and the optimiser needs one: choose one without"
+                )
+            (gradient,) = torch.autograd.grad((objective.game.sign * scores).sum(), masks)
+    masks, iteration = masks.detach(), batch.iteration.repeat_interleave(count)
+    flat = objective.terms(masks.flatten(0, 1), scores.detach().flatten(), iteration)
+    terms = {name: values.view(-1, count) for name, values in flat.items()}
+    return Evaluation(masks, terms, gradient, objective, batch.scorer.edits)
+
+
 def _report(
-    flight: Batch, waiting: list[Batch], iterations: int, landed: int, over: Bool[Tensor, " b"]
+    batch: Batch, waiting: list[Batch], iterations: int, finished: int, over: Bool[Tensor, " b"]
 ) -> Step:
-    rows = torch.arange(len(flight.ids), device=over.device)
-    last = flight.history[rows, flight.iteration - 1]
-    sound = flight.failed_at < 0
+    rows = torch.arange(len(batch), device=over.device)
+    last = batch.history[rows, batch.iteration - 1]
+    sound = batch.failed_at < 0
     last = torch.where(sound[:, None], last, 0.0).sum(dim=0) / sound.sum().clamp(min=1)
-    done = landed + float(torch.where(over, 1.0, flight.iteration / iterations).sum())
+    score = float(last[batch.scorer.objective.names.index(SCORE)])
+    done = finished + float(torch.where(over, 1.0, batch.iteration / iterations).sum())
     done += sum(float(others.iteration.sum()) / iterations for others in waiting)
-    return Step(int(flight.iteration.max()), iterations, float(last.sum()), float(last[0]), done)
+    return Step(int(batch.iteration.max()), iterations, float(last.sum()), score, done)

@@ -1,4 +1,4 @@
-"""One photo as the network will see it: still, and with a margin from which jittered windows are cut."""
+"""A photo at the network's input size, and on a larger canvas from which jittered windows are cut."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,11 +18,11 @@ class NetworkInput:
     Args:
         photo: what was read.
         size: height and width in pixels of the network's input.
-        margin: pixels by which the canvas is larger, the range of the jitter.
+        margin: pixels by which the canvas is larger: the range of the jitter.
         fit: how the photo is brought to a size.
         mean_color: the average colour, RGB in [0,1].
         seed: of the draws made for this photo.
-        dtype: of the pictures prepared.
+        dtype: of the prepared images.
     """
 
     photo: Photo
@@ -40,15 +40,15 @@ class NetworkInput:
 
     @cached_property
     def plain(self) -> Float[Tensor, "3 h w"]:
-        """The picture at the network's input size, in [0,1]."""
+        """The image at the network's input size, in [0,1]."""
         return self.fit.apply(self.photo.pixels.to(self.dtype), self.size)
 
     @cached_property
     def canvas(self) -> Float[Tensor, "3 hc wc"]:
-        """The same picture with the margin, in [0,1]."""
+        """The same image with the margin, in [0,1]."""
         return self.fit.apply(self.photo.pixels.to(self.dtype), self.canvas_size)
 
     def fitted(self, pixels: Float[Tensor, "3 hp wp"]) -> tuple[Tensor, Tensor]:
-        """A picture of the photo's size brought to the input size and to the canvas."""
+        """Pixels of the photo's size, such as a blurred photo, at the input size and on the canvas."""
         exact = pixels.to(self.dtype)
         return self.fit.apply(exact, self.size), self.fit.apply(exact, self.canvas_size)

@@ -10,10 +10,12 @@ from unsee.masks.edits.perturbation import (
     MedianGaussian,
     NativeBlur,
 )
+from unsee.masks.game import PRESERVATION
 from unsee.masks.grid import Grid
-from unsee.masks.objective import L1, PRESERVATION, MeanAxisVariation, MeanL1, Objective, TotalVariation
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart
 
@@ -24,23 +26,23 @@ PRESETS: dict[str, Settings] = {
         PAPER,
         source="the paper's objective, reached with a tenth of the evaluations (docs/decisions/fast.md)",
         start=EditedStart(),
-        algorithm=Bundle(),
+        optimiser=Bundle(),
     ),
     "paper": PAPER,
     "top5": replace(
         PAPER,
         source="Fong & Vedaldi 2017, §5.6, note to table 1, and supplement §6.2",
-        objective=Objective(l1=L1(1e-3), tv=TotalVariation(1e-2, beta=2.0)),
+        objective=Objective(penalties=(L1(1e-3), TotalVariation(1e-2, beta=2.0))),
         targets=5,
     ),
     "artifact-joint": replace(
         PAPER,
         source="Fong & Vedaldi 2017, fig. 5 top, with the values of the authors' notebook",
-        objective=Objective(l1=L1(1e-5), tv=TotalVariation(1e-3)),
+        objective=Objective(penalties=(L1(1e-5), TotalVariation(1e-3))),
         perturbations=(Constant(), GaussianNoise(), Blur()),
-        algorithm=Adam(rate=1.0),
+        optimiser=Adam(rate=1.0),
         targets=5,
-        evidence=Blur(),
+        shown_with=Blur(),
     ),
     "artifact-constant": replace(
         PAPER,
@@ -57,7 +59,7 @@ PRESETS: dict[str, Settings] = {
     "alexnet": replace(
         PAPER,
         source="Fong & Vedaldi 2017, supplement §6.3: cells of 7.5667 px, 30² of them at 227²",
-        objective=Objective(l1=L1(1e-4, cells=None)),
+        objective=Objective(penalties=(L1(1e-4, cells=None), TotalVariation(1e-2))),
         grid=Grid(cell=227 / 30),
     ),
     "authors": replace(
@@ -70,13 +72,13 @@ PRESETS: dict[str, Settings] = {
     "pytorch-port": replace(
         PAPER,
         source="the public PyTorch port: means, bilinear upsampling, noise on the input, no jitter",
-        objective=Objective(l1=MeanL1(0.01), tv=MeanAxisVariation(0.2)),
+        objective=Objective(penalties=(MeanL1(0.01), MeanAxisVariation(0.2))),
         perturbations=(Median(),),
         grid=Grid(shape=(28, 28), upsampling="bilinear_aligned", blur=0.0),
         start=ConstantStart(1.0),
-        algorithm=Adam(iterations=500),
+        optimiser=Adam(iterations=500),
         jitter=0,
         input_noise=0.2,
-        evidence=MedianGaussian(),
+        shown_with=MedianGaussian(),
     ),
 }

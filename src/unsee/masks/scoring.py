@@ -1,6 +1,6 @@
-"""A batch of frames, their perturbed pictures and their targets: everything a mask is scored against."""
+"""A batch of images, prepared edits and targets: what a mask is scored against."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.masks.edits.linear_blend import Views
-from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Score
 from unsee.tensors import generator
@@ -19,17 +19,16 @@ _INPUT_NOISE_STREAM = 1000
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """B pictures of one size with R perturbations each.
+    """B images of one size, an edit for each perturbation, and the score of the target classes.
 
     Args:
-        classifier: borrowed by whoever calls.
-        score: what one evaluation gives.
+        classifier: lent by the caller.
+        score: turns logits into a score.
         targets: 1 for each target class of each image.
         labels: the first of each image's target classes.
         seeds: one for each image.
-        plain: the pictures at the input size, and `plain_references` what replaces their pixels.
-        views: for each perturbation the same with the margin for jitter.
-        shown: the picture that results are shown with where a mask is 0, at the input size.
+        edits: one for each perturbation that masks are learned against; scores are summed over them.
+        shown: the edit that results are shown and scored with.
         input_noise: deviation, in the network's normalised units, of noise added at each iteration.
     """
 
@@ -38,17 +37,15 @@ class Scoring:
     targets: Float[Tensor, "b c"]
     labels: Int[Tensor, " b"]
     seeds: tuple[int, ...]
-    plain: Float[Tensor, "b 3 h w"]
-    plain_references: tuple[Float[Tensor, "b 3 h w"], ...]
-    views: tuple[Views, ...]
-    shown: Float[Tensor, "b 3 h w"]
+    edits: tuple[Edit, ...]
+    shown: Edit
     input_noise: float = 0.0
 
     @classmethod
     def prepare(
         cls,
         classifier: Classifier,
-        frames: Sequence[NetworkInput],
+        inputs: Sequence[NetworkInput],
         targets: Sequence[tuple[int, ...]],
         classes: int,
         perturbations: Sequence[Perturbation],
@@ -56,112 +53,116 @@ class Scoring:
         input_noise: float = 0.0,
         shown: Perturbation | None = None,
     ) -> "Scoring":
-        """Make each frame's pictures once and gather them on the classifier's device.
+        """Prepare the edits of a batch on the classifier's device.
 
-        Results are shown with the first of the perturbations unless told.
+        Args:
+            classifier: lent by the caller.
+            inputs: the photos at the network's input.
+            targets: the target classes of each.
+            classes: how many logits the classifier has.
+            perturbations: one edit is prepared for each.
+            score: turns logits into a score.
+            input_noise: see the class.
+            shown: what results are shown with; defaults to the first perturbation.
         """
-        device = classifier.device
-        chosen = torch.zeros(len(frames), classes, device=device, dtype=classifier.dtype)
-        for row, indices in zip(chosen, targets, strict=True):
+        marks = torch.zeros(len(inputs), classes, device=classifier.device, dtype=classifier.dtype)
+        for row, indices in zip(marks, targets, strict=True):
             row[list(indices)] = 1
-        pairs = [[perturbation.references(frame) for frame in frames] for perturbation in perturbations]
-        still = tuple(torch.stack([p[0] for p in row]).to(device) for row in pairs)
-        if shown is None or shown in perturbations:
-            proof = still[0 if shown is None else list(perturbations).index(shown)]
-        else:
-            proof = torch.stack([shown.references(frame)[0] for frame in frames]).to(device)
+        edits = tuple(perturbation.prepare(classifier, inputs) for perturbation in perturbations)
+        own = perturbations[0] if shown is None else shown
+        learned = next((edit for one, edit in zip(perturbations, edits, strict=True) if one == own), None)
         return cls(
             classifier=classifier,
             score=score,
-            targets=chosen,
-            labels=torch.tensor([indices[0] for indices in targets], device=device),
-            seeds=tuple(frame.seed for frame in frames),
-            plain=torch.stack([frame.plain for frame in frames]).to(device),
-            plain_references=still,
-            views=tuple(_views(classifier, frames, [p[1] for p in row]) for row in pairs),
-            shown=proof,
+            targets=marks,
+            labels=torch.tensor([indices[0] for indices in targets], device=classifier.device),
+            seeds=tuple(one.seed for one in inputs),
+            edits=edits,
+            shown=own.prepare(classifier, inputs) if learned is None else learned,
             input_noise=input_noise,
         )
 
+    def __len__(self) -> int:
+        return len(self.seeds)
+
     def select(self, rows: Int[Tensor, " k"]) -> "Scoring":
-        """Some of the pictures."""
+        """Some of the images."""
+        edits = tuple(edit.select(rows) for edit in self.edits)
         return replace(
             self,
             targets=self.targets[rows],
             labels=self.labels[rows],
             seeds=tuple(self.seeds[row] for row in rows.tolist()),
-            plain=self.plain[rows],
-            plain_references=tuple(part[rows] for part in self.plain_references),
-            views=tuple(part.select(rows) for part in self.views),
-            shown=self.shown[rows],
+            edits=edits,
+            shown=self._shown_among(edits, lambda: self.shown.select(rows)),
         )
 
     def joined(self, other: "Scoring") -> "Scoring":
-        """These pictures and others that are treated alike."""
+        """These images and others that are treated alike."""
+        edits = tuple(some.joined(rest) for some, rest in zip(self.edits, other.edits, strict=True))
         return replace(
             self,
             targets=torch.cat([self.targets, other.targets]),
             labels=torch.cat([self.labels, other.labels]),
             seeds=self.seeds + other.seeds,
-            plain=torch.cat([self.plain, other.plain]),
-            plain_references=_paired(self.plain_references, other.plain_references),
-            views=tuple(some.joined(rest) for some, rest in zip(self.views, other.views, strict=True)),
-            shown=torch.cat([self.shown, other.shown]),
+            edits=edits,
+            shown=self._shown_among(edits, lambda: self.shown.joined(other.shown)),
         )
+
+    def _shown_among(self, edits: Sequence[Edit], otherwise: Callable[[], Edit]) -> Edit:
+        """The new edit in the shown one's place, where that is one of those masks are learned against."""
+        pairs = zip(self.edits, edits, strict=True)
+        shown = next((new for old, new in pairs if old is self.shown), None)
+        return otherwise() if shown is None else shown
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels of the network's input."""
-        return self.plain.shape[-2], self.plain.shape[-1]
+        """Height and width of the masks that edits take."""
+        return self.shown.size
 
-    def still_scores(self, masks: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
-        """Scores without jitter or noise of k pixel masks an image, summed over the perturbations."""
-        count, images = masks.shape[1], self.plain.repeat_interleave(masks.shape[1], dim=0)
-        flat = masks.flatten(0, 1)[:, None]
-        total = masks.new_zeros(len(flat))
-        for reference in self.plain_references:
-            picture = blend(images, reference.repeat_interleave(count, dim=0), flat)
-            inputs = self.classifier.normalised(picture)
-            total = total + self._score(inputs, self.targets.repeat_interleave(count, dim=0))
+    def still_scores(
+        self, masks: Float[Tensor, "b k h w"], edits: Sequence[Edit] | None = None
+    ) -> Float[Tensor, "b k"]:
+        """Scores of k masks of each image without jitter or noise, summed over the edits.
+
+        Args:
+            masks: at `size`, in [0,1].
+            edits: defaults to those that masks are learned against.
+        """
+        count = masks.shape[1]
+        rows = torch.arange(len(masks), device=masks.device).repeat_interleave(count)
+        total = masks.new_zeros(len(rows))
+        for edit in self.edits if edits is None else edits:
+            given = edit.select(rows).apply(masks.flatten(0, 1))
+            total = total + self._score(edit, given, self.targets[rows])
         return total.reshape(-1, count)
 
     def jittered_scores(
-        self,
-        masks: Float[Tensor, "b h w"],
-        offsets: Int[Tensor, "b 2"],
-        noise: Float[Tensor, "b 3 h w"] | None = None,
+        self, masks: Float[Tensor, "b h w"], offsets: Int[Tensor, "b 2"], noise: Tensor | None = None
     ) -> Float[Tensor, " b"]:
-        """Scores of one pixel mask an image on the canvas's window at `offsets`; the mask does not move.
+        """Scores of one mask of each image, summed over the edits; the mask does not move with the jitter.
 
-        The noise is added to the network's input, in its normalised units.
+        Args:
+            masks: at `size`, in [0,1].
+            offsets: each image's jitter in pixels.
+            noise: added to what the network is given, in its normalised units.
         """
         total = masks.new_zeros(len(masks))
-        for views in self.views:
-            seen = views.seen(masks, offsets)
-            total = total + self._score(seen if noise is None else seen + noise, self.targets)
+        for edit in self.edits:
+            given = edit.apply(masks, offsets)
+            total = total + self._score(edit, given if noise is None else given + noise, self.targets)
         return total
 
-    def noise_at(self, iteration: int | Int[Tensor, " b"]) -> Float[Tensor, "b 3 h w"] | None:
-        """The noise of one iteration, or of each picture's own; None where there is none."""
+    def noise_at(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, "b 3 h w"] | None:
+        """The input noise of each image's own iteration; None where there is none."""
         if self.input_noise == 0:
             return None
-        counts = [iteration] * len(self.seeds) if isinstance(iteration, int) else iteration.tolist()
+        shape = (3, *self.classifier.size)
         draws = [
-            torch.randn(self.plain.shape[1:], generator=generator(seed, _INPUT_NOISE_STREAM + count))
-            for seed, count in zip(self.seeds, counts, strict=True)
+            torch.randn(shape, generator=generator(seed, _INPUT_NOISE_STREAM + count))
+            for seed, count in zip(self.seeds, iteration.tolist(), strict=True)
         ]
-        return self.input_noise * torch.stack(draws).to(self.plain)
+        return self.input_noise * torch.stack(draws).to(self.targets)
 
-    def _score(self, inputs: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
-        return self.score(self.classifier.answer(inputs), targets)
-
-
-def _paired(some: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.cat(pair) for pair in zip(some, others, strict=True))
-
-
-def _views(classifier: Classifier, frames: Sequence[NetworkInput], references: Sequence[Tensor]) -> Views:
-    """Canvases and what replaces their pixels, as the network takes them."""
-    reference = classifier.normalised(torch.stack(list(references)).to(classifier.device))
-    canvas = classifier.normalised(torch.stack([frame.canvas for frame in frames]).to(classifier.device))
-    return Views(reference, canvas.sub_(reference), frames[0].size)
+    def _score(self, edit: Edit, given: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
+        return self.score(edit.logits(self.classifier, given), targets)

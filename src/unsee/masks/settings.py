@@ -1,36 +1,37 @@
-"""Everything that decides a mask, in one frozen value."""
+"""Everything that decides how a mask is learned, in one frozen value."""
 
 from dataclasses import dataclass, field, replace
 
 from unsee.choices import look_up
 from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
+from unsee.masks.game import GAMES, Game
 from unsee.masks.grid import Grid
-from unsee.masks.objective import GAMES, SCORES, Game, Objective, Score
+from unsee.masks.objective import SCORES, Objective, Score
 from unsee.masks.optimisers.adam import Adam
-from unsee.masks.optimisers.protocol import Algorithm
+from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.starts import CircularStart, Start
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a mask is learned.
+    """All that decides how a mask is learned.
 
     Args:
         source: where the values are published.
-        objective: game, regularisers and score.
+        objective: game, penalties and score.
         perturbations: what deleted pixels become; several share one mask and their scores are summed.
         grid: the low-resolution mask and how it is upsampled.
         start: where the mask starts.
-        algorithm: takes the steps.
+        optimiser: proposes masks.
         jitter: places along each axis that the window is drawn from; 0 for none.
         input_noise: deviation of Gaussian noise on the normalised input at each iteration.
-        targets: how many classes, the best of the clean image, are the target where none is named.
-        evidence: the perturbation that results are shown and scored with; the first of `perturbations`
-            unless told.
+        targets: how many classes, those with the highest scores on the clean image, are explained by default.
+        shown_with: the perturbation that results are shown and scored with; defaults to the first of
+            `perturbations`.
 
     Raises:
-        UnseeError: no perturbation, a negative jitter or noise, no target.
+        UnseeError: no perturbation, a negative jitter or noise, or no target.
     """
 
     source: str
@@ -38,11 +39,11 @@ class Settings:
     perturbations: tuple[Perturbation, ...] = (Blur(),)
     grid: Grid = Grid()
     start: Start = CircularStart()
-    algorithm: Algorithm = Adam()
+    optimiser: Optimiser = Adam()
     jitter: int = 4
     input_noise: float = 0.0
     targets: int = 1
-    evidence: Perturbation | None = None
+    shown_with: Perturbation | None = None
 
     def __post_init__(self) -> None:
         if not self.perturbations:
@@ -52,13 +53,13 @@ class Settings:
 
     @property
     def margin(self) -> int:
-        """Pixels by which the canvas is larger than the network's input."""
+        """Pixels by which the canvas that windows are cut from is larger than the network's input."""
         return self.jitter if self.jitter > 1 else 0
 
     @property
     def shown(self) -> Perturbation:
-        """The perturbation of the edited picture."""
-        return self.evidence or self.perturbations[0]
+        """The perturbation of the edited image that results show."""
+        return self.shown_with or self.perturbations[0]
 
 
 def adjusted(
@@ -70,10 +71,10 @@ def adjusted(
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
-    Of several perturbations results are shown with the one they were shown with before, or else the last.
+    If the new perturbations include the one that results were shown with, it stays; else the last is shown.
 
     Raises:
-        UnseeError: a name that is not there.
+        UnseeError: an unknown name.
     """
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
@@ -87,8 +88,8 @@ def adjusted(
             edits = (perturbation,)
         else:
             edits = look_up(PERTURBATIONS, perturbation, "perturbation")
-        evidence = settings.shown if settings.shown in edits else edits[-1]
-        settings = replace(settings, perturbations=edits, evidence=evidence)
+        shown = settings.shown if settings.shown in edits else edits[-1]
+        settings = replace(settings, perturbations=edits, shown_with=shown)
     if iterations is not None:
-        settings = replace(settings, algorithm=settings.algorithm.limited(iterations))
+        settings = replace(settings, optimiser=settings.optimiser.limited(iterations))
     return settings

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.masks.game import Game
 from unsee.masks.grid import to_cells
-from unsee.masks.objective import Game
 from unsee.masks.scoring import Scoring
 from unsee.memory import BATCH_SIZE
 from unsee.tensors import generator, smooth
@@ -31,7 +31,7 @@ class Started:
 class Start(Protocol):
     """Gives the first mask of every image."""
 
-    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:
+    def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Masks in [0,1] on a grid of `cells`."""
 
 
@@ -45,9 +45,9 @@ class ConstantStart:
         if not 0 <= self.value <= 1:
             raise UnseeError(f"a mask starts from a value in [0,1], not {self.value}")
 
-    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
+    def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
         """Constant masks."""
-        masks = torch.full((len(problem.plain), *cells), self.value).to(problem.plain)
+        masks = torch.full((len(scoring), *cells), self.value).to(scoring.targets)
         return Started(masks, torch.zeros(len(masks), dtype=torch.long))
 
 
@@ -55,19 +55,19 @@ class ConstantStart:
 class EditedStart:
     """The mask with which the game is won and the price is highest: all deleted, or all kept."""
 
-    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:
+    def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Constant masks."""
-        return ConstantStart(1 - game.ideal)(problem, game, cells)
+        return ConstantStart(1 - game.ideal)(scoring, game, cells)
 
 
 @dataclass(frozen=True)
 class RandomStart:
     """Independent uniform values over [0,1], each image from its own seed."""
 
-    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
+    def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
         """Random masks."""
-        draws = [torch.rand(cells, generator=generator(seed, _RANDOM_STREAM)) for seed in problem.seeds]
-        return Started(torch.stack(draws).to(problem.plain), torch.zeros(len(draws), dtype=torch.long))
+        draws = [torch.rand(cells, generator=generator(seed, _RANDOM_STREAM)) for seed in scoring.seeds]
+        return Started(torch.stack(draws).to(scoring.targets), torch.zeros(len(draws), dtype=torch.long))
 
 
 @dataclass(frozen=True)
@@ -95,18 +95,18 @@ class CircularStart:
     stretch: bool = False
     first_target: bool = False
 
-    def __call__(self, problem: Scoring, game: Game, cells: tuple[int, int]) -> Started:
+    def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Disc masks brought to the grid."""
         if self.first_target:
-            labels = torch.zeros_like(problem.targets).scatter_(1, problem.labels[:, None], 1.0)
-            problem = replace(problem, targets=labels)
-        discs = self.discs(problem.size).to(problem.plain)
-        found = self._search(problem, game, (game.ideal - discs).abs())
-        none = torch.zeros(problem.size).to(problem.plain)
+            labels = torch.zeros_like(scoring.targets).scatter_(1, scoring.labels[:, None], 1.0)
+            scoring = replace(scoring, targets=labels)
+        discs = self.discs(scoring.size).to(scoring.targets)
+        found = self._search(scoring, game, (game.ideal - discs).abs())
+        none = torch.zeros(scoring.size).to(scoring.targets)
         choices = torch.cat([(game.ideal - discs).abs(), none[None]])
         masks = to_cells(choices, cells)[found]
         evaluations = torch.where(found < len(discs), found + 1, len(discs)) + 2
-        evaluations *= len(problem.plain_references)
+        evaluations *= len(scoring.edits)
         return Started(_stretched(masks) if self.stretch else masks, evaluations.cpu())
 
     def radii(self, size: tuple[int, int]) -> range:
@@ -122,16 +122,16 @@ class CircularStart:
         return smooth(hard.double(), self.soften)
 
     @torch.no_grad()
-    def _search(self, problem: Scoring, game: Game, masks: Float[Tensor, "k h w"]) -> Int[Tensor, " b"]:
+    def _search(self, scoring: Scoring, game: Game, masks: Float[Tensor, "k h w"]) -> Int[Tensor, " b"]:
         """The index of each image's first disc that will do; k where none does."""
-        batch, count = len(problem.plain), len(masks)
+        batch, count = len(scoring), len(masks)
         ends = torch.stack([torch.ones_like(masks[0]), torch.zeros_like(masks[0])])
-        original, full = problem.still_scores(ends.expand(batch, -1, -1, -1)).unbind(dim=1)
+        original, full = scoring.still_scores(ends.expand(batch, -1, -1, -1)).unbind(dim=1)
         found = torch.full((batch,), count, device=masks.device)
         chunk = max(BATCH_SIZE // batch, 1)
         for first in range(0, count, chunk):
             some = masks[first : first + chunk]
-            scores = problem.still_scores(some.expand(batch, -1, -1, -1))
+            scores = scoring.still_scores(some.expand(batch, -1, -1, -1))
             q = (scores - full[:, None]) / (original - full)[:, None]
             does = q < 1 - self.share if game.ideal == 1 else q >= self.share
             does &= ((original - full).abs() > _SAME_SCORE)[:, None]

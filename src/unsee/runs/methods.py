@@ -15,7 +15,6 @@ from unsee.explanation import Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.masks.learner import images_at_once
-from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
 from unsee.records import described
@@ -69,7 +68,7 @@ class LearnedMask:
     @property
     def portion(self) -> int:
         """Some batches where masks settle one by one and make room for others, else one."""
-        batches = 1 if isinstance(self.plan.settings.algorithm, Adam) else _REFILLS
+        batches = _REFILLS if self.plan.settings.optimiser.settles_early else 1
         return batches * (self.plan.batch_size or BATCH_SIZE)
 
     def settings(self) -> dict[str, Any]:
@@ -92,7 +91,7 @@ class LearnedMask:
             yield self._answer(seen)
 
     def _answer(self, seen: LearnedPhoto) -> dict[str, Any]:
-        mask, terms = seen.learned.mask, seen.learned.terms.tolist()
+        mask, terms = seen.learned.mask, seen.learned.terms
         scores = Scores(*seen.learned.scores.tolist())
         return {
             "target": seen.target.indices,
@@ -105,10 +104,10 @@ class LearnedMask:
             "reference_score": scores.reference,
             "suppression": scores.suppression,
             "area": float(self.plan.settings.objective.game.saliency(mask).mean()),
-            "objective": sum(terms),
-            "objective_score": terms[0],
-            "objective_l1": terms[1],
-            "objective_tv": terms[2],
+            "objective": sum(terms.values()),
+            "objective_score": terms["score"],
+            "objective_l1": terms["l1"],
+            "objective_tv": terms["tv"],
             "evaluations": seen.learned.evaluations,
             "verdict": seen.learned.verdict,
             "seconds": seen.learned.seconds,

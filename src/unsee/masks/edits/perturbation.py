@@ -1,9 +1,10 @@
-"""What a deleted pixel is replaced by: Φ(x₀; m) of §4.1, with 1 keeping and 0 deleting.
+"""What deleted pixels become (§4.1): constant colour, noise, blur, and what other implementations use.
 
-Each perturbation prepares one reference picture for a frame; Φ blends the two linearly,
-`M·x₀ + (1-M)·reference`. For "blur" that is how the authors' code reads the paper's formula.
+Each perturbation makes a fully perturbed reference image and prepares the edit that masks are applied with;
+those here blend image and reference linearly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.linear_blend import linear_blend
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import generator, smooth
 
@@ -22,14 +26,19 @@ _NOISE_STREAM = 2
 
 @runtime_checkable
 class Perturbation(Protocol):
-    """Gives the picture that deleted pixels are taken from."""
+    """Says what deleted pixels become, and prepares the edit of a batch."""
 
     @property
     def name(self) -> str:
-        """How results call it."""
+        """The name in results."""
 
-    def references(self, frame: NetworkInput) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]:
-        """The fully perturbed picture at the input size, and the one on the frame's canvas; in [0,1]."""
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The edit of these inputs, on the classifier's device."""
+
+    def references(
+        self, network_input: NetworkInput
+    ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]:
+        """The fully perturbed image at the input size, and on the larger canvas for jitter; in [0,1]."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Constant:
     """One colour everywhere, μ₀ (§4.1): RGB in [0,1], or "mean" for the classifier's average colour.
 
     Raises:
-        UnseeError: a colour that is none.
+        UnseeError: neither "mean" nor three values in [0,1].
     """
 
     color: tuple[float, float, float] | str = MEAN_COLOR
@@ -48,14 +57,20 @@ class Constant:
             return
         if isinstance(self.color, str) or len(self.color) != 3 or not all(0 <= c <= 1 for c in self.color):
             raise UnseeError(
-                f'a constant perturbation takes "mean" or three RGB values in [0,1], not {self.color}'
+                f'a constant perturbation takes "mean" or three RGB values in [0,1], got {self.color}'
             )
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The colour at both sizes."""
-        color = frame.mean_color if isinstance(self.color, str) else self.color
-        paint = torch.tensor(color, dtype=frame.dtype)[:, None, None]
-        return paint.expand(3, *frame.size).clone(), paint.expand(3, *frame.canvas_size).clone()
+        color = network_input.mean_color if isinstance(self.color, str) else self.color
+        paint = torch.tensor(color, dtype=network_input.dtype)[:, None, None]
+        return paint.expand(3, *network_input.size).clone(), paint.expand(
+            3, *network_input.canvas_size
+        ).clone()
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 @dataclass(frozen=True)
@@ -69,11 +84,17 @@ class GaussianNoise:
     deviation: float = 0.2
     name: str = "noise"
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
-        draw = torch.randn(3, *frame.canvas_size, generator=generator(frame.seed, _NOISE_STREAM))
-        color = torch.tensor(frame.mean_color)[:, None, None]
-        return _corner((color + self.deviation * draw).clamp(0, 1).to(frame.dtype), frame)
+        draw = torch.randn(
+            3, *network_input.canvas_size, generator=generator(network_input.seed, _NOISE_STREAM)
+        )
+        color = torch.tensor(network_input.mean_color)[:, None, None]
+        return _corner((color + self.deviation * draw).clamp(0, 1).to(network_input.dtype), network_input)
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 @dataclass(frozen=True)
@@ -82,10 +103,16 @@ class UniformNoise:
 
     name: str = "uniform-noise"
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
-        draw = torch.rand(3, *frame.canvas_size, generator=generator(frame.seed, _NOISE_STREAM))
-        return _corner(draw.to(frame.dtype), frame)
+        draw = torch.rand(
+            3, *network_input.canvas_size, generator=generator(network_input.seed, _NOISE_STREAM)
+        )
+        return _corner(draw.to(network_input.dtype), network_input)
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 @dataclass(frozen=True)
@@ -95,9 +122,13 @@ class Blur:
     sigma: float = 10.0
     name: str = "blur"
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The input and the canvas, blurred each."""
-        return smooth(frame.plain, self.sigma), smooth(frame.canvas, self.sigma)
+        return smooth(network_input.plain, self.sigma), smooth(network_input.canvas, self.sigma)
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 @dataclass(frozen=True)
@@ -107,10 +138,14 @@ class NativeBlur:
     sigma: float = 10.0
     name: str = "native-blur"
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The blurred photo brought to both sizes; sigma is in pixels of the photo."""
-        blurred = smooth(frame.photo.pixels, self.sigma)
-        return frame.fitted((255 * blurred).round() / 255)
+        blurred = smooth(network_input.photo.pixels, self.sigma)
+        return network_input.fitted((255 * blurred).round() / 255)
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 @dataclass(frozen=True)
@@ -122,11 +157,15 @@ class Median:
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.size % 2 == 0:
-            raise UnseeError(f"a median window needs an odd size of at least 1 pixel, not {self.size}")
+            raise UnseeError(f"a median window needs an odd size of at least 1 pixel, got {self.size}")
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The input and the canvas, filtered each; edge pixels are repeated beyond the border."""
-        return _median(frame.plain, self.size), _median(frame.canvas, self.size)
+        return _median(network_input.plain, self.size), _median(network_input.canvas, self.size)
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 @dataclass(frozen=True)
@@ -137,14 +176,18 @@ class MedianGaussian:
     sigma: float = 5.0
     name: str = "median-gaussian"
 
-    def references(self, frame: NetworkInput) -> tuple[Tensor, Tensor]:
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The averaged blurs of the input and of the canvas."""
-        still, moving = Median(self.size).references(frame)
+        still, moving = Median(self.size).references(network_input)
         reach = self.size // 2
         return (
-            (still + smooth(frame.plain, self.sigma, reach)) / 2,
-            (moving + smooth(frame.canvas, self.sigma, reach)) / 2,
+            (still + smooth(network_input.plain, self.sigma, reach)) / 2,
+            (moving + smooth(network_input.canvas, self.sigma, reach)) / 2,
         )
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend with it."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
@@ -157,18 +200,11 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "median-gaussian": (MedianGaussian(),),
     "joint": (Constant(), GaussianNoise(), Blur()),
 }
-"""Name → the perturbations that one mask is learned against; `joint` is fig. 5's."""
+"""Name → the perturbations that one mask is learned against; `joint` is that of fig. 5."""
 
 
-def blend(
-    image: Float[Tensor, "*b 3 h w"], reference: Float[Tensor, "*b 3 h w"], mask: Float[Tensor, "*b 1 h w"]
-) -> Float[Tensor, "*b 3 h w"]:
-    """Φ: the image where the mask is 1, the reference where it is 0."""
-    return torch.lerp(reference, image, mask.expand_as(image))
-
-
-def _corner(canvas: Tensor, frame: NetworkInput) -> tuple[Tensor, Tensor]:
-    height, width = frame.size
+def _corner(canvas: Tensor, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
+    height, width = network_input.size
     return canvas[:, :height, :width].clone(), canvas
 
 

@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.optimisers.protocol import Memory, Point, whole_number_of_iterations
+from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015) with the values clipped to [0,1] after each step, as the paper has it (§4.3).
+    """Adam (Kingma & Ba 2015) with the values clipped to [0,1] after each step, as in the paper (§4.3).
 
     Args:
         rate: the learning rate, above 0.
@@ -21,7 +21,7 @@ class Adam:
         epsilon: added to the root of the second.
 
     Raises:
-        UnseeError: no iterations or a rate that is not above 0.
+        UnseeError: no iterations, or a rate that is not above 0.
     """
 
     rate: float = 0.1
@@ -32,32 +32,62 @@ class Adam:
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
         if not self.rate > 0:
-            raise UnseeError(f"the learning rate must be above 0, not {self.rate}")
+            raise UnseeError(f"the learning rate must be above 0, got {self.rate}")
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Adam descends along the gradient."""
+        return True
+
+    @property
+    def exact(self) -> bool:
+        """The published presets use Adam."""
+        return True
+
+    @property
+    def settles_early(self) -> bool:
+        """Every image takes all iterations."""
+        return False
+
+    @property
+    def summary(self) -> str:
+        """Iterations and learning rate."""
+        return f"{self.iterations} iterations at rate {self.rate:g}"
 
     def limited(self, iterations: int) -> "Adam":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)
 
-    def begin(self, masks: Float[Tensor, "b r c"]) -> Memory:
+    def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:  # noqa: ARG002
         """Both running means, at zero."""
         return torch.zeros_like(masks), torch.zeros_like(masks)
 
-    def step(
-        self, memory: Memory, point: Point, iteration: Int[Tensor, " b"]
+    def ask(
+        self,
+        memory: Memory,  # noqa: ARG002
+        masks: Float[Tensor, "b r c"],
+        iteration: Int[Tensor, " b"],  # noqa: ARG002
+    ) -> Float[Tensor, "b k r c"]:
+        """The current iterate."""
+        return masks[:, None]
+
+    def tell(
+        self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The next masks, bias-corrected for each image's own iteration."""
-        slopes = point.slopes + point.objective.penalty_slopes(point.masks)
+        """The next iterate, bias-corrected for each image's own iteration."""
+        masks, _, gradient = evaluation.only()
+        gradient = gradient + evaluation.objective.penalty_gradient(masks, iteration)
         first, second = self.betas
-        mean = first * memory[0] + (1 - first) * slopes
-        square = second * memory[1] + (1 - second) * slopes.square()
+        mean = first * memory[0] + (1 - first) * gradient
+        square = second * memory[1] + (1 - second) * gradient.square()
         count = (iteration + 1).to(mean)[:, None, None]
         root = (square / (1 - second**count)).sqrt().add_(self.epsilon)
-        masks = (point.masks - self.rate * (mean / (1 - first**count)) / root).clamp_(0, 1)
+        masks = (masks - self.rate * (mean / (1 - first**count)) / root).clamp_(0, 1)
         return masks, (mean, square)
 
     def settled(
         self,
-        history: Float[Tensor, "b iterations 3"],  # noqa: ARG002
+        history: Float[Tensor, "b iterations terms"],  # noqa: ARG002
         iteration: Int[Tensor, " b"],
     ) -> Bool[Tensor, " b"]:
         """After the last iteration, and never before it."""

@@ -1,10 +1,11 @@
-"""A bundle method: few looks at the network, and each look used for more than one step.
+"""A bundle method: few evaluations of the network, each used for more than one step.
 
-The network is all that is dear; the penalties are known in closed form. Each look gives a score and its
-slope: a linear model of the score's logit. The next mask minimises the penalties, exactly, plus the score as
-the last looks predict it, within a trust region that shrinks. A look that turns out far worse is remembered,
-and the next one starts again from where the last good one was, nearer. (Bundle methods: Lemaréchal 1978,
-Kiwiel 1990; the logit is what makes them work for a score that saturates.)
+Only evaluations of the network are expensive; the penalties are known in closed form. Each evaluation gives a
+score and its gradient: a linear model of the score's logit. The next mask minimises the exact penalties plus
+the score that the last evaluations predict, within a trust region that shrinks. If a mask turns out far worse
+than predicted, its evaluation is kept, and the next step starts from the last good mask again, with a smaller
+region. (Bundle methods: Lemaréchal 1978, Kiwiel 1990; modelling the logit makes them work for a score that
+saturates.)
 """
 
 import math
@@ -15,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.optimisers.protocol import Memory, Point, whole_number_of_iterations
+from unsee.masks.objective import SCORE, Objective, penalty_total, total
+from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
 
 _BETAS = (0.7, 0.8)
 _LEAST, _MOST = 1e-10, 1 - 1e-6
@@ -24,27 +26,27 @@ _TINY = 1e-18
 
 @dataclass(frozen=True)
 class Bundle:
-    """Descent on a model of the score that is made of the last looks at the network.
+    """Descent on a model of the score that is built from the last evaluations of the network.
 
     Args:
-        iterations: looks for each image at most; it ends sooner where the objective has settled.
-        looks: how many are remembered.
-        probe: share of the way towards the mask that edits nothing at which the second look is taken.
-        radius: how far each cell may move after the third look, in mask values; the third goes anywhere.
-        shrink: what the radius is multiplied by at each further look.
-        least_radius: where it stops shrinking; an image can settle from then on.
-        nearness: root mean square distance at which a look counts 1/e.
-        memory: what a look's weight is multiplied by at each further look.
-        inner: steps on the model for each look.
-        window: looks over which the objective is averaged to see whether it still falls.
+        iterations: evaluations for each image at most; it ends sooner where the objective has converged.
+        remembered: how many evaluations the model is made of.
+        probe: share of the way towards the unedited mask at which the second evaluation is taken.
+        radius: how far each cell may move after the third evaluation, in mask values; the third is free.
+        shrink: factor on the radius at each further evaluation.
+        least_radius: where the radius stops shrinking; an image can end from then on.
+        nearness: root mean square distance at which an evaluation's weight falls to 1/e.
+        memory: factor on an evaluation's weight at each further one.
+        inner: steps on the model for each evaluation.
+        window: evaluations over which the objective is averaged to see whether it still falls.
         gain: share by which it has to fall from one window to the next.
 
     Raises:
-        UnseeError: no iterations, no looks, or a share that is none.
+        UnseeError: a count below 1, or a share or radius outside its range.
     """
 
     iterations: int = 40
-    looks: int = 8
+    remembered: int = 8
     probe: float = 0.3
     radius: float = 0.4
     shrink: float = 0.9
@@ -57,49 +59,85 @@ class Bundle:
 
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
-        if min(self.looks, self.inner, self.window) < 1 or min(self.radius, self.nearness) <= 0:
-            raise UnseeError("a bundle needs looks, inner steps, a window, a radius and a nearness above 0")
-        if not 0 <= self.least_radius <= self.radius or self.gain < 0:
+        if min(self.remembered, self.inner, self.window) < 1 or min(self.radius, self.nearness) <= 0:
             raise UnseeError(
-                "a bundle's least radius lies between 0 and its radius, and its gain is not negative"
+                "Bundle needs remembered, inner and window of at least 1, and radius and nearness above 0"
             )
+        if not 0 <= self.least_radius <= self.radius or self.gain < 0:
+            raise UnseeError("Bundle needs least_radius in [0, radius] and a gain of at least 0")
         if not (0 < self.shrink < 1 and 0 < self.memory <= 1 and 0 <= self.probe <= 1):
-            raise UnseeError("a bundle's shrink, memory and probe are shares between 0 and 1")
+            raise UnseeError("Bundle needs shrink in (0, 1), memory in (0, 1] and probe in [0, 1]")
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Its linear models are made of gradients."""
+        return True
+
+    @property
+    def exact(self) -> bool:
+        """It approximates the published optimiser's result, so lower precision is acceptable."""
+        return False
+
+    @property
+    def settles_early(self) -> bool:
+        """An image ends once its objective has converged."""
+        return True
+
+    @property
+    def summary(self) -> str:
+        """The largest number of iterations."""
+        return f"at most {self.iterations} iterations"
 
     def limited(self, iterations: int) -> "Bundle":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)
 
-    def begin(self, masks: Float[Tensor, "b r c"]) -> Memory:
-        """Offsets, slopes and places of the looks; the last good mask, its objective, how much worse another
-        may be, and what the radius is multiplied by. None is known yet."""
-        batch, cells = len(masks), masks[0].numel()
-        planes = masks.new_zeros(batch, self.looks, cells)
-        cost, slack, trust = masks.new_full((3, batch), torch.inf).unbind()
-        return masks.new_zeros(batch, self.looks), planes, planes.clone(), masks, cost, slack, trust.clone()
+    def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:  # noqa: ARG002
+        """What is known of each image before the first evaluation: nothing.
 
-    def step(
-        self, memory: Memory, point: Point, iteration: Int[Tensor, " b"]
+        Offsets, gradients and masks of the evaluations; the last good mask, its objective, how much worse
+        another may be, and the factor on the radius.
+        """
+        batch, cells = len(masks), masks[0].numel()
+        planes = masks.new_zeros(batch, self.remembered, cells)
+        cost, slack, trust = masks.new_full((3, batch), torch.inf).unbind()
+        offsets = masks.new_zeros(batch, self.remembered)
+        return offsets, planes, planes.clone(), masks, cost, slack, trust.clone()
+
+    def ask(
+        self,
+        memory: Memory,  # noqa: ARG002
+        masks: Float[Tensor, "b r c"],
+        iteration: Int[Tensor, " b"],  # noqa: ARG002
+    ) -> Float[Tensor, "b k r c"]:
+        """The masks that the model predicts to be best."""
+        return masks[:, None]
+
+    def tell(
+        self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The masks that the model thinks best within reach."""
-        value, slopes = _linked(point)
-        place, slope = point.masks.flatten(1), slopes.flatten(1)
-        offset = value - (slope * place).sum(dim=1)
+        """The masks that the model, with this evaluation added, predicts to be best within reach."""
+        asked, terms, gradient = evaluation.only()
+        objective, cost_now = evaluation.objective, total(terms)
+        value, gradient = _linked(objective, evaluation.edits, terms[SCORE], gradient)
+        place, plane = asked.flatten(1), gradient.flatten(1)
+        offset = value - (plane * place).sum(dim=1)
         offsets, planes, places = (
             torch.cat([old[:, 1:], new[:, None]], dim=1)
-            for old, new in zip(memory[:3], (offset, slope, place), strict=True)
+            for old, new in zip(memory[:3], (offset, plane, place), strict=True)
         )
         first = iteration == 0
         center, cost, slack, trust = memory[3:]
-        slack = torch.where(first, point.terms.l1 + point.terms.tv, slack)
-        good = first | (point.terms.total <= cost + slack)
-        center = torch.where(good[:, None, None], point.masks, center)
-        cost = torch.where(good, point.terms.total, cost)
+        slack = torch.where(first, penalty_total(terms), slack)
+        good = first | (cost_now <= cost + slack)
+        center = torch.where(good[:, None, None], asked, center)
+        cost = torch.where(good, cost_now, cost)
         trust = torch.where(first, 1.0, torch.where(good, (2 * trust).clamp(max=1.0), trust / 2))
         weights = self._weights(places, center.flatten(1), iteration)
         reach = (self.reach(iteration).to(trust) * trust)[:, None, None]
-        best = _minimise(Model(offsets, planes, weights, center, point), reach, self.inner)
-        probe = center + self.probe * (point.objective.game.ideal - center)
+        model = Model(offsets, planes, weights, center, objective, evaluation.edits, iteration)
+        best = _minimise(model, reach, self.inner)
+        probe = center + self.probe * (objective.game.ideal - center)
         masks = torch.where(first[:, None, None], probe, best)
         return masks, (offsets, planes, places, center, cost, slack, trust)
 
@@ -109,9 +147,9 @@ class Bundle:
         return torch.where(iteration < 2, 1.0, shrunk.clamp(min=self.least_radius))
 
     def settled(
-        self, history: Float[Tensor, "b iterations 3"], iteration: Int[Tensor, " b"]
+        self, history: Float[Tensor, "b iterations terms"], iteration: Int[Tensor, " b"]
     ) -> Bool[Tensor, " b"]:
-        """Where the radius is at its least and the objective has stopped falling, or looks are used up."""
+        """Where the radius is at its least and the objective stopped falling, or after the last iteration."""
         back = torch.arange(2 * self.window, device=iteration.device)
         places = (iteration[:, None] - back).clamp(min=0)
         late, before = history.sum(dim=2).gather(1, places).view(-1, 2, self.window).mean(dim=2).unbind(dim=1)
@@ -124,8 +162,8 @@ class Bundle:
     def _weights(
         self, places: Float[Tensor, "b k n"], place: Float[Tensor, "b n"], iteration: Int[Tensor, " b"]
     ) -> Float[Tensor, "b k"]:
-        """What each look counts: old ones and far ones less, the sum 1."""
-        age = torch.arange(self.looks - 1, -1, -1, device=place.device)
+        """The weight of each evaluation, less for old and far ones; the sum is 1."""
+        age = torch.arange(self.remembered - 1, -1, -1, device=place.device)
         distance = (places - place[:, None]).square().mean(dim=2)
         weight = age * math.log(self.memory) - distance / self.nearness**2
         weight = torch.where(age <= iteration[:, None], weight, -torch.inf)
@@ -134,47 +172,50 @@ class Bundle:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """The objective as the looks predict it: penalties, and a weighted mean of the linear models."""
+    """The objective as the evaluations predict it: exact penalties, and a weighted mean of linear models."""
 
     offsets: Float[Tensor, "b k"]
     planes: Float[Tensor, "b k n"]
     weights: Float[Tensor, "b k"]
     center: Float[Tensor, "b r c"]
-    point: Point
+    objective: Objective
+    edits: int
+    iteration: Int[Tensor, " b"]
 
-    def slopes(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
+    def gradient(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
         """The gradient of the model at masks."""
-        objective = self.point.objective
-        rise = self.weights * (objective.game.sign * self.point.edits)
-        if objective.bounded:
+        rise = self.weights * (self.objective.game.sign * self.edits)
+        if self.objective.bounded:
             value = torch.bmm(masks.flatten(1)[:, None], self.planes.mT)[:, 0]
             score = value.add_(self.offsets).sigmoid_()
             rise = rise * score * (1 - score)
         predicted = torch.bmm(rise[:, None], self.planes)[:, 0].view_as(masks)
-        return predicted + objective.penalty_slopes(masks)
+        return predicted + self.objective.penalty_gradient(masks, self.iteration)
 
 
-def _linked(point: Point) -> tuple[Float[Tensor, " b"], Float[Tensor, "b r c"]]:
-    """Value and slopes of what is modelled: the logit of a probability, any other score as it is."""
-    sign = point.objective.game.sign * point.edits
-    value, slopes = point.terms.score.detach() / sign, point.slopes / sign
-    if not point.objective.bounded:
-        return value, slopes
+def _linked(
+    objective: Objective, edits: int, score: Float[Tensor, " b"], gradient: Float[Tensor, "b r c"]
+) -> tuple[Float[Tensor, " b"], Float[Tensor, "b r c"]]:
+    """Value and gradient of what is modelled: the logit of a probability, any other score as it is."""
+    sign = objective.game.sign * edits
+    value, gradient = score / sign, gradient / sign
+    if not objective.bounded:
+        return value, gradient
     share = value.clamp(_LEAST, _MOST)
-    return torch.logit(share), slopes / (share * (1 - share))[:, None, None]
+    return torch.logit(share), gradient / (share * (1 - share))[:, None, None]
 
 
 def _minimise(model: Model, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
-    """Descend the model from its centre, by sign-like steps as Adam takes them, within reach."""
+    """Descend the model from its centre within reach, by normalised steps like Adam's."""
     start = model.center
     low, high = (start - reach).clamp_(min=0), (start + reach).clamp_(max=1)
     masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
     first, second = _BETAS
     rates = torch.cos(torch.linspace(0, torch.pi, steps + 1)[:-1]).add(1).mul(0.125).tolist()
     for count, rate in enumerate(rates, start=1):
-        slopes = model.slopes(masks)
-        mean = torch.lerp(slopes, mean, first)
-        square = torch.lerp(slopes.square(), square, second)
+        gradient = model.gradient(masks)
+        mean = torch.lerp(gradient, mean, first)
+        square = torch.lerp(gradient.square(), square, second)
         move = (square / (1 - second**count)).add_(_TINY).rsqrt_().mul_(mean).mul_(reach)
         masks = masks.sub(move, alpha=rate / (1 - first**count)).clamp_(low, high)
     return masks

@@ -1,6 +1,7 @@
-"""What an optimisation algorithm is given and what it gives back."""
+"""How an optimiser and the loop talk: the optimiser asks for evaluations of masks and is told the results."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -9,53 +10,81 @@ from unsee.errors import UnseeError
 from unsee.masks.objective import Objective, Terms
 
 Memory = tuple[Tensor, ...]
-"""What an algorithm remembers of each image: tensors whose first axis is the images."""
+"""What an optimiser remembers of each image: tensors whose first axis is the images."""
 
 
-class Point(NamedTuple):
-    """Masks that the network has been asked about.
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Masks and what the network made of the images under them.
 
     Args:
-        masks: (b,r,c), on their cells.
-        terms: the objective's parts, each (b,).
-        slopes: (b,r,c), the gradient of `terms.score`.
-        objective: whose penalties can be had at any mask.
-        edits: perturbations, over which the score is summed.
+        masks: as the optimiser asked for them, on their cells: k for each image.
+        terms: the objective's weighted terms by name, each (b,k).
+        gradient: of the score term with respect to the masks; None where the optimiser needs none.
+        objective: gives the penalties and their gradient at any mask.
+        edits: perturbations over which the score is summed.
     """
 
-    masks: Tensor
+    masks: Float[Tensor, "b k r c"]
     terms: Terms
-    slopes: Tensor
+    gradient: Float[Tensor, "b k r c"] | None
     objective: Objective
     edits: int
 
+    def only(self) -> tuple[Float[Tensor, "b r c"], Terms, Float[Tensor, "b r c"]]:
+        """Masks, terms and gradient of each image's only mask, where one was asked for with its gradient."""
+        assert self.gradient is not None
+        terms = {name: values[:, 0] for name, values in self.terms.items()}
+        return self.masks[:, 0], terms, self.gradient[:, 0]
+
 
 @runtime_checkable
-class Algorithm(Protocol):
-    """Supplies the steps; the loop does the rest."""
+class Optimiser(Protocol):
+    """Proposes masks; the loop evaluates them."""
 
     @property
     def iterations(self) -> int:
-        """Steps for each image at most."""
+        """Steps for each image at most; each step evaluates the masks that `ask` returns."""
 
-    def limited(self, iterations: int) -> "Algorithm":
-        """The same with another number of steps."""
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether `tell` reads the gradient of the score, which only some classifiers have."""
 
-    def begin(self, masks: Float[Tensor, "b r c"]) -> Memory:
-        """What is remembered before the first step."""
+    @property
+    def exact(self) -> bool:
+        """Whether it reproduces a published result, so that full precision is its default."""
 
-    def step(
-        self, memory: Memory, point: Point, iteration: Int[Tensor, " b"]
+    @property
+    def settles_early(self) -> bool:
+        """Whether images can end before the last iteration, so that others take their place."""
+
+    @property
+    def summary(self) -> str:
+        """The optimiser in a few words, for lists of presets."""
+
+    def limited(self, iterations: int) -> "Optimiser":
+        """The same optimiser with another number of steps."""
+
+    def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:
+        """What is remembered before the first step; `seeds` are for optimisers that draw."""
+
+    def ask(
+        self, memory: Memory, masks: Float[Tensor, "b r c"], iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b k r c"]:
+        """The masks to evaluate next, in [0,1], k for each image; `masks` are the current results."""
+
+    def tell(
+        self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The next masks, in [0,1], and what is remembered then; no image sees another."""
+        """The new results, in [0,1], and what is remembered; no image depends on another."""
 
     def settled(
-        self, history: Float[Tensor, "b iterations 3"], iteration: Int[Tensor, " b"]
+        self, history: Float[Tensor, "b iterations terms"], iteration: Int[Tensor, " b"]
     ) -> Bool[Tensor, " b"]:
-        """Which images have ended with the step of this iteration."""
+        """Which images are finished after the step of this iteration."""
 
 
 def whole_number_of_iterations(iterations: int) -> None:
     """Raise UnseeError unless it is a whole number above 0."""
     if not isinstance(iterations, int) or iterations < 1:
-        raise UnseeError(f"a mask takes a whole number of iterations, at least 1, not {iterations!r}")
+        raise UnseeError(f"iterations must be a whole number of at least 1, got {iterations!r}")

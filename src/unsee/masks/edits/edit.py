@@ -1,0 +1,38 @@
+"""The seam between a mask and what it edits: image, activation or tokens."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unsee.classifier import Classifier
+
+
+@runtime_checkable
+class Edit(Protocol):
+    """A batch of images, prepared once, to which masks are applied: Φ(x₀; m) of §4.1.
+
+    A perturbation prepares it (`Perturbation.prepare`). Masks come upsampled to `size`; 1 keeps, 0 deletes.
+    """
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the masks that `apply` takes, such as the input's pixels."""
+
+    def apply(self, masks: Float[Tensor, "b h w"], offsets: Int[Tensor, "b 2"] | None = None) -> Tensor:
+        """What the network is given for one mask of each image, differentiable in the masks.
+
+        Args:
+            masks: in [0,1], at `size`.
+            offsets: each image's jitter in pixels (rows, columns); None for the image without jitter, as the
+                final scores have it. The mask itself never moves.
+        """
+
+    def logits(self, classifier: Classifier, given: Tensor) -> Tensor:
+        """What the network makes of the result of `apply`: logits (B,C)."""
+
+    def select(self, rows: Int[Tensor, " k"]) -> Any:  # noqa: ANN401
+        """Some of the images, which may repeat, as an edit of the same kind."""
+
+    def joined(self, other: Any) -> Any:  # noqa: ANN401
+        """These images and others of the same kind."""
