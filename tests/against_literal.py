@@ -1,4 +1,4 @@
-"""Compare the implementation with the literal version: AssertionError wherever the two part."""
+"""Compare the implementation with the literal version: AssertionError wherever the two differ."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,19 +10,12 @@ from numpy.testing import assert_allclose
 import literal
 from nets import Bench
 from unsee.masks.edits.perturbation import PERTURBATIONS
+from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid
 from unsee.masks.learner import Learned, learn
-from unsee.masks.objective import (
-    GAMES,
-    L1,
-    SCORES,
-    MeanAxisVariation,
-    MeanL1,
-    Objective,
-    Terms,
-    TotalVariation,
-)
+from unsee.masks.objective import SCORES, Objective, Terms, total
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart
 from unsee.tensors import jitter_offsets
@@ -43,7 +36,7 @@ def settings_like(options: Options, edits: str = "blur", cell: float = 8.0) -> S
     reading = {"softmax": "softmax", "logits": "logit"}[options["score"]]
     return Settings(
         source="test",
-        objective=Objective(GAMES[options["game"]], l1, tv, SCORES[reading]),
+        objective=Objective(GAMES[options["game"]], (l1, tv), SCORES[reading]),
         perturbations=PERTURBATIONS[edits],
         grid=Grid(
             cell=cell,
@@ -51,19 +44,20 @@ def settings_like(options: Options, edits: str = "blur", cell: float = 8.0) -> S
             blur=options["sigma_m"],
             straight_through=options["gradient"] == "authors",
         ),
-        algorithm=Adam(rate=options["lr"]),
+        optimiser=Adam(rate=options["lr"]),
         jitter=options["margin"],
     )
 
 
 def objective_of(bench: Bench, settings: Settings) -> Callable[[torch.Tensor, torch.Tensor], Terms]:
     """The implementation's weighted terms at masks and windows, put together as the learner does."""
-    problem = bench.problem(settings)
-    upsampler = settings.grid.upsampler(problem.size, problem.plain)
+    scoring = bench.scoring(settings)
+    upsampler = settings.grid.upsampler(scoring.size, scoring.targets)
 
     def terms(grids: torch.Tensor, offsets: torch.Tensor) -> Terms:
-        scores = problem.jittered_scores(upsampler(grids), offsets, problem.noise_at(0))
-        return settings.objective.terms(grids, scores)
+        zeros = torch.zeros(len(grids), dtype=torch.long)
+        scores = scoring.jittered_scores(upsampler(grids), offsets, scoring.noise_at(zeros))
+        return settings.objective.terms(grids, scores, zeros)
 
     return terms
 
@@ -80,21 +74,21 @@ def compare_objective(
     """Every term, the total, and the gradient to the grid, of one mask and window for each photo."""
     grids, places = torch.from_numpy(masks), torch.from_numpy(offsets)
     found = objective_of(bench, settings)(grids.requires_grad_(), places)
-    (slopes,) = torch.autograd.grad(found.total.sum(), grids)
-    values, totals = torch.stack(found).detach(), found.total.detach()
+    (gradient,) = torch.autograd.grad(total(found).sum(), grids)
+    values, totals = torch.stack(list(found.values())).detach(), total(found).detach()
     noise = bench.noise(settings, 0)
-    for row, frame in enumerate(bench.frames):
-        (y, x), (height, width) = offsets[row], frame.size
+    for row, one in enumerate(bench.inputs):
+        (y, x), (height, width) = offsets[row], one.size
         window = np.s_[:, y : y + height, x : x + width]
-        picture = frame.canvas.numpy()[window]
+        picture = one.canvas.numpy()[window]
         crops = [ref[window] for ref in bench.references(settings.perturbations, row, 1)]
         given = (picture, crops, bench.net, bench.targets[row], options)
         added = None if noise is None else noise[row].numpy()
-        total, terms = literal.objective(masks[row], *given, noise=added)
+        cost, terms = literal.objective(masks[row], *given, noise=added)
         assert_allclose(values[:, row], weighted(terms, options), rtol=1e-9, atol=1e-300)
-        assert_allclose(totals[row], total, rtol=1e-9)
-        slope = literal.gradient(masks[row], *given, noise=added)
-        assert_allclose(slopes[row], slope, rtol=1e-7, atol=1e-14)
+        assert_allclose(totals[row], cost, rtol=1e-9)
+        expected = literal.gradient(masks[row], *given, noise=added)
+        assert_allclose(gradient[row], expected, rtol=1e-7, atol=1e-14)
 
 
 def compare_differences(
@@ -103,14 +97,14 @@ def compare_differences(
     """The implementation's gradient and the central differences of its own objective on random cells."""
     terms, still = objective_of(bench, settings), torch.zeros(1, 2, dtype=torch.long)
     grid = torch.from_numpy(mask)[None].requires_grad_()
-    (slope,) = torch.autograd.grad(terms(grid, still).total.sum(), grid)
+    (gradient,) = torch.autograd.grad(total(terms(grid, still)).sum(), grid)
     rng = np.random.default_rng(0)
     for place in rng.choice(mask.size, cells, replace=False):
         move = torch.zeros_like(grid)
         move.view(-1)[place] = step
         with torch.no_grad():
-            above, below = (terms(moved, still).total.item() for moved in (grid + move, grid - move))
-        assert_allclose((above - below) / (2 * step), slope.flatten()[place], rtol=1e-5, atol=2e-8)
+            above, below = (total(terms(moved, still)).item() for moved in (grid + move, grid - move))
+        assert_allclose((above - below) / (2 * step), gradient.flatten()[place], rtol=1e-5, atol=2e-8)
 
 
 def compare_start(
@@ -121,12 +115,12 @@ def compare_start(
     radii: tuple[int, ...] = literal.RADII,
 ) -> list[int | None]:
     """Radius and mask on the grid of each photo's circular start; returns the radii."""
-    problem = bench.problem(settings)
-    size = problem.size
+    scoring = bench.scoring(settings)
+    size = scoring.size
     cells = settings.grid.cells(size)
-    started = start(problem, settings.objective.game, cells)
+    started = start(scoring, settings.objective.game, cells)
     found = []
-    for row in range(len(bench.frames)):
+    for row in range(len(bench.inputs)):
         mask, radius, _ = literal_start(bench, settings, start, options, row, radii)
         assert_allclose(started.masks[row], mask, rtol=0, atol=1e-12)
         if radius is not None and len(settings.perturbations) == 1:
@@ -138,15 +132,15 @@ def compare_start(
 
 def compare_evaluations(bench: Bench, settings: Settings, options: Options) -> None:
     """How often each photo goes through the network: both ends, the discs up to the radius, the steps."""
-    started = settings.start(bench.problem(settings), settings.objective.game, (6, 6))
-    learned = learn(bench.classifier, bench.arrivals, settings)
+    started = settings.start(bench.scoring(settings), settings.objective.game, (6, 6))
+    learned = learn(bench.classifier, bench.requests, settings)
     edits = len(settings.perturbations)
-    for row in range(len(bench.frames)):
-        radii = tuple(settings.start.radii(bench.frames[row].size))
+    for row in range(len(bench.inputs)):
+        radii = tuple(settings.start.radii(bench.inputs[row].size))
         _, radius, tried = literal_start(bench, settings, settings.start, options, row, radii)
         assert radius == radii[len(tried) - 1]
         assert started.evaluations[row] == (len(tried) + 2) * edits
-        assert learned[row].evaluations == (len(tried) + 2 + settings.algorithm.iterations) * edits
+        assert learned[row].evaluations == (len(tried) + 2 + settings.optimiser.iterations) * edits
 
 
 def literal_start(
@@ -159,9 +153,9 @@ def literal_start(
 ) -> tuple[np.ndarray, int | None, list[float]]:
     """The literal version's circular start of one photo."""
     targets = bench.targets[row][:1] if start.first_target else bench.targets[row]
-    size = bench.frames[row].size
+    size = bench.inputs[row].size
     return literal.circular_start(
-        bench.frames[row].plain.numpy(),
+        bench.inputs[row].plain.numpy(),
         bench.references(settings.perturbations, row, 0),
         bench.net,
         targets,
@@ -175,21 +169,21 @@ def literal_start(
 def compare_learning(bench: Bench, settings: Settings, options: Options, full: bool = False) -> list[Learned]:
     """History and last mask of each photo, learned in one batch, from the same start and with the same draws.
 
-    The start is the implementation's own, since the slope of |1 - m| hangs on the last digit where m is 1.
+    The start is the implementation's own, since the gradient of |1 - m| is not continuous where m is 1.
     With `full` also the mask of every pixel, the scores, and the terms averaged over the fixed windows.
     """
-    learned = learn(bench.classifier, bench.arrivals, settings)
-    iterations, problem = settings.algorithm.iterations, bench.problem(settings)
-    started = settings.start(problem, settings.objective.game, settings.grid.cells(problem.size))
+    learned = learn(bench.classifier, bench.requests, settings)
+    iterations, scoring = settings.optimiser.iterations, bench.scoring(settings)
+    started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     draws = [bench.noise(settings, i) for i in range(iterations)]
     assert draws[0] is None or len({float(draw.sum()) for draw in draws}) == iterations
-    for row, frame in enumerate(bench.frames):
-        canvas, edited = frame.canvas.numpy(), bench.references(settings.perturbations, row, 1)
-        offsets = jitter_offsets([frame.seed], iterations, settings.jitter)[:, 0].tolist()
+    for row, one in enumerate(bench.inputs):
+        canvas, edited = one.canvas.numpy(), bench.references(settings.perturbations, row, 1)
+        offsets = jitter_offsets([one.seed], iterations, settings.jitter)[:, 0].tolist()
         noises = None if draws[0] is None else [draw[row].numpy() for draw in draws]
         given = (canvas, edited, bench.net, bench.targets[row], options, offsets, noises)
         masks, totals = literal.learn(started.masks[row].numpy(), *given)
-        assert_allclose(learned[row].history.sum(dim=1), totals, rtol=0, atol=1e-8)
+        assert_allclose(np.sum(list(learned[row].history.values()), axis=0), totals, rtol=0, atol=1e-8)
         assert_allclose(learned[row].grid, masks[-1], rtol=0, atol=1e-8)
         assert np.abs(masks[-1] - masks[0]).max() > 1e-3, "a mask that never moved proves nothing"
         if full:
@@ -199,9 +193,9 @@ def compare_learning(bench: Bench, settings: Settings, options: Options, full: b
 
 def _compare_outcome(bench: Bench, settings: Settings, options: Options, learned: Learned, row: int) -> None:
     """What the learner says about the masks it ended with."""
-    frame, grid = bench.frames[row], learned.grid.numpy()
-    (height, width), plain = frame.size, frame.plain.numpy()
-    large = literal.upsample(grid, frame.size, options).clip(0, 1)
+    one, grid = bench.inputs[row], learned.grid.numpy()
+    (height, width), plain = one.size, one.plain.numpy()
+    large = literal.upsample(grid, one.size, options).clip(0, 1)
     assert_allclose(learned.mask, large, rtol=0, atol=1e-12)
     (shown,) = bench.references([settings.shown], row, 0)
     views = (plain, literal.blend(plain, shown, large), shown)
@@ -213,7 +207,7 @@ def _compare_outcome(bench: Bench, settings: Settings, options: Options, learned
         window = np.s_[:, y : y + height, x : x + width]
         crops = [ref[window] for ref in edited]
         _, terms = literal.objective(
-            grid, frame.canvas.numpy()[window], crops, bench.net, bench.targets[row], options
+            grid, one.canvas.numpy()[window], crops, bench.net, bench.targets[row], options
         )
         parts.append(weighted(terms, options))
-    assert_allclose(learned.terms, np.mean(parts, axis=0), rtol=0, atol=1e-10)
+    assert_allclose(list(learned.terms.values()), np.mean(parts, axis=0), rtol=0, atol=1e-10)

@@ -7,26 +7,26 @@ from unittest import mock
 import torch
 
 from unsee.masks import learner, loop, objective
-from unsee.masks.edits import perturbation
-from unsee.masks.edits.linear_blend import Views
+from unsee.masks.edits.linear_blend import LinearBlend, blend
 from unsee.masks.edits.perturbation import GaussianNoise
-from unsee.masks.objective import MeanAxisVariation, Objective, Terms
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.penalties import MeanAxisVariation
 from unsee.masks.scoring import Scoring
 from unsee.masks.starts import CircularStart
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
 # What is right, as it was before anything is replaced.
-views_seen = Views.seen
-noise_at, terms_of, port_tv = Scoring.noise_at, Objective.terms, MeanAxisVariation.__call__
+applied = LinearBlend.apply
+noise_at, terms_of, port_tv = Scoring.noise_at, Objective.terms, MeanAxisVariation.value
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
-fixed_terms, evidence, adam_step = learner.fixed_terms, learner._evidence, Adam.step
+fixed_terms, final_scores, adam_step = learner.fixed_terms, learner._final_scores, Adam.tell
 
 
 def variation(square: Callable, power: Callable = lambda beta: beta / 2) -> Callable:
     """A total variation of some other differences or power."""
 
-    def penalty(self, mask, game):
+    def penalty(self, mask, game, iteration):
         return self.weight * square(mask).clamp(min=1e-300).pow(power(self.beta)).sum(dim=(-2, -1))
 
     return penalty
@@ -45,33 +45,34 @@ def backward(mask):
     return forward(mask.flip(-1, -2)).flip(-1, -2)
 
 
-def per_axis(self, mask, game):
-    return port_tv(self, mask, game) * mask[0].numel()
+def per_axis(self, mask, game, iteration):
+    return port_tv(self, mask, game, iteration) * mask[0].numel()
 
 
-def mean_l1(self, mask, game):
+def mean_l1(self, mask, game, iteration):
     return self.weight * game.saliency(mask).mean(dim=(-2, -1))
 
 
-def unscaled_l1(self, mask, game):
+def unscaled_l1(self, mask, game, iteration):
     return self.weight * game.saliency(mask).sum(dim=(-2, -1))
 
 
-def wrong_sign(self, mask, scores):
-    return Terms(scores, self.l1(mask, self.game), self.tv(mask, self.game))
+def wrong_sign(self, mask, scores, iteration):
+    return terms_of(self, mask, scores, iteration) | {"score": scores}
 
 
-def wrong_side(self, mask, scores):
-    return Terms(self.game.sign * scores, self.l1(1 - mask, self.game), self.tv(mask, self.game))
+def wrong_side(self, mask, scores, iteration):
+    terms = terms_of(self, mask, scores, iteration)
+    return terms | {"l1": terms_of(self, 1 - mask, scores, iteration)["l1"]}
 
 
-def logits(self, inputs, targets):
-    return objective.logit_score(self.classifier.answer(inputs), targets)
+def logits(self, edit, given, targets):
+    return objective.logit_score(edit.logits(self.classifier, given), targets)
 
 
-def first_class_alone(self, inputs, targets):
+def first_class_alone(self, edit, given, targets):
     first = torch.nn.functional.one_hot(self.labels, targets.shape[1]).to(targets)
-    return self.score(self.classifier.answer(inputs), first.expand_as(targets))
+    return self.score(edit.logits(self.classifier, given), first.expand_as(targets))
 
 
 def one_cell_off(length, cells, mode):
@@ -102,14 +103,14 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
             pairs = zip(masks, offsets.tolist(), strict=True)
             masks = torch.stack([mask.roll((-y, -x), (0, 1)) for mask, (y, x) in pairs])
         total = masks.new_zeros(len(masks))
-        for views in self.views:
+        for edit in self.edits:
             places = torch.zeros_like(offsets) if still_edits else offsets
-            reference = window(views.reference, places, self.size)
-            picture = window(views.reference + views.contrast, offsets, self.size)
-            seen = perturbation.blend(picture, reference, masks[:, None])
-            noisy = seen if noise is None or silent else seen + noise
-            total = total + self._score(noisy, self.targets)
-        return total / len(self.views) if divide else total
+            reference = window(edit.moving_reference, places, self.size)
+            image = window(edit.moving_reference + edit.contrast, offsets, self.size)
+            given = blend(image, reference, masks[:, None])
+            noisy = given if noise is None or silent else given + noise
+            total = total + self._score(edit, noisy, self.targets)
+        return total / len(self.edits) if divide else total
 
     return jittered_scores
 
@@ -117,43 +118,45 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
 def adam(**changes) -> Callable:
     """`optimise` with some other parameters."""
 
-    def optimise(arrivals, parameters, *rest):
-        return loop.optimise(arrivals, replace(parameters, **changes), *rest)
+    def optimise(more, parameters, *rest):
+        return loop.optimise(more, replace(parameters, **changes), *rest)
 
     return optimise
 
 
-def one_step_short(self, memory, point, iteration):
-    masks, memory = adam_step(self, memory, point, iteration)
+def one_step_short(self, memory, evaluation, iteration):
+    masks, memory = adam_step(self, memory, evaluation, iteration)
     last = (iteration + 1 >= self.iterations)[:, None, None]
-    return torch.where(last, point.masks, masks), memory
+    return torch.where(last, evaluation.masks[:, 0], masks), memory
 
 
-def averaged_over_the_batch(self, memory, point, iteration):
-    return adam_step(self, memory, point._replace(slopes=point.slopes / len(point.masks)), iteration)
+def averaged_over_the_batch(self, memory, evaluation, iteration):
+    averaged = replace(evaluation, gradient=evaluation.gradient / len(evaluation.masks))
+    return adam_step(self, memory, averaged, iteration)
 
 
-def unclipped(self, memory, point, iteration):
-    ends = torch.full_like(point.masks, torch.inf)
+def unclipped(self, memory, evaluation, iteration):
+    ends = torch.full_like(evaluation.masks[:, 0], torch.inf)
     with mock.patch.object(torch.Tensor, "clamp_", lambda masks, *_: masks.minimum(ends)):
-        return adam_step(self, memory, point, iteration)
+        return adam_step(self, memory, evaluation, iteration)
 
 
-def sign_descent(self, memory, point, iteration):
-    slopes = point.slopes + point.objective.penalty_slopes(point.masks)
-    return (point.masks - 0.1 * slopes.sign()).clamp(0, 1), memory
+def sign_descent(self, memory, evaluation, iteration):
+    masks, _, gradient = evaluation.only()
+    gradient = gradient + evaluation.objective.penalty_gradient(masks, iteration)
+    return (masks - 0.1 * gradient.sign()).clamp(0, 1), memory
 
 
-def common_iteration(self, memory, point, iteration):
-    return adam_step(self, memory, point, torch.full_like(iteration, int(iteration[0]) + 1))
+def common_iteration(self, memory, evaluation, iteration):
+    return adam_step(self, memory, evaluation, torch.full_like(iteration, int(iteration[0]) + 1))
 
 
-def looser(self, problem, game, masks):
-    return search(replace(self, share=0.95), problem, game, masks)
+def looser(self, scoring, game, masks):
+    return search(replace(self, share=0.95), scoring, game, masks)
 
 
-def one_disc_on(self, problem, game, masks):
-    return (search(self, problem, game, masks) + 1).clamp(max=len(masks))
+def one_disc_on(self, scoring, game, masks):
+    return (search(self, scoring, game, masks) + 1).clamp(max=len(masks))
 
 
 def drawn(inside: Callable, soften: float = 10.0) -> Callable:
@@ -191,16 +194,16 @@ def floored(self, mask):
     return pixels + (seen - pixels).detach()
 
 
-def detached_tv(self, mask, game):
-    return port_tv(self, mask.detach(), game)
+def detached_tv(self, mask, game, iteration):
+    return port_tv(self, mask.detach(), game, iteration)
 
 
-def nan_where_flat(self, mask, game):
+def nan_where_flat(self, mask, game, iteration):
     return self.weight * forward(mask).pow(self.beta / 2).sum(dim=(-2, -1))
 
 
 def noise_drawn_once(self, iteration):
-    return noise_at(self, 0)
+    return noise_at(self, torch.zeros_like(iteration))
 
 
 def noise_not_in_units_of_std(self, iteration):
@@ -215,17 +218,17 @@ def swapped(image, reference, mask):
     return torch.lerp(image, reference, mask.expand_as(image))
 
 
-def seen_swapped(self, masks, offsets):
-    return views_seen(self, 1 - masks, offsets)
+def mask_swapped(self, masks, offsets=None):
+    return applied(self, 1 - masks, offsets)
 
 
-def red_slope_alone(ctx, slopes):
+def red_gradient_alone(ctx, gradient):
     (contrast,) = ctx.saved_tensors
-    return slopes[:, 0] * contrast[:, 0], None, None
+    return gradient[:, 0] * contrast[:, 0], None, None
 
 
-def half_detached(self, mask, scores):
-    return terms_of(self, mask, scores / 2 + scores.detach() / 2)
+def half_detached(self, mask, scores, iteration):
+    return terms_of(self, mask, scores / 2 + scores.detach() / 2, iteration)
 
 
 def no_stretch(masks):
@@ -237,12 +240,12 @@ def sampled(pixels, cells):
     return pixels[..., rows[:, None], columns]
 
 
-def every_target(self, problem, game, cells):
-    return start(replace(self, first_target=False), problem, game, cells)
+def every_target(self, scoring, game, cells):
+    return start(replace(self, first_target=False), scoring, game, cells)
 
 
-def last_disc_where_none(self, problem, game, masks):
-    return search(self, problem, game, masks).clamp(max=len(masks) - 1)
+def last_disc_where_none(self, scoring, game, masks):
+    return search(self, scoring, game, masks).clamp(max=len(masks) - 1)
 
 
 def fewer_places(seeds, iterations, jitter):
@@ -263,30 +266,33 @@ def mirrored(image, size):
     return padded.unfold(1, size, 1).unfold(2, size, 1).flatten(3).median(dim=-1).values
 
 
-def resized_first(self, frame):
-    return tuple((255 * smooth(picture, self.sigma)).round() / 255 for picture in (frame.plain, frame.canvas))
+def resized_first(self, network_input):
+    return tuple(
+        (255 * smooth(picture, self.sigma)).round() / 255
+        for picture in (network_input.plain, network_input.canvas)
+    )
 
 
-def not_rounded(self, frame):
-    return frame.fitted(smooth(frame.photo.pixels, self.sigma))
+def not_rounded(self, network_input):
+    return network_input.fitted(smooth(network_input.photo.pixels, self.sigma))
 
 
-def black(self, frame):
-    return torch.zeros(3, *frame.size), torch.zeros(3, *frame.canvas_size)
+def black(self, network_input):
+    return torch.zeros(3, *network_input.size), torch.zeros(3, *network_input.canvas_size)
 
 
-def grey_noise(self, frame):
-    still, moving = noise_edit(self, frame)
+def grey_noise(self, network_input):
+    still, moving = noise_edit(self, network_input)
     return still[:1].expand(3, -1, -1), moving[:1].expand(3, -1, -1)
 
 
-def noise_of_one_seed(self, frame):
-    return noise_edit(self, replace(frame, seed=0))
+def noise_of_one_seed(self, network_input):
+    return noise_edit(self, replace(network_input, seed=0))
 
 
-def first_window_alone(problem, settings, upsampler, masks):
-    return fixed_terms(problem, replace(settings, jitter=0), upsampler, masks)
+def first_window_alone(scoring, settings, *rest):
+    return fixed_terms(scoring, replace(settings, jitter=0), *rest)
 
 
 def fully_perturbed_first(*given):
-    return evidence(*given).flip(1)
+    return final_scores(*given).flip(1)

@@ -55,10 +55,10 @@ def framed(photo: Photo, size: tuple[int, int], margin: int = 0, seed: int = 0) 
 
 @dataclass(frozen=True)
 class Bench:
-    """A classifier and framed photos with their targets: what both versions are given."""
+    """A classifier, photos at its input and their targets: what both versions are given."""
 
     classifier: Classifier
-    frames: tuple[NetworkInput, ...]
+    inputs: tuple[NetworkInput, ...]
     targets: tuple[tuple[int, ...], ...]
     classes: int
 
@@ -73,15 +73,15 @@ class Bench:
 
     def noise(self, settings: Settings, iteration: int) -> Tensor | None:
         """What is added to the pictures in one iteration: the implementation's draws, in [0, 1]'s units."""
-        draws = self.problem(settings).noise_at(iteration)
+        draws = self.scoring(settings).noise_at(torch.full((len(self.inputs),), iteration))
         std = torch.tensor(self.classifier.std, dtype=torch.float64).reshape(1, 3, 1, 1)
         return None if draws is None else std * draws
 
-    def problem(self, settings: Settings) -> Scoring:
-        """The implementation's view."""
+    def scoring(self, settings: Settings) -> Scoring:
+        """What the implementation scores masks against."""
         return Scoring.prepare(
             self.classifier,
-            self.frames,
+            self.inputs,
             self.targets,
             self.classes,
             settings.perturbations,
@@ -90,14 +90,14 @@ class Bench:
         )
 
     @property
-    def arrivals(self) -> list[Request]:
+    def requests(self) -> list[Request]:
         """The photos as the learner takes them."""
-        pairs = zip(self.frames, self.targets, strict=True)
-        return [Request(row, frame, target, self.classes) for row, (frame, target) in enumerate(pairs)]
+        pairs = zip(self.inputs, self.targets, strict=True)
+        return [Request(row, one, target, self.classes) for row, (one, target) in enumerate(pairs)]
 
     def references(self, edits: Sequence[Perturbation], row: int, place: int) -> list[np.ndarray]:
         """The perturbed pictures of one photo: still where `place` is 0, on the canvas where it is 1."""
-        return [edit.references(self.frames[row])[place].numpy() for edit in edits]
+        return [edit.references(self.inputs[row])[place].numpy() for edit in edits]
 
 
 def bench(
@@ -112,11 +112,11 @@ def bench(
 
     The targets are the classes of these ranks, 0 for the best, on the clean photo.
     """
-    frames = tuple(
+    inputs = tuple(
         framed(small_photo(10 * seed + i, (60 + 7 * i, 70 - 5 * i)), size, settings.margin, seed + i)
         for i in range(len(ranks))
     )
     classifier = Classifier(small_net(classes, activation, seed), size=size, mean_color=COLOR)
-    best = classifier.probabilities(torch.stack([frame.plain for frame in frames])).argsort(descending=True)
+    best = classifier.probabilities(torch.stack([one.plain for one in inputs])).argsort(descending=True)
     targets = tuple(tuple(row[list(wanted)].tolist()) for row, wanted in zip(best, ranks, strict=True))
-    return Bench(classifier, frames, targets, classes)
+    return Bench(classifier, inputs, targets, classes)

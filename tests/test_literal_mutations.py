@@ -10,12 +10,13 @@ import literal
 import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
-from unsee.masks import grid, learner, scoring, starts
-from unsee.masks.edits import perturbation
-from unsee.masks.edits.linear_blend import Views, _Blended
+from unsee.masks import grid, learner, starts
+from unsee.masks.edits import linear_blend, perturbation
+from unsee.masks.edits.linear_blend import LinearBlend
 from unsee.masks.grid import Upsampler
-from unsee.masks.objective import L1, MeanAxisVariation, MeanL1, Objective, TotalVariation
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.scoring import Scoring
 from unsee.masks.starts import CircularStart
 
@@ -73,19 +74,19 @@ def differences():
 MISTAKES = {
     "TV with exponent beta": (
         TotalVariation,
-        "__call__",
+        "value",
         wrong.variation(wrong.forward, lambda b: b),
         window,
     ),
-    "TV over periodic borders": (TotalVariation, "__call__", wrong.variation(wrong.periodic), window),
-    "TV of backward differences": (TotalVariation, "__call__", wrong.variation(wrong.backward), window),
-    "TV of each axis by itself": (TotalVariation, "__call__", wrong.per_axis, window),
-    "TV with NaN where flat": (TotalVariation, "__call__", wrong.nan_where_flat, flat),
-    "port's TV without a gradient": (MeanAxisVariation, "__call__", wrong.detached_tv, port),
-    "port's TV without a gradient, one mask": (MeanAxisVariation, "__call__", wrong.detached_tv, port_window),
-    "port's L1 as a sum": (MeanL1, "__call__", wrong.unscaled_l1, port_window),
-    "L1 as a mean": (L1, "__call__", wrong.mean_l1, window),
-    "L1 not scaled to the cells": (L1, "__call__", wrong.unscaled_l1, paper),
+    "TV over periodic borders": (TotalVariation, "value", wrong.variation(wrong.periodic), window),
+    "TV of backward differences": (TotalVariation, "value", wrong.variation(wrong.backward), window),
+    "TV of each axis by itself": (TotalVariation, "value", wrong.per_axis, window),
+    "TV with NaN where flat": (TotalVariation, "value", wrong.nan_where_flat, flat),
+    "port's TV without a gradient": (MeanAxisVariation, "value", wrong.detached_tv, port),
+    "port's TV without a gradient, one mask": (MeanAxisVariation, "value", wrong.detached_tv, port_window),
+    "port's L1 as a sum": (MeanL1, "value", wrong.unscaled_l1, port_window),
+    "L1 as a mean": (L1, "value", wrong.mean_l1, window),
+    "L1 not scaled to the cells": (L1, "value", wrong.unscaled_l1, paper),
     "L1 of the other side": (Objective, "terms", wrong.wrong_side, window),
     "sign of deletion": (Objective, "terms", wrong.wrong_sign, preservation),
     "sign of deletion, one mask": (Objective, "terms", wrong.wrong_sign, keeping_window),
@@ -96,9 +97,14 @@ MISTAKES = {
     "first class alone": (Scoring, "_score", wrong.first_class_alone, classes),
     "joint averaged": (Scoring, "jittered_scores", wrong.scored(divide=True), joint),
     "joint averaged, one mask": (Scoring, "jittered_scores", wrong.scored(divide=True), window),
-    "photo and edit swapped": (scoring, "blend", wrong.swapped, outcome),
-    "photo and edit swapped, one mask": (Views, "seen", wrong.seen_swapped, window),
-    "one colour's gradient": (_Blended, "backward", staticmethod(wrong.red_slope_alone), differences),
+    "photo and edit swapped": (linear_blend, "blend", wrong.swapped, outcome),
+    "photo and edit swapped, one mask": (LinearBlend, "apply", wrong.mask_swapped, window),
+    "one colour's gradient": (
+        linear_blend._Blended,
+        "backward",
+        staticmethod(wrong.red_gradient_alone),
+        differences,
+    ),
     "upsampling off by one cell": (grid, "upsampling_matrix", wrong.one_cell_off, paper),
     "upsampling off by one cell, one mask": (grid, "upsampling_matrix", wrong.one_cell_off, upsampling),
     "mask blur of 4": (grid, "gaussian_matrix", wrong.sigma_4, paper),
@@ -113,13 +119,13 @@ MISTAKES = {
     "Adam's first beta": (learner, "optimise", wrong.adam(betas=(0.0, 0.999)), paper),
     "Adam's epsilon": (learner, "optimise", wrong.adam(epsilon=1e-6), paper),
     "learning rate": (learner, "optimise", wrong.adam(rate=0.11), paper),
-    "steps of the gradient's sign": (Adam, "step", wrong.sign_descent, paper),
-    "no clipping": (Adam, "step", wrong.unclipped, paper),
-    "last mask but one": (Adam, "step", wrong.one_step_short, paper),
-    "loss averaged over the batch": (Adam, "step", wrong.averaged_over_the_batch, batch),
-    "bias corrected for another iteration": (Adam, "step", wrong.common_iteration, paper),
+    "steps of the gradient's sign": (Adam, "tell", wrong.sign_descent, paper),
+    "no clipping": (Adam, "tell", wrong.unclipped, paper),
+    "last mask but one": (Adam, "tell", wrong.one_step_short, paper),
+    "loss averaged over the batch": (Adam, "tell", wrong.averaged_over_the_batch, batch),
+    "bias corrected for another iteration": (Adam, "tell", wrong.common_iteration, paper),
     "terms of one window": (learner, "fixed_terms", wrong.first_window_alone, outcome),
-    "scores in another order": (learner, "_evidence", wrong.fully_perturbed_first, outcome),
+    "scores in another order": (learner, "_final_scores", wrong.fully_perturbed_first, outcome),
     "5 %": (CircularStart, "_search", wrong.looser, discs),
     "95 %": (CircularStart, "_search", wrong.looser, keeping_discs),
     "one disc further": (CircularStart, "_search", wrong.one_disc_on, discs),

@@ -22,8 +22,9 @@ from unsee.masks.edits.perturbation import (
     NativeBlur,
     UniformNoise,
 )
+from unsee.masks.game import DELETION, PRESERVATION
 from unsee.masks.grid import Grid
-from unsee.masks.objective import DELETION, PRESERVATION, MeanAxisVariation, TotalVariation
+from unsee.masks.penalties import MeanAxisVariation, TotalVariation
 
 GAMES = ("deletion", "preservation")
 EDITS = ("blur", "constant", "noise", "median", "joint")
@@ -31,6 +32,7 @@ SEVERAL = (0, 4, 6)
 BETAS = (1.0, 1.5, 2.0, 3.0)
 UPSAMPLINGS = ("nearest", "bilinear", "bilinear_aligned")
 SIZES = {(32, 40): 8.0, (40, 56): 8.0, (45, 53): 227 / 30, (43, 50): 8.0}
+FIRST = torch.zeros(1, dtype=torch.long)
 KINDS = ("random", "flat", "bounds", "constant")
 FACTORS = {
     "game": GAMES,
@@ -115,16 +117,22 @@ def test_regularisers_alone(game, beta, regularisers, kind):
     objective = against.settings_like(options).objective
     masks = np.stack([grid_mask(kind, (6, 9), seed) for seed in range(3)])
     grids = torch.from_numpy(masks).requires_grad_()
-    parts = objective.terms(grids, torch.zeros(3, dtype=torch.float64))
-    slopes = [torch.autograd.grad(part.sum(), grids, retain_graph=True)[0].numpy() for part in parts[1:]]
+    first = torch.zeros(3, dtype=torch.long)
+    parts = objective.terms(grids, torch.zeros(3, dtype=torch.float64), first)
+    assert list(parts) == ["score", "l1", "tv"]
+    gradients = [
+        torch.autograd.grad(parts[name].sum(), grids, retain_graph=True)[0].numpy() for name in ("l1", "tv")
+    ]
+    closed = objective.penalty_gradient(grids.detach(), first)
+    assert_allclose(closed, gradients[0] + gradients[1], rtol=1e-10, atol=1e-15)
     variation = (literal.tv, literal.tv_gradient)
     if regularisers == "mean":
         variation = (literal.port_tv, literal.port_tv_gradient)
     for row, mask in enumerate(masks):
-        assert_allclose(parts.l1[row].item(), 0.3 * literal.l1(mask, game, regularisers), rtol=1e-12)
-        assert_allclose(parts.tv[row].item(), 0.7 * variation[0](mask, beta), rtol=1e-12)
-        assert_allclose(slopes[0][row], 0.3 * literal.l1_gradient(mask, game, regularisers), rtol=1e-12)
-        assert_allclose(slopes[1][row], 0.7 * variation[1](mask, beta), rtol=1e-10, atol=1e-15)
+        assert_allclose(parts["l1"][row].item(), 0.3 * literal.l1(mask, game, regularisers), rtol=1e-12)
+        assert_allclose(parts["tv"][row].item(), 0.7 * variation[0](mask, beta), rtol=1e-12)
+        assert_allclose(gradients[0][row], 0.3 * literal.l1_gradient(mask, game, regularisers), rtol=1e-12)
+        assert_allclose(gradients[1][row], 0.7 * variation[1](mask, beta), rtol=1e-10, atol=1e-15)
 
 
 @pytest.mark.parametrize("beta", [0.5, *BETAS])
@@ -133,14 +141,14 @@ def test_variation_of_a_flat_mask_has_no_gradient_at_all(beta):
     for penalty in penalties:
         for value in (0.0, 0.3, 1.0):
             grids = torch.full((2, 5, 7), value, dtype=torch.float64, requires_grad=True)
-            (slope,) = torch.autograd.grad(penalty(grids, DELETION).sum(), grids)
-            assert_array_equal(slope, 0)
+            (gradient,) = torch.autograd.grad(penalty.value(grids, DELETION, FIRST).sum(), grids)
+            assert_array_equal(gradient, 0)
         mask = grid_mask("flat", (8, 10))
         grids = torch.from_numpy(mask)[None].requires_grad_()
-        (slope,) = torch.autograd.grad(penalty(grids, PRESERVATION).sum(), grids)
-        assert_array_equal(slope[0, :4, :5], 0)
-        assert bool(slope.isfinite().all())
-        assert bool((slope[0, 5:, 6:] != 0).any())
+        (gradient,) = torch.autograd.grad(penalty.value(grids, PRESERVATION, FIRST).sum(), grids)
+        assert_array_equal(gradient[0, :4, :5], 0)
+        assert bool(gradient.isfinite().all())
+        assert bool((gradient[0, 5:, 6:] != 0).any())
 
 
 @pytest.mark.parametrize("beta", BETAS)
@@ -269,14 +277,14 @@ def test_native_blur_is_blurred_and_rounded_before_it_is_resized():
 def compare_input_noise():
     """Compare the noise's statistics with those of the PyTorch port: 0.2 in the network's units."""
     made, settings, _, _ = case("median", margin=0)
-    problem = made.problem(replace(settings, input_noise=0.2))
-    draws = torch.stack([problem.noise_at(i)[0] for i in range(12)]).numpy()
+    scoring = made.scoring(replace(settings, input_noise=0.2))
+    draws = torch.stack([scoring.noise_at(torch.tensor([i]))[0] for i in range(12)]).numpy()
     spread = draws.transpose(1, 0, 2, 3).reshape(3, -1)
     assert_allclose(spread.std(axis=1), 0.2, rtol=0.02)
     assert_allclose(spread.mean(axis=1), 0, atol=0.006)
     assert np.abs(np.corrcoef(draws.reshape(12, -1)) - np.eye(12)).max() < 0.06
-    assert_array_equal(draws[3], problem.noise_at(3)[0])
-    assert made.problem(settings).noise_at(0) is None
+    assert_array_equal(draws[3], scoring.noise_at(torch.tensor([3]))[0])
+    assert made.scoring(settings).noise_at(torch.tensor([0])) is None
 
 
 def test_input_noise_is_in_normalised_units_and_new_each_iteration():

@@ -13,8 +13,8 @@ from nets import Bench, bench, framed
 from unsee.images import Photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
+from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid, to_cells
-from unsee.masks.objective import GAMES
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import jitter_offsets
 
@@ -100,9 +100,9 @@ def test_everything_is_perturbed_where_photo_and_perturbed_photo_score_the_same(
     settings = against.settings_like(options)
     made = bench(settings, ranks=((0,), (1,)))
     flat = Photo(torch.full((3, 60, 50), 0.25), "flat", None, "0" * 64, ())
-    mixed = replace(made, frames=(framed(flat, (48, 48), settings.margin), made.frames[1]))
+    mixed = replace(made, inputs=(framed(flat, (48, 48), settings.margin), made.inputs[1]))
     start = replace(SMALL, stretch=stretch)
-    started = start(mixed.problem(settings), GAMES[game], (6, 6))
+    started = start(mixed.scoring(settings), GAMES[game], (6, 6))
     assert_array_equal(started.masks[0], 0)
     mask, _, _ = against.literal_start(mixed, settings, start, options, 1, SMALL_RADII)
     assert_allclose(started.masks[1], mask, rtol=0, atol=1e-12)
@@ -123,7 +123,7 @@ def shortened(name, **changes):
     """A preset with 20 iterations and discs in steps of two pixels."""
     preset = PRESETS[name]
     start = replace(preset.start, step=2) if isinstance(preset.start, CircularStart) else preset.start
-    return replace(preset, **{"algorithm": preset.algorithm.limited(ITERATIONS), "start": start, **changes})
+    return replace(preset, **{"optimiser": preset.optimiser.limited(ITERATIONS), "start": start, **changes})
 
 
 def per_cells(options, count):
@@ -144,7 +144,7 @@ def compare_preset(
 ):
     """Compare a preset's circular start and the descent from there."""
     settings = shortened(name, **changes)
-    settings = replace(settings, algorithm=settings.algorithm.limited(iterations))
+    settings = replace(settings, optimiser=settings.optimiser.limited(iterations))
     cells = settings.grid.cells(size)
     options = per_cells(options, cells[0] * cells[1])
     made = bench(settings, size, ranks, activation, seed)
@@ -186,9 +186,9 @@ def test_authors(ranks, size):
 def compare_port(iterations=ITERATIONS, ranks=((0,), (1,)), shape=(6, 7)):
     """The PyTorch port's preset on a smaller grid, from a mask of ones."""
     settings = shortened("pytorch-port", grid=replace(PRESETS["pytorch-port"].grid, shape=shape))
-    settings = replace(settings, algorithm=settings.algorithm.limited(iterations))
+    settings = replace(settings, optimiser=settings.optimiser.limited(iterations))
     made = bench(settings, (45, 53), ranks, seed=3)
-    assert_array_equal(settings.start(made.problem(settings), settings.objective.game, shape).masks, 1)
+    assert_array_equal(settings.start(made.scoring(settings), settings.objective.game, shape).masks, 1)
     against.compare_learning(made, settings, literal.PORT, full=True)
 
 
@@ -238,7 +238,7 @@ def test_each_image_of_a_batch_is_what_it_would_be_alone(name, options, edits):
     settings = shortened(name, perturbations=PERTURBATIONS[edits])
     made = bench(settings, ranks=BATCH)
     for row in range(3):
-        alone: Bench = replace(made, frames=made.frames[row : row + 1], targets=made.targets[row : row + 1])
+        alone: Bench = replace(made, inputs=made.inputs[row : row + 1], targets=made.targets[row : row + 1])
         (learned,) = against.learn(alone.classifier, alone.arrivals, settings)
         assert_allclose(learned.grid, together[row].grid, rtol=0, atol=1e-10)
         assert_allclose(learned.history, together[row].history, rtol=0, atol=1e-10)

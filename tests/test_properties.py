@@ -17,10 +17,11 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.convergence import verdict
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
-from unsee.masks.learner import Group
-from unsee.masks.objective import L1, MeanAxisVariation, Objective, TotalVariation
+from unsee.masks.learner import JitteredScorer
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.penalties import L1, MeanAxisVariation, TotalVariation
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import smooth
 
@@ -94,7 +95,7 @@ def test_any_size_and_aspect_gives_a_mask_in_range_of_the_photos_size(
     model, (picture,) = classifier(input_size), photos(1, photo_size)
     base = PRESETS[preset]
     setting = replace(
-        base, grid=replace(base.grid, cell=cell, shape=None), algorithm=Adam(rate=rate, iterations=4)
+        base, grid=replace(base.grid, cell=cell, shape=None), optimiser=Adam(rate=rate, iterations=4)
     )
     explanation = explain(model, picture, preset=setting)
     rows, columns = (max(round(side / cell), 1) for side in input_size)
@@ -110,9 +111,9 @@ def test_any_size_and_aspect_gives_a_mask_in_range_of_the_photos_size(
 def test_an_overwhelming_penalty_keeps_the_whole_photo(start):
     setting = replace(
         PRESETS["paper"],
-        objective=Objective(l1=L1(1e6), tv=TotalVariation(0.0)),
+        objective=Objective(penalties=(L1(1e6), TotalVariation(0.0))),
         start=start,
-        algorithm=Adam(iterations=60),
+        optimiser=Adam(iterations=60),
     )
     explanation = explain(classifier((32, 32)), photos(1, (32, 32))[0], preset=setting)
     assert torch.allclose(explanation.mask_grid, torch.ones(4, 4))
@@ -120,14 +121,14 @@ def test_an_overwhelming_penalty_keeps_the_whole_photo(start):
 
 
 def test_without_penalties_deletion_lowers_the_score_and_preservation_keeps_it():
-    free = Objective(l1=L1(0.0), tv=TotalVariation(0.0))
+    free = Objective(penalties=(L1(0.0), TotalVariation(0.0)))
     setting = replace(
-        PRESETS["paper"], objective=free, start=ConstantStart(0.5), algorithm=Adam(iterations=60)
+        PRESETS["paper"], objective=free, start=ConstantStart(0.5), optimiser=Adam(iterations=60)
     )
     model, (picture,) = classifier((40, 40), seed=3), photos(1, (40, 40))
     deleted = explain(model, picture, preset=setting)
     kept = explain(model, picture, preset=setting, game="preservation")
-    still = explain(model, picture, preset=replace(setting, algorithm=Adam(rate=1e-9, iterations=1)))
+    still = explain(model, picture, preset=replace(setting, optimiser=Adam(rate=1e-9, iterations=1)))
     halfway = still.run.objective["score"]
     assert deleted.run.objective["score"] < halfway - 0.005
     assert -kept.run.objective["score"] > halfway + 0.005
@@ -152,7 +153,7 @@ def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(
     red = torch.zeros(3, 32, 32)
     red[0] = 1
     first, last = photos(2, (32, 32))
-    setting = replace(PRESETS["paper"], start=ConstantStart(0.9), algorithm=Adam(iterations=8))
+    setting = replace(PRESETS["paper"], start=ConstantStart(0.9), optimiser=Adam(iterations=8))
     model = Classifier(Spoilt(value, after), size=(32, 32))
     spoilt = explain(model, [first, red, last], targets=0, preset=setting, batch_size=3)
     sound = explain(classifier((32, 32)), [first, last], targets=0, preset=setting)
@@ -166,7 +167,7 @@ def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(
 
 def test_a_run_that_stops_too_early_is_said_not_to_have_converged():
     model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
-    early = replace(PRESETS["paper"], start=ConstantStart(0.0), algorithm=Adam(rate=0.01, iterations=20))
+    early = replace(PRESETS["paper"], start=ConstantStart(0.0), optimiser=Adam(rate=0.01, iterations=20))
     assert "still falling" in explain(model, picture, preset=early).run.verdict
 
 
@@ -238,13 +239,13 @@ def test_images_at_different_iterations_get_the_masks_they_get_alone(make_net, m
     classifier = Classifier(make_net().double(), size=(32, 32))
     photos = [make_pixels(seed=seed) for seed in range(9)]
     mixed = []
-    terms = Group.terms
+    scores = JitteredScorer.scores
 
     def noted(self, masks, iteration):
         mixed.append(len(set(iteration.tolist())) > 1)
-        return terms(self, masks, iteration)
+        return scores(self, masks, iteration)
 
-    monkeypatch.setattr(Group, "terms", noted)
+    monkeypatch.setattr(JitteredScorer, "scores", noted)
     together = explain(classifier, photos, batch_size=4)
     assert any(mixed)
     for photo, one in zip(photos, together, strict=True):

@@ -1,4 +1,4 @@
-"""The low-resolution mask m and how it becomes M, one value a pixel (§4.3: upsampled and blurred)."""
+"""The low-resolution mask m, and the upsampling and blur that make it M, one value a pixel (§4.3)."""
 
 from dataclasses import dataclass
 
@@ -20,8 +20,8 @@ class Grid:
         shape: rows and columns of cells, where they are to be fixed instead.
         upsampling: a name in `unsee.tensors.UPSAMPLINGS`.
         blur: standard deviation in pixels of the blur after upsampling (σ_m); 0 for none.
-        straight_through: the authors' code: rounds to 8 bits before the blur, and takes the sum over each
-            cell's pixels as its gradient, leaving out the blur.
+        straight_through: the authors' code: the mask is rounded to 8 bits before the blur, and the gradient
+            of a cell is the sum over its pixels, without the blur.
 
     Raises:
         UnseeError: no cells or negative sizes.
@@ -36,7 +36,7 @@ class Grid:
     def __post_init__(self) -> None:
         if self.cell <= 0 or self.blur < 0 or (self.shape is not None and min(self.shape) < 1):
             raise UnseeError(
-                "a mask needs cells of more than 0 pixels, at least one cell, and a blur of 0 or more"
+                "a mask needs cells larger than 0 pixels, at least one cell, and a blur of at least 0"
             )
 
     def cells(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -59,8 +59,8 @@ class Grid:
 class Upsampler:
     """M = A m Bᵀ, upsampling and blur in one matrix an axis.
 
-    With blur matrices of its own it is the authors' straight-through version: forward, the 8-bit mask is
-    blurred; backward, only the upsampling is seen.
+    With separate blur matrices it is the authors' straight-through version: the forward pass blurs the 8-bit
+    mask, the backward pass knows only the upsampling.
     """
 
     rows: Float[Tensor, "h r"]
@@ -74,11 +74,11 @@ class Upsampler:
         if self.blur_rows is None or self.blur_columns is None:
             return pixels
         with torch.no_grad():
-            seen = self.blur_rows @ ((255 * pixels).round() / 255) @ self.blur_columns.T
-        return pixels + (seen - pixels).detach()
+            blurred = self.blur_rows @ ((255 * pixels).round() / 255) @ self.blur_columns.T
+        return pixels + (blurred - pixels).detach()
 
 
 def to_cells(pixels: Float[Tensor, "*b h w"], cells: tuple[int, int]) -> Float[Tensor, "*b r c"]:
-    """The mean over each cell's pixels, which brings a start to the grid; neighbours may share a border."""
+    """The mean over each cell's pixels, for starts; neighbouring cells may share pixels."""
     flat = pixels.reshape(-1, 1, *pixels.shape[-2:])
     return F.adaptive_avg_pool2d(flat, cells).reshape(*pixels.shape[:-2], *cells)

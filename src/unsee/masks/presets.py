@@ -1,4 +1,4 @@
-"""Every published parameter set of a mask at the input, with its source, and a fast way to the paper's."""
+"""The published parameter sets with their sources, and a fast way to the paper's result."""
 
 from dataclasses import replace
 

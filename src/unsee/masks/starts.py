@@ -1,4 +1,4 @@
-"""Where a mask starts from (§4.3 and supplement §2)."""
+"""The first mask (§4.3 and supplement §2)."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ _SAME_SCORE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Started:
-    """The first masks and how many evaluations of the network each image's took."""
+    """The first masks, and how many evaluations of the network each image's start took."""
 
     masks: Float[Tensor, "b r c"]
     evaluations: Int[Tensor, " b"]
@@ -43,7 +43,7 @@ class ConstantStart:
 
     def __post_init__(self) -> None:
         if not 0 <= self.value <= 1:
-            raise UnseeError(f"a mask starts from a value in [0,1], not {self.value}")
+            raise UnseeError(f"a mask must start from a value in [0, 1], got {self.value}")
 
     def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
         """Constant masks."""
@@ -53,7 +53,7 @@ class ConstantStart:
 
 @dataclass(frozen=True)
 class EditedStart:
-    """The mask with which the game is won and the price is highest: all deleted, or all kept."""
+    """The fully edited mask, whose L1 penalty is highest: all deleted, or in preservation all kept."""
 
     def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Constant masks."""
@@ -72,20 +72,20 @@ class RandomStart:
 
 @dataclass(frozen=True)
 class CircularStart:
-    """The smallest centred disc that alone does the game's work (supplement §2).
+    """The smallest centred disc that suppresses, or preserves, 99 % of the score (supplement §2).
 
-    Discs of radius 0, `step`, … are softened by a Gaussian and tried in turn on the still picture. With s₀
-    the score of the photo and s_full that of the fully perturbed one, q = (s-s_full)/(s₀-s_full); deletion
-    takes the first disc that leaves q < 1-`share`, preservation the first that keeps q ≥ `share`. If none
-    does, or s₀ and s_full are the same, everything is perturbed.
+    Discs of radius 0, `step`, … are softened by a Gaussian and tried in turn, without jitter. With s₀ the
+    score of the image and s_full that of the fully perturbed one, q = (s-s_full)/(s₀-s_full). Deletion
+    takes the first disc with q < 1-`share`, preservation the first with q ≥ `share`. If there is none, or s₀
+    and s_full are equal, everything is perturbed.
 
     Args:
         share: of the score that is to be suppressed, or preserved.
         step: pixels between radii.
-        last: the last radius in pixels; further where the picture needs more to be covered.
+        last: the last radius in pixels; larger for an image that is not covered by it.
         soften: standard deviation in pixels of the disc's edge.
         stretch: the authors' code: the mask on the grid is stretched to reach from 0 to 1.
-        first_target: the authors' code: only each image's first target class is looked at.
+        first_target: the authors' code: only each image's first target class is scored.
     """
 
     share: float = 0.99
@@ -110,7 +110,7 @@ class CircularStart:
         return Started(_stretched(masks) if self.stretch else masks, evaluations.cpu())
 
     def radii(self, size: tuple[int, int]) -> range:
-        """The radii tried, in pixels."""
+        """The radii that are tried, in pixels."""
         cover = math.ceil(math.hypot(*size) / 2 / self.step) * self.step
         return range(0, max(self.last, cover) + 1, self.step)
 
@@ -123,7 +123,7 @@ class CircularStart:
 
     @torch.no_grad()
     def _search(self, scoring: Scoring, game: Game, masks: Float[Tensor, "k h w"]) -> Int[Tensor, " b"]:
-        """The index of each image's first disc that will do; k where none does."""
+        """The index of each image's first disc with enough effect; k if there is none."""
         batch, count = len(scoring), len(masks)
         ends = torch.stack([torch.ones_like(masks[0]), torch.zeros_like(masks[0])])
         original, full = scoring.still_scores(ends.expand(batch, -1, -1, -1)).unbind(dim=1)

@@ -1,0 +1,233 @@
+"""The seams of the mask core: an optimiser without gradients, a mask on an activation, a third penalty."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nets import bench
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.masks import PRESETS, explain
+from unsee.masks.edits.edit import Edit
+from unsee.masks.grid import Grid
+from unsee.masks.learner import learn
+from unsee.masks.network_input import NetworkInput
+from unsee.masks.objective import Objective
+from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.protocol import Evaluation, Optimiser
+from unsee.masks.penalties import L1, Penalty, TotalVariation, gradient_of
+from unsee.masks.starts import ConstantStart
+from unsee.tensors import generator
+from unsee.tuning import Tuned
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """Asks for masks round the best one so far, and keeps the best: no gradient, several masks a step."""
+
+    iterations: int = 25
+    several: int = 8
+    spread: float = 0.3
+    needs_gradient: bool = False
+    exact: bool = False
+    settles_early: bool = False
+    summary: str = "random search"
+
+    def limited(self, iterations: int) -> "RandomSearch":
+        return replace(self, iterations=iterations)
+
+    def begin(self, masks: Tensor, seeds: Tensor) -> tuple[Tensor, ...]:
+        return masks.new_full((len(masks),), torch.inf), seeds
+
+    def ask(self, memory: tuple[Tensor, ...], masks: Tensor, iteration: Tensor) -> Tensor:
+        draws = [
+            torch.randn(self.several, *masks.shape[1:], generator=generator(seed, 10_000 + count))
+            for seed, count in zip(memory[1].tolist(), iteration.tolist(), strict=True)
+        ]
+        moves = self.spread * torch.stack(draws).to(masks)
+        moves[:, 0] = 0
+        return (masks[:, None] + moves).clamp(0, 1)
+
+    def tell(
+        self, memory: tuple[Tensor, ...], evaluation: Evaluation, iteration: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        assert evaluation.gradient is None
+        costs = sum(evaluation.terms.values())
+        least, best = costs.min(dim=1)
+        rows = torch.arange(len(best))
+        return evaluation.masks[rows, best], (least, memory[1])
+
+    def settled(self, history: Tensor, iteration: Tensor) -> Tensor:
+        return iteration + 1 >= self.iterations
+
+
+SEARCH = replace(
+    PRESETS["paper"], optimiser=RandomSearch(), start=ConstantStart(0.0), jitter=0, grid=Grid(shape=(4, 4))
+)
+
+
+class Untrainable(nn.Module):
+    """A network whose answers have no gradient, as one behind a server."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images)
+
+
+class TestWithoutGradient:
+    def test_random_search_is_an_optimiser(self):
+        assert isinstance(RandomSearch(), Optimiser)
+
+    def test_it_lowers_the_objective_of_a_network_that_gives_no_gradient(self, make_net, make_pixels):
+        black_box = Classifier(Untrainable(make_net()), size=(32, 32))
+        found = explain(black_box, make_pixels(), preset=SEARCH, seed=3)
+        history = [sum(values) for values in zip(*found.run.history.values(), strict=True)]
+        assert history == sorted(history, reverse=True)
+        assert history[-1] < history[0] - 0.01
+        assert found.run.evaluations == 25 * 8
+        same = explain(Classifier(make_net(), size=(32, 32)), make_pixels(), preset=SEARCH, seed=3)
+        assert torch.equal(found.mask_grid, same.mask_grid)
+
+    def test_a_batch_gives_what_single_images_give(self):
+        made = bench(SEARCH, ranks=((0,), (1,), (2,)))
+        together = learn(made.classifier, made.requests, SEARCH)
+        for request, one in zip(made.requests, together, strict=True):
+            (alone,) = learn(made.classifier, [request], SEARCH)
+            assert torch.allclose(one.grid, alone.grid, rtol=0, atol=1e-12)
+            assert one.evaluations == alone.evaluations
+
+    @pytest.mark.parametrize("preset", ["fast", "paper"])
+    def test_an_optimiser_that_needs_a_gradient_says_that_there_is_none(self, make_net, make_pixels, preset):
+        black_box = Classifier(Untrainable(make_net()), size=(32, 32))
+        with pytest.raises(UnseeError, match="gives no gradient"):
+            explain(black_box, make_pixels(), preset=preset)
+
+
+def chain_of(classifier: Classifier) -> nn.Sequential:
+    """The network as it was given, also where a tuned copy stands in for it."""
+    return classifier.net.net if isinstance(classifier.net, Tuned) else classifier.net
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationEdit:
+    """m ⊙ a: one mask for all channels of an activation, and only the network behind it runs."""
+
+    activation: Tensor
+    depth: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.activation.shape[-2], self.activation.shape[-1]
+
+    def apply(self, masks: Tensor, offsets: Tensor | None = None) -> Tensor:
+        return masks[:, None] * self.activation
+
+    def logits(self, classifier: Classifier, given: Tensor) -> Tensor:
+        return chain_of(classifier)[self.depth :](given)
+
+    def select(self, rows: Tensor) -> "ActivationEdit":
+        return ActivationEdit(self.activation[rows], self.depth)
+
+    def joined(self, other: "ActivationEdit") -> "ActivationEdit":
+        return ActivationEdit(torch.cat([self.activation, other.activation]), self.depth)
+
+
+@dataclass(frozen=True)
+class DropActivation:
+    """Deletes cells of the activation after the first `depth` modules of a chain (supplement §6.4)."""
+
+    depth: int
+    name: str = "drop-activation"
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        images = torch.stack([one.plain for one in inputs]).to(classifier.device)
+        with torch.no_grad():
+            activation = chain_of(classifier)[: self.depth](classifier.normalised(images))
+        return ActivationEdit(activation, self.depth)
+
+    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
+        return network_input.plain, network_input.canvas
+
+
+def test_a_mask_on_an_activation_needs_no_second_path():
+    """The same learner, loop and objective; checked against the gradient descent written out."""
+    grid = Grid(shape=(24, 24), upsampling="nearest", blur=0.0)
+    settings = replace(
+        PRESETS["paper"],
+        perturbations=(DropActivation(2),),
+        optimiser=Adam(iterations=1),
+        grid=grid,
+        start=ConstantStart(0.5),
+        jitter=0,
+    )
+    made = bench(settings)
+    net, (one,), (target,) = made.classifier.net, made.inputs, made.targets
+    (learned,) = learn(made.classifier, made.requests, settings)
+    with torch.no_grad():
+        activation = net[:2](made.classifier.normalised(one.plain[None]))
+    assert activation.shape[-2:] == (24, 24)
+    mask = torch.full((24, 24), 0.5, dtype=torch.float64, requires_grad=True)
+    score = net[2:](mask * activation).softmax(dim=1)[0, list(target)].sum()
+    (gradient,) = torch.autograd.grad(score, mask)
+    expected = (0.5 - 0.1 * (gradient - 1e-4 * 784 / 576).sign()).clamp(0, 1)
+    assert learned.history["score"][0] == pytest.approx(float(score), abs=1e-12)
+    assert torch.allclose(learned.grid, expected, rtol=0, atol=1e-4)
+    edited = net[2:](learned.mask * activation).softmax(dim=1)[0, list(target)].sum()
+    assert float(learned.scores[1]) == pytest.approx(float(edited), abs=1e-10)
+
+
+@dataclass(frozen=True)
+class AreaRamp:
+    """A penalty that is told the iteration: the area's distance from a given one, weighted more each step."""
+
+    area: float
+    name: str = "area"
+
+    def value(self, masks: Tensor, game: object, iteration: Tensor) -> Tensor:
+        return (iteration + 1) * (game.saliency(masks).mean(dim=(1, 2)) - self.area).square()
+
+    def gradient(self, masks: Tensor, game: object, iteration: Tensor) -> Tensor:
+        return gradient_of(self, masks, game, iteration)
+
+
+class TestNamedPenalties:
+    def test_any_number_of_penalties_is_carried_by_name_to_the_manifest(self, classifier, make_pixels):
+        objective = PRESETS["paper"].objective.with_penalty(AreaRamp(0.25))
+        assert isinstance(AreaRamp(0.25), Penalty)
+        preset = replace(PRESETS["paper"], objective=objective)
+        found = explain(classifier, make_pixels(), preset=preset, iterations=40)
+        manifest = found.manifest()
+        assert list(found.run.history) == ["score", "l1", "tv", "area"]
+        assert list(manifest["objective_terms"]) == ["score", "l1", "tv", "area"]
+        assert manifest["settings"]["objective"]["penalties"][2] == {
+            "type": "AreaRamp",
+            "area": 0.25,
+            "name": "area",
+        }
+        grid = found.mask_grid.double()
+        assert found.run.objective["area"] == pytest.approx(
+            41 * float(((1 - grid).mean() - 0.25) ** 2), rel=1e-3, abs=1e-9
+        )
+        assert found.objective == pytest.approx(sum(found.run.objective.values()))
+
+    def test_without_penalties_only_the_score_counts(self, classifier, make_pixels):
+        preset = replace(PRESETS["fast"], objective=Objective(penalties=()))
+        found = explain(classifier, make_pixels(), preset=preset)
+        assert list(found.run.objective) == ["score"]
+        assert found.objective == pytest.approx(found.run.objective["score"])
+
+    def test_one_of_the_same_name_is_replaced(self):
+        objective = Objective().with_penalty(L1(1e-3))
+        assert objective.penalties == (L1(1e-3), TotalVariation(1e-2))
+
+    @pytest.mark.parametrize("penalties", [(L1(1.0), L1(2.0)), (L1(1.0, name="score"),)])
+    def test_names_that_clash_are_refused(self, penalties):
+        with pytest.raises(UnseeError, match="names of their own"):
+            Objective(penalties=penalties)
