@@ -54,10 +54,11 @@ def opened(path):
 
 class TestExplanationPictures:
     def test_all_five_are_there_and_open(self, drawn):
-        assert {path.name for path in drawn.iterdir()} == {
+        images = list(drawn.glob("*.png"))
+        assert {path.name for path in images} == {
             *("mask.png", "heatmap.png", "overlay.png", "perturbed.png", "figure.png"),
         }
-        assert {opened(path).format for path in drawn.iterdir()} == {"PNG"}
+        assert {opened(path).format for path in images} == {"PNG"}
 
     @pytest.mark.parametrize("name", ["mask.png", "heatmap.png", "overlay.png", "perturbed.png"])
     def test_have_the_photos_size(self, drawn, name):
