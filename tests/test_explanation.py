@@ -89,17 +89,17 @@ class TestScores:
         assert scores.normalized == pytest.approx(0.25)
         assert scores.suppression == pytest.approx(0.75)
 
-    def test_beyond_the_reference_and_above_the_photo(self):
+    def test_scores_outside_the_span(self):
         assert Scores(0.8, 0.0, 0.3).suppression == pytest.approx(1.6)
         assert Scores(0.8, 1.0, 0.3).suppression == pytest.approx(-0.4)
 
     @pytest.mark.parametrize("reference", [0.5, 0.5 + 9e-7, 0.5 - 9e-7, 0.6])
-    def test_without_a_span_there_is_no_answer(self, reference):
+    def test_without_a_span_it_is_nan(self, reference):
         scores = Scores(0.5, 0.2, reference)
         assert math.isnan(scores.normalized)
         assert math.isnan(scores.suppression)
 
-    def test_a_small_span_has_one(self):
+    def test_a_small_span_is_enough(self):
         assert Scores(0.5, 0.5, 0.5 - 2e-6).normalized == pytest.approx(1)
 
 
@@ -120,7 +120,7 @@ class TestResult:
             assert values.max() <= 1
         assert 0 < explanation.area < 1
 
-    def test_one_keeps(self, classifier, make_pixels):
+    def test_a_mask_of_one_keeps_the_pixel(self, classifier, make_pixels):
         """By hand: photo where the mask is 1, the average colour where it is 0, and between them linearly."""
         done = explain(classifier, make_pixels(), iterations=4, perturbation="constant")
         paint = torch.tensor(classifier.color)[:, None, None]
@@ -135,7 +135,7 @@ class TestResult:
         assert torch.equal(done.saliency, done.mask)
         assert done.area == pytest.approx(float(done.mask.mean()), abs=0.05)
 
-    def test_the_record_adds_up(self, explanation):
+    def test_the_run_is_consistent(self, explanation):
         run = explanation.run
         assert explanation.objective == pytest.approx(sum(run.objective.values()))
         assert set(run.objective) == set(run.history) == {"score", "l1", "tv"}
@@ -175,14 +175,14 @@ class TestResult:
         assert settings["jitter"] == 4
         assert settings["source"].startswith("Fong & Vedaldi 2017")
 
-    def test_where_it_comes_from_is_recorded(self, explanation):
+    def test_the_provenance_is_recorded(self, explanation):
         origin = explanation.provenance
         for name in ("torch", "torchvision", "numpy", "pillow", "unsee"):
             assert origin.versions[name] == version(name)
         assert origin.versions["python"] == ".".join(map(str, sys.version_info[:3]))
         assert (origin.model, origin.input_size, origin.fit) == ("tiny", (32, 32), "squash")
 
-    def test_no_span_is_null_in_the_record(self, explanation):
+    def test_a_missing_span_is_null_in_the_manifest(self, explanation):
         flat = dataclasses.replace(explanation, scores=Scores(0.5, 0.2, 0.5))
         assert math.isnan(flat.suppression)
         record = strict(json.dumps(flat.manifest(), allow_nan=False))
@@ -203,7 +203,7 @@ class Spoils(nn.Module):
 
 
 class TestSave:
-    def test_exactly_the_promised_files(self, saved):
+    def test_it_writes_exactly_the_documented_files(self, saved):
         assert {path.name for path in saved.iterdir()} == FILES
 
     def test_arrays(self, saved, explanation):
@@ -213,7 +213,7 @@ class TestSave:
         assert np.array_equal(mask, explanation.mask.numpy())
         assert np.array_equal(grid, explanation.mask_grid.numpy())
 
-    def test_the_record(self, saved, explanation):
+    def test_the_manifest(self, saved, explanation):
         record = strict((saved / "explanation.json").read_text(encoding="utf-8"))
         assert set(record) >= KEYS
         assert record == json.loads(json.dumps(explanation.manifest()))
@@ -225,7 +225,7 @@ class TestSave:
         assert record["iterations"] == 6
         assert isinstance(record["converged"], bool)
 
-    def test_several_classes_are_lists_in_the_record(self, classifier, make_pixels):
+    def test_several_classes_are_lists_in_the_manifest(self, classifier, make_pixels):
         record = explain(classifier, make_pixels(), (3, "dog"), iterations=1).manifest()
         assert record["target"] == {"index": [3, 4], "name": ["tiger cat", "dog"], "asked": "3+dog"}
 
@@ -240,14 +240,14 @@ class TestSave:
         assert record["history"]["score"] == [None]
         assert np.isfinite(np.load(tmp_path / "nan" / "mask.npy")).all()
 
-    def test_twice_is_refused(self, saved, explanation):
+    def test_saving_twice_is_refused(self, saved, explanation):
         before = {path.name: path.read_bytes() for path in saved.iterdir()}
         with pytest.raises(UnseeError, match="already") as error:
             explanation.save(saved)
         one_line(error)
         assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
-    def test_overwriting_leaves_foreign_files_alone(self, saved, explanation):
+    def test_overwriting_keeps_other_files(self, saved, explanation):
         (saved / "notes.txt").write_text("mine")
         (saved / "mask.npy").write_text("broken")
         (saved / "more").mkdir()
@@ -287,14 +287,14 @@ class TestSave:
 
         monkeypatch.setattr("unsee.drawing.panels.save", fail)
 
-    def test_a_full_disk_is_told_in_one_line(self, tmp_path, explanation, monkeypatch):
+    def test_a_full_disk_is_reported_in_one_line(self, tmp_path, explanation, monkeypatch):
         self.break_drawing(monkeypatch, OSError(28, "No space left on device"))
         with pytest.raises(UnseeError, match="No space left") as error:
             explanation.save(tmp_path / "new")
         one_line(error)
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
-    def test_a_place_that_cannot_be_written_to(self, tmp_path, explanation):
+    def test_a_folder_that_cannot_be_written_to(self, tmp_path, explanation):
         (tmp_path / "file").write_text("no folder")
         for place in (tmp_path / "file", tmp_path / "file" / "below"):
             with pytest.raises(UnseeError, match="cannot be written") as error:
@@ -340,7 +340,7 @@ class TestLoad:
         assert back.scores.perturbed == 0.2
         assert not math.isfinite(back.scores.reference)
 
-    def test_and_saved_again_the_arrays_are_the_same(self, saved, tmp_path):
+    def test_saving_again_gives_the_same_files(self, saved, tmp_path):
         again = Explanation.load(saved).save(tmp_path / "again")
         for name in ("mask.npy", "mask_grid.npy", "mask.png", "perturbed.png", "explanation.json"):
             assert (again / name).read_bytes() == (saved / name).read_bytes(), name
@@ -363,13 +363,13 @@ class TestLoad:
         one_line(error)
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"photo"', "{}", "\x00\xff"])
-    def test_a_broken_record(self, saved, text):
+    def test_a_damaged_manifest(self, saved, text):
         (saved / "explanation.json").write_bytes(text.encode("latin-1"))
         with pytest.raises(UnseeError, match="saved") as error:
             Explanation.load(saved)
         one_line(error)
 
-    def test_a_record_that_lacks_something(self, saved):
+    def test_a_manifest_without_one_of_its_keys(self, saved):
         record = strict((saved / "explanation.json").read_text())
         derived = {
             "format",
@@ -389,7 +389,7 @@ class TestLoad:
 
     @pytest.mark.parametrize("key", ["target", "scores", "objective_terms", "history"])
     @pytest.mark.parametrize("value", [[], 7, None])
-    def test_a_record_of_other_shapes(self, saved, key, value):
+    def test_a_manifest_with_values_of_another_type(self, saved, key, value):
         record = strict((saved / "explanation.json").read_text())
         (saved / "explanation.json").write_text(json.dumps({**record, key: value}))
         with pytest.raises(UnseeError) as error:
@@ -491,14 +491,14 @@ class TestNotebook:
         assert any("0.5000" in text for text in page.text)
 
 
-class TestProof:
+class TestEditedImage:
     def score_of(self, classifier, pixels, target):
         images = Squash().apply(pixels, classifier.size)[None]
         return float(classifier.probabilities(images)[0, list(target.indices)].sum())
 
     @pytest.mark.parametrize("perturbation", ["blur", "constant", "noise", "median"])
     @pytest.mark.parametrize("game", ["deletion", "preservation"])
-    def test_the_edited_picture_has_its_score(
+    def test_the_edited_image_has_the_recorded_score(
         self, classifier, make_photo, tmp_path, monkeypatch, perturbation, game
     ):
         """A photo of the network's own size: squashing changes nothing, so only 8-bit rounding is between.
@@ -538,7 +538,7 @@ class TestProof:
         paint = torch.tensor(classifier.color)[:, None, None].expand(3, 32, 32)
         assert self.score_of(classifier, paint, done.target) == pytest.approx(done.scores.reference, abs=1e-5)
 
-    def test_a_larger_photo_comes_near(self, classifier, make_photo):
+    def test_a_larger_photo_has_nearly_the_recorded_score(self, classifier, make_photo):
         """The mask is enlarged to the photo and shrunk again: close, not equal."""
         done = explain(classifier, make_photo(height=64, width=96, seed=1), iterations=8)
         got = self.score_of(classifier, done.perturbed, done.target)
@@ -547,7 +547,7 @@ class TestProof:
 
 
 class TestPhotos:
-    def test_one_gives_one_and_several_give_a_list(self, classifier, make_photo, make_pixels):
+    def test_one_photo_gives_one_result_and_several_give_a_list(self, classifier, make_photo, make_pixels):
         path = make_photo()
         assert isinstance(explain(classifier, path, iterations=1), Explanation)
         assert isinstance(explain(classifier, str(path), iterations=1), Explanation)
@@ -560,7 +560,7 @@ class TestPhotos:
             assert isinstance(done, list)
             assert len(done) == 1
 
-    def test_every_way_to_give_several_is_the_same(self, classifier, make_pixels):
+    def test_lists_arrays_and_tensors_give_the_same_results(self, classifier, make_pixels):
         arrays = np.stack([make_pixels(seed=seed) for seed in range(3)])
         tensors = torch.from_numpy(arrays).permute(0, 3, 1, 2).float() / 255
         ways = [list(arrays), tuple(arrays), arrays, tensors, list(tensors), [read_photo(a) for a in arrays]]
@@ -592,7 +592,7 @@ class TestPhotos:
         assert torch.isfinite(done.perturbed).all()
 
     @pytest.mark.parametrize("size", [(32, 48), (17, 9), (40, 40)])
-    def test_any_input_of_the_network(self, make_net, make_pixels, size):
+    def test_any_input_size(self, make_net, make_pixels, size):
         done = explain(Classifier(make_net(), size=size), make_pixels(), iterations=2)
         assert done.mask_grid.shape == tuple(round(side / 8) for side in size)
         assert done.mask.shape == (40, 56)
@@ -706,7 +706,7 @@ class TestOptions:
         assert torch.isfinite(done.mask).all()
         strict(json.dumps(done.manifest(), allow_nan=False))
 
-    def test_the_seed_is_recorded_and_decides(self, classifier, make_pixels):
+    def test_the_seed_is_recorded_and_changes_the_result(self, classifier, make_pixels):
         first, again, other = (
             explain(classifier, make_pixels(), iterations=4, seed=seed, perturbation="noise")
             for seed in (3, 3, 4)
@@ -715,7 +715,7 @@ class TestOptions:
         assert torch.equal(first.mask, again.mask)
         assert not torch.equal(first.mask_grid, other.mask_grid)
 
-    def test_wrong_types_are_told_too(self):
+    def test_wrong_types_are_refused_in_one_line(self):
         """In a process of its own: here, types are checked before `explain` sees them."""
         script = """
 import numpy as np, torch, unsee
@@ -746,7 +746,7 @@ for case in cases:
 class TestCentreCrop:
     @pytest.mark.parametrize("game", ["deletion", "preservation"])
     @pytest.mark.parametrize("size", [(40, 90), (90, 40), (60, 60), (20, 30)])
-    def test_what_the_network_did_not_see_stays(self, classifier, make_pixels, game, size):
+    def test_what_the_network_does_not_see_is_not_edited(self, classifier, make_pixels, game, size):
         fit = CentreCrop()
         done = explain(classifier, make_pixels(*size, seed=2), iterations=4, fit=fit, game=game)
         left, top, right, bottom = fit.window(size, classifier.size)
@@ -759,7 +759,7 @@ class TestCentreCrop:
         assert done.saliency[~unseen].max() > 0
         assert (done.perturbed - done.photo.pixels)[:, ~unseen].abs().max() > 0.01
 
-    def test_the_mask_lies_where_it_was_learned(self, make_net, make_pixels):
+    def test_the_mask_is_where_it_was_learned(self, make_net, make_pixels):
         """A photo whose middle is exactly the network's input: there, cropping changes nothing."""
         model = Classifier(make_net(), size=(32, 32))
         wide = make_pixels(32, 80, seed=3)

@@ -94,7 +94,7 @@ def test_there_are_two_hundred_bad_files():
         ("JPEG2000", {}),
     ],
 )
-def test_changed_bytes_are_read_or_refused_and_nothing_else(kind, options, tmp_path, capfd):
+def test_changed_bytes_are_either_read_or_refused(kind, options, tmp_path, capfd):
     rng = np.random.default_rng(11)
     whole = encoded(picture(rng, 24, 18), kind, **options)
     for _ in range(60):
@@ -112,7 +112,7 @@ def test_changed_bytes_are_read_or_refused_and_nothing_else(kind, options, tmp_p
 
 
 @pytest.mark.parametrize("limit", [300, 100])
-def test_pictures_beyond_pillows_limit_are_refused_whether_it_warns_or_raises(limit, tmp_path, monkeypatch):
+def test_images_beyond_pillows_limit_are_refused_whether_it_warns_or_raises(limit, tmp_path, monkeypatch):
     (tmp_path / "wide.png").write_bytes(encoded(picture(RNG, 20, 20), "PNG"))
     assert read_photo(tmp_path / "wide.png").pixels.shape == (3, 20, 20)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
@@ -122,7 +122,7 @@ def test_pictures_beyond_pillows_limit_are_refused_whether_it_warns_or_raises(li
 
 
 @pytest.mark.parametrize("lenient", [True, False])
-def test_truncated_files_are_refused_even_where_the_program_lets_pillow_load_them(
+def test_truncated_files_are_refused_even_if_pillow_is_set_to_load_them(
     lenient, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
@@ -138,7 +138,7 @@ def test_a_file_without_permission_is_refused(tmp_path, monkeypatch):
 
     (tmp_path / "mine.png").write_bytes(encoded(picture(RNG), "PNG"))
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(UnseeError, match=r"mine\.png may not be read: check its permissions"):
+    with pytest.raises(UnseeError, match=r"mine\.png cannot be opened: check its permissions"):
         read_photo(tmp_path / "mine.png")
 
 
@@ -149,7 +149,7 @@ def test_a_file_without_permission_is_refused(tmp_path, monkeypatch):
         *(IndexError, KeyError, TypeError, AttributeError, ZeroDivisionError, RecursionError, AssertionError),
     ],
 )
-def test_whatever_pillow_raises_on_a_file_becomes_one_line(fault, tmp_path, monkeypatch):
+def test_any_exception_of_pillow_becomes_one_line(fault, tmp_path, monkeypatch):
     def fail(self):
         raise fault("first\nsecond")
 
@@ -161,7 +161,7 @@ def test_whatever_pillow_raises_on_a_file_becomes_one_line(fault, tmp_path, monk
     assert str(caught.value).isprintable()
 
 
-def test_postscript_never_reaches_pillows_plugin(tmp_path, monkeypatch):
+def test_postscript_is_not_passed_to_pillow(tmp_path, monkeypatch):
     opened = []
 
     def note(self):
@@ -207,7 +207,7 @@ def test_lossless_files_give_their_values(kind, suffix, tmp_path):
     assert photo.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_the_path_may_be_text_and_the_name_anything_printable(tmp_path):
+def test_paths_are_text_or_path_objects_with_any_printable_name(tmp_path):
     path = tmp_path / "ein Bild — ö 图.dat"
     path.write_bytes(encoded(Image.fromarray(NOISE), "PNG"))
     photo = read_photo(str(path))
@@ -246,7 +246,7 @@ def test_palette_with_and_without_transparency(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_is_laid_over_white(mode, tmp_path):
+def test_alpha_is_blended_with_white(mode, tmp_path):
     colours = NOISE if mode == "RGBA" else np.repeat(NOISE[..., :1], 3, axis=2)
     alpha = RNG.integers(0, 256, NOISE.shape[:2], dtype=np.uint8)
     alpha[0, :3] = 0, 255, 128
@@ -332,7 +332,7 @@ def test_sixteen_bit_greyscale_is_scaled_by_65535(kind, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L", "I;16N", "I"])
-def test_every_deep_mode(mode):
+def test_all_modes_of_more_than_eight_bits(mode):
     code = {"I;16B": ">u2", "I": "=i4", "I;16N": "=u2"}.get(mode, "<u2")
     photo = read_photo(Image.frombytes(mode, (3, 2), DEEP.astype(code).tobytes()))
     same(photo, DEEP[..., None] / 65535 * 255)
@@ -377,7 +377,7 @@ def test_sixteen_bit_colour_is_noted(colour, channels, tmp_path):
     assert photo.notes == ("16-bit colour reduced to 8-bit",)
 
 
-def test_float_tiff_within_range_is_taken_as_it_is(tmp_path):
+def test_float_tiff_in_range_is_read_unchanged(tmp_path):
     values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
     photo = read_bytes(tmp_path, encoded(Image.fromarray(values), "TIFF"))
     assert torch.equal(photo.pixels, torch.from_numpy(values).expand(3, -1, -1))
@@ -390,11 +390,11 @@ def test_float_tiff_within_range_is_taken_as_it_is(tmp_path):
         ("GIF", "animated: first of 3 frames"),
         ("PNG", "animated: first of 3 frames"),
         ("WEBP", "animated: first of 3 frames"),
-        ("TIFF", "several pictures: first of 3"),
-        ("MPO", "several pictures: first of 3"),
+        ("TIFF", "several images: first of 3"),
+        ("MPO", "several images: first of 3"),
     ],
 )
-def test_the_first_of_several_frames_is_taken(kind, note, tmp_path):
+def test_the_first_of_several_frames_is_read(kind, note, tmp_path):
     frames = [Image.new("RGB", (64, 64), colour) for colour in ((250, 0, 0), (0, 250, 0), (0, 0, 250))]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
@@ -403,7 +403,7 @@ def test_the_first_of_several_frames_is_taken(kind, note, tmp_path):
     assert photo.notes == (note,)
 
 
-def test_a_pillow_picture_is_read_at_its_frame_and_left_as_it_was():
+def test_a_pillow_image_is_read_at_its_current_frame_and_not_changed():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 0), (0, 250, 0))]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     with Image.open(io.BytesIO(data)) as image:
@@ -415,10 +415,10 @@ def test_a_pillow_picture_is_read_at_its_frame_and_left_as_it_was():
     assert (photo.name, photo.path) == ("array", None)
 
 
-def test_a_pillow_picture_that_cannot_be_decoded_is_refused():
+def test_a_pillow_image_that_cannot_be_decoded_is_refused():
     whole = encoded(picture(RNG), "JPEG")
     image = Image.open(io.BytesIO(whole[: len(whole) // 2]))
-    with image, pytest.raises(UnseeError, match="the picture given is truncated"):
+    with image, pytest.raises(UnseeError, match="the given image is truncated"):
         read_photo(image)
 
 
@@ -480,7 +480,7 @@ def test_orientation_of_jpeg_and_of_deep_greyscale_is_applied_and_noted(tmp_path
         b"II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\xff\xff\0\0\0\0\0\0",
     ],
 )
-def test_broken_exif_does_not_lose_the_picture(exif, tmp_path):
+def test_an_image_with_damaged_exif_is_read(exif, tmp_path):
     same(read_bytes(tmp_path, png(7, 5, 8, 2, rows_of(NOISE), chunk(b"eXIf", exif))), NOISE)
     whole = encoded(Image.fromarray(NOISE), "JPEG")
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif
@@ -538,7 +538,7 @@ def test_alpha_of_arrays():
     assert photo.notes == ("alpha over white",)
 
 
-def test_what_came_from_memory_is_hashed_by_its_pixels_and_shape():
+def test_photos_from_memory_are_hashed_by_pixels_and_shape():
     pixels = torch.from_numpy(NOISE).permute(2, 0, 1).float() / 255
     expected = hashlib.sha256(b"float32 3 5 7\n" + pixels.contiguous().numpy().astype("<f4").tobytes())
     assert read_photo(pixels).sha256 == expected.hexdigest()
@@ -597,7 +597,7 @@ def test_rounding_beyond_the_range_is_clamped():
 # Writing
 
 
-def test_pictures_are_written_rounded_to_eight_bits(tmp_path):
+def test_images_are_written_rounded_to_eight_bits(tmp_path):
     pixels = torch.tensor([[[0.0, 0.5], [1.0, 0.3]]]).repeat(3, 1, 1)
     pixels[1] = 1.2
     save_png(tmp_path / "colour.png", pixels)
@@ -719,7 +719,7 @@ def test_constants_stay_constant_and_windows_lie_in_the_photo(photo, size, short
 
 @given(photo=st.tuples(st.integers(6, 64), st.integers(6, 64)), size=st.tuples(SIDES, SIDES), data=st.data())
 @settings(max_examples=150, deadline=None)
-def test_a_painted_cell_lands_where_the_window_says(photo, size, data):
+def test_a_painted_cell_maps_back_to_its_place_in_the_window(photo, size, data):
     assume(min(size) >= 6)
     fit = FITS[data.draw(st.sampled_from(sorted(FITS)))]
     row = data.draw(st.integers(2, size[0] - 3))
@@ -739,7 +739,7 @@ def test_a_painted_cell_lands_where_the_window_says(photo, size, data):
 
 @pytest.mark.parametrize("fit", [Squash(), CentreCrop(), CentreCrop(250), CentreCrop(180)])
 @pytest.mark.parametrize("photo", [(480, 640), (601, 403), (300, 300), (100, 170)])
-def test_a_ramp_comes_back_as_the_photos_own_coordinates(fit, photo):
+def test_a_ramp_maps_back_to_the_photos_coordinates(fit, photo):
     size = (224, 224)
     x0, y0, x1, y1 = fit.window(photo, size)
     seen = fit.apply(torch.ones(3, *photo), size)[0] > 0
@@ -756,7 +756,7 @@ def test_a_ramp_comes_back_as_the_photos_own_coordinates(fit, photo):
     assert (inner[1] - expected_y[:, None]).abs().max() < 0.1
 
 
-def test_a_spot_on_the_photo_comes_back_to_its_place():
+def test_a_spot_on_the_photo_maps_back_to_its_position():
     pixels = torch.zeros(3, 300, 420)
     pixels[:, 100:112, 250:262] = 1.0
     for fit in FITS.values():
@@ -770,7 +770,7 @@ def test_a_spot_on_the_photo_comes_back_to_its_place():
 @pytest.mark.parametrize("side", [112, 224, 299, 384])
 @given(photo=st.tuples(st.integers(1, 3000), st.integers(1, 3000)))
 @settings(max_examples=40, deadline=None)
-def test_the_default_crop_sees_the_same_at_a_slightly_larger_size(side, photo):
+def test_the_default_crop_hardly_changes_at_a_slightly_larger_size(side, photo):
     plain = CentreCrop().window(photo, (side, side))
     wider = CentreCrop().window(photo, (side + 4, side + 4))
     pixel_of_the_input = min(photo) / side
@@ -779,14 +779,14 @@ def test_the_default_crop_sees_the_same_at_a_slightly_larger_size(side, photo):
     assert plain[3] - plain[1] == pytest.approx(0.875 * min(photo), abs=pixel_of_the_input)
 
 
-def test_a_strip_of_a_photo_is_cropped_without_making_the_whole_of_it_large():
+def test_cropping_a_strip_enlarges_only_the_visible_part():
     strip = noise(3, 1, 40_000)
     found = CentreCrop().apply(strip, (224, 224))
     assert found.shape == (3, 224, 224)
     assert found.std(dim=1).max() < 1e-6
 
 
-def test_a_crop_of_nothing_is_refused():
+def test_a_crop_to_zero_pixels_is_refused():
     with pytest.raises(UnseeError, match="resized to 0"):
         CentreCrop(0)
 

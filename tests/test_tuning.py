@@ -54,7 +54,7 @@ def kinds(net: nn.Module) -> set[str]:
 @pytest.mark.parametrize(
     "build", [Net, lambda: resnet18(num_classes=5), lambda: squeezenet1_1(num_classes=5)]
 )
-def test_the_copy_answers_as_the_network_does_and_shares_nothing_with_it(build):
+def test_the_copy_gives_the_networks_outputs_and_shares_no_memory_with_it(build):
     net = build().eval()
     before = copy.deepcopy(net.state_dict())
     own = classifier(net)
@@ -68,7 +68,7 @@ def test_the_copy_answers_as_the_network_does_and_shares_nothing_with_it(build):
     assert not any(weight.requires_grad for weight in quick.net.parameters())
 
 
-def test_batchnorm_is_folded_where_it_can_be():
+def test_batchnorm_is_folded_unless_the_network_has_hooks():
     own = classifier(Net().eval())
     assert "BatchNorm2d" not in kinds(tuned(own).net)
     hooked = Net().eval()
@@ -76,7 +76,7 @@ def test_batchnorm_is_folded_where_it_can_be():
     assert "BatchNorm2d" in kinds(tuned(classifier(hooked)).net)
 
 
-def test_a_copy_that_answers_otherwise_is_not_used(monkeypatch):
+def test_a_copy_with_other_outputs_is_not_used(monkeypatch):
     def wrong(net):
         spoilt = copy.deepcopy(net)
         spoilt.head.bias.data += 1
@@ -100,7 +100,7 @@ class Strided(nn.Module):
         return self.head(self.conv(x).view(len(x), -1))
 
 
-def test_a_network_that_cannot_have_its_channels_last_keeps_them_first():
+def test_a_network_that_fails_with_channels_last_keeps_channels_first():
     own = classifier(Strided().eval())
     quick = tuned(own)
     assert isinstance(quick.net, Tuned)
@@ -110,7 +110,7 @@ def test_a_network_that_cannot_have_its_channels_last_keeps_them_first():
     assert explanation.mask.shape == (32, 32)
 
 
-def test_a_network_that_cannot_be_copied_is_lent_and_given_back():
+def test_a_network_that_cannot_be_copied_is_borrowed_and_restored():
     net = Net().train()
     net.lock = threading.Lock()
     net.conv.weight.requires_grad_(False)
@@ -127,7 +127,7 @@ def test_a_network_that_cannot_be_copied_is_lent_and_given_back():
     assert wanted == [False, *[True] * (len(wanted) - 1)]
 
 
-def test_bfloat16_is_close_and_its_scores_are_the_classifiers_own():
+def test_bfloat16_is_close_and_scores_are_those_of_the_classifier():
     own = classifier(Net().eval())
     assert torch.allclose(tuned(own, bfloat16=True).logits(pictures()), own.logits(pictures()), atol=0.05)
     exact, half = (
@@ -139,7 +139,7 @@ def test_bfloat16_is_close_and_its_scores_are_the_classifiers_own():
     assert half.objective == pytest.approx(exact.objective, rel=0.1)
 
 
-def test_auto_asks_the_device_and_leaves_the_published_presets_alone(monkeypatch):
+def test_auto_depends_on_the_device_and_not_for_published_presets(monkeypatch):
     own = classifier(Net().eval())
     for able in (True, False):
         monkeypatch.setattr(tuning, "computes_in_bfloat16", lambda device, able=able: able)
@@ -160,7 +160,7 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch):
         tuned(classifier(Net().eval()), compiled=True)
 
 
-def test_what_a_pass_keeps_is_counted():
+def test_memory_of_a_forward_pass():
     net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Sigmoid(), nn.Flatten(), nn.Linear(8 * 32 * 32, 4))
     found = memory_of_one_pass(classifier(net.eval().requires_grad_(False)))
     picture, kept = 4 * 3 * 32 * 32, 4 * 8 * 32 * 32
@@ -190,7 +190,7 @@ def test_free_memory_is_known():
         (ValueError("out of memory"), False),
     ],
 )
-def test_lack_of_memory_is_told_from_other_errors(error, is_it):
+def test_out_of_memory_errors_are_recognised(error, is_it):
     assert memory.is_out_of_memory(error) is is_it
 
 
@@ -205,7 +205,7 @@ class Bound(Net):
         return self.head(F.relu(self.run(x)).mean(dim=(2, 3)))
 
 
-def test_a_network_whose_copy_reaches_back_is_lent_and_given_back():
+def test_a_network_whose_copy_calls_the_original_is_borrowed_and_restored():
     net = Bound().train()
     before = {key: value.clone() for key, value in net.state_dict().items()}
     own = classifier(net)
@@ -218,7 +218,7 @@ def test_a_network_whose_copy_reaches_back_is_lent_and_given_back():
     assert not any(module._forward_pre_hooks for module in net.modules())
 
 
-def test_what_a_pass_keeps_is_let_go_again():
+def test_measuring_the_memory_of_a_pass_frees_it():
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     alive = weakref.WeakSet()
     net[1].register_forward_hook(lambda module, given, answer: alive.add(answer))
@@ -246,7 +246,7 @@ def test_explanations_are_the_same_when_memory_runs_out():
         assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-6)
 
 
-def test_photos_are_drawn_only_when_there_is_room():
+def test_photos_are_read_only_when_the_batch_has_room():
     drawn = []
 
     def source():
@@ -263,7 +263,7 @@ def test_photos_are_drawn_only_when_there_is_room():
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_response_norm_is_torchs_own(layout):
+def test_response_norm_equals_torchs(layout):
     x = torch.randn(2, 9, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (30 * x).contiguous(memory_format=layout).requires_grad_()
     slow = F.local_response_norm(x, 5, alpha=1e-2, beta=0.75, k=1.0)
