@@ -6,20 +6,13 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
+from checks import one_line
 from unsee.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
 from unsee.errors import UnseeError
 from unsee.fits import resize
 from unsee.masks import explain
 
 NAMES = ("ant", "bee", "cat", "tiger cat", "dog")
-
-
-def one_line(error: pytest.ExceptionInfo) -> str:
-    """The message, once it is known to be one line."""
-    text = str(error.value)
-    assert text
-    assert "\n" not in text
-    return text
 
 
 def state_of(net: nn.Module) -> dict:
