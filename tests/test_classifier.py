@@ -16,7 +16,7 @@ NAMES = ("ant", "bee", "cat", "tiger cat", "dog")
 
 
 def state_of(net: nn.Module) -> dict:
-    """Everything that `borrowed` promises to leave as it was."""
+    """Everything that `borrowed` promises to restore."""
     return {
         "modes": [(name, module.training) for name, module in net.named_modules()],
         "wanted": [(name, weight.requires_grad) for name, weight in net.named_parameters()],
@@ -38,7 +38,7 @@ def tensors_of(net: nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def used_net(make_net):
-    """A network in the middle of someone's training: modes, gradients and hooks are all mixed."""
+    """A network in the middle of training: modes, gradients and hooks differ between modules."""
     net = make_net(batch_norm=True)
     net.train()
     net(torch.rand(4, 3, 32, 32)).sum().backward()
@@ -55,7 +55,7 @@ def used_net(make_net):
 
 @pytest.fixture
 def checked(used_net):
-    """A classifier of the used network; at the end of the test the network must be what it was."""
+    """A classifier of the used network; after the test the network must be unchanged."""
     before, tensors = copy.deepcopy(state_of(used_net)), tensors_of(used_net)
     assert {training for _, training in before["modes"]} == {True, False}
     assert {wanted for _, wanted in before["wanted"]} == {True, False}
@@ -202,7 +202,7 @@ class WithLogits:
 
 class TestOutputs:
     @pytest.mark.parametrize(
-        ("change", "told"),
+        ("change", "expected"),
         [
             (lambda y: (y, y), "tuple"),
             (lambda y: [y], "list"),
@@ -215,9 +215,9 @@ class TestOutputs:
             (lambda y: WithLogits((y,)), "tuple"),
         ],
     )
-    def test_outputs_that_are_not_logits_are_refused(self, make_net, change, told):
+    def test_outputs_that_are_not_logits_are_refused(self, make_net, change, expected):
         wrapped = Classifier(Answers(make_net(), change), size=(32, 32))
-        with pytest.raises(UnseeError, match=told) as error:
+        with pytest.raises(UnseeError, match=expected) as error:
             wrapped.probabilities(torch.rand(2, 3, 32, 32))
         assert "(2, classes)" in one_line(error)
 

@@ -76,7 +76,7 @@ class TestEditedImage:
 
 class TestOptions:
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "expected"),
         [
             ({"preset": "papr"}, "paper"),
             ({"preset": ""}, "paper"),
@@ -89,10 +89,10 @@ class TestOptions:
             ({"batch_size": -1}, "-1"),
         ],
     )
-    def test_refused_in_one_line(self, classifier, make_pixels, options, told):
+    def test_refused_in_one_line(self, classifier, make_pixels, options, expected):
         with pytest.raises(UnseeError) as error:
             explain(classifier, make_pixels(), **options)
-        assert told in one_line(error)
+        assert expected in one_line(error)
 
     def test_objects_in_place_of_names(self, classifier, make_pixels):
         done = explain(

@@ -28,26 +28,9 @@ FILES = {
     "figure.png",
 }
 KEYS = {
-    *(
-        "photo",
-        "photo_sha256",
-        "model",
-        "target",
-        "scores",
-        "suppression",
-        "area",
-        "objective",
-        "iterations",
-        "evaluations",
-        "seed",
-        "preset",
-        "settings",
-        "converged",
-        "seconds",
-        "history",
-        "versions",
-        "weights_sha256",
-    ),
+    *("photo", "photo_sha256", "model", "target", "scores", "suppression", "area", "objective", "iterations"),
+    *("evaluations", "seed", "preset", "settings", "converged", "seconds", "history", "versions"),
+    "weights_sha256",
 }
 
 

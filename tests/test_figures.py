@@ -34,7 +34,7 @@ def save_images(explanation, folder):
 
 @pytest.fixture(scope="module")
 def drawn(explanation, tmp_path_factory):
-    """A folder of the shared explanation's pictures."""
+    """A folder of the shared explanation's files."""
     folder = tmp_path_factory.mktemp("drawn")
     save_images(explanation, folder)
     return folder
@@ -139,10 +139,10 @@ class TestFigure:
         assert np.allclose(shown[2][..., 0], explanation.mask, atol=1e-6)
 
     def test_it_says_what_did_not_converge(self, explanation):
-        for verdict, told in (("converged", False), ("still falling", True)):
+        for verdict, warns in (("converged", False), ("still falling", True)):
             run = dataclasses.replace(explanation.run, verdict=verdict, game="preservation")
             title = figure_of(dataclasses.replace(explanation, run=run)).axes[2].get_title()
-            assert ("did not converge" in title) == told
+            assert ("did not converge" in title) == warns
             assert "kept" in title
 
     def test_a_large_photo_is_shrunk_for_the_page(self, explanation):

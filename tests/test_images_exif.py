@@ -13,7 +13,7 @@ from photo_files import DEEP, NOISE, read_bytes, rows_of, same
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """What a viewer shows, from the place EXIF says the stored row 0 and column 0 have."""
+    """The image as a viewer shows it, by the definition of EXIF orientations."""
     across = pixels.swapaxes(0, 1)
     return {
         1: pixels,

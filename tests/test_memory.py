@@ -1,4 +1,4 @@
-"""Work in parts, and freed memory that is kept."""
+"""Work in parts, and keeping freed memory."""
 
 import subprocess
 import sys
@@ -47,13 +47,13 @@ def test_a_quarter_that_runs_out_of_memory_is_halved():
     assert in_quarters(work, range(9)) == list(range(9))
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell what is held")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc")
 def test_the_process_keeps_freed_memory_after_keep_freed():
     given_back, kept = (
         subprocess.check_output([sys.executable, "-c", HELD, way], text=True).strip()
         for way in ("plain", "keep")
     )
     if kept == "no":
-        pytest.skip("this C library cannot be told to keep what is freed")
+        pytest.skip("this C library cannot keep freed memory")
     assert int(given_back) < 60
     assert int(kept) > 150

@@ -1,4 +1,4 @@
-"""The private copy that computes: the same answers, and the user's network untouched."""
+"""The private copy of a network gives the same outputs, and the original does not change."""
 
 import copy
 import gc
@@ -18,7 +18,7 @@ from unsee.errors import UnseeError
 from unsee.masks import PRESETS, explain
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 from unsee.models.response_norm import ResponseNorm
-from unsee.tuning import Lent, Tuned, memory_of_one_pass, tuned, uses_bfloat16
+from unsee.tuning import Borrowed, Tuned, memory_of_one_pass, tuned, uses_bfloat16
 
 
 class Net(nn.Module):
@@ -43,7 +43,7 @@ def classifier(net: nn.Module) -> Classifier:
     return Classifier(net, size=(32, 32))
 
 
-def pictures(count: int = 3) -> Tensor:
+def images(count: int = 3) -> Tensor:
     return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
@@ -59,7 +59,7 @@ def test_the_copy_gives_the_networks_outputs_and_shares_no_memory_with_it(build)
     before = copy.deepcopy(net.state_dict())
     own = classifier(net)
     quick = tuned(own)
-    assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
+    assert torch.allclose(quick.logits(images()), own.logits(images()), atol=1e-4)
     assert kinds(net) == kinds(build())
     theirs = {weight.data_ptr() for weight in quick.net.parameters()}
     assert theirs.isdisjoint(weight.data_ptr() for weight in net.parameters())
@@ -85,12 +85,12 @@ def test_a_copy_with_other_outputs_is_not_used(monkeypatch):
     own = classifier(Net().eval())
     monkeypatch.setattr(tuning, "folded", wrong)
     quick = tuned(own)
-    assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
+    assert torch.allclose(quick.logits(images()), own.logits(images()), atol=1e-4)
     assert "BatchNorm2d" in kinds(quick.net)
 
 
 class Strided(nn.Module):
-    """Flattens with view, which pictures with the channels last do not allow."""
+    """Flattens with view, which fails for images with channels last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,8 +105,8 @@ def test_a_network_that_fails_with_channels_last_keeps_channels_first():
     quick = tuned(own)
     assert isinstance(quick.net, Tuned)
     assert quick.net.layout == torch.contiguous_format
-    assert torch.equal(quick.logits(pictures()), own.logits(pictures()))
-    explanation = unsee.explain(own, pictures()[0], 1, iterations=3)
+    assert torch.equal(quick.logits(images()), own.logits(images()))
+    explanation = unsee.explain(own, images()[0], 1, iterations=3)
     assert explanation.mask.shape == (32, 32)
 
 
@@ -117,11 +117,11 @@ def test_a_network_that_cannot_be_copied_is_borrowed_and_restored():
     own = classifier(net)
     with own.borrowed():
         quick = tuned(own)
-    assert isinstance(quick.net, Lent)
-    view = pictures().requires_grad_()
-    (slope,) = torch.autograd.grad(quick.logits(view).sum(), view)
-    assert bool(slope.any())
-    assert unsee.explain(own, pictures()[0], 1, iterations=3).mask.shape == (32, 32)
+    assert isinstance(quick.net, Borrowed)
+    view = images().requires_grad_()
+    (gradient,) = torch.autograd.grad(quick.logits(view).sum(), view)
+    assert bool(gradient.any())
+    assert unsee.explain(own, images()[0], 1, iterations=3).mask.shape == (32, 32)
     assert all(module.training for module in net.modules())
     wanted = [weight.requires_grad for weight in net.parameters()]
     assert wanted == [False, *[True] * (len(wanted) - 1)]
@@ -129,10 +129,9 @@ def test_a_network_that_cannot_be_copied_is_borrowed_and_restored():
 
 def test_bfloat16_is_close_and_scores_are_those_of_the_classifier():
     own = classifier(Net().eval())
-    assert torch.allclose(tuned(own, bfloat16=True).logits(pictures()), own.logits(pictures()), atol=0.05)
+    assert torch.allclose(tuned(own, bfloat16=True).logits(images()), own.logits(images()), atol=0.05)
     exact, half = (
-        unsee.explain(own, pictures()[0], 1, preset="fast", precision=name)
-        for name in ("float32", "bfloat16")
+        unsee.explain(own, images()[0], 1, preset="fast", precision=name) for name in ("float32", "bfloat16")
     )
     assert (exact.provenance.precision, half.provenance.precision) == ("float32", "bfloat16")
     assert half.scores.original == exact.scores.original
@@ -144,9 +143,7 @@ def test_auto_depends_on_the_device_and_not_for_published_presets(monkeypatch):
     for able in (True, False):
         monkeypatch.setattr(tuning, "computes_in_bfloat16", lambda device, able=able: able)
         assert uses_bfloat16(own, "auto") is able
-        fast, paper = (
-            unsee.explain(own, pictures()[0], 1, preset=p, iterations=2) for p in ("fast", "paper")
-        )
+        fast, paper = (unsee.explain(own, images()[0], 1, preset=p, iterations=2) for p in ("fast", "paper"))
         assert fast.provenance.precision == ("bfloat16" if able else "float32")
         assert paper.provenance.precision == "float32"
     assert not uses_bfloat16(classifier(Net().double().eval()), "bfloat16")
@@ -210,8 +207,8 @@ def test_a_network_whose_copy_calls_the_original_is_borrowed_and_restored():
     before = {key: value.clone() for key, value in net.state_dict().items()}
     own = classifier(net)
     with own.borrowed():
-        assert isinstance(tuned(own).net, Lent)
-    unsee.explain(own, pictures()[0], 1, iterations=3)
+        assert isinstance(tuned(own).net, Borrowed)
+    unsee.explain(own, images()[0], 1, iterations=3)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
     assert all(module.training for module in net.modules())
     assert all(weight.requires_grad for weight in net.parameters())
@@ -228,7 +225,7 @@ def test_measuring_the_memory_of_a_pass_frees_it():
 
 
 class Small(Net):
-    """Has memory for two pictures."""
+    """Has memory for two images only."""
 
     def forward(self, x: Tensor) -> Tensor:
         if len(x) > 2:
@@ -237,7 +234,7 @@ class Small(Net):
 
 
 def test_explanations_are_the_same_when_memory_runs_out():
-    photos = list(pictures(5))
+    photos = list(images(5))
     roomy, small = (
         unsee.explain(classifier(net.double().eval()), photos, 1, iterations=6, batch_size=5)
         for net in (Net(), Small())
@@ -252,7 +249,7 @@ def test_photos_are_read_only_when_the_batch_has_room():
     def source():
         for place in range(7):
             drawn.append(place)
-            yield unsee.images.read_photo(pictures(1)[0]), 1
+            yield unsee.images.read_photo(images(1)[0]), 1
 
     plan = unsee.masks.Plan(PRESETS["fast"], batch_size=2)
     most = []
@@ -270,8 +267,8 @@ def test_response_norm_equals_torchs(layout):
     quick = ResponseNorm(alpha=1e-2)(x)
     assert torch.allclose(quick, slow, rtol=1e-12)
     weights = torch.randn(slow.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    slopes = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (slow, quick)]
-    assert torch.allclose(*slopes, rtol=1e-10, atol=1e-12)
+    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (slow, quick)]
+    assert torch.allclose(*gradients, rtol=1e-10, atol=1e-12)
 
 
 def test_response_norm_has_no_weights_and_works_in_bfloat16():

@@ -35,8 +35,8 @@ class Tuned(nn.Module):
             return self.net(laid_out)
 
 
-class Lent(nn.Module):
-    """Borrows a network that cannot be copied, anew for each forward pass."""
+class Borrowed(nn.Module):
+    """Borrows a network that cannot be copied, once for each forward pass."""
 
     def __init__(self, classifier: Classifier, autocast: bool = False) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
 
     The copy runs with channels last and with BatchNorm folded into the preceding convolutions. Either is left
     out if the network then fails or gives other outputs. A network that cannot be copied, or whose copy still
-    calls modules of the original, is borrowed anew for each forward pass.
+    calls modules of the original, is borrowed once for each forward pass.
 
     Args:
         classifier: the caller must have borrowed it.
@@ -72,12 +72,12 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
     try:
         plain = copy.deepcopy(classifier.net).eval()
     except (RuntimeError, TypeError, AttributeError, copy.Error):
-        return replace(classifier, net=Lent(classifier, bfloat16))
+        return replace(classifier, net=Borrowed(classifier, bfloat16))
     for weight in plain.parameters():
         weight.requires_grad_(False)
     net = _fastest_equal(classifier, plain)
     if _calls_the_original(classifier, net):
-        return replace(classifier, net=Lent(classifier, bfloat16))
+        return replace(classifier, net=Borrowed(classifier, bfloat16))
     net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
