@@ -1,30 +1,28 @@
-"""The result: a mask, its proof, and where they come from. Frozen, saved whole or not at all."""
+"""The result of learning a mask: the mask, the edited image with its score, and the provenance."""
 
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.images import Photo, PhotoLike, read_photo
+from unsee.explanation_files import FORMAT, MANIFEST, SavedExplanation, read_saved
+from unsee.files import staged_folder
+from unsee.images import Photo, PhotoLike
 from unsee.records import finite
 
-MANIFEST = "explanation.json"
-_EXPLODES_BELOW = 1e-6
+_SMALLEST_SPAN = 1e-6
 
 
 @dataclass(frozen=True)
 class Target:
-    """The classes that are explained, all at once; `asked` is how they were asked for."""
+    """The classes that are explained together; `asked` is the target as the caller gave it."""
 
     indices: tuple[int, ...]
     names: tuple[str, ...]
@@ -42,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Scores:
-    """The target's score of the photo, of the edited photo, and of the fully perturbed one."""
+    """The target's scores for the photo, the edited photo, and the fully perturbed photo."""
 
     original: float
     perturbed: float
@@ -50,16 +48,16 @@ class Scores:
 
     @property
     def normalized(self) -> float:
-        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4), from 1, untouched, to 0.
+        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4): 1 for the unedited photo, 0 for the fully perturbed one.
 
-        NaN where p₀ - p_b is below 1e-6: such photos are left out of every mean.
+        NaN if p₀ - p_b is below 1e-6; means leave such photos out.
         """
         span = self.original - self.reference
-        return math.nan if span < _EXPLODES_BELOW else (self.perturbed - self.reference) / span
+        return math.nan if span < _SMALLEST_SPAN else (self.perturbed - self.reference) / span
 
     @property
     def suppression(self) -> float:
-        """1 - p': the share of the score that the edit takes away; above 1 where it takes more than all."""
+        """1 - p', the share of the score that the edit removes; above 1 if the score falls below p_b."""
         return 1 - self.normalized
 
 
@@ -67,9 +65,17 @@ class Scores:
 class Run:
     """How the mask was learned.
 
-    `objective` holds the weighted terms `score`, `l1` and `tv` of the mask that is returned, averaged over a
-    fixed set of jitters; `history` the same before each step, with that step's jitter. `verdict` is
-    "converged" or says what went wrong. `seconds` is the photo's share of its batch's time.
+    Args:
+        preset: name of the preset, "custom" for settings of one's own.
+        game: "deletion" or "preservation".
+        settings: all settings, as JSON values.
+        seed: of the photo's random draws.
+        iterations: steps taken.
+        evaluations: forward passes of the network for this photo.
+        objective: the weighted terms of the returned mask by name, averaged over a fixed set of jitters.
+        history: the same terms before each step, with that step's jitter.
+        verdict: "converged", or what went wrong.
+        seconds: the photo's share of its batch's time.
     """
 
     preset: str
@@ -86,7 +92,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the result was made from: network, weights, software; `precision` is that of the descent."""
+    """Network, weights and software behind a result; `precision` is the one the mask was learned in."""
 
     model: str
     weights_sha256: str | None
@@ -101,15 +107,15 @@ class Explanation:
     """Which part of a photo a classifier's score rests on.
 
     Args:
-        photo: as it was read, h by w pixels.
+        photo: the photo as it was read, h by w pixels.
         target: the classes explained.
-        scores: of the photo, the edited photo and the fully perturbed one.
-        mask: one value a pixel of the photo, float32 in [0,1]; 1 keeps, 0 deletes.
-        mask_grid: the mask that was learned, on its cells.
+        scores: the target's scores for the photo, the edited photo and the fully perturbed photo.
+        mask: one value per pixel of the photo, float32 in [0,1]; 1 keeps the pixel, 0 deletes it.
+        mask_grid: the learned mask on its coarse grid.
         perturbed: the edited photo, RGB in [0,1].
         area: the share of the network's input that the mask marks, in [0,1].
-        run: how it was learned.
-        provenance: what it was made from.
+        run: how the mask was learned.
+        provenance: network, weights and software.
     """
 
     photo: Photo
@@ -131,31 +137,32 @@ class Explanation:
 
     @property
     def saliency(self) -> Float[Tensor, "h w"]:
-        """In [0,1], high where the evidence is: 1 - mask in the deletion game, the mask in preservation."""
+        """In [0,1], high where the score depends on the photo: 1 - mask for deletion, the mask otherwise."""
         return 1 - self.mask if self.run.game == "deletion" else self.mask
 
     @property
     def suppression(self) -> float:
-        """The share of the score that the edit takes away (`Scores.suppression`)."""
+        """The share of the score that the edit removes (`Scores.suppression`)."""
         return self.scores.suppression
 
     @property
     def objective(self) -> float:
-        """What the mask that is returned costs, averaged over a fixed set of jitters."""
+        """The objective of the returned mask, averaged over a fixed set of jitters."""
         return sum(self.run.objective.values())
 
     @property
     def converged(self) -> bool:
-        """Whether the descent ended well; `run.verdict` says what did not."""
+        """Whether learning converged; if not, `run.verdict` says why."""
         return self.run.verdict == "converged"
 
     def manifest(self) -> dict[str, Any]:
-        """Everything but the pixels, as JSON values; numbers that are not finite become null."""
+        """Everything except pixels, as JSON values; numbers that are not finite become null."""
         run = asdict(self.run)
         terms, history = run.pop("objective"), run.pop("history")
         single = len(self.target.indices) == 1
         manifest: dict[str, Any] = finite(
             {
+                "format": FORMAT,
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
                 "photo_size": list(self.photo.pixels.shape[-2:]),
@@ -179,37 +186,50 @@ class Explanation:
         )
         return manifest
 
-    def show(self) -> None:
-        """Draw the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
-        from unsee.figures import show_explanation  # noqa: PLC0415
+    def panels(self) -> list[tuple[Tensor, str]]:
+        """The panels of the figure (fig. 1), each with its title: image, edited image, mask."""
+        scores, name = self.scores, self.target.short
+        state = "" if self.converged else ", did not converge"
+        marks = "kept" if self.run.game == "preservation" else "deleted"
+        return [
+            (self.photo.pixels, f"{name}: {scores.original:.4f}"),
+            (self.perturbed, f"{name}: {scores.perturbed:.4f}"),
+            (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
+        ]
 
-        show_explanation(self)
+    def show(self) -> None:
+        """Show the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
+        # Matplotlib is imported only to draw: workers that learn masks for a data set never need it.
+        from unsee.drawing import side_by_side  # noqa: PLC0415
+
+        side_by_side.show(self.panels())
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
-        """Write arrays, pictures and, last, `explanation.json` into a folder; returns the folder.
+        """Write arrays, images and, last, `explanation.json`; after a failure the folder is as it was.
 
-        All files are made aside first, so a failure leaves what was there.
+        Args:
+            folder: where to write; it is made if necessary. Other files in it are kept.
+            overwrite: whether to replace an explanation that the folder holds.
+
+        Returns:
+            The folder.
 
         Raises:
-            UnseeError: the folder already holds an explanation and is not to be overwritten, or cannot be
-                written to.
+            UnseeError: the folder holds an explanation and `overwrite` is false, or it cannot be written to.
         """
-        from unsee.figures import draw_explanation  # noqa: PLC0415
+        from unsee.drawing import panels, side_by_side  # noqa: PLC0415
 
-        place = Path(folder)
-        if (place / MANIFEST).exists() and not overwrite:
-            raise UnseeError(f"{place} already holds an explanation: choose another folder, or overwrite it")
+        folder = Path(folder)
+        if (folder / MANIFEST).exists() and not overwrite:
+            raise UnseeError(f"{folder} already holds an explanation: choose another folder, or overwrite it")
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=place) as aside:
-                self._write(Path(aside))
-                draw_explanation(self, Path(aside))
-                (place / MANIFEST).unlink(missing_ok=True)
-                for file in sorted(Path(aside).iterdir(), key=lambda file: file.name == MANIFEST):
-                    shutil.move(file, place / file.name)
+            with staged_folder(folder, MANIFEST) as staged:
+                self._write(staged)
+                side_by_side.save_masked(staged, self.photo.pixels, self.perturbed, self.mask, self.saliency)
+                panels.save(side_by_side.side_by_side(self.panels()), staged / "figure.png")
         except OSError as error:
-            raise UnseeError(f"{place} cannot be written to ({error.strerror or error})") from error
-        return place
+            raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
+        return folder
 
     def _write(self, folder: Path) -> None:
         np.save(folder / "mask.npy", self.mask.numpy())
@@ -218,66 +238,61 @@ class Explanation:
 
     @classmethod
     def load(cls, folder: str | Path, photo: PhotoLike | None = None) -> "Explanation":
-        """Read a saved explanation again; the edited photo comes back rounded to 8 bits.
+        """Read a saved explanation. The edited photo comes back rounded to 8 bits.
 
         Args:
-            folder: what `save` wrote.
-            photo: the photo, if it has moved or never was a file: what `read_photo` takes.
+            folder: a folder that `save` has written, also in an earlier version of unsee.
+            photo: the photo, in any form that `read_photo` takes, if it has moved or was never a file.
 
         Raises:
-            UnseeError: files are missing or broken, or the photo is not the one that was explained.
+            UnseeError: files are missing or damaged, or the photo is not the one that was explained.
         """
-        place = Path(folder)
+        folder = Path(folder)
         try:
-            manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-            mask = torch.from_numpy(np.load(place / "mask.npy", allow_pickle=False))
-            grid = torch.from_numpy(np.load(place / "mask_grid.npy", allow_pickle=False))
-            if not (_is_mask(mask) and _is_mask(grid)):
-                raise UnseeError(f"{place} holds a mask that is none: not two axes of values from 0 to 1")
-            source = read_photo(manifest["photo"] if photo is None else photo)
-            if source.sha256 != manifest["photo_sha256"]:
-                raise UnseeError(f"{source.path or source.name} is not the photo that {place} explains")
-            if mask.shape != source.pixels.shape[-2:]:
-                raise UnseeError(f"{place} holds a mask of another size than its photo")
-            return cls._from_manifest(
-                manifest, source, mask, grid, read_photo(place / "perturbed.png").pixels
-            )
+            return cls._from_saved(read_saved(folder, photo))
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnseeError(f"{place} holds no whole explanation ({error})") from error
+            raise UnseeError(f"{folder} holds no complete explanation ({error})") from error
 
     @classmethod
-    def _from_manifest(
-        cls, manifest: Mapping[str, Any], photo: Photo, mask: Tensor, grid: Tensor, perturbed: Tensor
-    ) -> "Explanation":
+    def _from_saved(cls, saved: SavedExplanation) -> "Explanation":
+        manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
-        single = isinstance(index, int)
-        known = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
-        known |= {
+        several = not isinstance(index, int)
+        run = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
+        run |= {
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
         }
-        origin = {field: manifest[field] for field in Provenance.__dataclass_fields__}
-        origin["input_size"] = tuple(origin["input_size"])
+        provenance = {field: manifest[field] for field in Provenance.__dataclass_fields__}
+        provenance |= {"input_size": tuple(manifest["input_size"])}
         return cls(
-            photo=photo,
-            target=Target((index,), (name,), asked) if single else Target(tuple(index), tuple(name), asked),
+            photo=saved.photo,
+            target=Target(tuple(index), tuple(name), asked) if several else Target((index,), (name,), asked),
             scores=Scores(**{key: _number(value) for key, value in manifest["scores"].items()}),
-            mask=mask,
-            mask_grid=grid,
-            perturbed=perturbed,
+            mask=saved.mask,
+            mask_grid=saved.mask_grid,
+            perturbed=saved.perturbed,
             area=_number(manifest["area"]),
-            run=Run(**known),
-            provenance=Provenance(**origin),
+            run=Run(**run),
+            provenance=Provenance(**provenance),
         )
 
     def _repr_html_(self) -> str:
-        from unsee.figures import explanation_html  # noqa: PLC0415
+        from unsee.drawing import report, side_by_side  # noqa: PLC0415
 
-        return explanation_html(self)
-
-
-def _is_mask(values: Tensor) -> bool:
-    return values.ndim == 2 and values.numel() > 0 and bool(((values >= 0) & (values <= 1)).all())
+        run, (before, after, reference) = self.run, astuple(self.scores)
+        facts = {
+            "target": str(self.target),
+            "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
+            "suppression": f"{self.suppression:.1%}",
+            "area": f"{self.area:.1%}",
+            "objective": f"{self.objective:.4f}",
+            "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
+            "model": self.provenance.model,
+        }
+        alt = f"{self.photo.name}, edited photo and mask for {self.target}"
+        figure = report.embedded(side_by_side.side_by_side(self.panels()), alt)
+        return f"<div>{figure}{report.facts_table(facts)}</div>"
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401

@@ -15,11 +15,11 @@ from unsee.cli.recording import records_of
 from unsee.cli.staging import fitting, method_of
 from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description
+from unsee.drawing.image_rows import draw_boxes, draw_points
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
 from unsee.experiments.maps import Look, Picture, Stage, Staged, of_methods
-from unsee.figures.experiment import draw_summary
-from unsee.figures.grids import boxed, draw_boxes, draw_maps, draw_points, pointed
+from unsee.figures.experiment import boxed, draw_maps, draw_summary, pointed
 from unsee.models import BVLC_GOOGLENET
 from unsee.records import described, differences
 from unsee.runs.learn import learn
