@@ -6,8 +6,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.layers import eighth_layer, layer_named, reached, watched
-from unsee.saliency.excitation import Excitation
+from unsee.layers import eighth_layer, layer_named, watched
+from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 

@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.layers import is_map
 from unsee.models.response_norm import response_norm
 from unsee.saliency.overrides import Function, Rule, Rules, entered, without_attention
 
@@ -138,6 +140,30 @@ def _activation(function: Function, args: tuple[Any, ...], named: dict[str, Any]
     others = {name: value for name, value in named.items() if name != "inplace"}
     answer: Tensor = _Passed.apply(x, lambda seen: plain(seen, *rest, **others))
     return x.copy_(answer) if in_place else answer
+
+
+def reached(classifier: Classifier, name: str, top: Tensor, given: list[Tensor], signal: Tensor) -> Tensor:
+    """The signal at `top`, propagated back to the maps (B,C,H,W) that a layer returned.
+
+    Args:
+        classifier: for the error messages.
+        name: of the layer.
+        top: what the signal starts from.
+        given: what the layer returned, call by call; the last counts.
+        signal: of the shape of `top`.
+
+    Raises:
+        UnseeError: the layer returns no maps, or the top does not depend on them.
+    """
+    if not given or not is_map(given[-1].shape):
+        shape = tuple(given[-1].shape) if given else "nothing"
+        raise UnseeError(
+            f"{name} of {classifier.name} returns {shape}, not maps (batch, channels, height, width)"
+        )
+    (found,) = torch.autograd.grad(top, given[-1], signal, allow_unused=True)
+    if found is None:
+        raise UnseeError(f"the score of {classifier.name} does not depend on its layer {name}")
+    return found
 
 
 def _shared(operation: Operation, positive: Operation, *inputs: Tensor) -> Tensor:

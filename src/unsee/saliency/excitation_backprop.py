@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.layers import eighth_layer, layer_named, reached, watched
-from unsee.saliency.excitation import Excitation
+from unsee.layers import eighth_layer, layer_named, watched
+from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 
