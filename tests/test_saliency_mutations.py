@@ -92,7 +92,7 @@ def undivided(ctx, signal):
 
 def never_turned(self, function, args, named):
     answer = weighted(self, function, args, named)
-    self.calls[-1] = SimpleNamespace(entered=self.calls[-1].entered, negated=False)
+    self.calls[-1] = SimpleNamespace(given=self.calls[-1].given, negated=False)
     return answer
 
 

@@ -61,7 +61,8 @@ class TokenGrid:
 
     def maps(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b d r c"]:
         """Tokens as maps, without the class and register tokens."""
-        return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, (self.rows, self.columns))
+        placed = tokens[:, self.prefix :].transpose(1, 2)
+        return placed.reshape(*placed.shape[:2], self.rows, self.columns)
 
 
 @dataclass(eq=False)
