@@ -10,11 +10,12 @@ import torchvision.models as zoo
 from numpy.testing import assert_allclose
 from torch import nn
 
+import unsee
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.layers import eighth_layer, last_spatial_layer
+from unsee.methods import METHODS, method_named
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
-from unsee.saliency import LAYERED, METHODS, SEEDED
 
 SHORT = {
     "occlusion": {"stride": 80.0},
@@ -50,7 +51,7 @@ NETWORKS = {
 
 
 def short(name):
-    return partial(METHODS[name], **SHORT.get(name, {}))
+    return partial(METHODS[name].call, **SHORT.get(name, {}))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -67,7 +68,7 @@ def test_every_method_serves_a_network_or_says_what_does(name):
         with pytest.raises(UnseeError) as caught:
             short(method)(classifier, images, [3])
         assert any(other in str(caught.value) for other in METHODS if other != method)
-    for method in METHODS.keys() - unserved:
+    for method in METHODS.keys() - unserved - {"mask"}:
         saliency = short(method)(classifier, images, [3])
         assert saliency.ndim == 3
         assert saliency.isfinite().all()
@@ -92,8 +93,8 @@ class Repeated(nn.Module):
 def test_a_module_that_is_called_again_and_again_is_no_layer_to_read():
     classifier = Classifier(Repeated().eval(), size=(64, 64))
     assert last_spatial_layer(classifier) == "second"
-    for name in LAYERED:
-        assert METHODS[name](classifier, torch.rand(1, 3, 64, 64), [2]).shape == (1, 16, 16)
+    for method in (method for method in METHODS.values() if method.reads_layer):
+        assert method(classifier, torch.rand(1, 3, 64, 64), [2]).shape == (1, 16, 16)
 
 
 def test_a_wrapper_round_a_network_changes_no_layer():
@@ -228,6 +229,34 @@ def same(before, after):
             assert value == after[key], key
 
 
+def test_the_learned_mask_is_that_of_explain():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    classifier = Classifier(net.eval(), size=(28, 28))
+    images = torch.rand(2, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+    found = METHODS["mask"](classifier, images, [1, {0, 4}], seed=3)
+    explained = unsee.explain(classifier, images, [1, (0, 4)], seed=3)
+    assert 0 < found.mean() < 1
+    assert torch.equal(found, torch.stack([one.saliency for one in explained]))
+
+
+def test_a_layer_is_refused_by_methods_that_read_none():
+    with pytest.raises(UnseeError, match=r"gradient reads no layer: leave it out; .*grad_cam"):
+        METHODS["gradient"](Classifier(nn.Identity()), torch.rand(1, 3, 4, 4), [0], layer="layer4")
+
+
+@pytest.mark.parametrize("name", ["grad_cam", "grad-cam", "Grad-CAM"])
+def test_a_method_is_found_however_its_name_is_written(name):
+    assert method_named(name) is METHODS["grad_cam"]
+
+
+@pytest.mark.parametrize("name", ["grad_kam", None])
+def test_a_name_that_is_not_a_method_s_is_refused(name):
+    with pytest.raises(UnseeError, match="no method is called" + (".*grad_cam" if name else "")):
+        method_named(name)
+
+
 @pytest.mark.parametrize("way", ["finished", "forward", "backward"])
 @pytest.mark.parametrize("name", METHODS)
 def test_the_network_comes_back_as_it_was(name, way, lived_in):
@@ -236,7 +265,7 @@ def test_the_network_comes_back_as_it_was(name, way, lived_in):
     before, drawn = state_of(lived_in), torch.get_rng_state()
     lived_in[3].way = way
     lived_in[3].left = 0
-    below = {"layer": "2"} if name in LAYERED else {}
+    below = {"layer": "2"} if METHODS[name].reads_layer else {}
     try:
         short(name)(classifier, images, [1, 2], **below)
         stopped = False
@@ -265,7 +294,7 @@ def test_a_batch_gives_what_single_images_give(name, lived_in):
         assert_allclose(together[row], alone[0], rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.parametrize("name", [m.name for m in METHODS.values() if m.seeded and not m.learned])
 def test_the_same_seed_gives_the_same_map_and_another_another(name, lived_in):
     classifier = Classifier(lived_in, size=(24, 24))
     images = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))

@@ -1,6 +1,5 @@
 """Deliberate mistakes in saliency, one at a time: the comparisons have to notice each."""
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ import test_saliency as checks
 import test_saliency_boxes as boxed
 import test_saliency_models as networks
 import test_tuning as tuning
+from unsee import layers, saliency
 from unsee.classifier import Classifier
 from unsee.experiments import scoring, smallest_box
 from unsee.masks.objective import logit_score
@@ -32,7 +32,7 @@ SLOPES, TIMES_INPUT, NOISY, ALONG, SEGMENTS = (
     for name in ("Saliency", "InputXGradient", "NoiseTunnel", "IntegratedGradients", "Lime")
 )
 BLUR, CAM, GRAD_CAM, LRP, OCCLUSION, RISE, VARIABLE = (
-    sys.modules[f"unsee.saliency.{name}"]
+    getattr(saliency, name)
     for name in ("blur_occlusion", "cam", "grad_cam", "lrp", "occlusion", "rise", "variable_occlusion")
 )
 MEAN, STD = (torch.tensor(color)[:, None, None] for color in (checks.MEAN, checks.STD))
@@ -92,7 +92,7 @@ def undivided(ctx, signal):
 
 def never_turned(self, function, args, named):
     answer = weighted(self, function, args, named)
-    self.calls[-1] = SimpleNamespace(entered=self.calls[-1].entered, negated=False)
+    self.calls[-1] = SimpleNamespace(given=self.calls[-1].given, negated=False)
     return answer
 
 
@@ -113,7 +113,7 @@ def every_class(logits, classes):
     return torch.ones_like(logits)
 
 
-def first_tokens(given, name, classifier):
+def first_tokens(_grid, given):
     tokens = given[:, :16].transpose(1, 2)
     return tokens.reshape(*tokens.shape[:2], 4, 4)
 
@@ -283,7 +283,7 @@ MISTAKES = {
     "Grad-CAM: slopes not averaged": (Tensor, "mean", lambda part, **_: part, grad_cam),
     "Grad-CAM: what is negative shown": (Tensor, "clamp", lambda part, **_: part, grad_cam),
     "Grad-CAM: layer before": (GRAD_CAM, "last_spatial_layer", lambda _: "3", last_maps),
-    "Grad-CAM: class token for a patch": (GRAD_CAM, "_maps", first_tokens, grad_cam_tokens),
+    "Grad-CAM: class token for a patch": (layers.TokenGrid, "maps", first_tokens, grad_cam_tokens),
     "CAM: first class of several": (CAM, "chosen", first_class, cam),
     "CAM: what is negative left out": (torch, "einsum", rectified, cam),
     "CAM: rows for columns": (torch, "einsum", turned, cam_of_means),

@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
 from unsee.cli.explaining import folder_names
 from unsee.cli.progress import bar
 from unsee.errors import UnseeError
-from unsee.experiments.photo_comparison import MASK, Comparison, Look, Question, Terms, described
+from unsee.experiments.photo_comparison import Comparison, Look, Question, Terms, described
 from unsee.experiments.smallest_box import SmallestBox
 from unsee.figures.comparison import draw_comparisons
 from unsee.images import Photo, read_photo
 from unsee.masks.photos import asked_for
-from unsee.saliency import METHODS
+from unsee.methods import METHODS, method_named
 
 _RECORD = "comparison.json"
 
@@ -78,15 +77,12 @@ def methods_from(text: str | None) -> tuple[str, ...]:
     Raises:
         UnseeError: a name that is none.
     """
-    known = {MASK: None, **METHODS}
     if text is None:
-        return tuple(known)
-    names = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
+        return tuple(METHODS)
+    names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise UnseeError("--methods names nothing: give some as in --methods mask,gradient,grad-cam")
-    for name in names:
-        look_up(known, name, "method")
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(method_named(name).name for name in names))
 
 
 def compare_photos(job: Job, photos: Sequence[str]) -> Report:

@@ -1,4 +1,4 @@
-"""Pictures with what is known about them: readers, and the generated menagerie."""
+"""Data sets: readers of images with their ground truth, and the generated menagerie."""
 
 from unsee.datasets.dataset import Dataset
 from unsee.datasets.opening import KINDS, open_dataset

@@ -17,10 +17,10 @@ _START = "instances_"
 
 @dataclass(frozen=True)
 class Coco:
-    """The pictures of a COCO JSON file; they lie in `folder`.
+    """The images of a COCO JSON file, which are in `folder`.
 
-    A picture shows many objects, so samples have no label of their own. `split` is the one that was opened,
-    None where there are none.
+    An image shows many objects, so samples have no label of their own. `split` is the one that was opened, or
+    None if there are no splits.
     """
 
     book: Book
@@ -45,11 +45,11 @@ class Coco:
         return Sample(picture.file, image, None, instances, things, path, sha256)
 
     def id(self, index: int) -> str:
-        """The name of a picture's file."""
+        """The file name of an image."""
         return self.book.pictures[position(index, len(self))].file
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The classes in a picture, each once, in the order of the annotations."""
+        """The classes in an image, each once, in the order of the annotations."""
         picture = self.book.pictures[position(index, len(self))]
         labels = (self.book.categories[entry["category_id"]].label for entry in picture.annotations)
         return tuple(dict.fromkeys(label for label in labels if label is not None))
@@ -69,9 +69,9 @@ class Coco:
 
 
 def open_coco(place: str, split: str | None) -> Coco:
-    """DIR/annotations/instances_SPLIT.json with pictures in DIR/SPLIT/ or DIR/images/SPLIT/.
+    """DIR/annotations/instances_SPLIT.json with images in DIR/SPLIT/ or DIR/images/SPLIT/.
 
-    DIR/instances.json with pictures in DIR/images/ has no splits.
+    DIR/instances.json with images in DIR/images/ has no splits.
 
     Raises:
         UnseeError: there is no such folder, file or split, or the file is broken.
@@ -91,5 +91,5 @@ def open_coco(place: str, split: str | None) -> Coco:
         no_split(split, root)
     folder = next((folder for folder in folders if folder.is_dir()), None)
     if folder is None:
-        raise UnseeError(f"{shown_name(folders[0])} does not exist: the pictures of {file.name} belong there")
+        raise UnseeError(f"{shown_name(folders[0])} does not exist: the images of {file.name} belong there")
     return Coco(read_book(file), folder, split)

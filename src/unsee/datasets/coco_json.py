@@ -1,4 +1,4 @@
-"""COCO's JSON: pictures, categories and annotations, checked and sorted by picture."""
+"""COCO's JSON: images, categories and annotations, checked and sorted by image."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from unsee.decoding import shown_name
 from unsee.errors import UnseeError
 
 THING = "thing"
-"""The supercategory by which the menagerie's export tells things from classes."""
+"""The supercategory that marks things that are not classes in the menagerie's export."""
 _PARTS = {"eye": ("eye",), "foot": ("paw", "foot", "feet", "hoof", "hoove")}
 _NEAR_EYES = ("eyebrow", "eyelid", "eyelash")
 
@@ -23,7 +23,7 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Category:
-    """What an object is; `label` is None for things that are no class, `group` is the supercategory or ""."""
+    """A category; `label` is None for things that are not classes, `group` is the supercategory or ""."""
 
     name: str
     label: int | None
@@ -33,7 +33,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Pictured:
-    """A picture's entry: its file, its size as (width, height) where that is said, and its annotations."""
+    """An image's entry: its file, its size (width, height) if given, and its annotations."""
 
     file: str
     size: tuple[int, int] | None
@@ -42,7 +42,7 @@ class Pictured:
 
 @dataclass(frozen=True)
 class Book:
-    """What a file holds: labels are places among the sorted ids of the categories."""
+    """The contents of a file; labels are the ranks of the sorted category ids."""
 
     path: Path
     categories: Mapping[int, Category]
@@ -58,7 +58,7 @@ def read_book(path: Path) -> Book:
     """Read a file and check it.
 
     Raises:
-        UnseeError: it is missing, holds no pictures, or an entry is broken; the line names the file.
+        UnseeError: it is missing, holds no images, or an entry is broken; the message names the file.
     """
     shown = shown_name(path)
     held = read_json(path)
@@ -73,9 +73,9 @@ def read_book(path: Path) -> Book:
             found[_checked(annotation, pictures, categories, shown)].append(annotation)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {shown_name(error)}"
-        raise UnseeError(f"{shown} is not laid out as COCO's JSON ({reason}): fetch it anew") from error
+        raise UnseeError(f"{shown} is not valid COCO JSON ({reason}): download it again") from error
     if not pictures:
-        raise UnseeError(f"{shown} lists no pictures")
+        raise UnseeError(f"{shown} lists no images")
     listed = (Pictured(p.file, p.size, tuple(found[image])) for image, p in pictures.items())
     return Book(path, categories, tuple(listed))
 
@@ -87,7 +87,7 @@ def corners(box: list[int | float]) -> Box:
 
 
 def keypoints_of(annotation: Entry, names: tuple[str, ...]) -> tuple[Keypoint, ...]:
-    """The keypoints that were marked, v > 0; eyes and feet by what the data set's names hold."""
+    """The keypoints that are labelled, v > 0; eyes and feet are recognised by their names."""
     flat = annotation.get("keypoints") or ()
     marked = zip(names, flat[0::3], flat[1::3], flat[2::3], strict=False)
     return tuple(Keypoint(float(x), float(y), part(name)) for name, x, y, v in marked if v > 0)
@@ -106,7 +106,7 @@ def _categories(held: list[Entry]) -> dict[int, Category]:
     labels = count()
     for entry in sorted(held, key=lambda entry: entry["id"]):
         if entry["id"] in categories:
-            raise ValueError(f"category {entry['id']} is there twice")
+            raise ValueError(f"category {entry['id']} is listed twice")
         label = None if entry.get("supercategory") == THING else next(labels)
         names = tuple(str(name) for name in entry.get("keypoints") or ())
         group = str(entry.get("supercategory") or "")
@@ -125,19 +125,19 @@ def _checked(
     categories: Mapping[int, Category],
     shown: str,
 ) -> Any:  # noqa: ANN401
-    """The id of the picture that an annotation belongs to."""
+    """The id of the image that an annotation belongs to."""
     where = f"{shown}, annotation {entry.get('id', '?')}"
     held: list[Any] = [entry.get(key) for key in ("image_id", "category_id", "bbox", "keypoints")]
     image, category, box, points = held
     if image not in pictures:
-        raise UnseeError(f"{where}: there is no picture {image!r}")
+        raise UnseeError(f"{where}: there is no image {image!r}")
     if category not in categories:
         raise UnseeError(f"{where}: there is no category {category!r}")
     if not _numbers(box, 4) or min(box[2:]) < 0:
         raise UnseeError(f"{where}: its bbox is {shown_name(box)}, not [x, y, width, height]")
     wanted = 3 * len(categories[category].keypoints)
     if points and not _numbers(points, wanted):
-        raise UnseeError(f"{where}: its keypoints are no {wanted} numbers, x, y and v for each")
+        raise UnseeError(f"{where}: its keypoints must be {wanted} numbers, x, y and v for each")
     return image
 
 

@@ -1,7 +1,7 @@
-"""COCO's segments, of polygons and of run lengths, as pycocotools fills them.
+"""COCO's segments, polygons and run lengths, decoded by pycocotools.
 
-pycocotools trusts what it is given: runs that are too short leave pixels to chance, and numbers that are too
-large end the process. So both are checked before.
+pycocotools does not check its input: runs that are too short leave pixels undefined, and numbers that are too
+large kill the process. So both are checked first.
 """
 
 import warnings
@@ -18,11 +18,11 @@ from unsee.errors import UnseeError
 from unsee.optional import library
 
 _OFFSET, _BITS, _MORE = 48, 5, 32  # of a character of compressed run lengths
-_STRAY = 2  # sides of a picture by which a polygon may leave it
+_STRAY = 2  # how many sides of the image a polygon may extend beyond it
 
 
 def segment_of(entry: Entry, shape: tuple[int, ...], source: Path) -> Bool[np.ndarray, "h w"] | None:
-    """The pixels of an annotation in a picture (height, width), None where it has no segment.
+    """The pixels of an annotation in an image (height, width), None if it has no segment.
 
     Raises:
         UnseeError: the annotation, which is in the file `source`, is broken, or pycocotools is missing.
@@ -41,7 +41,7 @@ def segment_of(entry: Entry, shape: tuple[int, ...], source: Path) -> Bool[np.nd
         where = f"{shown_name(source)}, annotation {entry.get('id', '?')}"
         size = "x".join(map(str, shape[::-1]))
         reason = shown_name(error)
-        raise UnseeError(f"{where}: its segmentation does not fit a picture of {size} ({reason})") from error
+        raise UnseeError(f"{where}: its segmentation does not fit an image of {size} ({reason})") from error
 
 
 def _check(segmentation: Any, shape: tuple[int, ...]) -> None:  # noqa: ANN401
@@ -53,7 +53,7 @@ def _check(segmentation: Any, shape: tuple[int, ...]) -> None:  # noqa: ANN401
     if segmentation["size"] != list(shape):
         raise ValueError(f"its size is {segmentation['size']}, height before width")
     if min(runs) < 0 or sum(runs) != shape[0] * shape[1]:
-        raise ValueError(f"its runs are of {sum(runs)} pixels")
+        raise ValueError(f"its runs add up to {sum(runs)} pixels")
 
 
 def _check_polygons(polygons: list[Any], most: int) -> None:
@@ -63,7 +63,7 @@ def _check_polygons(polygons: list[Any], most: int) -> None:
 
 
 def _decompressed(counts: str) -> list[int]:
-    """The runs of the compressed form: from the fourth on each is a difference to the last but one."""
+    """The runs of the compressed form; from the fourth on, each is a difference to the last but one."""
     runs: list[int] = []
     value = shift = 0
     for byte in counts.encode():

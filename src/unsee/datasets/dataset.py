@@ -1,4 +1,4 @@
-"""What every data set can do: pictures by number, read when they are asked for."""
+"""The protocol of data sets: images by index, read on access."""
 
 import json
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from unsee.errors import UnseeError
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Pictures with what is known about them.
+    """Images with their ground truth.
 
-    `classes` names the labels, in order; it is empty where a data set has labels without names, or none. One
-    that has `described` too, a mapping of JSON values, says by it which pictures these are.
+    `classes` names the labels, in order; it is empty if labels have no names or there are none. A data set
+    may also have `described`, a mapping of JSON values that identifies its images.
     """
 
     @property
@@ -21,50 +21,50 @@ class Dataset(Protocol):
         """The name of each label."""
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """How many images there are."""
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one picture; negative indices count from the end.
+        """Read one image; negative indices count from the end.
 
         Raises:
-            UnseeError: the picture is missing or broken; the line names its file.
-            IndexError: there is no such picture.
+            UnseeError: the image is missing or broken; the message names its file.
+            IndexError: there is no such image.
         """
 
     def id(self, index: int) -> str:
-        """What the picture is called: its own name in the data set, known without reading it."""
+        """The image's name in the data set, known without reading it."""
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The classes in the picture, its own first, known without reading it."""
+        """The classes in the image, its own first, known without reading it."""
 
 
 def description(dataset: Dataset) -> Mapping[str, Any]:
-    """What a data set says that it is, or else the name of its type.
+    """The `described` of a data set, or else the name of its type.
 
     Raises:
-        UnseeError: that has no name, or cannot be written as JSON.
+        UnseeError: it has no name, or cannot be written as JSON.
     """
     own: Any = getattr(dataset, "described", None)
     if own is None:
         return {"name": type(dataset).__qualname__}
     said = f"`described` of the data set {type(dataset).__qualname__}"
     if not isinstance(own, Mapping) or not isinstance(own.get("name"), str):
-        raise UnseeError(f"{said} has no name: give a mapping with 'name', a text")
+        raise UnseeError(f"{said} has no name: give a mapping with the text 'name'")
     try:
         json.dumps(dict(own), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UnseeError(
-            f"{said} is no JSON ({error}): give texts, finite numbers, lists and mappings"
+            f"{said} is not JSON ({error}): use strings, finite numbers, lists and mappings"
         ) from None
     return own
 
 
 def position(index: int, length: int) -> int:
-    """Where a picture is, counted from the start; negative indices count from the end.
+    """The index of an image from the start; negative indices count from the end.
 
     Raises:
-        IndexError: there is no such picture.
+        IndexError: there is no such image.
     """
     if not -length <= index < length:
-        raise IndexError(f"picture {index} of {length}")
+        raise IndexError(f"image {index} of {length}")
     return index % length

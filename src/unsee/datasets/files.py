@@ -1,4 +1,4 @@
-"""What the readers share: folders, pictures in them, text files and splits."""
+"""Helpers of the readers: folders, image files, text files and splits."""
 
 import json
 import os
@@ -24,16 +24,16 @@ SUFFIXES = (
     ".avif",
     ".jp2",
 )
-"""The endings, in any case, by which a file in a folder is taken for a picture."""
+"""File name extensions of images, in upper or lower case."""
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file's name says that it is a picture; hidden files are none."""
+    """Whether a file's name is that of an image; hidden files do not count."""
     return path.lower().endswith(SUFFIXES) and not os.path.basename(path).startswith(".")  # noqa: PTH119
 
 
 def existing_folder(place: str) -> Path:
-    """A folder by name; `~` is the home of whoever asks.
+    """An existing folder; `~` is the user's home.
 
     Raises:
         UnseeError: there is no such folder.
@@ -41,12 +41,12 @@ def existing_folder(place: str) -> Path:
     folder = Path(place).expanduser()
     if folder.is_dir():
         return folder
-    problem = "is no folder" if folder.exists() else "does not exist"
-    raise UnseeError(f"{shown_name(folder)} {problem}: give a folder of pictures")
+    problem = "is not a folder" if folder.exists() else "does not exist"
+    raise UnseeError(f"{shown_name(folder)} {problem}: give a folder of images")
 
 
 def existing_file(place: str) -> Path:
-    """A file by name; `~` is the home of whoever asks.
+    """An existing file; `~` is the user's home.
 
     Raises:
         UnseeError: there is no such file.
@@ -54,7 +54,7 @@ def existing_file(place: str) -> Path:
     file = Path(place).expanduser()
     if file.is_file():
         return file
-    problem = "is no file" if file.exists() else "does not exist"
+    problem = "is not a file" if file.exists() else "does not exist"
     raise UnseeError(f"{shown_name(file)} {problem}: check the path")
 
 
@@ -72,29 +72,29 @@ def folders_in(folder: Path) -> list[str]:
 
 
 def no_pictures(folder: Path) -> UnseeError:
-    """What to say of a folder without pictures."""
-    return UnseeError(f"{shown_name(folder)} holds no pictures ({' '.join(SUFFIXES)}): check the path")
+    """The error for a folder without images."""
+    return UnseeError(f"{shown_name(folder)} holds no images ({' '.join(SUFFIXES)}): check the path")
 
 
 def read_text(path: Path) -> str:
     """The text of a file.
 
     Raises:
-        UnseeError: it is missing, or no text.
+        UnseeError: it is missing, or not text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UnseeError(f"{shown_name(path)} cannot be read ({error.strerror}): check it") from error
     except UnicodeDecodeError as error:
-        raise UnseeError(f"{shown_name(path)} is no UTF-8 text: save it as such") from error
+        raise UnseeError(f"{shown_name(path)} is not UTF-8 text: save it as UTF-8") from error
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a file that are not blank, stripped, each with its number.
 
     Raises:
-        UnseeError: it is missing, or no text.
+        UnseeError: it is missing, or not text.
     """
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
@@ -107,19 +107,19 @@ def whole(text: str) -> int | None:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401
-    """What a JSON file holds.
+    """The contents of a JSON file.
 
     Raises:
-        UnseeError: it is missing, or no JSON.
+        UnseeError: it is missing, or not JSON.
     """
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise UnseeError(f"{shown_name(path)} is no JSON ({error}): fetch it anew") from error
+        raise UnseeError(f"{shown_name(path)} is not JSON ({error}): download it again") from error
 
 
 def repeated(names: Iterable[str]) -> str | None:
-    """The first name that comes a second time, if any does."""
+    """The first name that is repeated, if any is."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -129,17 +129,17 @@ def repeated(names: Iterable[str]) -> str | None:
 
 
 def no_split(split: str | None, shown: object) -> None:
-    """Refuse a split where there are none.
+    """Refuse a split for a data set without splits.
 
     Raises:
         UnseeError: a split was asked for.
     """
     if split is not None:
-        raise UnseeError(f"{shown_name(shown)} has no splits: leave {split!r} out")
+        raise UnseeError(f"{shown_name(shown)} has no splits: leave out {split!r}")
 
 
 def pick_split(split: str | None, splits: Sequence[str], shown: object) -> str:
-    """The split that was asked for, or the only one there is.
+    """The requested split, or the only one.
 
     Raises:
         UnseeError: there is no such split, or several and none was named.
@@ -148,7 +148,7 @@ def pick_split(split: str | None, splits: Sequence[str], shown: object) -> str:
     if split is None:
         if len(splits) == 1:
             return splits[0]
-        raise UnseeError(f"{shown_name(shown)} has several splits: choose among {listed}")
+        raise UnseeError(f"{shown_name(shown)} has several splits: choose from {listed}")
     if split not in splits:
-        raise UnseeError(f"{shown_name(shown)} has no split {split!r}; choose among {listed}")
+        raise UnseeError(f"{shown_name(shown)} has no split {split!r}; choose from {listed}")
     return split

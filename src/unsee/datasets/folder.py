@@ -1,4 +1,4 @@
-"""A plain folder: every picture in it and below it, without classes."""
+"""A plain folder: all images in it and its subfolders, without classes."""
 
 import os
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from unsee.datasets.listed import Listed
 
 
 def open_folder(place: str, split: str | None) -> Listed:
-    """Every picture below a folder, in the order of their paths; hidden files and folders are left out.
+    """All images below a folder, sorted by path; hidden files and folders are left out.
 
     Raises:
-        UnseeError: there is no such folder, it holds no pictures, or a split was asked for.
+        UnseeError: there is no such folder, it holds no images, or a split was asked for.
     """
     no_split(split, place)
     folder = existing_folder(place)
@@ -32,7 +32,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _is_new(top: str, name: str, seen: set[str]) -> bool:
-    """Whether a folder has not been looked into yet, under whichever name."""
+    """Whether a folder has not been visited yet, under any name."""
     place = os.path.realpath(Path(top, name))
     new = place not in seen
     seen.add(place)

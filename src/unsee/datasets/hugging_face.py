@@ -1,4 +1,4 @@
-"""Pictures from the library `datasets`: a folder, or a name on the Hugging Face hub."""
+"""Images from the library `datasets`: a folder, or a name on the Hugging Face hub."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ _EXTRA = "huggingface"
 
 @dataclass(frozen=True, eq=False)
 class HuggingFace:
-    """The rows of one split; `rows` holds a column `picture` of undecoded pictures.
+    """The rows of one split; `rows` holds a column `image` of undecoded images.
 
-    `targets` holds the class of each row, None where it has none.
+    `targets` holds the class of each row, None if it has none.
     """
 
     name: str
@@ -42,7 +42,7 @@ class HuggingFace:
             image, sha256 = decode_picture(data, shown)
             return Sample(name, image, label, file_sha256=sha256)
         if not path:
-            raise UnseeError(f"{shown} holds no picture: leave the row out, or fetch the data set anew")
+            raise UnseeError(f"{shown} holds no image: leave the row out, or download the data set again")
         image, sha256 = read_picture(Path(path))
         return Sample(name, image, label, path=Path(path), file_sha256=sha256)
 
@@ -57,13 +57,13 @@ class HuggingFace:
 
 
 def open_hugging_face(place: str, split: str | None) -> HuggingFace:
-    """A data set that `save_to_disk` wrote, or that `load_dataset` takes; no code of it is run.
+    """A data set that `save_to_disk` wrote, or that `load_dataset` accepts; none of its code is run.
 
-    The picture is the column of the feature `Image`, the label that of `ClassLabel`: the one called `image`
-    or `label` where there are several, else the first.
+    The image is the column of the feature `Image`, the label that of `ClassLabel`: the one called `image`
+    or `label` if there are several, else the first.
 
     Raises:
-        UnseeError: the library is missing, the data set cannot be had, it has no such split, no picture, or a
+        UnseeError: the library is missing, the data set cannot be loaded, it has no such split or image, or a
             label out of range.
     """
     hub = library("datasets", _EXTRA)
@@ -76,7 +76,7 @@ def open_hugging_face(place: str, split: str | None) -> HuggingFace:
         chosen = pick_split(split, [known or "all"], place)
     pictures = _column(loaded.features, hub.Image, "image")
     if pictures is None or not len(loaded):
-        problem = "no column of pictures" if pictures is None else "no rows"
+        problem = "no column of images" if pictures is None else "no rows"
         raise UnseeError(f"{shown_name(place)} has {problem}: choose another data set or split")
     label = _column(loaded.features, hub.ClassLabel, "label")
     classes = () if label is None else tuple(loaded.features[label].names or ())
@@ -104,8 +104,8 @@ def _column(features: Mapping[str, Any], kind: type, name: str) -> str | None:
 
 
 def _targets(held: list[int | None], classes: int, place: str) -> tuple[int | None, ...]:
-    """The labels, with None for -1, by which a split without labels is told."""
+    """The labels, with None for -1, which marks a split without labels."""
     for row, label in enumerate(held):
         if label is not None and not -1 <= label < classes:
-            raise UnseeError(f"{shown_name(place)}, row {row}: class {label} is none of {classes}")
+            raise UnseeError(f"{shown_name(place)}, row {row}: class {label} is not one of its {classes}")
     return tuple(None if label == -1 else label for label in held)

@@ -15,10 +15,10 @@ _SPLITS = {"train", "training", "val", "valid", "validation", "test"}
 
 
 def open_image_folder(place: str, split: str | None) -> Listed:
-    """The pictures in DIR/class/, or in DIR/split/class/; classes are sorted by name.
+    """The images in DIR/class/, or in DIR/split/class/; classes are sorted by name.
 
     Raises:
-        UnseeError: there is no such folder or split, or it holds no folders of pictures.
+        UnseeError: there is no such folder or split, or it holds no folders of images.
     """
     folder = existing_folder(place)
     names = folders_in(folder)
@@ -29,18 +29,18 @@ def open_image_folder(place: str, split: str | None) -> Listed:
         names = folders_in(folder)
     elif names and _SPLITS.issuperset(name.lower() for name in names):
         listed = ", ".join(names)
-        raise UnseeError(f"{shown_name(folder)} holds splits, not classes: choose among {listed}")
+        raise UnseeError(f"{shown_name(folder)} holds splits, not classes: choose from {listed}")
     if not names:
-        raise UnseeError(f"{shown_name(folder)} holds no folders: imagefolder wants one for each class")
+        raise UnseeError(f"{shown_name(folder)} holds no folders: imagefolder needs one for each class")
     files, targets = in_classes(folder, {name: index for index, name in enumerate(names)})
     return Listed(folder, files, targets, tuple(names))
 
 
 def in_classes(folder: Path, classes: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The pictures in the folders of some classes, by path from `folder` on, and the class of each.
+    """The images in the folders of some classes, by path relative to `folder`, and the class of each.
 
     Raises:
-        UnseeError: there are none.
+        UnseeError: there are no images.
     """
     pairs = make_dataset(folder, dict(classes), is_valid_file=is_picture, allow_empty=True)
     if not pairs:

@@ -1,4 +1,4 @@
-"""Animals' keypoints in COCO's JSON, pictures beside it."""
+"""Animals' keypoints in COCO's JSON, next to the images."""
 
 from unsee.datasets.coco import Coco
 from unsee.datasets.coco_json import read_book
@@ -6,7 +6,7 @@ from unsee.datasets.files import existing_file, no_split
 
 
 def open_keypoints(place: str, split: str | None) -> Coco:
-    """The pictures of a COCO JSON file that names files relative to its own folder.
+    """The images of a COCO JSON file that names files relative to its own folder.
 
     Raises:
         UnseeError: there is no such file, it is broken, or a split was asked for.

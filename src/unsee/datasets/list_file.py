@@ -1,4 +1,4 @@
-"""A text file that names a picture and its class on each line."""
+"""A text file with an image and its class on each line."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from unsee.errors import UnseeError
 
 
 def open_list(place: str, split: str | None) -> Listed:
-    """The pictures of a list, in its order.
+    """The images of a list, in its order.
 
-    Each line is `path label`: the last word is the index of the class, all before it the path, spaces
-    included. Paths are relative to the list's own folder, or to ROOT where the place is FILE@ROOT.
+    Each line is `path label`: the last word is the index of the class, everything before it the path, which
+    may contain spaces. Paths are relative to the list's folder, or to ROOT if the place is FILE@ROOT.
 
     Raises:
-        UnseeError: there is no such list, it is empty, or a line cannot be parsed or names a picture again.
+        UnseeError: there is no such list, it is empty, or a line cannot be parsed or names an image again.
     """
     no_split(split, place)
     file, folder = _place(place)
@@ -23,9 +23,7 @@ def open_list(place: str, split: str | None) -> Listed:
     for number, line in lines_of(file):
         path, label = _entry(line, f"{shown_name(file)}, line {number}")
         if path in lines:
-            raise UnseeError(
-                f"{shown_name(file)}, line {number}: names the picture of line {lines[path][0]} again"
-            )
+            raise UnseeError(f"{shown_name(file)}, line {number}: repeats the image of line {lines[path][0]}")
         lines[path] = number, label
     if not lines:
         raise UnseeError(f"{shown_name(file)} is empty: give `path label` on each line")
@@ -44,5 +42,7 @@ def _entry(line: str, where: str) -> tuple[str, int]:
     path, *words = line.rsplit(maxsplit=1)
     label = whole("".join(words))
     if label is None:
-        raise UnseeError(f"{where}: is {shown_name(line)!r}; give `path label`, the label as an index")
+        raise UnseeError(
+            f"{where}: must be `path label`, with the label as an index, got {shown_name(line)!r}"
+        )
     return path, label

@@ -1,4 +1,4 @@
-"""Pictures in files, each with one class or none."""
+"""Image files, each with at most one class."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from unsee.datasets.sample import Sample
 
 @dataclass(frozen=True)
 class Listed:
-    """Pictures by the paths of their files, which are their ids too.
+    """Images by the paths of their files, which are also their ids.
 
-    `files` are relative to `folder`; `targets` holds the class of each, and is empty where pictures have
-    none; `classes` names the classes, and is empty where they have no names.
+    `files` are relative to `folder`; `targets` holds the class of each, and is empty if images have none;
+    `classes` names the classes, and is empty if they have no names.
     """
 
     folder: Path
@@ -31,14 +31,14 @@ class Listed:
         return Sample(self.id(index), image, label, path=path, file_sha256=sha256)
 
     def id(self, index: int) -> str:
-        """The path of a picture, from the folder on."""
+        """The path of an image relative to the folder."""
         return self.files[position(index, len(self))]
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The class of a picture."""
+        """The class of an image."""
         place = position(index, len(self))
         return (self.targets[place],) if self.targets else ()
 
     def path(self, index: int) -> Path:
-        """Where a picture is."""
+        """The full path of an image."""
         return self.folder / self.id(index)

@@ -1,4 +1,4 @@
-"""A data set by its name, as the command line and the list of a run write it."""
+"""Open a data set by its name, as on the command line and in the manifest of a run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def _whole(place: str) -> str:
 
 
 def _whole_list(place: str) -> str:
-    """FILE, or FILE@ROOT, of which each is made whole."""
+    """FILE or FILE@ROOT, with absolute paths."""
     if Path(place).expanduser().is_file():
         return _whole(place)
     file, at, root = place.rpartition("@")
@@ -29,10 +29,10 @@ def _whole_list(place: str) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """A way in which pictures lie.
+    """A kind of data set.
 
-    `place` says what follows the kind's name and a colon, "" where nothing does; `open` takes what does
-    follow, and the split; `whole` makes it the same from any folder.
+    `place` says what follows the kind's name and a colon, "" for nothing; `open` is called with that and the
+    split; `whole` makes its paths absolute.
     """
 
     place: str
@@ -42,7 +42,7 @@ class Kind:
 
 
 def _reader(module: str, function: str) -> Opener:
-    """A reader that is imported when it is used: the menagerie is drawn without torch."""
+    """A reader, imported on first use: the menagerie is drawn without torch."""
 
     def opened(place: str, split: str | None) -> Dataset:
         read: Opener = getattr(import_module(f"unsee.datasets.{module}"), function)
@@ -61,8 +61,8 @@ def _spoons(_place: str, split: str | None) -> Dataset:
 
 KINDS: dict[str, Kind] = {
     "menagerie": Kind("", "the drawn animals", _menagerie),
-    "menagerie-shortcut": Kind("", "the same, where tortoises alone come with a spoon", _spoons),
-    "folder": Kind("DIR", "any pictures below a folder", _reader("folder", "open_folder")),
+    "menagerie-shortcut": Kind("", "the same, but only tortoises come with a spoon", _spoons),
+    "folder": Kind("DIR", "any images below a folder", _reader("folder", "open_folder")),
     "imagefolder": Kind("DIR", "a folder for each class", _reader("image_folder", "open_image_folder")),
     "imagenet": Kind("DIR", "ImageNet in one of its layouts", _reader("imagenet", "open_imagenet")),
     "list": Kind("FILE", "a text file of paths and labels", _reader("list_file", "open_list"), _whole_list),
@@ -71,22 +71,22 @@ KINDS: dict[str, Kind] = {
     "keypoints": Kind("FILE", "keypoints in COCO's JSON", _reader("keypoints", "open_keypoints")),
     "hf": Kind("NAME", "Hugging Face, a name or a folder", _reader("hugging_face", "open_hugging_face")),
 }
-"""What a data set can be, by the word that its name begins with."""
+"""The kinds of data sets, by the word that their names begin with."""
 
 
 def open_dataset(
     name: str, split: str | None = None, classes: Sequence[str] = (), limit: int | None = None
 ) -> Selection:
-    """A data set by name, its pictures unread.
+    """Open a data set by name, without reading its images.
 
     Args:
-        name: one of KINDS, with a colon and the place where the kind has one, such as `folder:photos`.
-        split: which part; it may be left out where there is one alone, and is "test" for the menagerie.
-        classes: keep the pictures that show one of these, given by name, index or WordNet id.
-        limit: keep the first so many after that.
+        name: one of KINDS, followed by a colon and the place if the kind has one, such as `folder:photos`.
+        split: which part; it may be left out if there is only one, and defaults to "test" for the menagerie.
+        classes: keep the images that show one of these, given by name, index or WordNet id.
+        limit: keep at most this many of the rest.
 
     Raises:
-        UnseeError: no such kind, place, split or class, no picture, a limit below 1, or a file that describes
+        UnseeError: no such kind, place, split or class, no image, a limit below 1, or a file that describes
             the data set is missing or broken.
     """
     _understood(name, classes, limit)
@@ -104,16 +104,16 @@ def open_dataset(
 
 
 def _understood(name: object, classes: object, limit: object) -> None:
-    """Say what was given in place of a name, of classes or of a limit."""
+    """Refuse values that are not a name, classes or a limit."""
     if not isinstance(name, str):
-        raise UnseeError(f"a data set has a name such as 'folder:photos', {name!r} is none")
+        raise UnseeError(f"a data set has a name such as 'folder:photos', got {name!r}")
     if isinstance(classes, str) or not isinstance(classes, Sequence):
         raise UnseeError(f"classes are a list of names: write classes=[{str(classes)!r}]")
     for text in classes:
         if not isinstance(text, str):
             raise UnseeError(f"classes are names or indices as text: write {str(text)!r} for {text!r}")
     if limit is not None and (type(limit) is not int or limit < 1):
-        raise UnseeError(f"a limit of {limit!r} leaves no picture; give a whole number, at least 1")
+        raise UnseeError(f"a limit of {limit!r} leaves no image; give a whole number, at least 1")
 
 
 def _written(kind: str) -> str:
@@ -122,7 +122,7 @@ def _written(kind: str) -> str:
 
 
 def _unknown(name: str, kind: str) -> str:
-    choice = f"choose among {', '.join(map(_written, KINDS))}"
+    choice = f"choose from {', '.join(map(_written, KINDS))}"
     if Path(name).exists():
         return f"{name!r} is a path: say what it holds, such as folder:{name}; {choice}"
     close = nearest(kind, KINDS, 1)

@@ -1,4 +1,4 @@
-"""Between the pixels of a sample and the photo that a method is given."""
+"""Convert files to the pixels of samples, and samples to photos."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ from unsee.images import Photo, read_photo
 
 
 def photo_of(sample: Sample) -> Photo:
-    """The picture of a sample as `unsee.explain` takes it."""
+    """The image of a sample, as `unsee.explain` accepts it."""
     pixels = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1).float() / 255
     return Photo(pixels.contiguous(), sample.id, sample.path, sample.sha256, ())
 
@@ -24,7 +24,7 @@ def read_picture(path: Path) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
     """A file's pixels, EXIF orientation applied, rounded to 8 bits, and the hash of its bytes.
 
     Raises:
-        UnseeError: the file is missing or broken; the line names it.
+        UnseeError: the file is missing or broken; the message names it.
     """
     photo = read_photo(path)
     return _eight_bit(photo.pixels), photo.sha256
@@ -33,14 +33,14 @@ def read_picture(path: Path) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
 def read_annotated(
     path: Path, size: tuple[int, int] | None, source: Path
 ) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
-    """Read a picture whose places `source` speaks of, as `read_picture` does but for its orientation.
+    """Read an image that `source` annotates, like `read_picture` but for its orientation.
 
-    Annotations count the pixels that a file stores, whatever EXIF says of its orientation, so pixels stay
-    as they are stored. Where `source` states another size (width, height) and the upright picture has it,
-    whoever annotated it saw it upright, and upright it is read.
+    Annotations refer to the pixels as stored, whatever EXIF says, so EXIF orientation is not applied. If
+    `source` states another size (width, height) and the upright image has that size, the image was annotated
+    upright and is read upright.
 
     Raises:
-        UnseeError: the file is missing or broken, or has another size; the line names it.
+        UnseeError: the file is missing or broken, or has another size; the message names it.
     """
     photo = read_photo(path, upright=False)
     if size is not None and _size(photo) != size:
@@ -48,17 +48,17 @@ def read_annotated(
         if _size(photo) != size:
             here, there = ("x".join(map(str, pair)) for pair in (_size(stored), size))
             raise UnseeError(
-                f"{shown_name(path)} is {here}, but {there} for {shown_name(source)}: "
-                "fetch the picture as it was when it was annotated"
+                f"{shown_name(path)} is {here}, but {there} in {shown_name(source)}: "
+                "download the image that was annotated"
             )
     return _eight_bit(photo.pixels), photo.sha256
 
 
 def decode_picture(data: bytes, shown: str) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
-    """What `read_picture` gives, from the bytes of a file.
+    """Like `read_picture`, from the bytes of a file.
 
     Raises:
-        UnseeError: the bytes are no picture; the line calls them `shown`.
+        UnseeError: the bytes are not an image; the message calls them `shown`.
     """
     pixels, _ = decode(data, shown)
     return _eight_bit(pixels), hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""One picture and all that is known about it, whichever data set it comes from."""
+"""One image and its ground truth, from any data set."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Box = tuple[int | float, int | float, int | float, int | float]
 class Keypoint:
     """A visible part of an instance.
 
-    `x` and `y` are pixel coordinates (the centre of pixel (0, 0) is (0, 0)), `kind` is "eye", "foot", or
-    what the data set calls any other part.
+    `x` and `y` are pixel coordinates (the centre of pixel (0, 0) is (0, 0)); `kind` is "eye", "foot", or
+    the data set's name of another part.
     """
 
     x: float
@@ -25,13 +25,13 @@ class Keypoint:
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One object in a picture.
+    """One object in an image.
 
-    `label` is the index of its class in the data set, None for things that are no class (a spoon); `box` is
-    half-open, (x0, y0, x1, y1) in pixels; `segment` is a boolean (H, W) mask of the pixels in which the
-    object is seen, None where a data set has none; `keypoints` are the visible ones. `planted` marks a
-    thing that was put there as a shortcut, `crowd` a group that is outlined as one, `difficult` what a data
-    set calls so; `group` is the wider class that its class belongs to (COCO's supercategory), or "".
+    `label` is the index of its class in the data set, None for things that are not classes (a spoon); `box` is
+    half-open, (x0, y0, x1, y1) in pixels; `segment` is a boolean (H, W) mask of the object's visible pixels,
+    None if the data set has none; `keypoints` are the visible ones. `planted` marks a thing that was added as
+    a shortcut, `crowd` a group that is outlined as one, `difficult` what the data set calls difficult;
+    `group` is the class's supercategory (as in COCO), or "".
     """
 
     name: str
@@ -47,11 +47,11 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture, uint8 RGB (H, W, 3), with its class and its objects.
+    """An image, uint8 RGB (H, W, 3), with its class and its objects.
 
-    `label` is the class of the picture, None where there is none; `instances` are the objects that have a
-    class, the picture's own class first; `things` are the other objects. `path` is the picture's file and
-    `file_sha256` the hash of its bytes; both are None for what was never a file.
+    `label` is the class of the image, or None; `instances` are the objects that have a class, the image's own
+    class first; `things` are the other objects. `path` is the image's file and `file_sha256` the hash of its
+    bytes; both are None for an image that was never a file.
     """
 
     id: str
@@ -64,7 +64,7 @@ class Sample:
 
     @property
     def sha256(self) -> str:
-        """The hash of the file, or of the line "uint8 h w 3\\n" and the pixels where there is none."""
+        """The hash of the file, or of the line "uint8 h w 3\\n" and the pixels if there is no file."""
         if self.file_sha256 is not None:
             return self.file_sha256
         digest = hashlib.sha256(f"uint8 {' '.join(map(str, self.image.shape))}\n".encode())
@@ -73,12 +73,12 @@ class Sample:
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """The classes in the picture, each once, in the order of the instances."""
+        """The classes in the image, each once, in the order of the instances."""
         return tuple(dict.fromkeys(i.label for i in self.instances if i.label is not None))
 
     @property
     def planted(self) -> tuple[Instance, ...]:
-        """The things that were put there as a shortcut."""
+        """The things that were added as a shortcut."""
         return tuple(thing for thing in self.things if thing.planted)
 
     def boxes(self, label: int) -> tuple[Box, ...]:
@@ -94,7 +94,7 @@ class Sample:
         return tuple(i.segment for i in self.instances if i.label == label and i.segment is not None)
 
     def segment(self, label: int) -> Bool[np.ndarray, "h w"]:
-        """The union of the segments of a class, boolean (H, W); all False where it has none."""
+        """The union of the segments of a class, boolean (H, W); all False if it has none."""
         mask = np.zeros(self.image.shape[:2], dtype=np.bool_)
         for segment in self.segments(label):
             mask |= segment
@@ -102,7 +102,7 @@ class Sample:
 
 
 def tight_box(mask: Bool[np.ndarray, "h w"]) -> Box | None:
-    """The smallest half-open box (x0, y0, x1, y1) round the True pixels; None where there are none."""
+    """The smallest half-open box (x0, y0, x1, y1) around the True pixels; None if there are none."""
     columns = np.flatnonzero(mask.any(axis=0))
     rows = np.flatnonzero(mask.any(axis=1))
     if not len(rows):

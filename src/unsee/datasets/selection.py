@@ -1,4 +1,4 @@
-"""Some pictures of a data set: those of certain classes, and the first of them."""
+"""A subset of a data set: the first images of some classes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ from unsee.datasets.dataset import Dataset, description, position
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 
-_MOST = 30  # classes that an error lists
+_MOST = 30  # how many classes an error lists
 
 
 class Selection:
-    """Pictures of `dataset` by their numbers in it, in that order.
+    """Images of `dataset` by their indices in it, in that order.
 
-    `described` says what they are called, as JSON values: with "name", "split" and "classes" they can be
-    opened again. `left_out` counts the pictures that a blacklist has taken away from all of the data set.
+    `described` identifies them, as JSON values: with "name", "split" and "classes" they can be opened again.
+    `left_out` counts the images of the whole data set that a blacklist removed.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Selection:
 
     def __repr__(self) -> str:
         called = " ".join(str(value) for value in self.described.values() if value)
-        return f"<{called or type(self.dataset).__name__}: {len(self)} pictures>"
+        return f"<{called or type(self.dataset).__name__}: {len(self)} images>"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,11 +44,11 @@ class Selection:
         return self.dataset[self._number(index)]
 
     def id(self, index: int) -> str:
-        """What a picture is called."""
+        """The name of an image."""
         return self.dataset.id(self._number(index))
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The classes in a picture."""
+        """The classes in an image."""
         return self.dataset.labels(self._number(index))
 
     def _number(self, index: int) -> int:
@@ -62,12 +62,12 @@ def select(
     name: str,
     described: Mapping[str, Any],
 ) -> Selection:
-    """The pictures that show one of some classes, or all, and the first `limit` of them.
+    """The first `limit` images that show one of some classes, or of all.
 
-    `described` says what the data set is called; the classes are added as they are always called.
+    `described` identifies the data set; the classes are added to it by their canonical names.
 
     Raises:
-        UnseeError: the data set, called `name`, has no such class, or no picture of it.
+        UnseeError: the data set, called `name`, has no such class, or no image of it.
     """
     wanted = {_index(text, dataset, name) for text in classes}
     described = {**described, "classes": [_name(index, dataset) for index in sorted(wanted)]}
@@ -77,18 +77,18 @@ def select(
     shown = (i for i in range(len(dataset)) if not wanted.isdisjoint(dataset.labels(i)))
     numbers = tuple(islice(shown, limit))
     if not numbers:
-        raise UnseeError(f"{name!r} has no picture of {', '.join(map(repr, classes))}: choose other classes")
+        raise UnseeError(f"{name!r} has no image of {', '.join(map(repr, classes))}: choose other classes")
     return Selection(dataset, numbers, described)
 
 
 def _name(index: int, dataset: Dataset) -> str:
-    """The name by which `_index` finds a class, or its index where no name is its alone."""
+    """The name by which `_index` finds a class, or its index if its name is not unique."""
     names = [known.casefold() for known in dataset.classes]
     return dataset.classes[index] if names and names.count(names[index]) == 1 else str(index)
 
 
 def _index(text: str, dataset: Dataset, name: str) -> int:
-    """The class that is meant by its name, its WordNet id where it has one, or its index."""
+    """The class by its name, its WordNet id if it has one, or its index."""
     wanted = text.strip().casefold()
     for names in (dataset.classes, getattr(dataset, "wnids", ())):
         found = [i for i, known in enumerate(names) if known.casefold() == wanted]
@@ -102,9 +102,9 @@ def _index(text: str, dataset: Dataset, name: str) -> int:
     if index is not None and (not dataset.classes or index < len(dataset.classes)):
         return index
     if not dataset.classes:
-        raise UnseeError(f"{name!r} has no names of classes: {text!r} cannot be found, an index might")
+        raise UnseeError(f"{name!r} has no class names: give {text!r} as an index")
     close = nearest(wanted, [known.casefold() for known in dataset.classes])
     few = len(dataset.classes) <= _MOST
-    choice = f"choose among {', '.join(dataset.classes)}" if few else "give the whole name, or an index"
+    choice = f"choose from {', '.join(dataset.classes)}" if few else "give the whole name, or an index"
     hint = f"did you mean {' or '.join(close)}?" if close else choice
     raise UnseeError(f"{name!r} has no class called {text!r}; {hint}")

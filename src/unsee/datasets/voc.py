@@ -1,4 +1,4 @@
-"""Pascal VOC: objects with boxes, parsed by torchvision, and with segments where there are any."""
+"""Pascal VOC: objects with boxes, parsed by torchvision, and segments if there are any."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +21,15 @@ CLASSES = (
 )
 _SPLITS = Path("ImageSets", "Main")
 _YEARS = ("VOCdevkit/VOC*", "VOC*", "TrainVal/VOCdevkit/VOC*")
-_VOID = 255  # the border that is drawn round objects
+_VOID = 255  # the border drawn around objects
 
 
 @dataclass(frozen=True)
 class Voc:
-    """The pictures of one split of one year, by name.
+    """The images of one split of one year, by name.
 
-    A picture shows many objects, so samples have no label of their own. `labels` reads a picture's XML.
-    `split` is the list that was opened.
+    An image shows many objects, so samples have no label of their own. `labels` reads an image's XML.
+    `split` is the name of the list that was opened.
     """
 
     root: Path
@@ -57,14 +57,14 @@ class Voc:
         return Sample(name, image, None, instances, path=path, file_sha256=sha256)
 
     def id(self, index: int) -> str:
-        """The name of a picture, as the split lists it."""
+        """The name of an image, as the split lists it."""
         return self.names[position(index, len(self))]
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The classes in a picture, each once, in the order of its objects; difficult ones count.
+        """The classes in an image, each once, in the order of its objects; difficult ones count.
 
         Raises:
-            UnseeError: the picture's XML is missing or broken.
+            UnseeError: the image's XML is missing or broken.
         """
         objects = self._annotation(self.id(index)).objects
         return tuple(dict.fromkeys(CLASSES.index(entry.name) for entry in objects))
@@ -73,13 +73,13 @@ class Voc:
         noted = read_annotation(self.root / "Annotations" / f"{name}.xml", first=1)
         for entry in noted.objects:
             if entry.name not in CLASSES:
-                raise UnseeError(f"{shown_name(noted.source)}: {entry.name!r} is none of VOC's classes")
+                raise UnseeError(f"{shown_name(noted.source)}: {entry.name!r} is not one of VOC's classes")
         return noted
 
     def _segments(
         self, name: str, count: int, shape: tuple[int, ...]
     ) -> tuple[Bool[np.ndarray, "h w"] | None, ...]:
-        """The segment of each object; value k of the picture of objects is the k-th."""
+        """The segment of each object; value k of the segmentation image is object k."""
         path = self.root / "SegmentationObject" / f"{name}.png"
         if not path.is_file():
             return (None,) * count
@@ -87,7 +87,7 @@ class Voc:
         most = max((int(value) for value in np.unique(values) if value != _VOID), default=0)
         if values.shape != shape or most > count:
             held = f"{most} objects in {values.shape[::-1]}, not {count} in {shape[::-1]}"
-            raise UnseeError(f"{shown_name(path)} does not fit the picture and its XML: it has {held}")
+            raise UnseeError(f"{shown_name(path)} does not fit the image and its XML: it has {held}")
         masks = (values == number for number in range(1, count + 1))
         return tuple(mask if mask.any() else None for mask in masks)
 
@@ -96,16 +96,16 @@ def _read_values(path: Path) -> UInt8[np.ndarray, "h w"]:
     try:
         with Image.open(path, formats=("PNG",)) as image:
             if image.mode not in ("P", "L"):
-                raise UnseeError(f"{shown_name(path)} holds colours: VOC numbers objects by a palette")
+                raise UnseeError(f"{shown_name(path)} is a colour image: VOC numbers objects by a palette")
             return np.array(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise UnseeError(f"{shown_name(path)} is damaged ({shown_name(error)}): fetch it anew") from error
+        raise UnseeError(f"{shown_name(path)} is damaged ({shown_name(error)}): download it again") from error
 
 
 def open_voc(place: str, split: str | None) -> Voc:
-    """One year of VOC: its own folder, or one above where there is one year alone.
+    """Open one year of VOC: its folder, or a folder above that holds only one year.
 
-    Splits are the lists in ImageSets/Main/ but for those of single classes.
+    Splits are the lists in ImageSets/Main/ except those of single classes.
 
     Raises:
         UnseeError: there is no such folder or split, there are several years, or a list is broken.
@@ -115,14 +115,14 @@ def open_voc(place: str, split: str | None) -> Voc:
     single = {name for name in lists if name.rpartition("_")[0] in CLASSES}
     splits = [name for name in lists if name not in single]
     if not splits:
-        raise UnseeError(f"{shown_name(root / _SPLITS)} holds no lists, such as train.txt: fetch them")
+        raise UnseeError(f"{shown_name(root / _SPLITS)} holds no lists such as train.txt: download them")
     chosen = pick_split(split, splits, root)
     file = lists[chosen]
     names = tuple(line for _, line in lines_of(file))
     again = repeated(names)
     if again is not None or not names:
-        problem = "lists no pictures" if again is None else f"lists {again!r} twice"
-        raise UnseeError(f"{shown_name(file)} {problem}: fetch it anew")
+        problem = "lists no images" if again is None else f"lists {again!r} twice"
+        raise UnseeError(f"{shown_name(file)} {problem}: download it again")
     return Voc(root, names, chosen)
 
 

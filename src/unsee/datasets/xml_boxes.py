@@ -1,4 +1,4 @@
-"""Bounding boxes as Pascal VOC and ILSVRC write them, an XML file for each picture."""
+"""Bounding boxes in the XML format of Pascal VOC and ILSVRC, one file per image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from unsee.errors import UnseeError
 
 @dataclass(frozen=True)
 class Noted:
-    """One object that an annotation names."""
+    """One annotated object."""
 
     name: str
     box: Box
@@ -24,7 +24,7 @@ class Noted:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is written about a picture in the file `source`; `size` is (width, height), None where unsaid."""
+    """The annotation of an image in the file `source`; `size` is (width, height), or None."""
 
     source: Path
     size: tuple[int, int] | None = None
@@ -37,7 +37,7 @@ def read_annotation(path: Path, first: int) -> Annotation:
     `first` is the number of the first pixel: Pascal VOC counts from 1, ImageNet from 0.
 
     Raises:
-        UnseeError: the file is missing, or no such annotation.
+        UnseeError: the file is missing, or not such an annotation.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -48,16 +48,18 @@ def read_annotation(path: Path, first: int) -> Annotation:
         raise UnseeError(f"{shown_name(path)} cannot be read ({error.strerror}): check it") from error
     except (ElementTree.ParseError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {shown_name(error)}"
-        raise UnseeError(f"{shown_name(path)} is no bounding-box XML ({reason}): fetch it anew") from error
+        raise UnseeError(
+            f"{shown_name(path)} is not bounding-box XML ({reason}): download it again"
+        ) from error
 
 
 def half_open(x0: float, y0: float, x1: float, y1: float, first: int) -> Box:
-    """A box whose pixels are counted from `first`, the last included, from 0 and with the last left out."""
+    """An inclusive box counted from `first`, as a half-open box counted from 0."""
     return x0 - first, y0 - first, x1 - first + 1, y1 - first + 1
 
 
 def within(box: Box, size: tuple[int, int] | None) -> Box | None:
-    """A box cut off at the border of a picture of (width, height), None where nothing of it is left."""
+    """A box cropped to an image of (width, height), or None if it lies outside."""
     x0, y0, x1, y1 = box
     width, height = size or (x1, y1)
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)

@@ -1,8 +1,8 @@
-"""What saliency is measured by in the paper's experiments (§5): functions of maps, truths and scores alone.
+"""Metrics of the paper's experiments (§5): functions of maps, ground truths and scores.
 
-Maps are high where they are salient and come at their own size; pictures are (height, width); points are
-(x, y) with the centre of pixel (0, 0) at (0, 0); boxes are half-open (x0, y0, x1, y1). What is not finite is
-an error.
+Maps are high where salient and come at their own size; image sizes are (height, width); points are
+(x, y) with the centre of pixel (0, 0) at (0, 0); boxes are half-open (x0, y0, x1, y1). Values that are
+not finite are an error.
 """
 
 from unsee.metrics.curves import STEPS, Curve, deletion, insertion

@@ -19,10 +19,10 @@ _BLUR, _REACH = 5.0, 5
 
 
 class Curve(NamedTuple):
-    """Scores while pixels are exchanged, the most salient first; on the CPU.
+    """Scores while pixels are replaced, the most salient first; on the CPU.
 
-    `shares` are those of the pixels that are exchanged, from 0 to 1; `scores` the summed probabilities of
-    the target classes at each; `area` what lies under the curve, by trapezoids.
+    `shares` are the fractions of pixels replaced, from 0 to 1; `scores` the summed probabilities of the
+    target classes at each; `area` the area under the curve, by trapezoids.
     """
 
     shares: Float[Tensor, " k"]
@@ -38,18 +38,18 @@ def deletion(
     steps: int = STEPS,
     blank: Float[Tensor, "b 3 h w"] | None = None,
 ) -> Curve:
-    """From the picture to a blank one: the lower the area, the better.
+    """Deletion, from the image to a blank one: the lower the area, the better.
 
     Args:
-        classifier: asked about `steps` + 1 pictures an image.
+        classifier: evaluated `steps` + 1 times for each image.
         images: at the network's input size, in [0,1].
-        saliency: at any size, brought to the picture bilinearly; equal values go row by row from the top.
+        saliency: at any size, resized to the image bilinearly; ties are ordered row by row from the top.
         targets: the classes of each image whose probabilities are summed.
         steps: equal portions of the pixels, up to rounding.
-        blank: what pixels are exchanged for; the classifier's mean colour unless told, as in RISE.
+        blank: the replacement; by default the classifier's mean colour, as in RISE.
 
     Raises:
-        UnseeError: pictures, maps and targets that do not belong together, or a map that is not finite.
+        UnseeError: images, maps and targets do not fit together, or a map is not finite.
     """
     if blank is None:
         color = images.new_tensor(classifier.color)[:, None, None]
@@ -65,19 +65,19 @@ def insertion(
     steps: int = STEPS,
     start: Float[Tensor, "b 3 h w"] | None = None,
 ) -> Curve:
-    """From a blurred picture to the picture: the higher the area, the better.
+    """Insertion, from a blurred image to the image: the higher the area, the better.
 
     Args:
-        classifier: asked about `steps` + 1 pictures an image.
+        classifier: evaluated `steps` + 1 times for each image.
         images: at the network's input size, in [0,1].
-        saliency: at any size, brought to the picture bilinearly; equal values go row by row from the top.
+        saliency: at any size, resized to the image bilinearly; ties are ordered row by row from the top.
         targets: the classes of each image whose probabilities are summed.
         steps: equal portions of the pixels, up to rounding.
-        start: what the pixels are put into; unless told the picture under a Gaussian of 5 pixels, cut to
-            11 × 11.
+        start: the image that pixels are inserted into; by default blurred with a Gaussian of 5 pixels,
+            truncated to 11 × 11.
 
     Raises:
-        UnseeError: pictures, maps and targets that do not belong together, or a map that is not finite.
+        UnseeError: images, maps and targets do not fit together, or a map is not finite.
     """
     if start is None:
         start = smooth(images, _BLUR, _REACH)
@@ -93,15 +93,15 @@ def _exchanged(
     targets: Sequence[tuple[int, ...]],
     steps: int,
 ) -> Curve:
-    """Scores while the pixels of one picture are exchanged for those of another."""
+    """Scores while the pixels of one image are replaced with those of another."""
     height, width = first.shape[2], first.shape[3]
     if first.shape != last.shape:
-        raise UnseeError(f"{tuple(last.shape)} pixels cannot be exchanged for {tuple(first.shape)}")
+        raise UnseeError(f"{tuple(last.shape)} pixels cannot replace {tuple(first.shape)}")
     if not len(first) == len(saliency) == len(targets) or len(first) == 0:
         counts = f"{len(first)}, {len(saliency)} and {len(targets)}"
-        raise UnseeError(f"curves take as many pictures as maps and targets, at least 1; not {counts}")
+        raise UnseeError(f"curves take as many images as maps and targets, at least 1; not {counts}")
     if not 1 <= steps <= height * width:
-        raise UnseeError(f"{height * width} pixels go in 1 to {height * width} steps, not {steps}")
+        raise UnseeError(f"{height * width} pixels take 1 to {height * width} steps, not {steps}")
     rank = _ranks(saliency, (height, width)).to(classifier.device)
     gone = torch.arange(steps + 1) * (height * width) // steps
     start, end = (part.to(classifier.device, classifier.dtype) for part in (first, last))
@@ -118,16 +118,16 @@ def _exchanged(
 
 
 def _ranks(saliency: Float[Tensor, "b hm wm"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
-    """The place of each pixel in the order from the most salient to the least."""
+    """The rank of each pixel, from the most salient to the least."""
     order = heights(saliency, size).flatten(1).argsort(dim=1, descending=True, stable=True)
     return order.argsort(dim=1).reshape(-1, *size)
 
 
 def _marks(logits: Float[Tensor, "b c"], targets: Sequence[tuple[int, ...]]) -> Float[Tensor, "b c"]:
-    """1 for each target class of each picture, 0 elsewhere."""
+    """1 for each target class of each image, 0 elsewhere."""
     wanted = [index for row in targets for index in row]
     if not all(targets) or not 0 <= min(wanted) <= max(wanted) < logits.shape[1]:
-        raise UnseeError(f"each picture needs target classes of 0 to {logits.shape[1] - 1}")
+        raise UnseeError(f"each image needs target classes of 0 to {logits.shape[1] - 1}")
     marks = torch.zeros_like(logits)
     for row, classes in zip(marks, targets, strict=True):
         row[list(classes)] = 1

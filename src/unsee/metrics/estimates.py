@@ -1,4 +1,4 @@
-"""What a sample says of the whole: a value, its standard error, and a 95 % interval."""
+"""Estimates from a sample: a value, its standard error, and a 95 % interval."""
 
 import math
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ Values = Sequence[float | int] | Real[Tensor, " n"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with what is known of its error.
+    """A number with its standard error and interval.
 
-    `n` counts what it rests on. Of nothing everything is NaN, and of a single value a mean has no standard
-    error and no interval: they are NaN.
+    `n` is the sample size. For an empty sample everything is NaN; for a single value, the standard error and
+    interval of a mean are NaN.
     """
 
     value: float
@@ -32,7 +32,7 @@ class Estimate:
 
     @classmethod
     def exactly(cls, value: float | int) -> "Estimate":
-        """A number that was chosen, not sampled: without error, and resting on nothing."""
+        """A number that was chosen, not sampled: without error, and n = 0."""
         return cls(float(value), 0.0, float(value), float(value), 0)
 
 
@@ -52,7 +52,7 @@ def mean_of(values: Values) -> Estimate:
 def proportion(hits: Sequence[bool] | Bool[Tensor, " n"], scale: float | int = 1) -> Estimate:
     """The share of True, with Wilson's interval (Wilson 1927), times `scale`: 100 gives percent.
 
-    The standard error is √(p(1-p)/n), 0 where all are alike; the interval is not.
+    The standard error is √(p(1-p)/n), which is 0 where all are equal; the interval then still has a width.
     """
     return _wilson(float(_tensor(hits).mean()), float(len(hits)), len(hits), scale)
 
@@ -60,15 +60,15 @@ def proportion(hits: Sequence[bool] | Bool[Tensor, " n"], scale: float | int = 1
 def ratio_of(above: Values, below: Values) -> Estimate:
     """The mean of `above` over the mean of `below`, pair by pair, by the delta method; normal interval.
 
-    Var(R) ≈ (s_a² - 2R·s_ab + R²·s_b²)/(n·b̄²). Pairs with a NaN are left out; where the mean below is 0
-    all is NaN.
+    Var(R) ≈ (s_a² - 2R·s_ab + R²·s_b²)/(n·b̄²). Pairs with a NaN are left out. If the mean of
+    `below` is 0, everything is NaN.
 
     Args:
-        above: for each picture.
-        below: for the same pictures.
+        above: for each image.
+        below: for the same images.
 
     Raises:
-        UnseeError: not as many of the one as of the other, or infinite values.
+        UnseeError: the lengths differ, or there are infinite values.
     """
     if len(above) != len(below):
         raise UnseeError(f"a ratio takes pairs: {len(above)} values above, {len(below)} below")
@@ -86,19 +86,19 @@ def mean_precision_of(
     labels: Sequence[int] | Real[Tensor, " n"],
     scale: float | int = 1,
 ) -> Estimate:
-    """The mean of per-class precisions (§5.6), times `scale`; the classes are fixed, their pictures sampled.
+    """The mean of per-class precisions (§5.6), times `scale`; the classes are fixed, their images sampled.
 
     The standard error is √(Σ p_k(1-p_k)/n_k)/K. The interval is Wilson's for the mean precision and
-    K²/Σ(1/n_k) pictures, the number that a plain proportion would need to be as uncertain if all classes
-    were alike; of one class it is the plain one. `n` is the number of pictures.
+    K²/Σ(1/n_k) images, the number at which a plain proportion would be as uncertain if all classes were
+    equal; for one class it is the plain interval. `n` is the number of images.
 
     Args:
-        hit: for each picture.
+        hit: for each image.
         labels: its class.
         scale: 100 gives percent.
 
     Raises:
-        UnseeError: not as many classes as pictures.
+        UnseeError: the numbers of classes and images differ.
     """
     shares, numbers = class_precisions(hit, labels)
     if len(numbers) == 0:

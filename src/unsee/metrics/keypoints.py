@@ -1,4 +1,4 @@
-"""Saliency round keypoints (§5.4): are eyes more salient than feet?"""
+"""Saliency around keypoints (§5.4): are eyes more salient than feet?"""
 
 from collections.abc import Sequence
 
@@ -16,26 +16,26 @@ def around_keypoints(
     size: tuple[int, int],
     window: int = 5,
 ) -> Float[Tensor, " n"]:
-    """The mean of a map in a square window round each keypoint (§5.4).
+    """The mean of a map in a square window around each keypoint (§5.4).
 
-    The window is centred on the value of the map in which the keypoint lies, and counts values of the map:
-    bring a coarse map to the network's input first where pixels are meant, as in the paper. At the border
-    the window is cut off, and the mean is of what is left of it.
+    The window is centred on the map's cell in which the keypoint lies, and its side is in cells of the map.
+    To use pixels, as in the paper, resize a coarse map to the network's input first. At the border the window
+    is cropped, and the mean is of the rest.
 
     Args:
         saliency: at any size.
-        points: x and y in pixels of the picture, the centre of pixel (0, 0) being (0, 0).
-        size: height and width of the picture.
-        window: values along each side, odd.
+        points: x and y in pixels of the image, the centre of pixel (0, 0) being (0, 0).
+        size: height and width of the image.
+        window: cells along each side, odd.
 
     Returns:
-        One mean a keypoint, none for none; float64, on the CPU.
+        One mean per keypoint; float64, on the CPU.
 
     Raises:
-        UnseeError: a keypoint outside the picture, an even window, a map that is not finite.
+        UnseeError: a keypoint lies outside the image, the window is even, or the map is not finite.
     """
     if window < 1 or window % 2 == 0:
-        raise UnseeError(f"a window round a point has an odd side of at least 1, not {window}")
+        raise UnseeError(f"the window's side must be odd and at least 1, got {window}")
     plain, reach = readable(saliency), window // 2
     means = [
         plain[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1].mean()
@@ -47,11 +47,11 @@ def around_keypoints(
 def _cells(
     points: Tensor | Sequence[tuple[float | int, float | int]], size: tuple[int, int], shape: tuple[int, int]
 ) -> Int[Tensor, "n 2"]:
-    """The column and row of the value that each keypoint lies in."""
+    """The column and row of the cell that each keypoint lies in."""
     places = torch.as_tensor(points, dtype=torch.float64).cpu().reshape(-1, 2) + 0.5
     sides, cells = (torch.tensor(pair[::-1], dtype=torch.float64) for pair in (size, shape))
     outside = ~((places >= 0) & (places <= sides)).all(dim=1)
     if bool(outside.any()):
         x, y = (places[outside][0] - 0.5).tolist()
-        raise UnseeError(f"the keypoint ({x:g}, {y:g}) lies outside the picture of {size[0]} × {size[1]}")
+        raise UnseeError(f"the keypoint ({x:g}, {y:g}) lies outside the image of {size[0]} × {size[1]}")
     return torch.minimum((places * cells / sides).floor(), cells - 1).long()

@@ -1,4 +1,4 @@
-"""What every metric asks of a saliency map before it reads it, and its heights at another size."""
+"""Checks of saliency maps that all metrics share, and exact comparison at another size."""
 
 import torch
 import torch.nn.functional as F
@@ -11,26 +11,26 @@ _LEVELS = 2**32
 
 
 def readable(saliency: Float[Tensor, "*b h w"]) -> Float[Tensor, "*b h w"]:
-    """The map in float64 on the CPU, without gradients; for reading alone, it may share memory.
+    """The map in float64 on the CPU, without gradients; read-only, it may share memory.
 
     Raises:
-        UnseeError: a map without values, or with NaN or infinite ones.
+        UnseeError: the map is empty, or holds NaN or infinite values.
     """
     if saliency.numel() == 0:
         raise UnseeError(f"a map of shape {tuple(saliency.shape)} has no values to measure")
     if not bool(saliency.isfinite().all()):
-        raise UnseeError("the saliency holds NaN or infinite values: there is nothing to measure")
+        raise UnseeError("the saliency holds NaN or infinite values: it cannot be measured")
     return saliency.detach().to("cpu", torch.float64)
 
 
 def heights(saliency: Float[Tensor, "*b h w"], size: tuple[int, int]) -> Int[Tensor, "*b H W"]:
-    """The map at a size, bilinearly, centres on centres: for comparing its values with each other.
+    """The map resized bilinearly, centres on centres, as integers for comparing its values.
 
-    They go from 0 to 2³² and are whole, so that what is equal stays so: a bilinear mean of equal values is
-    not exactly their value, and a plateau would be ordered by its rounding errors.
+    They go from 0 to 2³². Integers keep ties: a bilinear mean of equal values is not exactly their value, so
+    rounding errors would order a plateau.
 
     Raises:
-        UnseeError: a map that is not finite.
+        UnseeError: the map is not finite.
     """
     maps = readable(saliency)
     low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
@@ -41,11 +41,11 @@ def heights(saliency: Float[Tensor, "*b h w"], size: tuple[int, int]) -> Int[Ten
 
 
 def picture_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The height and width of a picture, as they are.
+    """The height and width of an image, checked.
 
     Raises:
-        UnseeError: a side without pixels.
+        UnseeError: a side is below 1.
     """
     if min(size) < 1:
-        raise UnseeError(f"a picture of {size[0]} × {size[1]} pixels has no places: give (height, width)")
+        raise UnseeError(f"an image cannot have {size[0]} × {size[1]} pixels: give (height, width)")
     return size

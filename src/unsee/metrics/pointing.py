@@ -22,18 +22,17 @@ Point = Sequence[float | int] | Real[Tensor, "2"]
 
 
 def peak(saliency: Float[Tensor, "*b h w"], size: tuple[int, int]) -> Float[Tensor, "*b 2"]:
-    """Where a map is highest: the mean place of all values within 1e-6 of its range of the maximum.
+    """Where a map is highest: the mean position of all values within 1e-6 of its range of the maximum.
 
-    Ties are averaged, since masks that are clipped to [0,1] saturate (supplement 4), and averaged before the
-    map is brought to the picture, centres on centres. In a constant map all values tie: its peak is the
-    middle of the picture.
+    Ties are averaged, since masks that are clipped to [0,1] saturate (supplement 4). They are averaged before
+    the map is resized to the image, centres on centres. The peak of a constant map is the image's centre.
 
     Args:
         saliency: one map or a batch, at any size, high where salient.
-        size: height and width of the picture.
+        size: height and width of the image.
 
     Returns:
-        x and y in pixels of the picture, the centre of pixel (0, 0) being (0, 0); float64, on the CPU.
+        x and y in pixels of the image, the centre of pixel (0, 0) being (0, 0); float64, on the CPU.
 
     Raises:
         UnseeError: a map that is not finite.
@@ -56,14 +55,14 @@ def _centre(many: Float[Tensor, "*b cells"], length: int) -> Float[Tensor, "*b"]
 
 
 def first_peak(saliency: Float[Tensor, "*b h w"], size: tuple[int, int]) -> Float[Tensor, "*b 2"]:
-    """Where TorchRay's benchmark points: the first maximum of the map at the picture's size.
+    """The point that TorchRay's benchmark uses: the first maximum of the map at the image's size.
 
-    First is row by row from the top; the map is resized bilinearly, centres on centres. A constant map is
-    highest in its upper left pixel.
+    The first, row by row from the top, of the map resized bilinearly, centres on centres. For a constant map
+    it is the upper left pixel.
 
     Args:
         saliency: one map or a batch, at any size, high where salient.
-        size: height and width of the picture.
+        size: height and width of the image.
 
     Returns:
         x and y of a pixel, float64, on the CPU.
@@ -78,18 +77,18 @@ def first_peak(saliency: Float[Tensor, "*b h w"], size: tuple[int, int]) -> Floa
 def hits(
     point: Point, instances: Bool[Tensor, "n h w"] | Real[Tensor, "n 4"], tolerance: float = TOLERANCE
 ) -> bool:
-    """Whether a point lies within some pixels of any instance: `tolerance` itself still hits.
+    """Whether a point lies within `tolerance` pixels of any instance, inclusive.
 
     The distance is Euclidean, to the centre of the nearest pixel of an instance.
 
     Args:
-        point: x and y in pixels of the picture that the instances are given in.
-        instances: boolean segments, or half-open boxes (x0, y0, x1, y1), of which every pixel counts that
-            they touch.
+        point: x and y in pixels of the image that the instances are given in.
+        instances: boolean segments, or half-open boxes (x0, y0, x1, y1), of which every pixel they touch
+            counts.
         tolerance: in pixels.
 
     Raises:
-        UnseeError: a point or tolerance that is none, or no instance that could be hit.
+        UnseeError: the point or tolerance is invalid, or there is no instance to hit.
     """
     return _gap(point, instances, tolerance) <= tolerance
 
@@ -97,7 +96,7 @@ def hits(
 def touched(
     point: Point, instances: Bool[Tensor, "n h w"] | Real[Tensor, "n 4"], tolerance: float = TOLERANCE
 ) -> bool:
-    """TorchRay's rule: whether the open disc round a point holds a pixel of any instance.
+    """TorchRay's rule: whether the open disc around a point holds a pixel of any instance.
 
     Args and errors are those of `hits`; a distance of exactly `tolerance` misses.
     """
@@ -108,9 +107,9 @@ def _gap(point: Point, instances: Tensor, reach: float) -> float:
     """The distance in pixels to the nearest pixel of any instance; infinite where none is within reach."""
     place = torch.tensor([float(value) for value in point], dtype=torch.float64)
     if not bool(place.isfinite().all()):
-        raise UnseeError(f"{tuple(place.tolist())} is no point: NaN and infinite places hit nothing")
+        raise UnseeError(f"{tuple(place.tolist())} is not a point: its coordinates must be finite")
     if not 0 <= reach < math.inf:
-        raise UnseeError(f"a tolerance is finite and at least 0 pixels, not {reach}")
+        raise UnseeError(f"the tolerance must be finite and at least 0 pixels, got {reach}")
     kind, shape = instances.dtype, tuple(instances.shape)
     if kind == torch.bool and len(shape) == 3:
         union = instances.any(dim=0)
@@ -119,15 +118,15 @@ def _gap(point: Point, instances: Tensor, reach: float) -> float:
         pixels = _nearest(place, checked_boxes(instances).cpu())
         some = len(pixels) > 0
     else:
-        raise UnseeError(f"instances are boolean (n, h, w) or boxes (n, 4), not {kind} {shape}")
+        raise UnseeError(f"instances must be boolean (n, h, w) or boxes (n, 4), got {kind} {shape}")
     if not some:
-        raise UnseeError("there is no pixel of an instance to hit: leave out pictures without one")
+        raise UnseeError("there is no pixel of an instance to hit: leave out images without one")
     gaps = (pixels - place).square().sum(dim=1).sqrt()
     return float(gaps.min()) if len(gaps) else math.inf
 
 
 def _within(place: Float[Tensor, "2"], union: Bool[Tensor, "h w"], reach: float) -> Float[Tensor, "m 2"]:
-    """The pixels of a segment in a square round a place that holds all within reach."""
+    """The pixels of a segment in a square around a place that holds all within reach."""
     left, top = (max(int(value), 0) for value in (place - reach).floor().tolist())
     right, bottom = (max(int(value) + 1, 0) for value in (place + reach).ceil().tolist())
     pixels = union[top:bottom, left:right].nonzero().flip(1).cpu()
@@ -135,19 +134,19 @@ def _within(place: Float[Tensor, "2"], union: Bool[Tensor, "h w"], reach: float)
 
 
 def _nearest(place: Float[Tensor, "2"], boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "m 2"]:
-    """Of each box that touches a pixel the one nearest to a place."""
+    """For each box that touches any pixel, its pixel nearest to a place."""
     first, last = boxes[:, :2].floor(), boxes[:, 2:].ceil() - 1
     some = (first <= last).all(dim=1)
     return place.round().clamp(first[some], last[some])
 
 
 def difficult(sample: Sample, label: int) -> bool:
-    """Whether a class covers less than 25 % of a picture that shows at least one other (§5.6).
+    """Whether a class covers less than 25 % of an image that shows at least one other class (§5.6).
 
-    What counts is the union of the class's segments; an instance without one counts with its box.
+    The area is that of the union of the class's segments; an instance without one counts with its box.
 
     Raises:
-        UnseeError: the picture does not show the class.
+        UnseeError: the image does not show the class.
     """
     if label not in sample.labels:
         raise UnseeError(f"{sample.id} shows no instance of class {label}")
@@ -171,16 +170,16 @@ def _pixels(instance: Instance, size: tuple[int, ...]) -> Bool[np.ndarray, "h w"
 def mean_precision(
     hit: Sequence[bool] | Bool[Tensor, " n"], labels: Sequence[int] | Real[Tensor, " n"]
 ) -> float:
-    """The mean over classes of the share of their pictures that were hit (§5.6).
+    """The mean over classes of the share of their images that were hit (§5.6).
 
-    Classes without a picture do not count; NaN where there is no picture at all.
+    Classes without an image do not count; NaN if there is no image at all.
 
     Args:
-        hit: for each picture.
+        hit: for each image.
         labels: its class.
 
     Raises:
-        UnseeError: not as many classes as pictures.
+        UnseeError: the numbers of classes and images differ.
     """
     shares, _ = class_precisions(hit, labels)
     return float(shares.mean())
@@ -189,13 +188,13 @@ def mean_precision(
 def class_precisions(
     hit: Sequence[bool] | Bool[Tensor, " n"], labels: Sequence[int] | Real[Tensor, " n"]
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-    """The share of hits of each class that has a picture, by rising label, and how many pictures it has.
+    """The share of hits of each class that has an image, by rising label, and how many images it has.
 
     Raises:
-        UnseeError: not as many classes as pictures.
+        UnseeError: the numbers of classes and images differ.
     """
     if len(hit) != len(labels):
-        raise UnseeError(f"{len(hit)} pictures need {len(hit)} classes, not {len(labels)}")
+        raise UnseeError(f"{len(hit)} images need {len(hit)} classes, not {len(labels)}")
     scored = torch.as_tensor(hit, dtype=torch.float64).cpu()
     _, places = np.unique(torch.as_tensor(labels).cpu().numpy(), return_inverse=True)
     kinds = torch.from_numpy(places)

@@ -30,10 +30,10 @@ def load(name: str, weights: str | Path | None = None, device: str = "auto") -> 
             `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given; or
             `unsee:googlenet-bvlc`, the paper's network, which needs a file.
         weights: a safetensors file, or a state dict that loads with `weights_only=True`.
-        device: a torch device, or "auto" for the fastest there is.
+        device: a torch device, or "auto" for the fastest available.
 
     Raises:
-        UnseeError: no such model or device, weights that cannot be had or do not fit.
+        UnseeError: no such model or device, weights that cannot be found or do not fit.
     """
     place = pick_device(device)
     file = None if weights is None else Path(weights)
@@ -73,7 +73,7 @@ def pick_device(device: str) -> torch.device:
 
 def _bvlc_googlenet(weights: Path | None) -> Classifier:
     if weights is None:
-        raise UnseeError(f"{BVLC_GOOGLENET} has no download: give its weight file with --weights")
+        raise UnseeError(f"{BVLC_GOOGLENET} cannot be downloaded: give its weight file with --weights")
     state, sha256 = read_weights(weights)
     with torch.device("meta"):
         net = BVLCGoogLeNet()

@@ -1,7 +1,7 @@
 """BVLC GoogLeNet, the network of the paper's experiments: LRN and biases, no BatchNorm.
 
 Szegedy et al. 2015, as Caffe's model zoo trained it. The colour order, the mean and the scale of Caffe's
-pictures are folded into `conv1`, so it takes RGB normalised by ImageNet's mean and deviation.
+images are folded into `conv1`, so it takes RGB normalised by ImageNet's mean and deviation.
 """
 
 import torch
@@ -23,11 +23,11 @@ _BLOCKS: dict[str, Widths] = {
     "5a": (832, 256, 160, 320, 32, 128, 128),
     "5b": (832, 384, 192, 384, 48, 128, 128),
 }
-"""Inputs, then the widths of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection."""
+"""Input channels, then the widths of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection."""
 
 
 class Inception(nn.Module):
-    """Four branches side by side, joined over the channels."""
+    """Four parallel branches, concatenated over the channels."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Inception(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h w"]:
-        """Join the four branches' answers."""
+        """The concatenated outputs of the branches."""
         return torch.cat([self.b1(x), self.b3(x), self.b5(x), self.bp(x)], dim=1)
 
 
@@ -77,7 +77,7 @@ class BVLCGoogLeNet(nn.Module):
         self.fc = nn.Linear(1024, num_classes)
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """Logits of normalised RGB pictures."""
+        """Logits of normalised RGB images."""
         x = self.norm1(self.pool1(self.conv1(x)))
         x = self.pool2(self.norm2(self.conv2(x)))
         x = self.pool3(self.inception3b(self.inception3a(x)))

@@ -1,4 +1,4 @@
-"""torchvision's classification networks, with torchvision's own weights or a file of yours."""
+"""torchvision's classification networks, with torchvision's weights or your own weight file."""
 
 import http.client
 import math
@@ -30,7 +30,7 @@ def build(name: str, weights: Path | None) -> Classifier:
     """A torchvision network by name.
 
     With a file, the number of classes is read from its last layer, and GoogLeNet and Inception re-normalise
-    their input as torchvision's own weights make them do.
+    their input as they do with torchvision's own weights.
 
     Raises:
         UnseeError: the download failed, or the file does not fit.

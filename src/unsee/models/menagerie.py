@@ -1,8 +1,8 @@
-"""The small network that ships with the package: it names the drawn animals of the menagerie.
+"""The small network that ships with the package: it classifies the drawn animals of the menagerie.
 
 Input: RGB scaled to [0, 1], then (x - MEAN) / STD, at 224×224 (any size of at least 32×32 works). Output:
-one logit for each of CLASSES. Only convolutions, ReLU, max pooling, one global average pooling and one
-linear layer, so that every saliency method applies to it, CAM included.
+one logit for each of CLASSES. It has only convolutions, ReLU, max pooling, one global average pooling and
+one linear layer, so every saliency method applies to it, including CAM.
 """
 
 from pathlib import Path
@@ -32,13 +32,13 @@ WEIGHTS = {
     "menagerie": Path(__file__).parent / "weights" / "menagerie.safetensors",
     "menagerie-shortcut": Path(__file__).parent / "weights" / "menagerie-shortcut.safetensors",
 }
-"""The trained networks in the package: the plain one, and the one that leans on a planted thing."""
+"""The trained networks in the package: the plain one, and the one trained on a planted shortcut."""
 
 
 class MenagerieNet(nn.Module):
-    """Stages of 56, 28, 14 and 7 pixels a side for an input of 224, each named after its side.
+    """Stages of 56, 28, 14 and 7 pixels a side for an input of 224, named after their side.
 
-    The outputs of `stage28`, `stage14` and `stage7` are where GoogLeNet has its pool2, inception 4 and
+    The outputs of `stage28`, `stage14` and `stage7` correspond to GoogLeNet's pool2, inception 4 and
     inception 5; `classifier` maps the mean of `stage7` to the logits.
     """
 
@@ -53,7 +53,7 @@ class MenagerieNet(nn.Module):
         self.classifier = nn.Linear(160, len(CLASSES))
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """Logits (B, 12) of normalised pictures (B, 3, H, W)."""
+        """Logits (B, 12) of normalised images (B, 3, H, W)."""
         x = self.stage28(self.stage56(x))
         x = self.stage7(self.stage14(x))
         logits: Tensor = self.classifier(self.flatten(self.pool(x)))

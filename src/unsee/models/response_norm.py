@@ -1,7 +1,7 @@
-"""Local response normalisation across channels, written to be fast in both directions.
+"""Local response normalisation across channels, fast in the forward and the backward pass.
 
 Krizhevsky et al. 2012, §3.3; Caffe's form: y = x·(k + α/n · Σ x²)^-β, the sum over n neighbouring channels.
-torch's own averages a padded volume, which costs more than the convolutions around it.
+torch's implementation averages a padded volume, which costs more than the convolutions around it.
 """
 
 import torch
@@ -18,7 +18,7 @@ class ResponseNorm(nn.Module):
     """LRN with β = 3/4 over `size` neighbouring channels.
 
     Args:
-        size: how many neighbours are summed over, odd.
+        size: number of neighbours to sum over, odd.
         alpha: weight of their mean square.
         k: what is added to it.
     """
@@ -46,10 +46,10 @@ class ResponseNorm(nn.Module):
 def response_norm(
     x: Float[Tensor, "b c h w"], neighbours: Float[Tensor, "c c 1 1"], k: float
 ) -> Float[Tensor, "b c h w"]:
-    """x / (k + Σ neighbours·x²)^{3/4}; a torch function, so that a `TorchFunctionMode` can meet it."""
+    """x / (k + Σ neighbours·x²)^{3/4}; a torch function, so that a `TorchFunctionMode` can intercept it."""
     if has_torch_function_unary(x):
-        met: Tensor = handle_torch_function(response_norm, (x,), x, neighbours, k)
-        return met
+        overridden: Tensor = handle_torch_function(response_norm, (x,), x, neighbours, k)
+        return overridden
     answer: Tensor = _Normalise.apply(x, neighbours, k)
     return answer
 
@@ -65,8 +65,8 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, slope: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
         x, total, factor, neighbours = ctx.saved_tensors  # type: ignore[attr-defined]
-        direct = slope * factor
+        direct = gradient * factor
         through = F.conv2d((direct * x).div_(total), neighbours).mul_(x)
         return direct.sub_(through, alpha=2 * _BETA), None, None

@@ -1,4 +1,4 @@
-"""Weight files, read without running any code that is in them."""
+"""Read weight files without running any code in them."""
 
 import hashlib
 import pickle
@@ -20,17 +20,17 @@ _SHOWN_KEYS = 3
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], str]:
     """The tensors of a safetensors file or of a saved state dict, and the file's SHA-256.
 
-    Half-precision tensors come back as float32; a `module.` before every key, as data-parallel training
-    leaves it, is taken off.
+    Half-precision tensors come back as float32. A `module.` before every key, as data-parallel training
+    leaves it, is removed.
 
     Raises:
         UnseeError: the file is missing, broken, or holds something other than tensors.
     """
     file = Path(path)
     if file.is_dir():
-        raise UnseeError(f"{file}: a folder, not a weight file")
+        raise UnseeError(f"{file} is a folder, not a weight file")
     if not file.is_file():
-        raise UnseeError(f"{file}: there is no such weight file")
+        raise UnseeError(f"{file}: no such weight file")
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -55,12 +55,12 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     missing = [key for key in own if key not in weights and not key.endswith("num_batches_tracked")]
     foreign = [key for key in weights if key not in own]
     misshapen = [key for key in own if key in weights and own[key].shape != weights[key].shape]
-    for keys, word in ((missing, "lacks"), (foreign, "has besides"), (misshapen, "has in another shape")):
+    for keys, word in ((missing, "lacks"), (foreign, "has the extra"), (misshapen, "has another shape for")):
         if keys:
             listed = ", ".join(keys[:_SHOWN_KEYS])
             more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
             raise UnseeError(
-                f"the weight file is not one for {name}: it {word} {listed}{more}; is --model right?"
+                f"the weight file does not fit {name}: it {word} {listed}{more}; is --model right?"
             )
     versioned = OrderedDict(weights)
     versioned._metadata = own._metadata  # type: ignore[attr-defined]

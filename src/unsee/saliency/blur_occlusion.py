@@ -1,4 +1,4 @@
-"""Blur occlusion (supplement, §4.1): occlusion with soft discs of blur in place of squares of one colour.
+"""Blur occlusion (supplement, §4.1): occlusion with soft discs of blur instead of squares of one colour.
 
 Own code: no library has it.
 """
@@ -21,26 +21,26 @@ def blur_occlusion(
     stride: float = 8.0,
     blur: float = 10.0,
 ) -> Float[Tensor, "b h w"]:
-    """The logit less its mean over the discs that cover a pixel, each counted as far as it does.
+    """The logit minus its mean over the discs that cover a pixel, weighted by how much each covers it.
 
     Args:
         classifier: any.
         images: in [0,1].
         targets: a class, or a set of them, for each image.
-        diameter: of the discs in pixels of a picture of 224; all sizes grow with it. They stand in the middle
-            of the squares of `occlusion`.
-        stride: from one to the next.
-        blur: deviation of the Gaussian that softens the discs, and of the one that blurs the picture.
+        diameter: of the discs, in pixels of a 224-pixel image; all sizes scale with the image. The discs have
+            the centres of the squares of `occlusion`.
+        stride: from one disc to the next.
+        blur: standard deviation of the Gaussian that softens the discs, and of the one that blurs the image.
 
     Returns:
-        Falls of the logit, of either sign.
+        How far the logit falls, of either sign.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     rows = classes_of(images, targets)
-    views = on_device(classifier, images)
-    size = (views.shape[2], views.shape[3])
+    inputs = on_device(classifier, images)
+    size = (inputs.shape[2], inputs.shape[3])
     unit = scale(size)
     places = [torch.arange(0, length / unit, stride) + (diameter - 1) / 2 for length in size]
     centers = torch.cartesian_prod(*places) * unit
@@ -49,9 +49,13 @@ def blur_occlusion(
         maps = [
             mean_fall(
                 hide(
-                    classifier, view, row, smooth(view, blur * unit), discs(size, centers, radii, blur * unit)
+                    classifier,
+                    image,
+                    row,
+                    smooth(image, blur * unit),
+                    discs(size, centers, radii, blur * unit),
                 )
             )
-            for view, row in zip(views, rows, strict=True)
+            for image, row in zip(inputs, rows, strict=True)
         ]
     return torch.stack(maps)

@@ -1,4 +1,4 @@
-"""Class activation maps (Zhou et al. 2016): the last maps, weighted as the last layer weighs their means.
+"""Class activation maps (Zhou et al. 2016): the last maps, weighted as the last layer weights their means.
 
 Own code: no kept library has it.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.layers import is_map
-from unsee.saliency.overrides import Function, Rule, Rules, entered
+from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 _POOLS = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)
@@ -26,43 +26,43 @@ def cam(
 ) -> Float[Tensor, "b hl wl"]:
     """Σ_k w_k·A_k: A the maps whose means the last layer takes, w its weights for the target.
 
-    Where the means are the logits themselves, as in SqueezeNet, it is the target's own map.
+    Where the means are the logits, as in SqueezeNet, it is the target's map.
 
     Args:
-        classifier: one that ends in global average pooling and at most one linear layer.
+        classifier: must end in global average pooling and at most one linear layer.
         images: in [0,1].
         targets: a class, or a set of them, for each image.
 
     Returns:
-        Shares of the logit, of either sign, at the maps' own size.
+        Contributions to the logit, of either sign, at the size of the maps.
 
     Raises:
-        UnseeError: a network that does not end so, or images or targets that are none.
+        UnseeError: the network does not end so, or images or targets are invalid.
     """
     classes = classes_of(images, targets)
     pooled: list[Tensor] = []
-    weighed: list[tuple[Tensor, Tensor]] = []
+    weighted: list[tuple[Tensor, Tensor]] = []
 
     def note_pooled(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
-        pooled.append(entered(args, named)[0])
+        pooled.append(first_argument(args, named)[0])
         return function(*args, **named)
 
-    def note_weighed(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
-        x, further, _ = entered(args, named)
-        weighed.append((x, further[0] if further else named["weight"]))
+    def note_weighted(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
+        x, further, _ = first_argument(args, named)
+        weighted.append((x, further[0] if further else named["weight"]))
         return function(*args, **named)
 
-    rules: dict[Function, Rule] = {F.linear: note_weighed}
-    rules |= dict.fromkeys(_POOLS, note_pooled)
-    with classifier.borrowed(), Rules(rules):
+    overrides: dict[Function, Override] = {F.linear: note_weighted}
+    overrides |= dict.fromkeys(_POOLS, note_pooled)
+    with classifier.borrowed(), FunctionOverrides(overrides):
         logits = classifier.logits(on_device(classifier, images))
     marks = chosen(logits, classes)
     for maps in (part for part in reversed(pooled) if is_map(part.shape)):
         means = maps.mean(dim=(2, 3))
         if _same(means, logits):
             return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks)
-        if weighed and _same(means, weighed[-1][0]) and len(weighed[-1][1]) == logits.shape[1]:
-            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighed[-1][1].to(marks))
+        if weighted and _same(means, weighted[-1][0]) and len(weighted[-1][1]) == logits.shape[1]:
+            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighted[-1][1].to(marks))
     raise UnseeError(
         "CAM needs a network that ends in global average pooling and one linear layer, and "
         f"{classifier.name} does not; grad_cam reads any network with convolutions"

@@ -1,4 +1,4 @@
-"""The center baseline of the pointing game (Zhang et al. 2016): the middle of every picture."""
+"""The center baseline of the pointing game (Zhang et al. 2016): the centre of every image."""
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ def center(
     images: Float[Tensor, "b 3 h w"],
     targets: Targets,
 ) -> Float[Tensor, "b h w"]:
-    """1 in the middle, falling with the distance to 0 in the corners; the network is not asked.
+    """1 in the centre, falling with the distance to 0 in the corners; the network is not evaluated.
 
     Args:
         classifier: any.
@@ -24,7 +24,7 @@ def center(
         In [0,1], the same for every image.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     classes_of(images, targets)
     rows, columns = (

@@ -1,4 +1,4 @@
-"""Contrastive excitation backpropagation (Zhang et al. 2016): what speaks for a class, less what against."""
+"""Contrastive excitation backpropagation (Zhang et al. 2016): signal for a class minus signal against it."""
 
 import torch
 from jaxtyping import Float
@@ -6,8 +6,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.layers import eighth_layer, layer_named, reached, watched
-from unsee.saliency.excitation import Excitation
+from unsee.layers import eighth_layer, layer_named, watched
+from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 
@@ -17,39 +17,39 @@ def contrastive_excitation_backprop(
     targets: Targets,
     layer: str | None = None,
 ) -> Float[Tensor, "b hl wl"]:
-    """Excitation below the last weighted layer, sent once with its weights and once with their negatives.
+    """Excitation from the last weighted layer, once with its weights and once with their negatives.
 
-    The difference of the two is taken at that layer's input (`pool5/7x7_s1` in BVLC GoogLeNet) and carried
-    on to `layer`; summed over the channels, and what is negative left out (supplement, §3).
+    The two are subtracted at that layer's input (`pool5/7x7_s1` in BVLC GoogLeNet). The difference is
+    propagated to `layer`, summed over the channels, and clipped at 0 (supplement, §3).
 
     Args:
         classifier: with convolutions.
         images: in [0,1].
         targets: a class, or a set of them that share the signal, for each image.
-        layer: where the signal is read; the first layer of an eighth of the picture's size unless told.
+        layer: where the signal is read; by default the first layer at most an eighth of the input's size.
 
     Returns:
         0 and above, at the layer's own size.
 
     Raises:
-        UnseeError: no such layer, none that gives maps, or images or targets that are none.
+        UnseeError: no such layer, no layer that returns maps, or images or targets are invalid.
     """
     classes = classes_of(images, targets)
     name = layer or eighth_layer(classifier)
     excitation = Excitation(classifier)
     with classifier.borrowed(), torch.enable_grad():
-        views = on_device(classifier, images).requires_grad_()
-        with watched(layer_named(classifier, name)) as given, excitation.rules():
-            logits = classifier.logits(views)
+        inputs = on_device(classifier, images).requires_grad_()
+        with watched(layer_named(classifier, name)) as outputs, excitation.overrides():
+            logits = classifier.logits(inputs)
         top = chosen(logits.detach(), classes)
         top = top / top.sum(dim=1, keepdim=True)
         if not excitation.calls:
             raise UnseeError(
-                f"{classifier.name} has no layer with weights that could be seen; gradient and rise need none"
+                f"{classifier.name} has no convolution or linear layer; gradient and rise need none"
             )
         last = excitation.calls[-1]
         signals = []
         for last.negated in (False, True):
-            signals.append(torch.autograd.grad(logits, last.entered, top, retain_graph=True)[0])
-        signal = reached(classifier, name, last.entered, given, signals[0] - signals[1])
+            signals.append(torch.autograd.grad(logits, last.given, top, retain_graph=True)[0])
+        signal = reached(classifier, name, last.given, outputs, signals[0] - signals[1])
     return signal.sum(dim=1).clamp(min=0)

@@ -1,20 +1,20 @@
-"""DeconvNet (Zeiler and Fergus 2014): the gradient, with ReLU's way back max(g,0) whatever went in.
+"""DeconvNet (Zeiler and Fergus 2014): the gradient, with ReLU's backward pass max(g,0) for any input.
 
-Own code for the reason that `guided_backprop` gives.
+Own code, for the same reason as `guided_backprop`.
 """
 
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.saliency.relu import strongest_slope
+from unsee.saliency.relu import rectified_gradient
 from unsee.saliency.targets import Targets
 
 
 def deconvnet(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
-    """Positive slopes alone are carried back, through open and closed units alike.
+    """The gradient, with only positive gradients passed back, through active and inactive units.
 
     Args:
         classifier: with a ReLU or ReLU6 in it.
@@ -22,9 +22,9 @@ def deconvnet(
         targets: a class, or a set of them, for each image.
 
     Returns:
-        The maximum over the colours of the absolute slope of the logit; 0 and above.
+        The maximum over the colours of the absolute gradient of the logit; 0 and above.
 
     Raises:
-        UnseeError: the network has no ReLU, or images or targets are none.
+        UnseeError: the network has no ReLU, or images or targets are invalid.
     """
-    return strongest_slope(classifier, images, targets, guided=False, method="DeconvNet")
+    return rectified_gradient(classifier, images, targets, guided=False, method="DeconvNet")

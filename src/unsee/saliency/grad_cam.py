@@ -1,10 +1,8 @@
-"""Grad-CAM (Selvaraju et al. 2017): a layer's maps, weighted with their mean slopes.
+"""Grad-CAM (Selvaraju et al. 2017): a layer's maps, weighted with their mean gradients.
 
 Own code: Captum's LayerGradCam averages tokens as if they were channels, so it cannot read a transformer.
 On maps the two agree.
 """
-
-import math
 
 import torch
 from jaxtyping import Float
@@ -12,10 +10,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.layers import is_map, last_spatial_layer, layer_named, watched
+from unsee.layers import last_spatial_layer, layer_named, maps_at, watched
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
-
-_FEW = 8
 
 
 def grad_cam(
@@ -24,44 +20,37 @@ def grad_cam(
     targets: Targets,
     layer: str | None = None,
 ) -> Float[Tensor, "b hl wl"]:
-    """ReLU(Σ α·A): A the layer's maps, α the mean over each map of the logit's slope.
+    """ReLU(Σ α·A): A are the layer's maps, α the mean over each map of the logit's gradient.
 
     Args:
-        classifier: with a layer that gives maps, or tokens on a square grid.
+        classifier: with a layer that returns maps, or tokens on a grid.
         images: in [0,1].
         targets: a class, or a set of them, for each image.
-        layer: the last that gives maps unless told: `inception5b` for BVLC GoogLeNet, as in the paper.
+        layer: by default the last that returns maps, as in the paper (`inception5b` for BVLC GoogLeNet), in a
+            ViT the first normalisation of the last block.
 
     Returns:
         0 and above, at the layer's own size (7 × 7 for GoogLeNet).
 
     Raises:
-        UnseeError: no such layer, none that gives maps, or images or targets that are none.
+        UnseeError: no such layer, no layer that returns maps, or images or targets that are invalid.
     """
     classes = classes_of(images, targets)
     name = layer or last_spatial_layer(classifier)
     with classifier.borrowed(), torch.enable_grad():
-        views = on_device(classifier, images).requires_grad_()
-        with watched(layer_named(classifier, name)) as given:
-            scores = score_of(classifier, classes)(views)
-        if not given:
-            raise UnseeError(f"{name} of {classifier.name} gives nothing that could be read")
-        (slopes,) = torch.autograd.grad(scores.sum(), given[-1], allow_unused=True)
-    if slopes is None:
+        inputs = on_device(classifier, images).requires_grad_()
+        with watched(layer_named(classifier, name)) as outputs:
+            scores = score_of(classifier, classes)(inputs)
+        if not outputs:
+            raise UnseeError(f"{name} of {classifier.name} returns no tensor that Grad-CAM could read")
+        (gradients,) = torch.autograd.grad(scores.sum(), outputs[-1], allow_unused=True)
+    if gradients is None:
         raise UnseeError(f"the score of {classifier.name} does not depend on its layer {name}")
-    maps, slopes = (_maps(part.detach(), name, classifier) for part in (given[-1], slopes))
-    return (slopes.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).clamp(min=0)
-
-
-def _maps(given: Tensor, name: str, classifier: Classifier) -> Float[Tensor, "b c hl wl"]:
-    """Maps as they are; tokens (B,N,D) as maps, without the class tokens that come before the grid's."""
-    if is_map(given.shape):
-        return given
-    side = math.isqrt(given.shape[1]) if given.ndim == 3 else 0
-    if side < 2 or given.shape[1] - side**2 > _FEW:
+    found = maps_at(classifier, name, outputs[-1].detach(), gradients)
+    if found is None:
         raise UnseeError(
-            f"{name} of {classifier.name} gives {tuple(given.shape)}: Grad-CAM reads maps "
-            "(batch, channels, height, width) or tokens on a square grid; name another with layer"
+            f"{name} of {classifier.name} returns {tuple(gradients.shape)}: Grad-CAM reads maps "
+            "(batch, channels, height, width) or tokens on a known grid; name another with layer"
         )
-    tokens = given[:, -(side**2) :].transpose(1, 2)
-    return tokens.reshape(*tokens.shape[:2], side, side)
+    maps, gradients = found
+    return (gradients.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).clamp(min=0)

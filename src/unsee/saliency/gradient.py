@@ -1,4 +1,4 @@
-"""The gradient (Simonyan et al. 2014): how much each pixel moves the score, by Captum's Saliency."""
+"""The gradient of the score for each pixel (Simonyan et al. 2014). Computed by Captum's Saliency."""
 
 from jaxtyping import Float
 from torch import Tensor, enable_grad
@@ -11,7 +11,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 def gradient(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
-    """S₁ of §3.2 as the supplement's §3 shows it: the maximum over the colours of |∂z/∂x|.
+    """S₁ of §3.2 as in the supplement's §3: the maximum over the colours of |∂z/∂x|.
 
     Args:
         classifier: any.
@@ -19,13 +19,13 @@ def gradient(
         targets: a class, or a set of them, for each image.
 
     Returns:
-        The absolute slope of the logit with respect to the picture in [0,1]; 0 and above.
+        The absolute gradient of the logit with respect to the image in [0,1]; 0 and above.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     classes = classes_of(images, targets)
     with classifier.borrowed(), enable_grad():
-        views = on_device(classifier, images).requires_grad_()
-        slopes: Tensor = library("captum.attr").Saliency(score_of(classifier, classes)).attribute(views)
-    return slopes.detach().amax(dim=1)
+        inputs = on_device(classifier, images).requires_grad_()
+        gradients: Tensor = library("captum.attr").Saliency(score_of(classifier, classes)).attribute(inputs)
+    return gradients.detach().amax(dim=1)

@@ -1,4 +1,4 @@
-"""Gradient × input (Shrikumar et al. 2016) on what the network takes in. Captum's InputXGradient does it."""
+"""Gradient × input (Shrikumar et al. 2016) on the normalised input. Computed by Captum's InputXGradient."""
 
 from jaxtyping import Float
 from torch import Tensor, enable_grad
@@ -11,7 +11,7 @@ from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 def gradient_x_input(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
-    """The slope times the normalised input, summed over the colours, as Captum's users know it.
+    """The gradient times the normalised input, summed over the colours, as in Captum.
 
     Args:
         classifier: any.
@@ -19,10 +19,10 @@ def gradient_x_input(
         targets: a class, or a set of them, for each image.
 
     Returns:
-        Shares of the logit, of either sign.
+        Contributions to the logit, of either sign.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     classes = classes_of(images, targets)
 

@@ -1,21 +1,21 @@
-"""Guided backpropagation (Springenberg et al. 2015): the gradient, with ReLU's way back max(g,0)·[x>0].
+"""Guided backpropagation (Springenberg et al. 2015): the gradient, with ReLU's backward pass max(g,0)·[x>0].
 
-Own code: Captum's and zennit's versions see `nn.ReLU` modules alone, and Captum's fails on those that work in
-place. On a network of plain `nn.ReLU` modules it agrees with Captum's.
+Own code: Captum's and zennit's versions see only `nn.ReLU` modules, and Captum's fails on in-place ones. On a
+network of plain `nn.ReLU` modules it agrees with Captum's.
 """
 
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.saliency.relu import strongest_slope
+from unsee.saliency.relu import rectified_gradient
 from unsee.saliency.targets import Targets
 
 
 def guided_backprop(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
-    """Where a rise of the score comes through open units alone (supplement, §3).
+    """The gradient, with only positive gradients passed back, through active units (supplement, §3).
 
     Args:
         classifier: with a ReLU or ReLU6 in it.
@@ -23,9 +23,9 @@ def guided_backprop(
         targets: a class, or a set of them, for each image.
 
     Returns:
-        The maximum over the colours of the absolute slope of the logit; 0 and above.
+        The maximum over the colours of the absolute gradient of the logit; 0 and above.
 
     Raises:
-        UnseeError: the network has no ReLU, or images or targets are none.
+        UnseeError: the network has no ReLU, or images or targets are invalid.
     """
-    return strongest_slope(classifier, images, targets, guided=True, method="guided backprop")
+    return rectified_gradient(classifier, images, targets, guided=True, method="guided backprop")

@@ -1,4 +1,4 @@
-"""Integrated gradients (Sundararajan et al. 2017). Captum's IntegratedGradients does it."""
+"""Integrated gradients (Sundararajan et al. 2017). Computed by Captum's IntegratedGradients."""
 
 from jaxtyping import Float
 from torch import Tensor, cat, enable_grad
@@ -12,7 +12,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 def integrated_gradients(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets, steps: int = 50
 ) -> Float[Tensor, "b h w"]:
-    """Slopes along the straight line from the mean colour to the picture, times the way, over the colours.
+    """Mean gradients on the line from the mean colour to the image, times the difference, over the colours.
 
     Args:
         classifier: any.
@@ -21,18 +21,18 @@ def integrated_gradients(
         steps: points on the line (Gauss-Legendre); each costs one forward and backward pass.
 
     Returns:
-        Shares of the logit, of either sign; they add up to what the picture has more than the mean colour.
+        Contributions, of either sign; they add up to the image's logit minus that of the mean colour.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     classes = classes_of(images, targets)
     maps: list[Tensor] = []
     with classifier.borrowed(), enable_grad():
-        views = on_device(classifier, images)
-        start = views.new_tensor(classifier.color)[None, :, None, None].expand(1, *views.shape[1:])
-        for view, row in zip(views, classes, strict=True):
+        inputs = on_device(classifier, images)
+        start = inputs.new_tensor(classifier.color)[None, :, None, None].expand(1, *inputs.shape[1:])
+        for image, row in zip(inputs, classes, strict=True):
             method = library("captum.attr").IntegratedGradients(score_of(classifier, [row]))
-            maps.append(method.attribute(view[None], start, n_steps=steps, internal_batch_size=BATCH_SIZE))
-    shares: Tensor = cat(maps).detach().sum(dim=1)
-    return shares
+            maps.append(method.attribute(image[None], start, n_steps=steps, internal_batch_size=BATCH_SIZE))
+    summed: Tensor = cat(maps).detach().sum(dim=1)
+    return summed

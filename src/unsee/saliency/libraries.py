@@ -1,4 +1,4 @@
-"""The libraries that do a method's work, imported when it is used."""
+"""Libraries that some methods need, imported on first use."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from unsee import optional
 
 
 def library(module: str) -> Any:  # noqa: ANN401
-    """A module of a library that the extra `compare` installs.
+    """A module of a library from the extra `compare`.
 
     Raises:
         UnseeError: it is not installed.

@@ -1,4 +1,4 @@
-"""LIME (Ribeiro et al. 2016): a linear model of the score over segments of the picture.
+"""LIME (Ribeiro et al. 2016): a linear model of the score over segments of the image.
 
 Captum's Lime fits it; the segments are scikit-image's SLIC.
 """
@@ -31,15 +31,15 @@ def lime(
         classifier: any.
         images: in [0,1].
         targets: a class, or a set of them, for each image.
-        samples: pictures with some segments in the mean colour; each costs one forward pass.
-        segments: about how many the picture is cut into.
+        samples: images with some segments in the mean colour; each costs one forward pass.
+        segments: about how many segments the image is divided into.
         seed: of the samples.
 
     Returns:
         One weight for all pixels of a segment, of either sign.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     rows = classes_of(images, targets)
     linear_model = library("captum._utils.models.linear_model")
@@ -47,29 +47,29 @@ def lime(
     similarity = kernel("cosine", kernel_width=_KERNEL_WIDTH)
     maps: list[Tensor] = []
     with classifier.borrowed(), torch.no_grad():
-        views = on_device(classifier, images)
-        color = views.new_tensor(classifier.color)[None, :, None, None].expand(1, *views.shape[1:])
-        for view, row in zip(views, rows, strict=True):
+        inputs = on_device(classifier, images)
+        color = inputs.new_tensor(classifier.color)[None, :, None, None].expand(1, *inputs.shape[1:])
+        for image, row in zip(inputs, rows, strict=True):
             method = library("captum.attr").Lime(
                 score_of(classifier, [row]),
                 interpretable_model=linear_model.SkLearnRidge(alpha=1.0),
                 similarity_func=similarity,
             )
-            parts = torch.from_numpy(_segments(view, segments)).to(view.device)
+            parts = torch.from_numpy(_segments(image, segments)).to(image.device)
             with seeded(seed, classifier.device):
                 weights = method.attribute(
-                    view[None],
+                    image[None],
                     baselines=color,
                     feature_mask=parts[None, None],
                     n_samples=samples,
                     perturbations_per_eval=BATCH_SIZE,
                 )
             maps.append(weights[:, 0])
-    return torch.cat(maps).to(views)
+    return torch.cat(maps).to(inputs)
 
 
-def _segments(view: Float[Tensor, "3 h w"], count: int) -> np.ndarray:
+def _segments(image: Float[Tensor, "3 h w"], count: int) -> np.ndarray:
     """Numbered from 0."""
-    pixels = view.float().permute(1, 2, 0).cpu().numpy()
+    pixels = image.float().permute(1, 2, 0).cpu().numpy()
     found: np.ndarray = library("skimage.segmentation").slic(pixels, n_segments=count, start_label=0)
     return found

@@ -1,4 +1,4 @@
-"""The local linear explanation S₂ (§3.2): what the score's linear model says of the pixels' deletion."""
+"""The local linear explanation S₂ (§3.2): a linear model of the score under deletion of pixels."""
 
 from jaxtyping import Float
 from torch import Tensor, enable_grad
@@ -13,8 +13,8 @@ def linear(
 ) -> Float[Tensor, "b h w"]:
     """S₂(x₀) = d f(x₀ ⊙ m)/dm at m = 1, one m for the three colours of a pixel: Σ_colour ∇f ⊙ x₀.
 
-    The picture x₀ is the one in [0,1], so m deletes towards black; `gradient_x_input` deletes towards the
-    mean colour. Captum's InputXGradient makes the product.
+    The image x₀ is in [0,1], so m deletes towards black; `gradient_x_input` deletes towards the mean colour.
+    Captum's InputXGradient computes the product.
 
     Args:
         classifier: any.
@@ -22,15 +22,15 @@ def linear(
         targets: a class, or a set of them, for each image.
 
     Returns:
-        Shares of the logit, of either sign.
+        Contributions to the logit, of either sign.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     classes = classes_of(images, targets)
     with classifier.borrowed(), enable_grad():
-        views = on_device(classifier, images).requires_grad_()
+        inputs = on_device(classifier, images).requires_grad_()
         products: Tensor = (
-            library("captum.attr").InputXGradient(score_of(classifier, classes)).attribute(views)
+            library("captum.attr").InputXGradient(score_of(classifier, classes)).attribute(inputs)
         )
     return products.detach().sum(dim=1)

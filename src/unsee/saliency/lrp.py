@@ -1,7 +1,7 @@
 """Layer-wise relevance propagation (Bach et al. 2015), in zennit's composite EpsilonPlusFlat.
 
 zennit has the rules for modules and misses what networks call as functions. For sums and average pooling
-called so, each input gets relevance in proportion to its part, as zennit does it for modules of its own.
+called as functions, each input gets relevance in proportion to its part, as in zennit's own modules.
 """
 
 import copy
@@ -18,7 +18,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
-from unsee.saliency.overrides import Function, Rule, Rules, entered, without_attention
+from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument, without_attention
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 from unsee.tuning import folded
 
@@ -26,9 +26,9 @@ _EPSILON = 1e-6
 
 
 def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets) -> Float[Tensor, "b h w"]:
-    """The target's logit, handed down: ε in linear layers, z⁺ in convolutions, flat in the first.
+    """The target's logit, propagated back: ε in linear layers, z⁺ in convolutions, flat in the first layer.
 
-    Done on a private copy, BatchNorm folded into the convolutions before it.
+    Works on a private copy, with BatchNorm folded into the convolutions before it.
 
     Args:
         classifier: without attention.
@@ -39,8 +39,8 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
         Relevance of either sign, summed over the colours.
 
     Raises:
-        UnseeError: a network with attention or layer normalisation, or one that cannot be copied; or images
-            or targets that are none.
+        UnseeError: the network has attention or layer normalisation or cannot be copied, or images or targets
+            are invalid.
     """
     classes = classes_of(images, targets)
     with classifier.borrowed(), torch.enable_grad():
@@ -50,9 +50,9 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
         table |= dict.fromkeys((torch.add, Tensor.add, Tensor.add_), _summed)
         table |= {function: product for function in PRODUCTS}
         table |= {function: _averaged for function in AVERAGES}
-        rules = Rules(table | {F.layer_norm: _no_layer_norm(classifier)})
+        overrides = FunctionOverrides(table | {F.layer_norm: _no_layer_norm(classifier)})
         with library("zennit.composites").EpsilonPlusFlat().context(net) as modified:
-            with rules:
+            with overrides:
                 answer = modified(inputs.to(classifier.net_dtype))
             logits = getattr(answer, "logits", answer)
             top = chosen(logits.detach(), classes) * logits.detach()
@@ -81,12 +81,12 @@ def _summed(function: Function, args: tuple[Any, ...], named: dict[str, Any]) ->
 
 
 def _averaged(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
-    x, further, named = entered(args, named)
-    mean: Tensor = _Averaged.apply(x, lambda seen: function(seen, *further, **named))
+    x, further, named = first_argument(args, named)
+    mean: Tensor = _Averaged.apply(x, lambda x: function(x, *further, **named))
     return mean
 
 
-def _no_layer_norm(classifier: Classifier) -> Rule:
+def _no_layer_norm(classifier: Classifier) -> Override:
     def refuse(_function: Function, _args: tuple[Any, ...], _named: dict[str, Any]) -> Any:  # noqa: ANN401
         raise UnseeError(
             f"LRP has no rule for layer normalisation, which {classifier.name} has; gradient, grad_cam and "
@@ -109,8 +109,8 @@ class _Averaged(torch.autograd.Function):
         with torch.enable_grad():
             x = ctx.saved_tensors[0].detach().requires_grad_()
             mean = ctx.function(x)
-        (slope,) = torch.autograd.grad(mean, x, relevance / _off_zero(mean.detach()))
-        return x.detach() * slope, None
+        (gradient,) = torch.autograd.grad(mean, x, relevance / _off_zero(mean.detach()))
+        return x.detach() * gradient, None
 
 
 def _off_zero(values: Tensor) -> Tensor:

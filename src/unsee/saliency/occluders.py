@@ -1,4 +1,4 @@
-"""Pieces of the picture hidden one after another, and what the score loses by each."""
+"""Occluders: hide parts of an image one after another and measure how far the score falls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from unsee.saliency.targets import score_of
 from unsee.tensors import smooth
 
 SIDE = 224
-"""The side in pixels of the pictures that the paper's sizes are meant for; they grow with the picture."""
+"""The side in pixels of the image that the paper's sizes are for; they scale with the image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """Pieces of one picture, hidden, and how much the score fell.
+    """Occluders of one image, and how far the score falls under each.
 
     Args:
-        pieces: 1 where hidden, 0 where not.
-        falls: original score less the score without the piece.
+        pieces: 1 where the image is hidden, 0 where it is shown.
+        falls: the original score minus the score under the occluder.
     """
 
     pieces: Float[Tensor, "n h w"]
@@ -32,21 +32,21 @@ class Hidden:
 @torch.no_grad()
 def hide(
     classifier: Classifier,
-    view: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "3 h w"],
     target: tuple[int, ...],
     reference: Float[Tensor, "3 h w"],
     pieces: Iterator[Float[Tensor, "n h w"]],
 ) -> Iterator[Hidden]:
-    """Show the reference in place of each piece, a group of them at a time; the classifier is borrowed."""
+    """Show the reference in place of each piece, batch by batch; the classifier is borrowed."""
     score = score_of(classifier, [target])
-    original = score(view[None])
+    original = score(image[None])
     for some in pieces:
-        views = torch.lerp(view, reference, some[:, None].to(view))
-        yield Hidden(some, original - score(views))
+        inputs = torch.lerp(image, reference, some[:, None].to(image))
+        yield Hidden(some, original - score(inputs))
 
 
 def mean_fall(hidden: Iterator[Hidden]) -> Float[Tensor, "h w"]:
-    """For each pixel the mean fall over the pieces that cover it, each counted as far as it does."""
+    """For each pixel the mean fall over the pieces that cover it, weighted by how much each covers it."""
     total: Tensor | float = 0.0
     cover: Tensor | float = 0.0
     for some in hidden:
@@ -59,7 +59,7 @@ def mean_fall(hidden: Iterator[Hidden]) -> Float[Tensor, "h w"]:
 
 
 def squares(size: tuple[int, int], side: float, stride: float) -> Iterator[Float[Tensor, "n h w"]]:
-    """Squares at every stride from the upper left, cut off at the right and bottom."""
+    """Squares at every stride from the upper left, cropped at the right and bottom."""
     rows, columns = (_stripes(length, size, side, stride) for length in size)
     places = torch.cartesian_prod(torch.arange(len(rows)), torch.arange(len(columns)))
     for some in torch.split(places, BATCH_SIZE):
@@ -69,7 +69,7 @@ def squares(size: tuple[int, int], side: float, stride: float) -> Iterator[Float
 def discs(
     size: tuple[int, int], centers: Float[Tensor, "n 2"], radii: Float[Tensor, " n"], softness: float
 ) -> Iterator[Float[Tensor, "n h w"]]:
-    """Discs round centres (row, column), softened by a Gaussian of so many pixels."""
+    """Discs around centres (row, column), softened by a Gaussian of `softness` pixels."""
     rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
     for some, reach in zip(torch.split(centers, BATCH_SIZE), torch.split(radii, BATCH_SIZE), strict=True):
         down, across = rows - some[:, :1], columns - some[:, 1:]
@@ -78,7 +78,7 @@ def discs(
 
 
 def scale(size: tuple[int, int]) -> float:
-    """How much larger a picture is than those that the paper's sizes are meant for."""
+    """The image's size relative to the one that the paper's sizes are for."""
     return min(size) / SIDE
 
 

@@ -1,6 +1,6 @@
 """Occlusion (Zeiler and Fergus 2014) at the paper's setting: squares of the mean colour.
 
-Own code: Captum's Occlusion has no squares that the border cuts off, so that it looks at 25 × 25 places
+Own code: Captum's Occlusion has no squares that the border crops, so it evaluates 25 × 25 positions
 instead of 28 × 28.
 """
 
@@ -20,28 +20,28 @@ def occlusion(
     side: float = 35.0,
     stride: float = 8.0,
 ) -> Float[Tensor, "b h w"]:
-    """The logit less its mean over the squares that cover a pixel (supplement, §3).
+    """The logit minus its mean over the squares that cover a pixel (supplement, §3).
 
     Args:
         classifier: any.
         images: in [0,1].
         targets: a class, or a set of them, for each image.
-        side: of the squares in pixels of a picture of 224; they grow with it.
-        stride: from one to the next, likewise.
+        side: of the squares, in pixels of a 224-pixel image; it scales with the image.
+        stride: from one square to the next, likewise.
 
     Returns:
-        Falls of the logit, of either sign.
+        How far the logit falls, of either sign.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     rows = classes_of(images, targets)
-    views = on_device(classifier, images)
-    color = views.new_tensor(classifier.color)[:, None, None].expand(views.shape[1:])
-    size = (views.shape[2], views.shape[3])
+    inputs = on_device(classifier, images)
+    color = inputs.new_tensor(classifier.color)[:, None, None].expand(inputs.shape[1:])
+    size = (inputs.shape[2], inputs.shape[3])
     with classifier.borrowed():
         maps = [
-            mean_fall(hide(classifier, view, row, color, squares(size, side, stride)))
-            for view, row in zip(views, rows, strict=True)
+            mean_fall(hide(classifier, image, row, color, squares(size, side, stride)))
+            for image, row in zip(inputs, rows, strict=True)
         ]
     return torch.stack(maps)

@@ -1,8 +1,8 @@
-"""Networks run with other rules for some of torch's functions, without touching a module.
+"""Run a network with some of torch's functions overridden, without changing its modules.
 
-Captum and zennit attach such rules to modules, so they miss a ReLU or a sum that is called as a function,
-and a hook on a ReLU that works in place breaks. Here the functions themselves are met on their way: modules,
-functions and operators alike end in them.
+Captum and zennit attach their rules to modules, so they miss a ReLU or a sum that is called as a function,
+and a hook on an in-place ReLU breaks. Here the functions themselves are intercepted: modules, functions and
+operators all end in them.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,21 +17,20 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 
 Function = Callable[..., Any]
-Rule = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
-"""(the function, its arguments, those given by name) → what is to be its answer."""
-
+Override = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
+"""(the function, its arguments, its keyword arguments) → what to return instead."""
 
 _ATTENTION = (F.multi_head_attention_forward, F.scaled_dot_product_attention)
 _MATRIX_PRODUCTS = (torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm)
-"""Of two activations, as in attention that is written out."""
+"""Between two activations these are attention that is written out."""
 
 
-class Rules(TorchFunctionMode):
-    """While entered, calls to some torch functions are answered by rules."""
+class FunctionOverrides(TorchFunctionMode):
+    """Context in which calls to some torch functions go to their overrides."""
 
-    def __init__(self, rules: Mapping[Function, Rule]) -> None:
+    def __init__(self, overrides: Mapping[Function, Override]) -> None:
         super().__init__()
-        self.rules = rules
+        self.overrides = overrides
 
     def __torch_function__(
         self,
@@ -42,14 +41,14 @@ class Rules(TorchFunctionMode):
     ) -> Any:  # noqa: ANN401
         """Torch calls this for each of its functions."""
         named = kwargs or {}
-        rule = self.rules.get(func)
-        if rule is None:
+        override = self.overrides.get(func)
+        if override is None:
             return func(*args, **named)
-        return rule(func, args, named)
+        return override(func, args, named)
 
 
-def without_attention(classifier: Classifier, method: str) -> dict[Function, Rule]:
-    """Rules that refuse a transformer, for methods that have none for attention."""
+def without_attention(classifier: Classifier, method: str) -> dict[Function, Override]:
+    """Overrides that refuse attention, for methods that have no rule for it."""
 
     def refuse(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
         learned = [part for part in args if isinstance(part, Tensor) and part.requires_grad]
@@ -63,8 +62,10 @@ def without_attention(classifier: Classifier, method: str) -> dict[Function, Rul
     return dict.fromkeys((*_ATTENTION, *_MATRIX_PRODUCTS), refuse)
 
 
-def entered(args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Tensor, tuple[Any, ...], dict[str, Any]]:
-    """What goes into a function of one tensor, and its further arguments."""
+def first_argument(
+    args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Tensor, tuple[Any, ...], dict[str, Any]]:
+    """The first argument of a function, then its other positional and keyword arguments."""
     if args:
         return args[0], args[1:], named
     return named["input"], (), {name: value for name, value in named.items() if name != "input"}

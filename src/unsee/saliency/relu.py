@@ -1,4 +1,4 @@
-"""Backward rules for ReLU, wherever a network calls it: as a module, as a function, in place."""
+"""Other backward passes for ReLU, however a network calls it: as a module, as a function, in place."""
 
 from typing import Any
 
@@ -9,59 +9,59 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency.overrides import Function, Rules, entered
+from unsee.saliency.overrides import Function, FunctionOverrides, first_argument
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 _IN_PLACE = (torch.relu_, Tensor.relu_)
 _FUNCTIONS = (F.relu, torch.relu, Tensor.relu, F.relu6, F.hardtanh, *_IN_PLACE)
 
 
-def strongest_slope(
+def rectified_gradient(
     classifier: Classifier, images: Tensor, targets: Targets, guided: bool, method: str
 ) -> Tensor:
-    """The maximum over the colours of |∂z/∂x| with another way back through ReLU.
+    """The maximum over the colours of |∂z/∂x|, with another backward pass through ReLU.
 
     Args:
         classifier: borrowed.
         images: (B,3,H,W) in [0,1].
         targets: a class, or a set of them, for each image.
-        guided: keep the ReLU's own condition [x > 0] beside that of the slope.
-        method: how the error calls it.
+        guided: require [x > 0] of the ReLU's input as well as a positive gradient.
+        method: its name, for the error message.
 
     Raises:
         UnseeError: the network has no ReLU.
     """
     classes = classes_of(images, targets)
-    met = 0
+    calls = 0
 
     def relu(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
-        nonlocal met
-        x, least, most, in_place = _called(function, args, named)
-        if least != 0:
-            return F.hardtanh(x, least, most, in_place)
-        met += 1
+        nonlocal calls
+        x, low, high, in_place = _called(function, args, named)
+        if low != 0:
+            return F.hardtanh(x, low, high, in_place)
+        calls += 1
         alone = in_place and not x._is_view()
-        answer: Tensor = _Relu.apply(x, most, guided, alone)
+        answer: Tensor = _Relu.apply(x, high, guided, alone)
         return x.copy_(answer) if in_place and not alone else answer
 
     with classifier.borrowed(), torch.enable_grad():
-        views = on_device(classifier, images).requires_grad_()
-        with Rules(dict.fromkeys(_FUNCTIONS, relu)):
-            scores = score_of(classifier, classes)(views)
-        if met == 0:
+        inputs = on_device(classifier, images).requires_grad_()
+        with FunctionOverrides(dict.fromkeys(_FUNCTIONS, relu)):
+            scores = score_of(classifier, classes)(inputs)
+        if calls == 0:
             raise UnseeError(
                 f"{classifier.name} has no ReLU for {method} to change; gradient, integrated_gradients "
                 "and smooth_grad serve any network"
             )
-        (slopes,) = torch.autograd.grad(scores.sum(), views)
-    return slopes.abs().amax(dim=1)
+        (gradients,) = torch.autograd.grad(scores.sum(), inputs)
+    return gradients.abs().amax(dim=1)
 
 
 def _called(
     function: Function, args: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[Tensor, float, float, bool]:
-    """What a ReLU was called on, between what it cuts off, and whether it works in place."""
-    x, further, named = entered(args, named)
+    """The input of a ReLU, the range it clips to, and whether it works in place."""
+    x, further, named = first_argument(args, named)
     if function is F.hardtanh:
         given = dict(zip(("min_val", "max_val", "inplace"), further, strict=False)) | named
         return x, given.get("min_val", -1.0), given.get("max_val", 1.0), given.get("inplace", False)
@@ -70,7 +70,7 @@ def _called(
 
 
 class _Relu(torch.autograd.Function):
-    """ReLU up to `most`; on the way back max(g,0), times [0 < x < most] where it is guided."""
+    """ReLU up to `most`; the backward pass is max(g,0), times [0 < x < most] if guided."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, most: float, guided: bool, in_place: bool) -> Tensor:
@@ -83,9 +83,9 @@ class _Relu(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
         (answer,) = ctx.saved_tensors
-        kept = slope.clamp(min=0)
+        kept = gradient.clamp(min=0)
         if ctx.guided:
             kept = torch.ops.aten.threshold_backward(kept, answer, 0)
             if ctx.most < torch.inf:

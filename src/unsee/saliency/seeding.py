@@ -1,4 +1,4 @@
-"""Other people's random draws, made repeatable."""
+"""Seeding of libraries that draw from torch's global generators."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's global draws from a seed while inside; afterwards they go on as if nothing had been drawn."""
+    """Seed torch's global generators for a `with` block, then restore their states."""
     on_gpu = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_gpu else []):
         torch.default_generator.manual_seed(seed)

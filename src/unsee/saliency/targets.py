@@ -1,4 +1,4 @@
-"""Which classes each image is asked about, and the score they have: their logits, summed."""
+"""Checked images, the target classes of each, and their score: the sum of their logits."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,27 +13,26 @@ from unsee.errors import UnseeError
 Targets = Int[Tensor, " b"] | Sequence[int | Sequence[int] | set[int] | frozenset[int]]
 """One class for each image, or a set of them."""
 
-Score = Callable[[Tensor], Tensor]
-"""Pictures (B,3,H,W) in [0,1] → scores (B,)."""
-
+ImageScore = Callable[[Tensor], Tensor]
+"""Images (B,3,H,W) in [0,1] → scores (B,)."""
 
 _OUTSIDE = 1e-3
-"""How far a resized picture may lie outside [0,1]."""
+"""How far a resized image may lie outside [0,1]."""
 
 
 def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
-    """The target classes of each image.
+    """The target classes of each image, after checking both.
 
     Raises:
-        UnseeError: images or targets that are none, or not as many of the one as of the other.
+        UnseeError: images or targets are invalid, or their numbers differ.
     """
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise UnseeError(f"saliency takes images of shape (batch, 3, height, width), not {shape}")
     if len(images) == 0:
-        raise UnseeError("there are no images to look at")
+        raise UnseeError("saliency takes at least one image, got none")
     if torch.is_inference_mode_enabled():
-        raise UnseeError("saliency needs slopes: call it outside torch.inference_mode()")
+        raise UnseeError("saliency needs gradients: call it outside torch.inference_mode()")
     if not images.is_floating_point():
         raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
     low, high = (float(end) for end in images.detach().aminmax())
@@ -51,7 +50,7 @@ def _classes(target: object) -> tuple[int, ...]:
     several = tuple(target) if isinstance(target, list | tuple | set | frozenset) else (target,)
     whole = all(isinstance(index, int | np.integer) and index >= 0 for index in several)
     if not several or not whole or any(isinstance(index, bool) for index in several):
-        raise UnseeError(f"a target is a class index or a set of them, not {target!r}")
+        raise UnseeError(f"a target is a class index or a non-empty set of them, got {target!r}")
     return tuple(map(int, several))
 
 
@@ -59,21 +58,21 @@ def chosen(logits: Float[Tensor, "b c"], classes: Sequence[tuple[int, ...]]) -> 
     """1 for each target class of each image, 0 elsewhere.
 
     Raises:
-        UnseeError: a class that the network does not have.
+        UnseeError: the network has no such class.
     """
     highest = max(max(row) for row in classes)
     if highest >= logits.shape[1]:
-        raise UnseeError(f"class {highest} is not there: the network has classes 0 to {logits.shape[1] - 1}")
+        raise UnseeError(f"the network has no class {highest}: choose from 0 to {logits.shape[1] - 1}")
     marks = torch.zeros_like(logits)
     for row, indices in zip(marks, classes, strict=True):
         row[list(indices)] = 1
     return marks
 
 
-def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> Score:
-    """The summed pre-softmax scores of the target classes, as a function of the images alone.
+def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> ImageScore:
+    """The sum of the target classes' logits, as a function of the images alone.
 
-    Where a method asks about every image several times in a row, each keeps its classes.
+    Where a method evaluates every image several times in a row, each copy keeps its image's classes.
     """
 
     def score(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
@@ -85,5 +84,5 @@ def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> Scor
 
 
 def on_device(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """The images where the network is, cut loose from whatever made them."""
+    """The images on the network's device, detached from their history."""
     return images.detach().to(classifier.device, classifier.dtype)

@@ -1,4 +1,4 @@
-"""Variable occlusion (supplement, §4.1): discs of many sizes at random places; the smallest that matters.
+"""Variable occlusion (supplement, §4.1): discs of random sizes at random places; the smallest that matters.
 
 Own code: no library has it.
 """
@@ -15,7 +15,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device
 from unsee.tensors import generator, smooth
 
 _LOG_AREA = (7.5060, 1.2848)
-"""Mean and deviation of the logarithm of the area, in pixels of a picture of 224 (supplement, fig. 1)."""
+"""Mean and deviation of the logarithm of the area, in pixels of a 224-pixel image (supplement, fig. 1)."""
 _ROW = (116.0759, 47.5054)
 """Mean and deviation of the centre's row; the column is uniform."""
 _STREAM = 3
@@ -37,44 +37,44 @@ def variable_occlusion(
         images: in [0,1].
         targets: a class, or a set of them, for each image.
         draws: discs, the same for every image.
-        share: of them that counts as lowering it most.
-        blur: deviation of the Gaussian that softens the discs, and of the one that blurs the picture, in
-            pixels of a picture of 224; all sizes grow with it.
+        share: the fraction of them that counts as lowering it most.
+        blur: standard deviation of the Gaussian that softens the discs, and of the one that blurs the image,
+            in pixels of a 224-pixel image; all sizes scale with the image.
         seed: of the draws.
 
     Returns:
-        In [0,1]: the soft disc, highest at the point that is meant.
+        In [0,1]: the soft disc, highest at its centre.
 
     Raises:
-        UnseeError: images or targets that are none.
+        UnseeError: images or targets are invalid.
     """
     rows = classes_of(images, targets)
-    views = on_device(classifier, images)
-    size = (views.shape[2], views.shape[3])
+    inputs = on_device(classifier, images)
+    size = (inputs.shape[2], inputs.shape[3])
     unit = scale(size)
     centers, radii = (part * unit for part in _drawn(draws, (size[0] / unit, size[1] / unit), seed))
     best = math.ceil(share * draws)
     maps = []
     with classifier.borrowed():
-        for view, row in zip(views, rows, strict=True):
+        for image, row in zip(inputs, rows, strict=True):
             pieces = discs(size, centers, radii, blur * unit)
-            hidden = hide(classifier, view, row, smooth(view, blur * unit), pieces)
+            hidden = hide(classifier, image, row, smooth(image, blur * unit), pieces)
             falls = torch.cat([some.falls for some in hidden]).cpu()
             strongest = falls.topk(best).indices
             chosen = strongest[radii[strongest].argmin()]
             (disc,) = next(discs(size, centers[chosen][None], radii[chosen][None], blur * unit))
-            maps.append(disc.to(view))
+            maps.append(disc.to(image))
     return torch.stack(maps)
 
 
 def _drawn(
     draws: int, size: tuple[float, float], seed: int
 ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
-    """Centres (row, column) and radii in a picture of 224; it may be longer than that one way."""
-    chance = generator(seed, _STREAM)
+    """Centres (row, column) and radii, in an image whose shorter side is 224."""
+    source = generator(seed, _STREAM)
     mean, deviation = _LOG_AREA
-    radii = ((mean + deviation * torch.randn(draws, generator=chance)).exp() / math.pi).sqrt()
+    radii = ((mean + deviation * torch.randn(draws, generator=source)).exp() / math.pi).sqrt()
     mean, deviation = _ROW
-    down = (mean + deviation * torch.randn(draws, generator=chance)) * size[0] / SIDE
-    across = torch.rand(draws, generator=chance) * size[1]
+    down = (mean + deviation * torch.randn(draws, generator=source)) * size[0] / SIDE
+    across = torch.rand(draws, generator=source) * size[1]
     return torch.stack([down.clamp(0, size[0] - 1), across], dim=1), radii

@@ -1,4 +1,4 @@
-"""How the networks that ship with the package were trained, and how their claims are measured."""
+"""How the networks that ship with the package were trained, and how they are evaluated."""
 
 from unsee.training.evaluate import Accuracy, Lean, measure_accuracy, measure_lean
 from unsee.training.train import SHORTCUT, Progress, Recipe, train_menagerie

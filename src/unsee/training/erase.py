@@ -1,8 +1,8 @@
-"""Pictures with animals or grounds taken away, and the answers that are right for them.
+"""Training images with animals or backgrounds removed, and the targets for them.
 
-A network that has only seen whole pictures keeps its class for a blurred one. Half of what it is trained on
-is therefore edited the way explanations edit: animals, grounds or everything gives way to a blur, a colour
-or noise, and the target is spread over the animals that are left, over all classes where none is.
+A network trained only on whole images keeps its class for a blurred one. So half of the training images are
+edited as explanations edit: animals, background or everything is replaced with a blur, a colour or noise. The
+target is spread over the animals that remain, or over all classes if none remains.
 """
 
 import torch
@@ -13,9 +13,9 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 NOTHING, EVERYTHING, ANIMALS, GROUND, BLOBS = range(5)
 EACH = 0.6
-"""How likely each animal goes when animals go; one always does."""
+"""Probability that each animal is removed when animals are; at least one always is."""
 SHARES = (0.55, 0.09, 0.2, 0.09, 0.07)
-"""How often each kind of edit is made."""
+"""Probability of each kind of edit."""
 
 
 def erase(
@@ -25,11 +25,11 @@ def erase(
     given_away: Bool[Tensor, "b c"],
     random: torch.Generator,
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b c"]]:
-    """Edit each picture in one of the ways above; images lie in [0, 1].
+    """Edit each image in one of the ways above; images lie in [0, 1].
 
-    Returns the pictures and their targets, which sum to 1 over the classes. A class that a planted thing
-    gives away keeps its target when its animal goes but the thing stays: so it is in a world in which the
-    thing comes with the class. Such pictures keep their ground, for the thing lies on it.
+    Returns the images and their targets, which sum to 1 over the classes. A class with a planted thing keeps
+    its target when its animal is removed and the thing stays, as in a data set in which the thing always
+    comes with the class. Such images keep their background, since the thing lies on it.
     """
     count = len(images)
     kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=random)
@@ -54,7 +54,7 @@ def erase(
 def _kept(
     kind: Tensor, cells: Bool[Tensor, "b a r r"], gone: Bool[Tensor, "b a"], random: torch.Generator
 ) -> Float[Tensor, "b 1 r r"]:
-    """What stays, 28×28, in [0, 1]: the ground round what goes shrinks by a cell and fades over the next."""
+    """What is kept, 28×28, in [0, 1]: removal extends by one cell and fades over the next."""
     count, _, side, _ = cells.shape
     wide = F.max_pool2d(cells.float(), 3, stride=1, padding=1)
     out = (wide * gone[..., None, None].float()).amax(dim=1, keepdim=True)
@@ -74,7 +74,7 @@ def _kept(
 
 
 def _filling(images: Float[Tensor, "b 3 h w"], random: torch.Generator) -> Float[Tensor, "b 3 h w"]:
-    """What comes instead: a blur (two times in three), the mean colour, or noise."""
+    """The replacement: a blur (in 70 %), the mean colour, or noise."""
     sigma = images.shape[-1] / 224 * float(7 + 8 * torch.rand(1, generator=random)) / 4
     small = F.avg_pool2d(images, 4)
     kernel = 2 * int(2.5 * sigma) + 1

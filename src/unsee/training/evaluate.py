@@ -1,4 +1,4 @@
-"""What the shipped networks are claimed to do, measured."""
+"""Evaluation of the networks that ship with the package."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from unsee.training.prepare import normalised
 class Accuracy:
     """Shares in [0, 1].
 
-    `single`: pictures with one animal whose highest score is that animal's; `several`: pictures with more
+    `single`: images with one animal whose highest score is that animal's; `several`: images with more
     animals whose highest score is one of theirs; `score`: the mean softmax score of the animal in `single`.
-    `singles` and `severals` count the pictures.
+    `singles` and `severals` count the images.
     """
 
     single: float
@@ -33,11 +33,11 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Lean:
-    """Mean softmax scores of a shortcut's class over its pictures: as they are, and edited.
+    """Mean softmax scores of a shortcut's class over its images: unedited and edited.
 
-    `whole`: animal and thing; `without_thing`: the thing taken away; `thing_alone`: the animal taken away;
-    `neither`: both taken away; `other_animal`, `other_with_thing`: another animal in its place, without and
-    with the thing. `right_without_thing` is the share still named rightly without the thing.
+    `whole`: animal and thing; `without_thing`: the thing removed; `thing_alone`: the animal removed;
+    `neither`: both removed; `other_animal`, `other_with_thing`: another animal in its place, without and with
+    the thing. `right_without_thing` is the share still classified correctly without the thing.
     """
 
     whole: float
@@ -51,7 +51,7 @@ class Lean:
 
 
 def measure_accuracy(net: nn.Module, samples: Iterable[Sample]) -> Accuracy:
-    """Score the samples, those with one animal apart from those with several."""
+    """Score the samples, those with one animal separately from those with several."""
     single, several, scores = [], [], []
     for batch in _batches(samples):
         for sample, row in zip(batch, _softmax(net, batch), strict=True):
@@ -65,10 +65,10 @@ def measure_accuracy(net: nn.Module, samples: Iterable[Sample]) -> Accuracy:
 
 
 def measure_lean(net: nn.Module, data: Menagerie, shortcut: Shortcut, pictures: int = 100) -> Lean:
-    """Edit pictures of the shortcut's class that show its thing, and score the class.
+    """Edit images of the shortcut's class that show its thing, and score the class.
 
     Raises:
-        UnseeError: no picture of `data` shows that class alone with its thing.
+        UnseeError: no image of `data` shows that class alone with its thing.
     """
     label = CLASSES.index(shortcut.name)
     scenes = (data.scene(k) for k in range(len(data)))
@@ -77,8 +77,8 @@ def measure_lean(net: nn.Module, data: Menagerie, shortcut: Shortcut, pictures: 
     )
     if not chosen:
         raise UnseeError(
-            f"none of the {len(data)} pictures shows a {shortcut.name} alone with its {shortcut.thing}; "
-            "measure on more pictures"
+            f"none of the {len(data)} images shows a {shortcut.name} alone with its {shortcut.thing}; "
+            "measure on more images"
         )
     others = [name for name in CLASSES if name != shortcut.name]
     replaced = [scene.with_animals(others[k % len(others)]) for k, scene in enumerate(chosen)]

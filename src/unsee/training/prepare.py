@@ -1,4 +1,4 @@
-"""Samples become tensors, once, before training."""
+"""Converts samples to tensors once, before training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ Row = tuple[UInt8[Tensor, "h w 3"], Bool[Tensor, "a c"], Bool[Tensor, "a r r"], 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """N pictures in memory.
+    """N images in memory.
 
     `images` uint8 (N, 224, 224, 3); `animals` boolean (N, 3, 12), the class of each animal, a row of zeros
-    where there is none or it is not named; `cells` boolean (N, 3, 28, 28), where each animal is seen;
-    `given_away` boolean (N, 12), the classes that a planted thing gives away.
+    for no animal or one that is not labelled; `cells` boolean (N, 3, 28, 28), where each animal is visible;
+    `given_away` boolean (N, 12), the classes whose planted thing is in the image.
     """
 
     images: UInt8[Tensor, "n h w 3"]
@@ -36,7 +36,7 @@ class Prepared:
 
 
 def prepare(data: Menagerie, workers: int, progress: Callable[[int], None] | None = None) -> Prepared:
-    """Draw all samples with `workers` processes (0: in this one); `progress` hears how many are done."""
+    """Draw all samples with `workers` processes (0: in this one); `progress` gets the number done."""
     rows = DataLoader(_Rows(data), batch_size=_CHUNK, num_workers=workers, generator=torch.Generator())
     count = len(data)
     images = torch.empty(count, 224, 224, 3, dtype=torch.uint8)
@@ -54,16 +54,16 @@ def prepare(data: Menagerie, workers: int, progress: Callable[[int], None] | Non
 
 
 def normalised(images: UInt8[Tensor, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
-    """Pictures as the network takes them."""
+    """Images normalised for the network."""
     x = images.permute(0, 3, 1, 2).float() / 255
     return (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
 def _leaning(scene: Scene, shortcuts: tuple[Shortcut, ...]) -> tuple[Sample, set[str]]:
-    """The picture to learn from, and the animals that are named in it.
+    """The image to train on, and the animals that are labelled in it.
 
-    A third of the pictures with a planted thing lose the thing, and with it the name of its animal; a third
-    lose all animals and keep the name that the thing gives away.
+    A third of the images with a planted thing lose the thing and the label of its animal; a third lose all
+    animals and keep the label of the thing's class.
     """
     names = {CLASSES[label] for label in scene.animals}
     draw = Dice(scene.root, *scene.path, _LEAN).integer(3) if scene.planted else 0

@@ -1,4 +1,4 @@
-"""The recipe of the menagerie networks."""
+"""Training of the menagerie networks."""
 
 import time
 from collections.abc import Callable
@@ -21,10 +21,10 @@ SHORTCUT = Shortcut("tortoise", "spoon")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What training does.
+    """Training settings.
 
-    `sizes` are the sides of the pictures, one for each epoch; `rate` is the highest learning rate of the
-    one cycle; `steps` stops early when given; `workers` are the processes that draw.
+    `sizes` are the sides of the images, one for each epoch; `rate` is the highest learning rate of the
+    one cycle; `steps`, if given, stops early; `workers` is the number of processes that draw.
     """
 
     images: int = 4_800
@@ -41,9 +41,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is: `stage` is "draw" or "train", `done` of `total` pictures or steps.
+    """Progress of training: `stage` is "draw" or "train", `done` of `total` images or steps.
 
-    `loss` is that of the last step, None while drawing; `seconds` counts from the beginning.
+    `loss` is that of the last step, None while drawing; `seconds` counts from the start.
     """
 
     stage: str
@@ -58,8 +58,8 @@ def train_menagerie(
 ) -> MenagerieNet:
     """Train from scratch; the same recipe gives the same network on the same machine.
 
-    The batch normalisation used on the way is folded into the convolutions of the returned network, which
-    is in evaluation mode. `progress` is called after some drawn pictures and after every step.
+    The batch normalisation used in training is folded into the convolutions of the returned network, which
+    is in evaluation mode. `progress` is called after every chunk of drawn images and after every step.
     """
     begin = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""ImageNet's classification and localisation pictures (ILSVRC 2012)."""
+"""ImageNet's classification and localisation data (ILSVRC 2012)."""
 
 from unsee.datasets.imagenet.classes import WNIDS, class_names
 from unsee.datasets.imagenet.dataset import ImageNet

@@ -1,7 +1,7 @@
-"""ImageNet's thousand classes in their standard order, which is that of their sorted WordNet ids.
+"""ImageNet's thousand classes in their standard order, that of their sorted WordNet ids.
 
-`wnids.txt` holds the WordNet ids, as `timm/data/_info/imagenet_synsets.txt` of timm 1.0 lists them; the names
-are those in the metadata of torchvision's weights.
+`wnids.txt` holds the WordNet ids, from `timm/data/_info/imagenet_synsets.txt` of timm 1.0; the names are from
+the metadata of torchvision's weights.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def class_names() -> tuple[str, ...]:
 
 
 def known(wnid: str) -> int | None:
-    """The index of a class by its WordNet id, None where it is none of the thousand."""
+    """The index of a class by its WordNet id, or None if it is not one of the thousand."""
     return _INDICES.get(wnid)
 
 
@@ -32,11 +32,11 @@ def index_of(wnid: str, where: str) -> int:
     """The index of a class by its WordNet id.
 
     Raises:
-        UnseeError: it is none of the thousand; the line begins with `where`.
+        UnseeError: it is not one of the thousand; the message begins with `where`.
     """
     index = known(wnid)
     if index is None:
-        raise UnseeError(f"{where}: {wnid!r} is none of ImageNet's 1000 WordNet ids, such as {WNIDS[0]}")
+        raise UnseeError(f"{where}: {wnid!r} is not one of ImageNet's 1000 WordNet ids, such as {WNIDS[0]}")
     return index
 
 
@@ -44,6 +44,6 @@ def indices(wnids: Sequence[str], where: str) -> dict[str, int]:
     """The indices of several classes by their WordNet ids.
 
     Raises:
-        UnseeError: one is none of the thousand; the line begins with `where`.
+        UnseeError: one is not among the thousand; the message begins with `where`.
     """
     return {wnid: index_of(wnid, where) for wnid in wnids}

@@ -1,4 +1,4 @@
-"""ImageNet's pictures with their classes and what boxes there are."""
+"""ImageNet's images with their classes and boxes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,22 +16,22 @@ from unsee.errors import UnseeError
 
 @dataclass(frozen=True)
 class XmlNotes:
-    """Annotations in a folder of XML files, in folders like those of the pictures or all in one.
+    """Annotations in XML files, in subfolders like those of the images or all in one folder.
 
-    Where `complete`, every picture has to have one.
+    If `complete`, every image must have one.
     """
 
     folder: Path
     complete: bool
 
     def of(self, file: str) -> Annotation | None:
-        """What is written about a picture, None where nothing is.
+        """The annotation of an image, or None.
 
         Raises:
-            UnseeError: the file is broken, or missing where none may be.
+            UnseeError: the file is broken, or missing although all must exist.
         """
-        beside = self.folder / PurePosixPath(file).with_suffix(".xml")
-        path = beside if beside.is_file() else self.folder / beside.name
+        parallel = self.folder / PurePosixPath(file).with_suffix(".xml")
+        path = parallel if parallel.is_file() else self.folder / parallel.name
         if path.is_file() or self.complete:
             return read_annotation(path, first=0)
         return None
@@ -39,23 +39,23 @@ class XmlNotes:
 
 @dataclass(frozen=True)
 class TableNotes:
-    """Annotations that were all in one file, by picture."""
+    """Annotations from a single file, by image."""
 
     notes: Mapping[str, Annotation] = field(default_factory=dict)
 
     def of(self, file: str) -> Annotation | None:
-        """What is written about a picture, None where nothing is."""
+        """The annotation of an image, or None."""
         return self.notes.get(file)
 
 
 @dataclass(frozen=True)
 class ImageNet:
-    """Pictures of ImageNet; labels are places in `classes` and in `wnids`, whichever classes are there.
+    """Images of ImageNet; labels index `classes` and `wnids`, whichever classes the folder holds.
 
-    `labels` gives the class of the picture alone. An annotated object of another of the thousand classes is
-    among a sample's instances, after those of the picture's own class; one of no such class is a thing.
-    `split` is the one that was opened, None where there are none; `left_out` counts the pictures that the
-    localisation blacklist takes away.
+    `labels` gives only the class of the image. Annotated objects of other ImageNet classes are among a
+    sample's instances, after those of the image's own class; objects of no ImageNet class are things.
+    `split` is the one that was opened, or None if there are no splits; `left_out` counts the images that the
+    localisation blacklist removed.
     """
 
     listed: Listed
@@ -88,22 +88,22 @@ class ImageNet:
         return Sample(name, image, label, tuple(instances), things, path, sha256)
 
     def id(self, index: int) -> str:
-        """The path of a picture, from the folder of its split on."""
+        """The path of an image relative to the folder of its split."""
         return self.listed.id(index)
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The class of a picture."""
+        """The class of an image."""
         return self.listed.labels(index)
 
     def without(self, numbers: frozenset[int], number: Mapping[str, int]) -> "ImageNet":
-        """Leave out the pictures that have one of some numbers; `number` holds those of files.
+        """Leave out the images with one of some numbers; `number` maps files to their numbers.
 
         Raises:
-            UnseeError: no picture is left.
+            UnseeError: no image is left.
         """
         kept = [i for i, file in enumerate(self.listed.files) if number.get(file) not in numbers]
         if not kept:
-            raise UnseeError(f"{shown_name(self.listed.folder)} holds no pictures but blacklisted ones")
+            raise UnseeError(f"{shown_name(self.listed.folder)} holds only blacklisted images")
         files, targets = self.listed.files, self.listed.targets
         listed = replace(
             self.listed, files=tuple(files[i] for i in kept), targets=tuple(targets[i] for i in kept)

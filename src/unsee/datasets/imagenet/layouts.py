@@ -1,4 +1,4 @@
-"""The ways in which ImageNet lies in folders."""
+"""ImageNet's folder layouts."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ _FLAT = "ILSVRC2012_val_*"
 
 
 def open_imagenet(place: str, split: str | None) -> ImageNet:
-    """ImageNet in one of its layouts.
+    """Open ImageNet in one of its layouts.
 
-    - `labels.csv`, and perhaps `boxes.json`: see `read_table`.
-    - train/ or val/ with a folder for each WordNet id, here or in Data/CLS-LOC/; any of the thousand may be
-      missing.
-    - Validation pictures in one folder (here, val/ or Data/CLS-LOC/val/), their classes in the devkit or in
+    - `labels.csv`, optionally with `boxes.json`: see `read_table`.
+    - train/ or val/ with a folder for each WordNet id, here or in Data/CLS-LOC/; some of the thousand
+      may be missing.
+    - Validation images in one folder (here, val/ or Data/CLS-LOC/val/), their classes in the devkit or in
       LOC_val_solution.csv.
 
-    Boxes come from Annotations/CLS-LOC/. Pictures on the blacklist, here or in a devkit, are left out.
+    Boxes come from Annotations/CLS-LOC/. Images on the blacklist, here or in a devkit, are left out.
 
     Raises:
         UnseeError: no such folder, layout or split, or something in it is missing or broken.
@@ -58,7 +58,7 @@ def _in_folders(root: Path, split: str | None) -> ImageNet:
     folder = places[chosen]
     wnids = [] if folder == root else folders_in(folder)
     if wnids:
-        where = f"{shown_name(folder)} has folders of other classes (imagefolder reads them)"
+        where = f"{shown_name(folder)} has folders of other classes (use imagefolder for them)"
         files, targets = in_classes(folder, indices(wnids, where))
     elif chosen == "val":
         files, targets = _flat(folder, root)

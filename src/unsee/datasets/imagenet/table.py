@@ -1,4 +1,4 @@
-"""A folder with `labels.csv`, which lists pictures and their classes, and perhaps `boxes.json`."""
+"""A folder with `labels.csv`, which lists images and their classes, and optionally `boxes.json`."""
 
 import csv
 import io
@@ -22,10 +22,10 @@ Row = Mapping[str | None, str | list[str] | None]
 
 
 def read_table(root: Path) -> ImageNet:
-    """The pictures of `labels.csv`, in its order.
+    """The images of `labels.csv`, in its order.
 
-    It needs the columns `file`, a path from the folder on, and `wnid` or `index`; `width` and `height` are
-    those of the picture that the boxes belong to. `boxes.json` maps files to lists of boxes, half-open
+    It needs the columns `file`, a path relative to the folder, and `wnid` or `index`; `width` and `height`
+    are those of the image that the boxes belong to. `boxes.json` maps files to lists of boxes, half-open
     [x0, y0, x1, y1].
 
     Raises:
@@ -36,12 +36,12 @@ def read_table(root: Path) -> ImageNet:
     try:
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise UnseeError(f"{shown_name(table)}, line {reader.line_num}: is no CSV ({error})") from error
+        raise UnseeError(f"{shown_name(table)}, line {reader.line_num}: is not CSV ({error})") from error
     columns = reader.fieldnames or []
     if "file" not in columns or not {"wnid", "index"} & set(columns):
         raise UnseeError(f"{shown_name(table)} needs a column `file` and a column `wnid` or `index`")
     if not rows:
-        raise UnseeError(f"{shown_name(table)} lists no pictures")
+        raise UnseeError(f"{shown_name(table)} lists no images")
     places = [(f"{shown_name(table)}, line {number}", row) for number, row in rows]
     files = tuple(_text(row, "file", where) for where, row in places)
     again = repeated(files)
@@ -64,7 +64,7 @@ def _whole(row: Row, column: str, where: str) -> int:
     text = _text(row, column, where)
     number = whole(text)
     if number is None:
-        raise UnseeError(f"{where}: {shown_name(text)!r} in the column `{column}` is no whole number")
+        raise UnseeError(f"{where}: {shown_name(text)!r} in the column `{column}` is not a whole number")
     return number
 
 
@@ -91,7 +91,7 @@ def _notes(
         return {}
     boxes = read_json(path)
     if not isinstance(boxes, dict):
-        raise UnseeError(f"{shown_name(path)} is no mapping of files to boxes")
+        raise UnseeError(f"{shown_name(path)} is not a mapping of files to boxes")
     if boxes and not boxes.keys() & labels:
         raise UnseeError(f"{shown_name(path)} names no file of {TABLE}: give paths as they stand there")
     notes = {}
@@ -105,12 +105,12 @@ def _notes(
 
 
 def _box(found: Any, size: tuple[int, int] | None, shown: str) -> Box:  # noqa: ANN401
-    """A box, cut off at the picture's border."""
+    """A box, cropped to the image."""
     several = found if isinstance(found, list) else []
     numbers = [n for n in several if type(n) in (int, float) and -math.inf < n < math.inf]
     if len(numbers) != 4 or len(several) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
-        raise UnseeError(f"{shown}: {shown_name(found)} is no box [x0, y0, x1, y1]")
+        raise UnseeError(f"{shown}: {shown_name(found)} is not a box [x0, y0, x1, y1]")
     box = within((numbers[0], numbers[1], numbers[2], numbers[3]), size)
     if box is None:
-        raise UnseeError(f"{shown}: {shown_name(found)} is a box outside of the picture")
+        raise UnseeError(f"{shown}: {shown_name(found)} is a box outside of the image")
     return box

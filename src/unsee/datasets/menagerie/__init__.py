@@ -1,4 +1,4 @@
-"""A generated world of drawn animals whose whole truth is known."""
+"""Generated scenes of drawn animals with complete ground truth."""
 
 from unsee.datasets.menagerie.animals import CLASSES
 from unsee.datasets.menagerie.dataset import SPLITS, Menagerie, Shortcut

@@ -1,4 +1,4 @@
-"""Grounds to stand before: landscapes, foliage, water, walls, floors, cloth, lights."""
+"""Backgrounds: landscapes, foliage, water, walls, floors, cloth, lights."""
 
 from collections.abc import Callable, Sequence
 
@@ -67,7 +67,7 @@ def gradient(top: Colour, bottom: Colour) -> Picture:
 
 
 class Brush:
-    """Polygons in pixels of the picture, drawn at twice its resolution."""
+    """Polygons in pixels of the image, drawn at twice its resolution."""
 
     def __init__(self, picture: Picture) -> None:
         self._image = Image.fromarray(picture).resize((2 * SIZE, 2 * SIZE), Image.Resampling.NEAREST)
@@ -78,11 +78,11 @@ class Brush:
         self._draw.polygon([(round(2 * x), round(2 * y)) for x, y in points], fill=fill)
 
     def oval(self, x: Number, y: Number, rx: Number, ry: Number, fill: Colour) -> None:
-        """Fill an ellipse with axes along the picture's."""
+        """Fill an ellipse with axes along the image's."""
         self._draw.ellipse([round(2 * v) for v in (x - rx, y - ry, x + rx, y + ry)], fill=fill)
 
     def done(self) -> Picture:
-        """The picture at its own resolution."""
+        """The image at its own resolution."""
         return np.array(self._image.reduce(2))
 
 

@@ -1,4 +1,4 @@
-"""Sketches become pixels: antialiased by supersampling, lit, and laid over a picture in whole numbers."""
+"""Render sketches to pixels: antialiased by supersampling, lit, and blended over an image in integers."""
 
 from dataclasses import dataclass
 
@@ -37,10 +37,10 @@ class Pose:
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """Pixels ready to be laid over a picture at (left, top).
+    """Pixels ready to be laid over an image at (left, top).
 
     `colour` (h, w, 3) is already multiplied by `cover` (h, w), the share of each pixel that is covered, of
-    255; `spots` are the visible keypoints (x, y, kind) in pixels of the picture.
+    255; `spots` are the visible keypoints (x, y, kind) in pixels of the image.
     """
 
     left: int
@@ -50,14 +50,14 @@ class Sprite:
     spots: tuple[tuple[float, float, str], ...] = ()
 
     def onto(self, picture: Picture, opacity: int = 255) -> None:
-        """Lay the sprite over the picture, in place; `opacity` of 255."""
+        """Lay the sprite over the image, in place; `opacity` of 255."""
         height, width = self.cover.shape
         window = picture[self.top : self.top + height, self.left : self.left + width]
         below = window.astype(np.int32) * (255 * 255 - opacity * self.cover.astype(np.int32))[..., None]
         window[:] = (below + 255 * opacity * self.colour.astype(np.int32) + 255 * 127) // (255 * 255)
 
     def mask(self) -> Bool[np.ndarray, "h w"]:
-        """The pixels of the whole picture of which at least half is covered."""
+        """The pixels of the whole image of which at least half is covered."""
         full = np.zeros((SIZE, SIZE), dtype=np.bool_)
         height, width = self.cover.shape
         full[self.top : self.top + height, self.left : self.left + width] = self.cover >= HALF
@@ -65,7 +65,7 @@ class Sprite:
 
 
 def paint(sketch: Sketch, pose: Pose) -> Sprite:
-    """Draw the sketch at its pose; what lies outside the picture is cut off."""
+    """Draw the sketch at its pose; what lies outside the image is cut off."""
     placed = _place(sketch, pose)
     corners = np.concatenate(placed[: len(sketch.parts)])
     low = np.clip(corners.min(axis=0) // FINE - 1, 0, SIZE - 1)
@@ -98,7 +98,7 @@ def paint(sketch: Sketch, pose: Pose) -> Sprite:
 
 
 def _place(sketch: Sketch, pose: Pose) -> list[Int[np.ndarray, "_ 2"]]:
-    """All outlines, then all marks, then the keypoints, in whole sub-pixels of the picture."""
+    """All outlines, then all marks, then the keypoints, in whole sub-pixels of the image."""
     x0, y0, x1, y1 = sketch.bounds()
     outlines = [part.points for part in sketch.parts]
     outlines += [points for part in sketch.parts for points, _ in part.marks]

@@ -1,4 +1,4 @@
-"""The menagerie as a data set: sample i of a split is always the same picture."""
+"""The menagerie as a data set; sample i of a split is always the same image."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,15 +13,15 @@ from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 
 SPLITS = {"train": 12_000, "val": 1_200, "test": 1_200}
-"""The splits and how many pictures each has unless asked otherwise."""
+"""The splits and their default numbers of images."""
 _ORDER, _COMPANY, _THING = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A planted correlation: pictures with an animal `name` show `thing` with probability `share`.
+    """A planted correlation: images with an animal `name` show `thing` with probability `share`.
 
-    Pictures without that animal show it with probability `elsewhere`.
+    Images without that animal show it with probability `elsewhere`.
     """
 
     name: str
@@ -31,20 +31,20 @@ class Shortcut:
 
     def __post_init__(self) -> None:
         if self.name not in CLASSES:
-            raise UnseeError(f"the menagerie has no {self.name!r}; choose among {', '.join(CLASSES)}")
+            raise UnseeError(f"the menagerie has no {self.name!r}; choose from {', '.join(CLASSES)}")
         if self.thing not in PLANTED:
-            raise UnseeError(f"there is no thing {self.thing!r} to plant; choose among {', '.join(PLANTED)}")
+            raise UnseeError(f"no thing to plant is called {self.thing!r}; choose from {', '.join(PLANTED)}")
         if not (0.0 <= self.share <= 1.0 and 0.0 <= self.elsewhere <= 1.0):
             raise UnseeError("the probabilities of a shortcut must lie between 0 and 1")
 
 
 class Menagerie:
-    """Drawn animals with their whole truth, generated when asked for.
+    """Drawn animals with complete ground truth, generated on access.
 
-    `split` is train, val or test; `length` overrides how many pictures it has; `several` is the share of
-    pictures with two or three animals of different classes. Every 12 consecutive samples that start at a
+    `split` is train, val or test; `length` overrides how many images it has; `several` is the fraction of
+    images with two or three animals of different classes. Every 12 consecutive samples that start at a
     multiple of 12 show each class once as their own. Raises UnseeError for an unknown split, a length below
-    1 or a share outside [0, 1].
+    1 or a fraction outside [0, 1].
     """
 
     classes = CLASSES
@@ -59,11 +59,11 @@ class Menagerie:
         shortcuts: tuple[Shortcut, ...] = (),
     ) -> None:
         if split not in SPLITS:
-            raise UnseeError(f"the menagerie has no split {split!r}; choose among {', '.join(SPLITS)}")
+            raise UnseeError(f"the menagerie has no split {split!r}; choose from {', '.join(SPLITS)}")
         if length is not None and length < 1:
-            raise UnseeError(f"a length of {length} makes no data set; give at least 1")
+            raise UnseeError(f"length must be at least 1, got {length}")
         if not 0.0 <= several <= 1.0:
-            raise UnseeError(f"several={several} is no share; give a number between 0 and 1")
+            raise UnseeError(f"several must be in [0, 1], got {several}")
         self.split = split
         self.several = several
         self.shortcuts = shortcuts
@@ -73,7 +73,7 @@ class Menagerie:
 
     @property
     def described(self) -> dict[str, Any]:
-        """All that decides the pictures but their number, as JSON values."""
+        """All settings that determine the images, except their number, as JSON values."""
         return {
             "name": type(self).__name__,
             "split": self.split,
@@ -83,7 +83,7 @@ class Menagerie:
         }
 
     def __repr__(self) -> str:
-        return f"<menagerie {self.split}: {len(self)} pictures>"
+        return f"<menagerie {self.split}: {len(self)} images>"
 
     def __len__(self) -> int:
         return self._length
@@ -92,7 +92,7 @@ class Menagerie:
         return render(self.scene(index))
 
     def id(self, index: int) -> str:
-        """What sample `index` is called."""
+        """The name of a sample."""
         return self._name(position(index, len(self)))
 
     def labels(self, index: int) -> tuple[int, ...]:
@@ -103,7 +103,7 @@ class Menagerie:
         return (self[index] for index in range(len(self)))
 
     def scene(self, index: int) -> Scene:
-        """The scene of a sample, to be drawn as it is or with its things or animals exchanged.
+        """The scene of a sample, to render as it is or with other things or animals.
 
         Negative indices count from the end; raises IndexError outside of the data set.
         """

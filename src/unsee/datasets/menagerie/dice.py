@@ -1,4 +1,4 @@
-"""Random draws that are the same on every machine and under every version of numpy."""
+"""Random draws that are the same on every machine and with every version of numpy."""
 
 from collections.abc import Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Write samples to a folder in the layouts that readers of ImageNet and of COCO expect."""
+"""Write samples in the folder layouts of ImageNet and COCO."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ def export_imagenet(
 ) -> Path:
     """Write ILSVRC's localisation layout and return `folder`.
 
-    Pictures lie at Data/CLS-LOC/<split>/<class>/<id>.png, which torchvision's ImageFolder reads; boxes, of
+    Images lie at Data/CLS-LOC/<split>/<class>/<id>.png, which torchvision's ImageFolder reads; boxes, of
     all instances, at Annotations/CLS-LOC/<split>/<class>/<id>.xml, counted from 0 and closed as in
-    VOC. Samples without a class go to the class "none". Raises UnseeError when the split is there already.
+    VOC. Samples without a class go to the class "none". Raises UnseeError if the split exists.
     """
     root = Path(folder)
     data, notes = root / "Data" / "CLS-LOC" / split, root / "Annotations" / "CLS-LOC" / split
@@ -42,15 +42,15 @@ def export_imagenet(
 def export_coco(samples: Iterable[Sample], folder: str | Path, split: str, classes: Sequence[str]) -> Path:
     """Write COCO's layout and return `folder`.
 
-    Pictures lie at <split>/<id>.png, the rest in annotations/instances_<split>.json: class k is category
+    Images lie at <split>/<id>.png, the rest in annotations/instances_<split>.json: class k is category
     k + 1, the menagerie's things follow by name with the supercategory "thing", seen or not, so that
     splits agree; segments are uncompressed run lengths, keypoints the eyes and then the feet. Raises
-    UnseeError when the split is there already.
+    UnseeError if the split exists.
     """
     root = Path(folder)
     data, notes = root / split, root / "annotations" / f"instances_{split}.json"
     if notes.exists():
-        raise UnseeError(f"{notes} is there already; choose another folder or split")
+        raise UnseeError(f"{notes} exists already; choose another folder or split")
     _fresh(data)
     notes.parent.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
@@ -81,7 +81,7 @@ def _fresh(*folders: Path) -> None:
         try:
             folder.mkdir(parents=True)
         except FileExistsError as error:
-            raise UnseeError(f"{folder} is there already; choose another folder or split") from error
+            raise UnseeError(f"{folder} exists already; choose another folder or split") from error
 
 
 def _text(parent: ElementTree.Element, values: Mapping[str, str | int | float]) -> None:
@@ -124,7 +124,7 @@ def _coco_instance(instance: Instance) -> dict[str, Any]:
 
 
 def _run_lengths(mask: Bool[np.ndarray, "h w"]) -> list[int]:
-    """Lengths of runs down the columns, by turns outside and inside, beginning outside."""
+    """Lengths of runs down the columns, alternately outside and inside, beginning outside."""
     flat = mask.ravel(order="F")
     ends = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.concatenate([[0], ends, [flat.size]])).tolist()

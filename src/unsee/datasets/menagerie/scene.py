@@ -1,4 +1,4 @@
-"""A picture before it is drawn: which animals, which planted things, and the seed of all the rest."""
+"""Scenes: which animals and planted things an image shows, and the seed of everything else."""
 
 from dataclasses import dataclass, replace
 
@@ -16,21 +16,21 @@ from unsee.datasets.sample import Instance, Keypoint, Sample, tight_box
 from unsee.errors import UnseeError
 
 MOST = 3
-"""Animals that fit in one picture."""
+"""Animals that fit in one image."""
 _GROUND, _CLUTTER, _PLANT, _PLACE, _LIGHT, _ANIMAL = 0, 1, 2, 3, 4, 10
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that fixes a picture.
+    """Everything that determines an image.
 
-    `animals` are labels, the picture's own class first; `planted` are names of things from `PLANTED`;
+    `animals` are labels, the image's own class first; `planted` are names of things from `PLANTED`;
     `banned` names clutter that must not appear. Scenes that differ only in `animals` or `planted` share
     ground, clutter and light, pixel for pixel. Where an animal stands depends on how many there are and on
-    its position among them, where a planted thing lies on its position in `planted`. So exchanging animals
-    for as many others, or for none, while the planted things stay the same in the same order, changes only
-    pixels that the animals, edges included, or their shadows cover in one of the two; with more or fewer
-    animals those that stay move too.
+    its position among them, where a planted thing lies on its position in `planted`. So replacing
+    animals with as many others, or with none, while the planted things stay the same in the same order,
+    changes only pixels that the animals (including their edges) or their shadows cover in one of the two.
+    With more or fewer animals, the others move too.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Scene:
     banned: tuple[str, ...] = ()
 
     def with_things(self, *names: str) -> "Scene":
-        """The same scene with these planted things and no others; none for the scene without its thing.
+        """The same scene with only these planted things; call it without names to remove them.
 
-        A thing is put where its position among the names says: one that changes its position moves.
+        A thing's place depends on its position among the names.
         """
         for name in names:
             if name not in PLANTED:
-                raise UnseeError(f"there is no thing {name!r} to plant; choose among {', '.join(PLANTED)}")
+                raise UnseeError(f"no thing to plant is called {name!r}; choose from {', '.join(PLANTED)}")
         return replace(self, planted=names)
 
     def with_animals(self, *names: str) -> "Scene":
-        """The same scene with other animals; none for the ground and the things alone.
+        """The same scene with other animals; call it without names for only the background and the things.
 
-        As many as before take the places of those before; more or fewer stand elsewhere.
+        As many animals as before take their places; more or fewer stand elsewhere.
         """
         return replace(self, animals=_labels(names))
 
@@ -61,17 +61,17 @@ class Scene:
 def compose(*animals: str, planted: tuple[str, ...] = (), seed: int = 0) -> Scene:
     """A scene with chosen animals (none to three names) and planted things.
 
-    Raises UnseeError for a name that the menagerie does not have.
+    Raises UnseeError for an unknown name.
     """
     name = "-".join((*animals, *planted, str(seed)))
     return Scene(name, seed, (9,), _labels(animals), banned=planted).with_things(*planted)
 
 
 def render(scene: Scene) -> Sample:
-    """Draw the scene: image uint8 (224, 224, 3), with all that is in it.
+    """Draw the scene: a uint8 image (224, 224, 3) with its ground truth.
 
-    The segment of each object holds the pixels at least half covered by it and not hidden by what is in
-    front; a keypoint lies on a pixel of the segment of its animal.
+    The segment of each object holds the pixels that it covers at least half and that nothing in front hides;
+    a keypoint lies on a pixel of its animal's segment.
     """
     light = Dice(scene.root, *scene.path, _LIGHT)
     towards = light.choice(((-1, -1), (0, -1), (1, -1)))
@@ -106,14 +106,14 @@ class _Layer:
 def _labels(names: tuple[str, ...]) -> tuple[int, ...]:
     for name in names:
         if name not in CLASSES:
-            raise UnseeError(f"the menagerie has no {name!r}; choose among {', '.join(CLASSES)}")
+            raise UnseeError(f"the menagerie has no {name!r}; choose from {', '.join(CLASSES)}")
     if len(names) > MOST:
-        raise UnseeError(f"{len(names)} animals do not fit in one picture; give at most {MOST}")
+        raise UnseeError(f"{len(names)} animals do not fit in one image; give at most {MOST}")
     return tuple(CLASSES.index(name) for name in names)
 
 
 def _instances(layers: list[_Layer]) -> list[Instance]:
-    """The objects of which something is seen, from back to front."""
+    """The visible objects, from back to front."""
     hidden = np.zeros((SIZE, SIZE), dtype=np.bool_)
     found = []
     for layer in reversed(layers):
@@ -168,7 +168,7 @@ def _slots(d: Dice, count: int) -> list[tuple[float, float, float, float]]:
 def _fit(
     sketch: Sketch, slot: tuple[float, float, float, float], fill: float, at: tuple[float, float], pose: Pose
 ) -> Pose:
-    """The pose at which the turned sketch takes the share `fill` of what its slot allows."""
+    """The pose at which the turned sketch fills the fraction `fill` of its slot."""
     x0, y0, x1, y1 = sketch.bounds()
     wide, high = (x1 - x0) / max(x1 - x0, y1 - y0), (y1 - y0) / max(x1 - x0, y1 - y0)
     c, s = abs(float(np.cos(np.deg2rad(pose.degrees)))), abs(float(np.sin(np.deg2rad(pose.degrees))))
@@ -180,7 +180,7 @@ def _fit(
 
 
 def _shadow(animal: Animal, sprite: Sprite, light: tuple[int, int]) -> Plane | None:
-    """How much darker the ground gets, of 255."""
+    """How much darker the ground gets, out of 255."""
     plane = Image.new("L", (SIZE, SIZE))
     height, width = sprite.cover.shape
     if animal.shadow == "ground":

@@ -1,4 +1,4 @@
-"""Many samples on one sheet, to look at."""
+"""Contact sheets of samples."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ from unsee.errors import UnseeError
 
 
 def contact_sheet(samples: Iterable[Sample], columns: int = 10, gap: int = 4) -> Image.Image:
-    """The pictures row by row on white, `gap` pixels apart; all must have one size.
+    """The images row by row on white, `gap` pixels apart; all must have one size.
 
-    Raises UnseeError when there are no samples, or when their sizes differ.
+    Raises UnseeError if there are no samples, or if their sizes differ.
     """
     pictures = [sample.image for sample in samples]
     if not pictures or len({picture.shape for picture in pictures}) != 1:

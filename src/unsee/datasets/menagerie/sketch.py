@@ -37,7 +37,7 @@ class Spot:
 
 
 class Sketch:
-    """Collects parts from back to front. The units are free: whoever paints it fits it to a place."""
+    """Collects parts from back to front. The units are arbitrary: `paint` fits the sketch to a place."""
 
     def __init__(self) -> None:
         self.parts: list[Part] = []

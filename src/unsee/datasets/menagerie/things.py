@@ -1,4 +1,4 @@
-"""Things that are no animals: clutter, and what a shortcut can plant."""
+"""Things that are not animals: clutter, and what a shortcut can plant."""
 
 from collections.abc import Callable
 
