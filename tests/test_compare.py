@@ -175,7 +175,7 @@ def test_the_figure_has_a_row_for_each_photo_and_a_column_for_each_method(classi
 @pytest.fixture
 def compare(classifier, make_photo, tmp_path, monkeypatch):
     """Runs `unsee compare` on a photo with a small network."""
-    monkeypatch.setattr("unsee.cli.names.load", lambda *_: classifier)
+    monkeypatch.setattr("unsee.cli.parsing.load", lambda *_: classifier)
     monkeypatch.setattr(
         "unsee.figures.panels.save", lambda _figure, path: Image.new("RGB", (3, 1)).save(path, format="PNG")
     )

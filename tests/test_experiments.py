@@ -291,7 +291,7 @@ class TestCommand:
         """The command line asks a small network."""
         net = network()
         named = Classifier(net.net, size=(32, 32), class_names=None, name="tiny")
-        monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": named)
+        monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": named)
 
     def test_tables_figure_and_resuming(self, run, tmp_path):
         options = ("--target", "predicted", "--methods", "gradient,center", "--limit", 6, "--out", "out")
@@ -324,7 +324,7 @@ class TestCommand:
     def test_masks_of_another_network_are_refused(self, run, monkeypatch):
         assert run("learn", "menagerie", "--limit", 2, "--out", "masks", "--method", "gradient").code == 0
         other = Classifier(network().net, size=(32, 32), class_names=None, name="other")
-        monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": other)
+        monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": other)
         found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
         assert found.code == 2
         assert "do not serve here" in found.err

@@ -28,7 +28,7 @@ def small_network(monkeypatch):
     def load(name, weights=None, device="auto"):
         return Classifier(net, size=(32, 32), class_names=tuple(CLASSES), name=name)
 
-    monkeypatch.setattr("unsee.cli.names.load", load)
+    monkeypatch.setattr("unsee.cli.parsing.load", load)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import traceback
 
 from unsee.cli.app import app
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stopped_at_once
+from unsee.cli.signals import stopped_at_once
 from unsee.errors import UnseeError
 
 __all__ = ["app", "main"]

@@ -8,7 +8,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to look at.", metavar="PHOTO...", show_default=False)
@@ -48,7 +48,7 @@ def command(
     there already, with the same settings, is not computed again.
     """
     from unsee.cli.comparing import Job, compare_photos, methods_from
-    from unsee.cli.names import fit_from, load_model, target_from
+    from unsee.cli.parsing import fit_from, load_model, target_from
     from unsee.experiments.photo_comparison import Terms
 
     terms = Terms(methods_from(methods), fit_from(fit), seed, preset, layer)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,3 +16,11 @@ CONSOLE = Console(stderr=True, width=None if sys.stderr.isatty() or "COLUMNS" in
 def plain(text: object) -> str:
     """Text from outside, such as a file's name: no markup, and nothing that a terminal cannot encode."""
     return escape(str(text).encode("utf-8", "backslashreplace").decode())
+
+
+def report_damage(parts: Iterable[object]) -> bool:
+    """Name the parts of a store that could not be read; True if there are any."""
+    damaged = list(parts)
+    for part in damaged:
+        CONSOLE.print(f"[red]{plain(part)}[/]: left out; the command that made the store does it again")
+    return bool(damaged)

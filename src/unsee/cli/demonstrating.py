@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from unsee.cli.console import CONSOLE
-from unsee.cli.names import load_model
+from unsee.cli.parsing import load_model
 from unsee.cli.progress import learning
 from unsee.errors import UnseeError
 from unsee.experiments.demonstration import PLAIN, QUESTIONS, SHORTCUT, Finding, demonstrate

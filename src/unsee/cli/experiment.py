@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
 Data = Annotated[str, typer.Option("--data", help="A data set that `unsee datasets` lists.")]

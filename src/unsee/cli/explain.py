@@ -8,7 +8,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
@@ -74,7 +74,7 @@ def command(
     """
     from unsee.choices import look_up
     from unsee.cli.explaining import Job, explain_photos
-    from unsee.cli.names import fit_from, load_model, target_from
+    from unsee.cli.parsing import fit_from, load_model, target_from
     from unsee.masks import PRESETS, Plan, adjusted
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)

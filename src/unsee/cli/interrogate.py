@@ -64,7 +64,7 @@ def command(
     if box is None and source is None:
         raise UnseeError("which box? Give --box X0,Y0,X1,Y1, or --from a folder that `unsee explain` wrote")
     from unsee.cli.interrogating import Question, ask, claim, manifest, write
-    from unsee.cli.names import fit_from, load_model, target_from
+    from unsee.cli.parsing import fit_from, load_model, target_from
 
     folder = out or Path("interrogations") / Path(photo).stem
     question = Question.read(photo, box, source, threshold, perturbation)

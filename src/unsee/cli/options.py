@@ -27,3 +27,12 @@ Target = Annotated[
         help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
     ),
 ]
+StorePath = Annotated[
+    str, typer.Argument(help="The store: what `unsee learn --out` was given.", metavar="STORE")
+]
+WithShortcut = Annotated[
+    bool,
+    typer.Option(
+        "--shortcut", help="The world in which every tortoise, and nothing else, comes with a spoon."
+    ),
+]

@@ -6,7 +6,7 @@ from typing import Any
 
 from unsee.classifier import Classifier
 from unsee.cli.comparing import methods_from
-from unsee.cli.names import load_model
+from unsee.cli.parsing import load_model
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.maps import MASK_TOP5, Look, five_best
