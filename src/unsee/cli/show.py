@@ -17,8 +17,11 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Write over what is t
 
 
 def command(
-    store: options.StorePath, ids: Ids = [], out: Picture = Path("shown.png"), force: Force = False
-) -> None:  # noqa: B006
+    store: options.StorePath,
+    ids: Ids = [],  # noqa: B006
+    out: Picture = Path("shown.png"),
+    force: Force = False,
+) -> None:
     """Draw pictures of a store: the photo, where the evidence is, and the edited photo."""
     from unsee.cli.storing import proofs
     from unsee.errors import UnseeError
