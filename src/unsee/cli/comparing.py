@@ -13,7 +13,7 @@ from rich.table import Table
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
-from unsee.cli.explaining import folder_names
+from unsee.files import folder_names
 from unsee.cli.progress import bar
 from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import MASK, Comparison, Look, Question, Terms, described
