@@ -13,12 +13,12 @@ from rich.table import Table
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
-from unsee.files import folder_names
 from unsee.cli.progress import bar
 from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import MASK, Comparison, Look, Question, Terms, described
 from unsee.experiments.smallest_box import SmallestBox
 from unsee.figures.comparison import draw_comparisons
+from unsee.files import folder_names
 from unsee.images import Photo, read_photo
 from unsee.masks.photos import asked_for
 from unsee.saliency import METHODS

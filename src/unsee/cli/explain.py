@@ -90,9 +90,7 @@ def command(
     classifier = load_model(model, weights, device)
     what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
     with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
-        report = explain_to_folders(
-            classifier, photos, plan, asked, out, force=force, progress=advance
-        )
+        report = explain_to_folders(classifier, photos, plan, asked, out, force=force, progress=advance)
     if as_json:
         typer.echo(json.dumps([saved.manifest for saved in report.saved], indent=1))
     elif report.saved:

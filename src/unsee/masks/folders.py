@@ -1,8 +1,8 @@
 """Explanations of many photos in folders: finished ones are kept, missing ones are learned.
 
-    report = explain_to_folders(classifier, ["cat.jpg", "dog.jpg"], Plan(PRESETS["fast"], "fast"), out="masks")
-    for saved in report.saved:
-        print(saved.folder, saved.manifest["scores"])
+report = explain_to_folders(classifier, ["cat.jpg", "dog.jpg"], Plan(PRESETS["fast"], "fast"), out="masks")
+for saved in report.saved:
+    print(saved.folder, saved.manifest["scores"])
 """
 
 import json
@@ -20,7 +20,7 @@ from unsee.images import Photo, read_photo
 from unsee.masks.explain import explain_each
 from unsee.masks.loop import Progress, Step
 from unsee.masks.photos import Plan, asked_for, precision_of
-from unsee.records import described, few, differences
+from unsee.records import described, differences, few
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ class Adam:
         if not self.rate > 0:
             raise UnseeError(f"the learning rate must be above 0, not {self.rate}")
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words."""
+        return f"{self.iterations} iterations at rate {self.rate:g}"
+
     def limited(self, iterations: int) -> "Adam":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)

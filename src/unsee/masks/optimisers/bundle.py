@@ -66,6 +66,11 @@ class Bundle:
         if not (0 < self.shrink < 1 and 0 < self.memory <= 1 and 0 <= self.probe <= 1):
             raise UnseeError("a bundle's shrink, memory and probe are shares between 0 and 1")
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words."""
+        return f"at most {self.iterations} iterations"
+
     def limited(self, iterations: int) -> "Bundle":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)

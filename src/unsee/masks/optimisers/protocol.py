@@ -38,6 +38,10 @@ class Algorithm(Protocol):
     def iterations(self) -> int:
         """Steps for each image at most."""
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words, as in "300 iterations at rate 0.1"."""
+
     def limited(self, iterations: int) -> "Algorithm":
         """The same with another number of steps."""
 
