@@ -49,10 +49,10 @@ def command(
     """
     from unsee.cli.comparing import Job, compare_photos, methods_from
     from unsee.cli.parsing import fit_from, load_model, target_from
-    from unsee.experiments.photo_comparison import Terms
+    from unsee.experiments.photo_comparison import ComparisonSettings
 
-    terms = Terms(methods_from(methods), fit_from(fit), seed, preset, layer)
-    job = Job(load_model(model, weights, device), terms, target_from(target), out, force)
+    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
+    job = Job(load_model(model, weights, device), settings, target_from(target), out, force)
     with stoppable("[yellow]stopped[/]; the same command again, without --force, goes on from here"):
         report = compare_photos(job, photos)
     if as_json:

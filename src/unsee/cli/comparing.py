@@ -15,7 +15,14 @@ from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
 from unsee.cli.progress import bar
 from unsee.errors import UnseeError
-from unsee.experiments.photo_comparison import MASK, Comparison, Look, Question, Terms, described
+from unsee.experiments.photo_comparison import (
+    MASK,
+    Comparison,
+    ComparisonSettings,
+    MethodResult,
+    PhotoComparer,
+    described,
+)
 from unsee.experiments.smallest_box import SmallestBox
 from unsee.figures.comparison import draw_comparisons
 from unsee.files import folder_names
@@ -31,14 +38,14 @@ class Job:
     """What is looked at, how, and where the results go."""
 
     classifier: Classifier
-    terms: Terms
+    comparison: ComparisonSettings
     target: TargetLike | None
     out: Path
     force: bool
 
     def settings(self, photo: Photo) -> dict[str, Any]:
         """What has to agree for a result to be used again."""
-        how = described(self.classifier, self.terms)
+        how = described(self.classifier, self.comparison)
         how.pop("versions")
         return {**how, "photo_sha256": photo.sha256, "target": asked_for(self.target)}
 
@@ -63,7 +70,7 @@ class Report:
 
     def table(self) -> Table:
         """The area of each method's smallest box, for people."""
-        names = list(dict.fromkeys(name for each in self.comparisons for name in each.looks))
+        names = list(dict.fromkeys(name for each in self.comparisons for name in each.results))
         table = Table("method", title="smallest box that takes away 90 % of the score, share of the picture")
         for each in self.comparisons:
             table.add_column(f"{plain(each.photo.name)}\n{plain(each.target.short)}", justify="right")
@@ -95,22 +102,22 @@ def compare_photos(job: Job, photos: Sequence[str]) -> Report:
         raise UnseeError(f"{job.out} is a file: --out takes a folder")
     report = Report()
     with bar(transient=True) as progress:
-        task = progress.add_task("", total=len(photos) * len(job.terms.methods), note="")
+        task = progress.add_task("", total=len(photos) * len(job.comparison.methods), note="")
         for source, name in zip(photos, folder_names(photos), strict=True):
             try:
                 photo = read_photo(source)
-                question = _taken_up(job, photo, job.out / name)
+                comparer = _taken_up(job, photo, job.out / name)
             except UnseeError as error:
                 report.problems.append(str(error))
-                progress.advance(task, len(job.terms.methods))
+                progress.advance(task, len(job.comparison.methods))
                 continue
-            progress.advance(task, len(job.terms.methods) - len(question.missing))
-            for method in question.missing:
+            progress.advance(task, len(job.comparison.methods) - len(comparer.missing))
+            for method in comparer.missing:
                 progress.update(task, description=plain(photo.name), note=method.replace("_", " "))
-                question.look(method)
-                _keep(job, question, job.out / name)
+                comparer.run(method)
+                _keep(job, comparer, job.out / name)
                 progress.advance(task)
-            report.comparisons.append(question.comparison())
+            report.comparisons.append(comparer.comparison())
     if report.comparisons:
         _write(job.out / "compare.json", report.manifests)
         try:
@@ -120,16 +127,16 @@ def compare_photos(job: Job, photos: Sequence[str]) -> Report:
     return report
 
 
-def _taken_up(job: Job, photo: Photo, place: Path) -> Question:
+def _taken_up(job: Job, photo: Photo, place: Path) -> PhotoComparer:
     """The photo with what an earlier run has left of it.
 
     Raises:
         UnseeError: the folder holds a comparison with other settings, or a damaged one.
     """
-    question = Question.ask(job.classifier, photo, job.target, job.terms)
+    comparer = PhotoComparer.prepare(job.classifier, photo, job.target, job.comparison)
     record = place / _RECORD
     if job.force or not record.exists():
-        return question
+        return comparer
     try:
         kept = json.loads(record.read_text(encoding="utf-8"))
         wanted = json.loads(json.dumps(job.settings(photo)))
@@ -143,23 +150,23 @@ def _taken_up(job: Job, photo: Photo, place: Path) -> Question:
             saliency = torch.from_numpy(np.load(place / f"{method}.npy", allow_pickle=False))
             found = row["smallest_box"]
             box = found and SmallestBox(tuple(found["box"]), found["score"], found["suppression"])
-            question.known[method] = Look(saliency, box, row["seconds"])
+            comparer.known[method] = MethodResult(saliency, box, row["seconds"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnseeError(f"{place} is damaged ({error}): --force replaces it") from error
-    return question
+    return comparer
 
 
-def _keep(job: Job, question: Question, place: Path) -> None:
+def _keep(job: Job, comparer: PhotoComparer, place: Path) -> None:
     """Write the newest map and, last, the record of all that are there."""
-    newest = next(reversed(question.known), None)
+    newest = next(reversed(comparer.known), None)
     try:
         place.mkdir(parents=True, exist_ok=True)
         if newest is not None:
-            np.save(place / f"{newest}.npy", question.known[newest].saliency.numpy())
+            np.save(place / f"{newest}.npy", comparer.known[newest].saliency.numpy())
     except OSError as error:
         raise UnseeError(f"{place} cannot be written to ({error.strerror or error})") from error
-    everything = question.comparison((*question.known, *question.refused))
-    _write(place / _RECORD, {"settings": job.settings(question.frame.photo), **everything.manifest()})
+    everything = comparer.comparison((*comparer.known, *comparer.refused))
+    _write(place / _RECORD, {"settings": job.settings(comparer.network_input.photo), **everything.manifest()})
 
 
 def _write(file: Path, record: object) -> None:
@@ -173,7 +180,7 @@ def _write(file: Path, record: object) -> None:
 
 
 def _area(comparison: Comparison, method: str) -> str:
-    if method not in comparison.looks:
+    if method not in comparison.results:
         return "–"
-    box = comparison.looks[method].box
+    box = comparison.results[method].box
     return "no box" if box is None else f"{box.area / (comparison.size[0] * comparison.size[1]):.1%}"

@@ -11,7 +11,7 @@ from unsee.cli.parsing import load_model
 from unsee.cli.progress import learning
 from unsee.drawing import panels
 from unsee.errors import UnseeError
-from unsee.experiments.demonstration import PLAIN, QUESTIONS, SHORTCUT, Finding, demonstrate
+from unsee.experiments.demonstration import PLAIN, SCENES, SHORTCUT, Finding, demonstrate
 from unsee.figures.demonstration import demonstration_page, overview
 from unsee.masks import PRESETS, Plan, adjusted
 from unsee.masks.explain import versions
@@ -32,7 +32,7 @@ def run(out: Path, iterations: int | None, seed: int, device: str, force: bool, 
         raise UnseeError(f"{page} is there already: --force replaces it, --out writes elsewhere")
     plan = Plan(adjusted(PRESETS["fast"], iterations=iterations), "fast", seed=seed)
     classifiers = {name: load_model(name, None, device) for name in (PLAIN, SHORTCUT)}
-    with learning(f"{len(QUESTIONS)} masks", len(QUESTIONS)) as advance:
+    with learning(f"{len(SCENES)} masks", len(SCENES)) as advance:
         findings = demonstrate(classifiers, plan, progress=advance)
     try:
         _write(findings, out)
@@ -50,7 +50,7 @@ def run(out: Path, iterations: int | None, seed: int, device: str, force: bool, 
 
 def _write(findings: list[Finding], out: Path) -> None:
     for number, finding in enumerate(findings, start=1):
-        finding.explanation.save(out / f"{number}-{finding.question.target}", overwrite=True)
+        finding.explanation.save(out / f"{number}-{finding.scene.target}", overwrite=True)
     panels.save(overview(findings), out / "demo.png")
     footer = ", ".join(f"{name} {number}" for name, number in versions().items())
     (out / _PAGE).write_text(demonstration_page(findings, footer), encoding="utf-8")
@@ -61,9 +61,9 @@ def _table(findings: list[Finding]) -> Table:
     for finding in findings:
         scores = finding.explanation.scores
         table.add_row(
-            finding.question.heading,
-            finding.question.target,
-            finding.question.network.removeprefix("unsee:"),
+            finding.scene.heading,
+            finding.scene.target,
+            finding.scene.network.removeprefix("unsee:"),
             f"{scores.original:.3f}",
             f"{scores.perturbed:.3f}",
             f"{finding.explanation.area:.1%}",

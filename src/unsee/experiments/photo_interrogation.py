@@ -61,20 +61,20 @@ def interrogate(
         )
     keep = torch.ones(height, width)
     keep[top:bottom, left:right] = 0
-    frame = NetworkInput(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
-    mask = frame.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
+    network_input = NetworkInput(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
+    mask = network_input.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
     with classifier.borrowed(), torch.no_grad():
-        classes = classifier.logits(frame.plain[None].to(classifier.device)).shape[1]
+        classes = classifier.logits(network_input.plain[None].to(classifier.device)).shape[1]
         if max(target.indices) >= classes:
             raise UnseeError(
                 f"class {max(target.indices)} is not there: {classifier.name} has classes 0 to {classes - 1}"
             )
-        problem = Scoring.prepare(
-            classifier, [frame], [target.indices], classes, [perturbation], softmax_score
+        scoring = Scoring.prepare(
+            classifier, [network_input], [target.indices], classes, [perturbation], softmax_score
         )
-        views = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
-        scores = problem.still_scores(views[None])[0]
-    reference = fit.back(perturbation.references(frame)[0], (height, width), 0.0).clamp(0, 1).float()
+        masks = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
+        scores = scoring.still_scores(masks[None])[0]
+    reference = fit.back(perturbation.references(network_input)[0], (height, width), 0.0).clamp(0, 1).float()
     return Interrogation(
         photo=photo,
         box=box,

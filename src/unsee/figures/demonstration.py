@@ -33,10 +33,10 @@ def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
     """The self-contained page."""
     sections = [
         Section(
-            finding.question.heading,
-            finding.question.text,
+            finding.scene.heading,
+            finding.scene.text,
             [strip(finding)],
-            f"{finding.question.target}: photo, edited photo and saliency",
+            f"{finding.scene.target}: photo, edited photo and saliency",
             facts(finding),
         )
         for finding in findings
@@ -53,7 +53,7 @@ def facts(finding: Finding) -> dict[str, str]:
     """The numbers of one answer, in words."""
     scores, area = finding.explanation.scores, finding.area
     return {
-        "network": finding.question.network,
+        "network": finding.scene.network,
         "score": f"{scores.original:.3f} → {scores.perturbed:.3f} (all blurred: {scores.reference:.3f})",
         "mask": f"{finding.explanation.area:.1%} of the picture, {finding.explanation.run.verdict}",
         **{
@@ -66,7 +66,7 @@ def facts(finding: Finding) -> dict[str, str]:
 
 
 def _draw(axes: list[Axes], finding: Finding) -> None:
-    explanation, target = finding.explanation, finding.question.target
+    explanation, target = finding.explanation, finding.scene.target
     pixels = explanation.photo.pixels
     panels.picture(axes[0], pixels, f"{target}: {explanation.scores.original:.3f}")
     for (what, where), color in zip(finding.truth.items(), _OUTLINES, strict=False):
