@@ -10,7 +10,7 @@ and taken up again.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -31,8 +31,8 @@ from unsee.masks.network_input import NetworkInput
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import Plan, learn_photos
 from unsee.memory import keep_freed
+from unsee.methods import METHODS
 from unsee.metrics import mean_of
-from unsee.saliency import METHODS
 from unsee.tensors import Box
 from unsee.tuning import tuned
 
@@ -102,7 +102,7 @@ def records(classifier: Classifier, cases: list[Case], way: str, out: Path, prec
     variant, reading, edit = [*way.split(":"), *("mask", "blur")[way.count(":") :]]
     reading, _, levels = reading.partition("/")
     method, _, layer = variant.partition("@")
-    if method in METHODS:
+    if method in METHODS and not METHODS[method].learned:
         maps = [map_of(classifier, case, method, layer) for case in cases]
     else:
         grids = masks_of(classifier, cases, variant, out, precision)
@@ -127,10 +127,7 @@ def followed(steps: Iterable[T], what: str, total: int | None = None) -> Iterabl
 
 def map_of(classifier: Classifier, case: Case, method: str, layer: str) -> Tensor:
     """What another method makes of a picture."""
-    ask: Callable[..., Tensor] = METHODS[method]
-    return ask(
-        classifier, case.network_input.plain[None], [case.target], **({"layer": layer} if layer else {})
-    )[0]
+    return METHODS[method](classifier, case.network_input.plain[None], [case.target], layer=layer or None)[0]
 
 
 def masks_of(

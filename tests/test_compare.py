@@ -1,6 +1,7 @@
 """Comparisons of the learned mask with other methods: the smallest box, the command, and its files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from unsee.errors import UnseeError
 from unsee.experiments import photo_comparison
 from unsee.experiments.smallest_box import boxes_of, smallest_box
 from unsee.figures.comparison import comparison_figure
-from unsee.saliency import METHODS
+from unsee.methods import METHODS
 from unsee.tensors import smooth
 
 RUN = CliRunner()
@@ -84,7 +85,8 @@ def test_where_blurring_raises_the_score_there_is_no_box(seer):
 
 
 def test_a_map_that_is_not_finite_is_left_out_and_the_rest_goes_on(classifier, make_photo, monkeypatch):
-    monkeypatch.setitem(METHODS, "gradient", lambda *_: torch.full((1, 4, 4), torch.nan))
+    holes = replace(METHODS["gradient"], call=lambda *_: torch.full((1, 4, 4), torch.nan))
+    monkeypatch.setitem(METHODS, "gradient", holes)
     found = unsee.compare(classifier, make_photo(), ["gradient", "center"])
     assert list(found.results) == ["center"]
     assert "NaN" in found.refused["gradient"]
@@ -288,6 +290,6 @@ def test_a_photo_that_cannot_be_read_does_not_stop_the_others(compare, tmp_path)
 
 def test_methods_are_listed():
     listed = json.loads(RUN.invoke(app, ["methods", "--json"]).stdout)
-    assert list(listed) == ["mask", *(name.replace("_", "-") for name in METHODS)]
+    assert list(listed) == [name.replace("_", "-") for name in METHODS]
     assert all(listed.values())
     assert "grad-cam" in RUN.invoke(app, ["methods"]).stdout

@@ -33,9 +33,10 @@ from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.masks import PRESETS, adjusted
 from unsee.masks.settings import Settings
+from unsee.methods import method_named
 from unsee.runs.engines.local import Engine, Local, Written
 from unsee.runs.engines.ray import OnRay
-from unsee.runs.learn import MASK, learn
+from unsee.runs.learn import learn
 from unsee.runs.resume import Answer, Checked, Outset
 from unsee.runs.resume import Progress as Told
 from unsee.runs.store import Store
@@ -104,7 +105,7 @@ class Wish:
         Raises:
             UnseeError: what `unsee.learn` raises, or an option that the method has no use for.
         """
-        if self.method != MASK:
+        if not method_named(self.method).learned:
             self.mask.refuse(self.method)
         with watched(check=check) as progress:
             return learn(

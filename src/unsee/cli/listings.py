@@ -1,7 +1,6 @@
 """What there is to choose from."""
 
 import json
-import sys
 
 import typer
 
@@ -37,10 +36,9 @@ def presets(as_json: Json = False) -> None:
 
 def methods(as_json: Json = False) -> None:
     """List the saliency methods that `unsee compare` sets beside the learned mask."""
-    from unsee.saliency import METHODS
+    from unsee.methods import METHODS
 
-    said = {"mask": "The learned mask, by the preset that --preset names."}
-    said |= {name.replace("_", "-"): _first_line(method) for name, method in METHODS.items()}
+    said = {name.replace("_", "-"): f"{m.summary} ({m.source})" for name, m in METHODS.items()}
     if as_json:
         typer.echo(json.dumps(said, indent=1))
         return
@@ -77,12 +75,6 @@ def _two_columns(said: dict[str, str]) -> None:
     for name, line in said.items():
         table.add_row(f"[bold]{plain(name)}[/]", plain(line))
     Console().print(table)
-
-
-def _first_line(method: object) -> str:
-    """What the file of a method says of it."""
-    home = sys.modules[getattr(method, "__module__", "")]
-    return (home.__doc__ or "").partition("\n")[0]
 
 
 def models(as_json: Json = False) -> None:

@@ -1,11 +1,12 @@
-"""The progress bars of long work."""
+"""Progress bars."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unsee.cli.console import CONSOLE
+from unsee.cli.console import CONSOLE, plain
+from unsee.experiments.comparison_folders import ComparisonStep
 from unsee.masks.loop import Progress as Advance
 from unsee.masks.loop import Step
 
@@ -24,10 +25,10 @@ def bar(transient: bool = False) -> Progress:
 
 @contextmanager
 def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
-    """A bar over photos, with objective and score; gives what is to be told after each step.
+    """A bar over photos, with objective and score; gives the callback for each step.
 
-    `sign` is that of the score in the objective (`Game.sign`). Runs may follow one another: each counts its
-    photos from 0.
+    `sign` is that of the score in the objective (`Game.sign`). Several runs may share the bar: each counts
+    its photos from 0.
     """
     with bar(transient=True) as progress:
         task = progress.add_task(what, total=photos, note="getting ready", visible=photos > 0)
@@ -39,5 +40,20 @@ def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
             last = step.done
             note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}"
             progress.update(task, completed=before + last, note=note)
+
+        yield advance
+
+
+@contextmanager
+def comparing() -> Iterator[Callable[[ComparisonStep], None]]:
+    """A bar over the maps of a comparison; gives the callback for each map."""
+    with bar(transient=True) as progress:
+        task = progress.add_task("", total=None, note="")
+
+        def advance(step: ComparisonStep) -> None:
+            note = "" if step.method is None else step.method.replace("_", " ")
+            progress.update(
+                task, description=plain(step.photo), completed=step.done, total=step.total, note=note
+            )
 
         yield advance

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unsee.classifier import Classifier
-from unsee.cli.comparing import methods_from
-from unsee.cli.parsing import load_model
+from unsee.cli.parsing import load_model, methods_from
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.maps import MASK_TOP5, MapSource, five_best

@@ -26,7 +26,7 @@ class Setup:
     Args:
         classifiers: the networks, at least one.
         dataset: the pictures.
-        methods: names in `unsee.saliency.METHODS`, "mask", or "mask_top5": the mask of the five best classes
+        methods: names in `unsee.METHODS`, or "mask_top5": the mask of the five best classes
             with the λ1 and β that the paper has for localisation; where each class is asked about, as in
             pointing, that class's mask with the same λ1 and β.
         preset: how masks are learned.
@@ -46,7 +46,7 @@ class MapSource:
 
     Args:
         name: what its maps are called.
-        method: "mask", or a name in `unsee.saliency.METHODS`.
+        method: a name in `unsee.METHODS`.
         dataset: the pictures.
         classifier: the network.
         preset: how the mask is learned; other methods have no use for it.

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -25,12 +24,10 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.photos import asked_for, target_indices
+from unsee.methods import METHODS, method_named
 from unsee.records import finite
-from unsee.saliency import LAYERED, METHODS, SEEDED
 from unsee.tensors import Box, smooth
 
-MASK = "mask"
-"""What the learned mask is called among the methods."""
 SHARE = 0.9
 """The share of the score that a method's smallest box takes away."""
 _NEAR = 1e-6
@@ -129,14 +126,14 @@ class ComparisonSettings:
     """What is compared, and how.
 
     Args:
-        methods: names in `unsee.saliency.METHODS`, or "mask".
+        methods: names in `unsee.METHODS`.
         fit: how photos are brought to the network's input.
         seed: of the methods that draw, and of the mask.
         preset: how the mask is learned.
         layer: read by the methods that read one; each method's own unless told.
     """
 
-    methods: tuple[str, ...] = (MASK, *METHODS)
+    methods: tuple[str, ...] = tuple(METHODS)
     fit: Fit = field(default_factory=Squash)
     seed: int = 0
     preset: str = "fast"
@@ -145,7 +142,7 @@ class ComparisonSettings:
     def __post_init__(self) -> None:
         look_up(PRESETS, self.preset, "preset")
         for name in self.methods:
-            look_up({MASK: None, **METHODS}, name, "method")
+            method_named(name)
         if not self.methods:
             raise UnseeError("there is nothing to compare: name a method")
 
@@ -166,7 +163,7 @@ def compare(
     Args:
         classifier: borrowed, and given back as it was.
         photos: one, or a list of them.
-        methods: names in `unsee.saliency.METHODS`, or "mask"; all of them unless told.
+        methods: names in `unsee.METHODS`; all of them unless told.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the methods that draw, and of the mask.
         preset: how the mask is learned.
@@ -183,7 +180,7 @@ def compare(
     """
     if isinstance(methods, str):
         methods = [methods]
-    names = (MASK, *METHODS) if methods is None else tuple(name.replace("-", "_") for name in methods)
+    names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer)
@@ -271,15 +268,12 @@ class PhotoComparer:
         )
 
     def _saliency(self, method: str) -> Float[Tensor, "hm wm"]:
-        if method == MASK:
+        record = METHODS[method]
+        if record.learned:
             return self._mask()
-        call: Any = METHODS[method]
-        if method in LAYERED and self.settings.layer is not None:
-            call = partial(call, layer=self.settings.layer)
-        if method in SEEDED:
-            call = partial(call, seed=self.settings.seed)
+        layer = self.settings.layer if record.reads_layer else None
         images = self.network_input.plain[None].to(self.classifier.device)
-        maps: Tensor = call(self.classifier, images, [self.target.indices])
+        maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.settings.seed)
         return maps[0]
 
     def _mask(self) -> Float[Tensor, "h w"]:

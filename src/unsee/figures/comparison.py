@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from unsee.drawing import panels
+from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import Comparison
 
 _INCHES = 1.7
@@ -40,8 +41,15 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
 
 
 def draw_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write the figure as PNG."""
-    panels.save(comparison_figure(comparisons), path)
+    """Write the figure as PNG.
+
+    Raises:
+        UnseeError: the file cannot be written.
+    """
+    try:
+        panels.save(comparison_figure(comparisons), path)
+    except OSError as error:
+        raise UnseeError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def _draw(axes: Axes, comparison: Comparison, method: str) -> None:

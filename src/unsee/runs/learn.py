@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier
@@ -15,15 +13,14 @@ from unsee.layers import layer_named
 from unsee.masks import PRESETS
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
+from unsee.methods import Method, method_named
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
 from unsee.runs.methods import LearnedMask, Saliency, Work
 from unsee.runs.resume import Progress, Terms, run
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, question
-from unsee.saliency import LAYERED, METHODS, SEEDED
 
-MASK = "mask"
 _BEST = {TOP1: 1, TOP5: 5}
 
 
@@ -32,7 +29,7 @@ def learn(
     dataset: Dataset,
     out: str | Path,
     *,
-    method: str = MASK,
+    method: str = "mask",
     preset: str | Settings = "fast",
     layer: str | None = None,
     target: str | int = PREDICTED,
@@ -55,7 +52,7 @@ def learn(
         classifier: borrowed, and given back as it was.
         dataset: `unsee.open_dataset` gives one; anything with its four methods will do.
         out: the store: a folder, or an address that fsspec knows.
-        method: "mask", or a name in `unsee.saliency.METHODS`; `layer` is for those that read one.
+        method: a name in `unsee.METHODS`; `layer` is for those that read one.
         preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
             `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`; for the mask alone.
         seed, fit, precision, batch_size: as in `unsee.explain`.
@@ -79,7 +76,7 @@ def learn(
     settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     plan = Plan(settings, _name(settings), fit or Squash(), seed, size, precision)
     best = _BEST.get(asked.kind)
-    work = _learning(plan, layer, best) if method == MASK else _looking(classifier, method, layer, plan, best)
+    work = _work(classifier, method_named(method), layer, plan, best)
     job = Job(classifier, dataset, asked, work.settled(classifier), description(dataset), mapping)
     return run(job, str(out), engine or Local(), Terms(limit, part_size, retry), progress)
 
@@ -100,7 +97,7 @@ def _understood(classifier: object, dataset: object, engine: object, method: obj
             f"not {engine!r}"
         )
     if not isinstance(method, str):
-        raise UnseeError(f"a method has a name, 'mask' or one of unsee.saliency.METHODS, {method!r} is none")
+        raise UnseeError(f"method must be a name in unsee.METHODS such as 'mask', got {method!r}")
 
 
 def _name(settings: Settings) -> str:
@@ -113,33 +110,22 @@ def _name(settings: Settings) -> str:
     return "custom"
 
 
-def _learning(plan: Plan, layer: str | None, best: int | None) -> Work:
-    """The learned mask, about the `best` classes, or as many as its settings say."""
-    if layer is not None:
-        raise UnseeError("the learned mask reads no layer: leave it out")
-    settings = replace(plan.settings, targets=best or plan.settings.targets)
-    return LearnedMask(replace(plan, settings=settings))
+def _work(classifier: Classifier, method: Method, layer: str | None, plan: Plan, best: int | None) -> Work:
+    """A method for a plan, for the `best` classes of an image.
 
-
-def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan, best: int | None) -> Work:
-    """Another method, about the `best` classes, or the best one; of a plan it takes fit, seed and batch size.
+    The learned mask defaults to as many classes as its settings say, another method to one, and of the plan
+    it takes the fit, seed and batch size.
 
     Raises:
-        UnseeError: no such method, a layer for one that reads none, or a precision.
+        UnseeError: a layer for a method that reads none, a layer that does not exist, or a precision for
+            another method than the learned mask.
     """
+    method.check_layer(layer)
+    if method.learned:
+        settings = replace(plan.settings, targets=best or plan.settings.targets)
+        return LearnedMask(replace(plan, settings=settings))
     if plan.precision != "auto":
         raise UnseeError("a precision is for the learned mask: other methods compute as the network does")
-    key = name.replace("-", "_").casefold()
-    call: Any = look_up({MASK: None, **METHODS}, key, "method")
-    options: dict[str, str | int | None] = {}
-    if key in LAYERED:
-        options["layer"] = layer
-        if layer is not None:
-            layer_named(classifier, layer)
-            call = partial(call, layer=layer)
-    elif layer is not None:
-        raise UnseeError(f"{name} reads no layer: leave it out; {', '.join(LAYERED)} read one")
-    if key in SEEDED:
-        options["seed"] = plan.seed
-        call = partial(call, seed=plan.seed)
-    return Saliency(key, call, tuple(options.items()), best or 1, plan.fit, plan.batch_size)
+    if layer is not None:
+        layer_named(classifier, layer)
+    return Saliency(method, layer, plan.seed, best or 1, plan.fit, plan.batch_size)

@@ -18,14 +18,12 @@ from unsee.masks.learner import images_at_once
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
+from unsee.methods import Method
 from unsee.records import described
 from unsee.runs.rows import packed
-from unsee.saliency import Method
 from unsee.tuning import tuned
 
 _FEW, _REFILLS = 4, 4
-_DEAR = ("occlusion", "blur_occlusion", "variable_occlusion", "lime", "rise")
-"""Methods that ask a network hundreds of times, for its answers alone."""
 
 
 class Ready(NamedTuple):
@@ -120,40 +118,43 @@ class Saliency:
     """A saliency method's maps, at their own size and in their own units.
 
     Args:
-        name: what the method is called.
-        method: the method, with its layer and seed if it takes any.
-        options: those, for the record.
+        method: the method.
+        layer: where it reads the network, if it does.
+        seed: of its draws, if it draws.
         best: how many of the highest classes are asked about where none is named.
         fit: how photos are brought to the network's input.
         batch_size: photos at once.
     """
 
-    name: str
     method: Method
-    options: tuple[tuple[str, str | int | None], ...] = ()
+    layer: str | None = None
+    seed: int = 0
     best: int = 1
     fit: Fit = Squash()
     batch_size: int | None = None
 
     def settled(self, classifier: Classifier) -> "Saliency":  # noqa: ARG002
         """The same with its batch size chosen."""
-        return replace(self, batch_size=self.batch_size or (_FEW if self.name in _DEAR else BATCH_SIZE))
+        return replace(self, batch_size=self.batch_size or (_FEW if self.method.costly else BATCH_SIZE))
 
     @property
     def portion(self) -> int:
         """Few pictures for methods that evaluate the network hundreds of times for each."""
-        batches = 1 if self.name in _DEAR else _REFILLS
+        batches = 1 if self.method.costly else _REFILLS
         return batches * (self.batch_size or BATCH_SIZE)
 
     def settings(self) -> dict[str, Any]:
         """The method and its options."""
+        options: dict[str, Any] = {"layer": self.layer} if self.method.reads_layer else {}
+        if self.method.seeded:
+            options["seed"] = self.seed
         own = {"targets": self.best, "fit": self.fit.name, "batch_size": self.batch_size}
-        return {"method": self.name, **dict(self.options), **own}
+        return {"method": self.method.name, **options, **own}
 
     def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
         """Maps with the score of the picture as it is."""
         waiting = iter(photos)
-        asked = tuned(classifier) if self.name in _DEAR else classifier
+        asked = tuned(classifier) if self.method.costly else classifier
         while batch := list(islice(waiting, self.batch_size or BATCH_SIZE)):
             yield from by_halves(lambda some: self._answers(asked, some), batch)
 
@@ -166,7 +167,8 @@ class Saliency:
             target_indices(classifier, ready.target, own, self.best)
             for ready, own in zip(batch, scores, strict=True)
         ]
-        maps = self.method(classifier, images, targets).detach().float().cpu()
+        maps = self.method(classifier, images, targets, layer=self.layer, seed=self.seed)
+        maps = maps.detach().float().cpu()
         seconds = (time.perf_counter() - began) / len(batch)
         return [
             self._answer(classifier, target, own, values) | {"seconds": seconds}
@@ -182,6 +184,6 @@ class Saliency:
             "score": float(scores[list(target)].sum()),
         }
         if not bool(values.isfinite().all()):
-            return known | {"error": f"{self.name} gave a map that holds NaN or infinite values"}
+            return known | {"error": f"{self.method.name} gave a map that holds NaN or infinite values"}
         flat, scale = packed(values.numpy())
         return known | {"mask": flat, "mask_shape": tuple(values.shape), "mask_scale": scale}
