@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The commands of the application."""
 
 from typing import Annotated
 
@@ -23,12 +23,12 @@ from unsee.cli import (
 
 app = typer.Typer(
     name="unsee",
-    help="Which part of this picture made the classifier say so? Learned masks, with proof.",
+    help="Which part of this image made the classifier say so? Learned masks, with the edited image and its score.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit code 0, 2 for what you can mend, 1 for a fault, 130 after Ctrl-C, 143 after SIGTERM. "
+    epilog="Exit code 0, 2 for what you can fix, 1 for a fault, 130 after Ctrl-C, 143 after SIGTERM. "
     "--debug shows the traceback of 1 and 2.",
 )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Photos = Annotated[
     list[str],
-    typer.Argument(help="Photos to compare the methods on.", metavar="PHOTO...", show_default=False),
+    typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False),
 ]
 Methods = Annotated[
     str | None,
@@ -27,12 +27,10 @@ Methods = Annotated[
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
 Layer = Annotated[
     str | None,
-    typer.Option(
-        "--layer", help="Layer that Grad-CAM and excitation backprop read. [default: chosen by each method]"
-    ),
+    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that are there already.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that exist already.")]
 
 
 def command(

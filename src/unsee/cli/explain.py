@@ -1,4 +1,4 @@
-"""`unsee explain`: learn masks for photos and write what was found."""
+"""`unsee explain`: learn masks for photos and save the explanations."""
 
 import json
 from collections.abc import Sequence
@@ -32,25 +32,22 @@ Perturbation = Annotated[
 ]
 ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
 Iterations = Annotated[
-    int | None, typer.Option("--iterations", "-n", help="Steps at most. [default: the preset's]")
+    int | None, typer.Option("--iterations", "-n", help="Iterations at most. [default: the preset's]")
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
-        "--batch-size", "-b", help="Photos that are learned at once. [default: what fits in memory]"
-    ),
+    typer.Option("--batch-size", "-b", help="Photos in a batch. [default: what fits in memory]"),
 ]
 Precision = Annotated[
     str,
     typer.Option(
-        "--precision", help="float32, bfloat16 or auto: bfloat16 in fast where the device computes in it."
+        "--precision",
+        help="float32, bfloat16 or auto (bfloat16 for the preset fast on devices that support it).",
     ),
 ]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="torch.compile the network; pays for many photos only.")
-]
+Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile; only worth it for many photos.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one folder for each photo.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that are there already.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that exist already.")]
 
 
 def command(
@@ -73,9 +70,9 @@ def command(
     force: Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn which part of each photo made the network say so.
+    """Learn which part of each photo the score of the class depends on.
 
-    Writes, for each photo, a folder with the mask, the edited photo, pictures of both and explanation.json.
+    Writes a folder for each photo, with the mask, the edited photo, images of both and explanation.json.
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up

@@ -15,7 +15,7 @@ Weights = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
 FitName = Annotated[
     str,
-    typer.Option("--fit", help="How a photo is brought to the network's input: squash or crop."),
+    typer.Option("--fit", help="How a photo is resized to the network's input: squash or crop."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.", min=0)]
@@ -33,6 +33,6 @@ StorePath = Annotated[
 WithShortcut = Annotated[
     bool,
     typer.Option(
-        "--shortcut", help="The world in which every tortoise, and nothing else, comes with a spoon."
+        "--shortcut", help="Use the world in which every tortoise, and nothing else, comes with a spoon."
     ),
 ]

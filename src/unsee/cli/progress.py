@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unsee.cli.console import CONSOLE, plain
-from unsee.experiments.comparison_folders import ComparisonStep
-from unsee.masks.loop import Progress as Advance
-from unsee.masks.loop import Step
+
+if TYPE_CHECKING:
+    from unsee.experiments.comparison_folders import ComparisonStep
+    from unsee.masks.loop import Step
+    from unsee.training import Progress as TrainingStep
 
 
 def bar(transient: bool = False) -> Progress:
@@ -24,7 +27,7 @@ def bar(transient: bool = False) -> Progress:
 
 
 @contextmanager
-def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
+def learning(what: str, photos: int, sign: float = 1.0) -> "Iterator[Callable[[Step], None]]":
     """A bar over photos, with objective and score; gives the callback for each step.
 
     `sign` is that of the score in the objective (`Game.sign`). Several runs may share the bar: each counts
@@ -34,7 +37,7 @@ def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
         task = progress.add_task(what, total=photos, note="getting ready", visible=photos > 0)
         before = last = 0.0
 
-        def advance(step: Step) -> None:
+        def advance(step: "Step") -> None:
             nonlocal before, last
             before += last if step.done < last else 0.0
             last = step.done
@@ -45,15 +48,31 @@ def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
 
 
 @contextmanager
-def comparing() -> Iterator[Callable[[ComparisonStep], None]]:
+def comparing() -> "Iterator[Callable[[ComparisonStep], None]]":
     """A bar over the maps of a comparison; gives the callback for each map."""
     with bar(transient=True) as progress:
         task = progress.add_task("", total=None, note="")
 
-        def advance(step: ComparisonStep) -> None:
+        def advance(step: "ComparisonStep") -> None:
             note = "" if step.method is None else step.method.replace("_", " ")
             progress.update(
                 task, description=plain(step.photo), completed=step.done, total=step.total, note=note
             )
+
+        yield advance
+
+
+@contextmanager
+def training(images: int) -> "Iterator[Callable[[TrainingStep], None]]":
+    """Two bars, over drawn images and over training steps; gives the callback for both."""
+    with bar() as progress:
+        tasks = {
+            "draw": progress.add_task("drawing images", total=images, note=""),
+            "train": progress.add_task("training", total=None, note=""),
+        }
+
+        def advance(step: "TrainingStep") -> None:
+            note = "" if step.loss is None else f"loss {step.loss:.3f}"
+            progress.update(tasks[step.stage], completed=step.done, total=step.total, note=note)
 
         yield advance

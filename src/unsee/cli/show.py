@@ -10,7 +10,7 @@ from unsee.cli.console import CONSOLE, plain, report_damage
 
 Ids = Annotated[
     list[str],
-    typer.Option("--id", help="A picture's id; may be given several times. [default: the first six]"),
+    typer.Option("--id", help="An image's id; may be given several times. [default: the first six]"),
 ]
 Picture = Annotated[Path, typer.Option("--out", "-o", help="PNG file to write.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Write over what is there.")]
@@ -22,7 +22,7 @@ def command(
     out: Picture = Path("shown.png"),
     force: Force = False,
 ) -> None:
-    """Draw pictures of a store: the photo, where the evidence is, and the edited photo."""
+    """Draw images of a store: each with its heatmap and the edited image."""
     from unsee.cli.storing import proofs
     from unsee.errors import UnseeError
     from unsee.figures.stored import draw_stored

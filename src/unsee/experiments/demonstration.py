@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -53,6 +54,10 @@ class Finding:
     def density(self) -> dict[str, float]:
         """What is in the picture → its share of the saliency over its share of the picture; 1 is chance."""
         return {what: self.inside[what] / max(self.area[what], 1e-9) for what in self.truth}
+
+    def manifest(self) -> dict[str, Any]:
+        """The explanation's manifest with `inside` and `density`, as JSON values."""
+        return {**self.explanation.manifest(), "inside": self.inside, "density": self.density}
 
 
 PLAIN, SHORTCUT = "unsee:menagerie", "unsee:menagerie-shortcut"
