@@ -8,13 +8,13 @@ import typer
 from unsee.cli import options
 from unsee.cli.console import CONSOLE
 
-Check = Annotated[bool, typer.Option("--check", help="Read every part whole, checksums too.")]
+Check = Annotated[bool, typer.Option("--check", help="Read every part in full and verify its checksum.")]
 
 
 def command(store: options.StorePath, check: Check = False, as_json: options.Json = False) -> None:
     """Say what a store holds: how far it is, what failed and why, and the mean of its numbers.
 
-    Exit code 2 where parts are damaged.
+    Exit code 2 if parts are damaged.
     """
     from unsee.cli.storing import summary, table_of
     from unsee.runs.store import Store
