@@ -27,7 +27,7 @@ def to_folders(classifier, make_photo, tmp_path):
 
 @pytest.fixture
 def computed(monkeypatch):
-    """The methods whose maps have been computed, in order; `computed.stop_at` names one that is interrupted."""
+    """The methods whose maps are computed, in order; the one named by `stop_at` is interrupted."""
     run = PhotoComparer.run
 
     class Computed(list):

@@ -64,15 +64,22 @@ def comparing() -> "Iterator[Callable[[ComparisonStep], None]]":
 
 @contextmanager
 def training(images: int) -> "Iterator[Callable[[TrainingStep], None]]":
-    """Two bars, over drawn images and over training steps; gives the callback for both."""
-    with bar() as progress:
-        tasks = {
-            "draw": progress.add_task("drawing images", total=images, note=""),
-            "train": progress.add_task("training", total=None, note=""),
-        }
+    """Two bars, over drawn images and over training steps; gives the callback for both.
 
-        def advance(step: "TrainingStep") -> None:
-            note = "" if step.loss is None else f"loss {step.loss:.3f}"
-            progress.update(tasks[step.stage], completed=step.done, total=step.total, note=note)
+    They appear with the first step, so that an error before it is all there is to read.
+    """
+    progress = bar()
+    tasks = {
+        "draw": progress.add_task("drawing images", total=images, note=""),
+        "train": progress.add_task("training", total=None, note=""),
+    }
 
+    def advance(step: "TrainingStep") -> None:
+        progress.start()
+        note = "" if step.loss is None else f"loss {step.loss:.3f}"
+        progress.update(tasks[step.stage], completed=step.done, total=step.total, note=note)
+
+    try:
         yield advance
+    finally:
+        progress.stop()
