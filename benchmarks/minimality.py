@@ -50,7 +50,7 @@ class Case(NamedTuple):
     """A picture, its class, and the class that is predicted."""
 
     id: str
-    frame: NetworkInput
+    network_input: NetworkInput
     target: int
     predicted: int
 
@@ -89,10 +89,12 @@ def cases_of(classifier: Classifier, address: str, count: int | None) -> list[Ca
         if sample.label is None:
             raise SystemExit("a data set whose pictures have classes is needed")
         photo = read_photo(sample.path if sample.path is not None else sample.image)
-        frame = NetworkInput(photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype)
-        view = frame.plain[None]
+        network_input = NetworkInput(
+            photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype
+        )
+        view = network_input.plain[None]
         predicted = int(classifier.probabilities(view).argmax())
-        cases.append(Case(sample.id, frame, sample.label, predicted))
+        cases.append(Case(sample.id, network_input, sample.label, predicted))
     return cases
 
 
@@ -126,7 +128,7 @@ def followed(steps: Iterable[T], what: str, total: int | None = None) -> Iterabl
 
 def map_of(classifier: Classifier, case: Case, method: str, layer: str) -> Tensor:
     """What another method makes of a picture."""
-    return METHODS[method](classifier, case.frame.plain[None], [case.target], layer=layer or None)[0]
+    return METHODS[method](classifier, case.network_input.plain[None], [case.target], layer=layer or None)[0]
 
 
 def masks_of(
@@ -141,7 +143,7 @@ def masks_of(
     if type(settings.optimiser) is Adam:
         settings = replace(settings, optimiser=Traced(settings.optimiser.rate, settings.optimiser.iterations))
     plan = Plan(settings, name, batch_size=_AT_ONCE, precision=precision)
-    asked = ((case.frame.photo, case.target) for case in missing)
+    asked = ((case.network_input.photo, case.target) for case in missing)
     learning = learn_photos(classifier, asked, plan)
     for case, seen in followed(zip(missing, learning, strict=True), variant, len(missing)):
         kept[""][case.id] = seen.learned.grid
@@ -192,9 +194,9 @@ def ask(
     for row, box in zip(keep, missing, strict=True):
         if box is not None:
             row[:, box[1] : box[3], box[0] : box[2]] = 0
-    reference = edit.references(case.frame)[0]
+    reference = edit.references(case.network_input)[0]
     pictures = blend(
-        case.frame.plain.expand(len(keep), -1, -1, -1), reference.expand(len(keep), -1, -1, -1), keep
+        case.network_input.plain.expand(len(keep), -1, -1, -1), reference.expand(len(keep), -1, -1, -1), keep
     )
     answers = classifier.probabilities(pictures)[:, case.target].float().tolist()
     scores.update(zip(map(str, missing), answers, strict=True))

@@ -1,7 +1,6 @@
-"""The demo and the package's own networks on the command line: drawn truth, page, files, refusals."""
+"""The demo: drawn truth, page, files, refusals."""
 
 import io
-import json
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -12,32 +11,26 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import unsee
+from command_line import strict
 from unsee.datasets.menagerie import CLASSES, compose, render
 from unsee.drawing import panels
 from unsee.drawing.report import Lines, Section, page
+from unsee.errors import UnseeError
 from unsee.experiments.demonstration import (
     PLAIN,
-    QUESTIONS,
+    SCENES,
     SHORTCUT,
+    DemoScene,
     Finding,
-    Question,
     demonstrate,
     marked,
     share_inside,
 )
-from unsee.figures.demonstration import demonstration_page, facts, overview
+from unsee.figures.demonstration import demonstration_page, facts, overview, save_demonstration
 from unsee.masks import PRESETS, Plan, adjusted
-from unsee.training import Recipe
 
 FOLDERS = {"1-zebra", "2-cat", "3-penguin", "4-tortoise", "5-tortoise"}
 NASTY = '<script src="http://evil">&\'"</script>'
-
-
-def strict(text):
-    def refuse(constant):
-        raise ValueError(f"{constant} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 @pytest.fixture
@@ -57,13 +50,13 @@ def refused(run):
 
 @pytest.fixture
 def no_work(monkeypatch):
-    """Loading, learning and training fail."""
+    """Loading and learning fail."""
 
     def work(*arguments, **options):
         pytest.fail("something was computed")
 
-    for name in ("demonstrating.load_model", "demonstrating.demonstrate", "training.train_menagerie"):
-        monkeypatch.setattr(f"unsee.cli.{name}", work)
+    for name in ("cli.parsing.load_model", "experiments.demonstration.demonstrate"):
+        monkeypatch.setattr(f"unsee.{name}", work)
 
 
 @pytest.fixture
@@ -75,8 +68,8 @@ def finding(explanation):
     answer = replace(explanation, mask=mask)
     left, nothing = torch.zeros(40, 56, dtype=torch.bool), torch.zeros(40, 56, dtype=torch.bool)
     left[:, :14] = True
-    question = Question("A bee", "Why a bee?", compose("cat"), "bee", PLAIN)
-    return Finding(question, answer, {"bee": left, "spoon": nothing})
+    scene = DemoScene("A bee", "Why a bee?", compose("cat"), "bee", PLAIN)
+    return Finding(scene, answer, {"bee": left, "spoon": nothing})
 
 
 class TestMeasures:
@@ -143,7 +136,7 @@ class TestPage:
             assert found.words.count(name) == found.words.count(value) == 2
         assert found.words.count("A bee") == found.words.count("Why a bee?") == 2
         assert "torch 9.9" in found.words
-        assert facts(finding)["saliency on the bee"] == "2.0 times chance: 50% on 25.0% of the picture"
+        assert facts(finding)["saliency on the bee"] == "2.0 times chance: 50% on 25.0% of the image"
 
     def test_all_words_are_escaped(self):
         section = Section(
@@ -186,7 +179,7 @@ class TestDemo:
         assert "index.html" in result.err
         rows = strict(result.out)
         things = [[], [], [], ["spoon"], ["spoon"]]
-        expected = [[question.target, *more] for question, more in zip(QUESTIONS, things, strict=True)]
+        expected = [[scene.target, *more] for scene, more in zip(SCENES, things, strict=True)]
         assert [list(row["inside"]) for row in rows] == expected
         for row, folder in zip(rows, sorted(FOLDERS), strict=True):
             assert row["inside"].keys() == row["density"].keys()
@@ -194,14 +187,16 @@ class TestDemo:
             saved = strict((tmp_path / "out" / folder / "explanation.json").read_text(encoding="utf-8"))
             assert saved == {key: row[key] for key in saved}
         text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        assert Fetches(text).elements.count("img") == len(QUESTIONS)
+        assert Fetches(text).elements.count("img") == len(SCENES)
         assert f"unsee {unsee.__version__}" in text
 
     @pytest.fixture
     def quick(self, monkeypatch, finding):
         """The command answers at once, with a finding that was made up."""
-        monkeypatch.setattr("unsee.cli.demonstrating.load_model", lambda *arguments: None)
-        monkeypatch.setattr("unsee.cli.demonstrating.demonstrate", lambda *arguments, **options: [finding])
+        monkeypatch.setattr("unsee.cli.parsing.load_model", lambda *arguments: None)
+        monkeypatch.setattr(
+            "unsee.experiments.demonstration.demonstrate", lambda *arguments, **options: [finding]
+        )
 
     def test_prints_a_table_and_real_pictures(self, quick, run, tmp_path):
         result = run("demo", "--out", "new/out")
@@ -231,47 +226,21 @@ class TestDemo:
         (tmp_path / "file").write_text("")
         assert "cannot be written to" in refused("demo", "--out", "file/out")
 
+    def test_python_saves_it_too_and_replaces_nothing_unasked(self, finding, tmp_path):
+        page_file = save_demonstration([finding], tmp_path / "out")
+        assert page_file == tmp_path / "out" / "index.html"
+        assert {path.name for path in page_file.parent.iterdir()} == {"index.html", "demo.png", "1-bee"}
+        with pytest.raises(UnseeError, match=r"index\.html exists: --force"):
+            save_demonstration([finding], tmp_path / "out")
+        save_demonstration([finding], tmp_path / "out", force=True)
+
     def test_the_answers_lie_on_the_animals_and_leaning_shows_on_the_spoon(self):
         classifiers = {name: unsee.load(name, device="cpu") for name in (PLAIN, SHORTCUT)}
         plan = Plan(adjusted(PRESETS["paper"], iterations=40), "paper")
         findings = demonstrate(classifiers, plan)
-        assert [finding.question for finding in findings] == list(QUESTIONS)
+        assert [finding.scene for finding in findings] == list(SCENES)
         for finding in findings:
-            assert finding.density[finding.question.target] > 1, finding.question.heading
+            assert finding.density[finding.scene.target] > 1, finding.scene.heading
         honest, leaning = findings[-2:]
-        assert (honest.question.network, leaning.question.network) == (PLAIN, SHORTCUT)
+        assert (honest.scene.network, leaning.scene.network) == (PLAIN, SHORTCUT)
         assert leaning.density["spoon"] > honest.density["spoon"]
-
-
-class TestNetworks:
-    def test_training_writes_what_load_reads(self, run, monkeypatch, tmp_path):
-        monkeypatch.setattr("unsee.cli.training.Recipe", lambda: Recipe(workers=0))
-        result = run("train-menagerie", "--images", 24, "--steps", 2, "--out", "net.safetensors")
-        assert result.code == 0
-        assert "net.safetensors" in result.err
-        trained = unsee.load("unsee:menagerie", tmp_path / "net.safetensors", "cpu")
-        shipped = unsee.load("unsee:menagerie", device="cpu")
-        assert trained.weights_sha256 != shipped.weights_sha256
-        assert trained.class_names == shipped.class_names
-
-    def test_a_file_that_is_there_is_kept(self, refused, no_work, tmp_path):
-        (tmp_path / "net.safetensors").write_text("mine")
-        line = refused("train-menagerie", "--out", "net.safetensors")
-        assert "--force" in line
-        assert "--out" in line
-        assert (tmp_path / "net.safetensors").read_text() == "mine"
-
-    def test_a_missing_folder_is_refused(self, refused, no_work, tmp_path):
-        assert "missing is no folder" in refused("train-menagerie", "--out", "missing/net.safetensors")
-        assert not (tmp_path / "missing").exists()
-
-    def test_measuring_prints_strict_json(self, run):
-        result = run("measure-menagerie", "--pictures", 12)
-        assert result.code == 0
-        accuracy, lean = strict(result.out).values()
-        assert accuracy["singles"] + accuracy["severals"] == 12
-        assert accuracy["single"] > 0.8
-        assert lean["pictures"] >= 1
-
-    def test_fewer_pictures_than_classes_are_refused(self, run):
-        assert run("measure-menagerie", "--pictures", 11).code == 2

@@ -14,7 +14,6 @@ from unsee.drawing import panels
 from unsee.drawing.side_by_side import side_by_side
 from unsee.experiments.photo_interrogation import interrogate
 from unsee.explanation import Scores, Target
-from unsee.figures.interrogation import draw_interrogation
 from unsee.fits import Squash
 from unsee.images import read_photo
 from unsee.masks.edits.perturbation import Blur
@@ -200,7 +199,7 @@ class TestPyplot:
         before = self.state()
         save_images(explanation, tmp_path)
         html_of(explanation)
-        draw_interrogation(result, tmp_path)
+        result.save(tmp_path)
         assert self.state() == before
         assert plt.gcf() is mine
         assert mine.axes == []
@@ -218,33 +217,3 @@ class TestPyplot:
             explanation.show()
         assert [len(figure.axes) for figure in shown] == [3]
         plt.close("all")
-
-
-class TestInterrogationImages:
-    @pytest.mark.parametrize("with_saliency", [False, True])
-    def test_files(self, result, tmp_path, with_saliency):
-        out = tmp_path / "out"
-        out.mkdir()
-        draw_interrogation(result, out, torch.rand(40, 56) if with_saliency else None)
-        assert {path.name for path in out.iterdir()} == {"perturbed.png", "figure.png"}
-        assert opened(out / "perturbed.png").size == (56, 40)
-        width, height = opened(out / "figure.png").size
-        assert width > height > 200
-
-    def test_only_the_box_is_edited(self, result, tmp_path):
-        draw_interrogation(result, tmp_path)
-        edited = np.asarray(opened(tmp_path / "perturbed.png")).astype(int)
-        photo = (result.photo.pixels.numpy() * 255).round().transpose(1, 2, 0).astype(int)
-        changed = (edited != photo).any(axis=-1)
-        assert changed[5:25, 10:30].mean() > 0.5
-        changed[5:25, 10:30] = False
-        assert not changed.any()
-
-    def test_the_box_is_drawn_where_it_is(self, result):
-        from unsee.figures.interrogation import interrogation_figure
-
-        figure = interrogation_figure(result)
-        for axes, score in zip(figure.axes, (result.scores.original, result.scores.perturbed), strict=True):
-            (box,) = axes.patches
-            assert box.get_bbox().extents == pytest.approx((9.5, 4.5, 29.5, 24.5))
-            assert axes.get_title() == f"bee: {score:.4f}"

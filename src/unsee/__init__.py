@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     from unsee.classifier import Classifier as Classifier
     from unsee.datasets.opening import open_dataset as open_dataset
     from unsee.errors import UnseeError as UnseeError
+    from unsee.experiments.comparison_folders import compare_to_folders as compare_to_folders
     from unsee.experiments.photo_comparison import Comparison as Comparison
+    from unsee.experiments.photo_comparison import ComparisonSettings as ComparisonSettings
     from unsee.experiments.photo_comparison import compare as compare
     from unsee.experiments.photo_interrogation import interrogate as interrogate
+    from unsee.experiments.photo_interrogation import interrogate_explanation as interrogate_explanation
     from unsee.explanation import Explanation as Explanation
     from unsee.fits import CentreCrop as CentreCrop
     from unsee.fits import Squash as Squash
     from unsee.images import Photo as Photo
     from unsee.images import read_photo as read_photo
     from unsee.masks import PRESETS as PRESETS
+    from unsee.masks import Plan as Plan
     from unsee.masks import Settings as Settings
     from unsee.masks import explain as explain
+    from unsee.masks.folders import explain_to_folders as explain_to_folders
     from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
     from unsee.runs.learn import learn as learn
@@ -33,17 +38,22 @@ _HOMES = {
     "CentreCrop": "unsee.fits",
     "Classifier": "unsee.classifier",
     "Comparison": "unsee.experiments.photo_comparison",
+    "ComparisonSettings": "unsee.experiments.photo_comparison",
     "Explanation": "unsee.explanation",
     "METHODS": "unsee.methods",
     "PRESETS": "unsee.masks",
+    "Plan": "unsee.masks",
     "Photo": "unsee.images",
     "Settings": "unsee.masks",
     "Squash": "unsee.fits",
     "Store": "unsee.runs.store",
     "UnseeError": "unsee.errors",
     "compare": "unsee.experiments.photo_comparison",
+    "compare_to_folders": "unsee.experiments.comparison_folders",
     "explain": "unsee.masks",
+    "explain_to_folders": "unsee.masks.folders",
     "interrogate": "unsee.experiments.photo_interrogation",
+    "interrogate_explanation": "unsee.experiments.photo_interrogation",
     "learn": "unsee.runs.learn",
     "load": "unsee.models",
     "open_dataset": "unsee.datasets.opening",

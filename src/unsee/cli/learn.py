@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Data = Annotated[
     str,
@@ -99,7 +99,7 @@ def command(
     `unsee status` says which have no map.
     """
     from unsee.cli.learning import Mask, Wish, engine_from, map_from, opened, report
-    from unsee.cli.names import fit_from, load_model
+    from unsee.cli.parsing import fit_from, load_model
 
     pictures = opened(dataset, split, classes)
     mapping, scaling = map_from(class_map), fit_from(fit)

@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import experiment, options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Model = Annotated[
     list[str],

@@ -20,7 +20,7 @@ TOP5, EACH = "top5", "each"
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class Setup:
     """What an experiment is done with.
 
     Args:
@@ -41,7 +41,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class MapSource:
     """A method that looks at a data set: the maps of one store.
 
     Args:
@@ -70,28 +70,28 @@ class Picture(Enum):
 
 
 @runtime_checkable
-class Staged(Experiment, Protocol):
+class OwnMaps(Experiment, Protocol):
     """An experiment that asks for its own maps, and has pictures to show."""
 
     @property
     def shows(self) -> Picture:
         """How its first pictures are drawn."""
 
-    def looks(self, stage: Stage) -> Sequence[Look]:
+    def map_sources(self, setup: Setup) -> Sequence[MapSource]:
         """The maps that it reads; those of the first look say what was asked."""
 
 
-def of_methods(stage: Stage) -> list[Look]:
+def of_methods(setup: Setup) -> list[MapSource]:
     """One look for each method, by the first network."""
-    return [_of_method(stage, method) for method in stage.methods]
+    return [_of_method(setup, method) for method in setup.methods]
 
 
-def _of_method(stage: Stage, method: str) -> Look:
-    network = stage.classifiers[0]
+def _of_method(setup: Setup, method: str) -> MapSource:
+    network = setup.classifiers[0]
     if method == MASK_TOP5:
-        target = stage.target if stage.target == EACH else TOP5
-        return Look(method, MASK, stage.dataset, network, five_best(), target)
-    return Look(method, method, stage.dataset, network, stage.preset, stage.target)
+        target = setup.target if setup.target == EACH else TOP5
+        return MapSource(method, MASK, setup.dataset, network, five_best(), target)
+    return MapSource(method, method, setup.dataset, network, setup.preset, setup.target)
 
 
 def five_best() -> Settings:

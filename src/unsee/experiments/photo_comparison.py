@@ -34,7 +34,7 @@ _NEAR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class MethodResult:
     """What one method made of one photo.
 
     Args:
@@ -56,7 +56,7 @@ class Comparison:
         photo: as it was read.
         target: the classes asked about.
         scores: of the photo, and of the blurred photo as `reference`; `perturbed` is that too.
-        looks: method → what it made of the photo.
+        results: method → what it made of the photo.
         refused: method → why it cannot serve this network.
         how: model, weights, fit, seed, preset, layer and versions: what the numbers depend on.
     """
@@ -64,7 +64,7 @@ class Comparison:
     photo: Photo
     target: Target
     scores: Scores
-    looks: Mapping[str, Look]
+    results: Mapping[str, MethodResult]
     refused: Mapping[str, str]
     how: Mapping[str, Any]
     fit: Fit
@@ -72,7 +72,7 @@ class Comparison:
 
     def box_on_photo(self, method: str) -> Box | None:
         """A method's smallest box in pixels of the photo."""
-        found = self.looks[method].box
+        found = self.results[method].box
         if found is None:
             return None
         height, width = self.photo.pixels.shape[-2:]
@@ -99,15 +99,15 @@ class Comparison:
                 "score": self.scores.original,
                 "blurred_score": self.scores.reference,
                 **self.how,
-                "methods": {name: self._row(name) for name in self.looks},
+                "methods": {name: self._row(name) for name in self.results},
                 "refused": dict(self.refused),
             }
         )
         return record
 
     def _row(self, method: str) -> dict[str, Any]:
-        look = self.looks[method]
-        box = look.box
+        result = self.results[method]
+        box = result.box
         found = None
         if box is not None:
             found = {
@@ -118,11 +118,11 @@ class Comparison:
                 "score": box.score,
                 "suppression": box.suppression,
             }
-        return {"shape": list(look.saliency.shape), "smallest_box": found, "seconds": look.seconds}
+        return {"shape": list(result.saliency.shape), "smallest_box": found, "seconds": result.seconds}
 
 
 @dataclass(frozen=True)
-class Terms:
+class ComparisonSettings:
     """What is compared, and how.
 
     Args:
@@ -183,46 +183,48 @@ def compare(
     names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    terms = Terms(names, Squash() if fit is None else fit, seed, preset, layer)
+    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
     for source, target in zip(sources, one_each(targets, len(sources), several), strict=True):
         photo = source if isinstance(source, Photo) else read_photo(source)
-        question = Question.ask(classifier, photo, target, terms)
-        for method in question.missing:
+        comparer = PhotoComparer.prepare(classifier, photo, target, settings)
+        for method in comparer.missing:
             if progress is not None:
                 progress(photo.name, method)
-            question.look(method)
-        found.append(question.comparison())
+            comparer.run(method)
+        found.append(comparer.comparison())
     return found if several else found[0]
 
 
 @dataclass(eq=False)
-class Question:
+class PhotoComparer:
     """A photo that is looked at by one method after another; `known` may hold those of an earlier run."""
 
     classifier: Classifier
-    frame: NetworkInput
+    network_input: NetworkInput
     target: Target
     scores: Scores
-    terms: Terms
-    known: dict[str, Look] = field(default_factory=dict)
+    settings: ComparisonSettings
+    known: dict[str, MethodResult] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def ask(cls, classifier: Classifier, photo: Photo, target: TargetLike | None, terms: Terms) -> "Question":
+    def prepare(
+        cls, classifier: Classifier, photo: Photo, target: TargetLike | None, settings: ComparisonSettings
+    ) -> "PhotoComparer":
         """The photo at the network's input, its target and its scores.
 
         Raises:
             UnseeError: a target that is none, or no layer of the name that is given.
         """
-        if terms.layer is not None:
-            layer_named(classifier, terms.layer)
-        frame = NetworkInput(
-            photo, classifier.size, 0, terms.fit, classifier.color, terms.seed, classifier.dtype
+        if settings.layer is not None:
+            layer_named(classifier, settings.layer)
+        network_input = NetworkInput(
+            photo, classifier.size, 0, settings.fit, classifier.color, settings.seed, classifier.dtype
         )
-        views = torch.stack([frame.plain, smooth(frame.plain, 10.0)])
+        views = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
         clean, blurred = classifier.probabilities(views).cpu()
         if not bool(clean.isfinite().all()):
             raise UnseeError(f"{classifier.name} gives scores for {photo.name} that are not finite")
@@ -230,36 +232,38 @@ class Question:
         reference = float(blurred[list(indices)].sum())
         scores = Scores(float(clean[list(indices)].sum()), reference, reference)
         named = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
-        return cls(classifier, frame, named, scores, terms)
+        return cls(classifier, network_input, named, scores, settings)
 
     @property
     def missing(self) -> list[str]:
         """The methods that have not looked yet."""
-        return [name for name in self.terms.methods if name not in self.known and name not in self.refused]
+        return [name for name in self.settings.methods if name not in self.known and name not in self.refused]
 
-    def look(self, method: str) -> None:
+    def run(self, method: str) -> None:
         """Let one method look; its answer, or why there is none, is kept."""
         began = time.perf_counter()
         try:
             saliency = self._saliency(method).detach().float().cpu()
             seconds = time.perf_counter() - began
-            box = smallest_box(self.classifier, self.frame.plain, saliency, self.target.indices, SHARE)
+            box = smallest_box(
+                self.classifier, self.network_input.plain, saliency, self.target.indices, SHARE
+            )
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        self.known[method] = Look(saliency, box, seconds)
+        self.known[method] = MethodResult(saliency, box, seconds)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
         """What some methods have seen so far, in their order; those that were asked for unless told."""
-        asked = self.terms.methods if methods is None else methods
+        asked = self.settings.methods if methods is None else methods
         return Comparison(
-            photo=self.frame.photo,
+            photo=self.network_input.photo,
             target=self.target,
             scores=self.scores,
-            looks={name: self.known[name] for name in asked if name in self.known},
+            results={name: self.known[name] for name in asked if name in self.known},
             refused={name: self.refused[name] for name in asked if name in self.refused},
-            how=described(self.classifier, self.terms),
-            fit=self.terms.fit,
+            how=described(self.classifier, self.settings),
+            fit=self.settings.fit,
             size=self.classifier.size,
         )
 
@@ -267,20 +271,20 @@ class Question:
         record = METHODS[method]
         if record.learned:
             return self._mask()
-        layer = self.terms.layer if record.reads_layer else None
-        images = self.frame.plain[None].to(self.classifier.device)
-        maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.terms.seed)
+        layer = self.settings.layer if record.reads_layer else None
+        images = self.network_input.plain[None].to(self.classifier.device)
+        maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.settings.seed)
         return maps[0]
 
     def _mask(self) -> Float[Tensor, "h w"]:
-        settings = PRESETS[self.terms.preset]
+        settings = PRESETS[self.settings.preset]
         found = explain(
             self.classifier,
-            self.frame.photo,
+            self.network_input.photo,
             self.target.indices,
-            preset=self.terms.preset,
-            fit=self.terms.fit,
-            seed=self.terms.seed,
+            preset=self.settings.preset,
+            fit=self.settings.fit,
+            seed=self.settings.seed,
         )
         assert not isinstance(found, list)
         grid = found.mask_grid
@@ -288,16 +292,16 @@ class Question:
         return settings.objective.game.saliency(mask.clamp(0, 1))
 
 
-def described(classifier: Classifier, terms: Terms) -> dict[str, Any]:
+def described(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
     """What a comparison's numbers depend on, as JSON values."""
     return {
         "model": classifier.name,
         "weights_sha256": classifier.weights_sha256,
         "input_size": list(classifier.size),
-        "fit": terms.fit.name,
-        "seed": terms.seed,
-        "preset": terms.preset,
-        "layer": terms.layer,
+        "fit": settings.fit.name,
+        "seed": settings.seed,
+        "preset": settings.preset,
+        "layer": settings.layer,
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

@@ -20,7 +20,7 @@ _CAPTION = "box: the smallest whose blurring takes away 90 % of the score, and i
 
 def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
     """One row for each photo; the first column is the photo with its target."""
-    methods = list(dict.fromkeys(name for each in comparisons for name in (*each.looks, *each.refused)))
+    methods = list(dict.fromkeys(name for each in comparisons for name in (*each.results, *each.refused)))
     return method_grid([_row(each) for each in comparisons], methods, _CAPTION)
 
 
@@ -38,17 +38,17 @@ def draw_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
 
 def _row(comparison: Comparison) -> GridRow:
     title = f"{comparison.target.short}\n{comparison.scores.original:.3f}"
-    cells = {name: _cell(comparison, name) for name in comparison.looks}
+    cells = {name: _cell(comparison, name) for name in comparison.results}
     return GridRow(comparison.photo.pixels, title, cells)
 
 
 def _cell(comparison: Comparison, method: str) -> Cell:
-    look = comparison.looks[method]
-    saliency = _on_photo(look.saliency, comparison)
+    result = comparison.results[method]
+    saliency = _on_photo(result.saliency, comparison)
     box = comparison.box_on_photo(method)
-    if look.box is None or box is None:
+    if result.box is None or box is None:
         return Cell(saliency, "no box")
-    share = look.box.area / (comparison.size[0] * comparison.size[1])
+    share = result.box.area / (comparison.size[0] * comparison.size[1])
     return Cell(saliency, f"{share:.1%} of the image", box)
 
 

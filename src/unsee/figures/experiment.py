@@ -32,18 +32,18 @@ def draw_maps(sources: Mapping[str, Sequence[RenderedRow]], file: Path) -> None:
 def boxed(case: Case, records: Sequence[Record]) -> BoxedImage:
     """An image with the boxes that `Interrogations` has blurred."""
     boxes = {r["what"]: (tuple(r["box"]), r["before"], r["after"]) for r in records}
-    return BoxedImage(case.frame.plain, boxes)
+    return BoxedImage(case.network_input.plain, boxes)
 
 
 def pointed(case: Case) -> PointedImage:
     """An image with the keypoints that `AnimalParts` compares."""
     height, width = case.sample.image.shape[:2]
-    down, across = case.frame.size[0] / height, case.frame.size[1] / width
+    down, across = case.network_input.size[0] / height, case.network_input.size[1] / width
     points: dict[str, list[tuple[float, float]]] = {EYE: [], FOOT: []}
     for point in (p for animal in animals_in(case) for p in animal.keypoints if p.kind in (EYE, FOOT)):
         place = ((point.x + 0.5) * across - 0.5, (point.y + 0.5) * down - 0.5)
         points[point.kind].append(place)
-    return PointedImage(case.frame.plain, {name: case.at_input(name) for name in case.maps}, points)
+    return PointedImage(case.network_input.plain, {name: case.at_input(name) for name in case.maps}, points)
 
 
 def _charts(summary: Summary) -> list[LineChart | BarChart]:

@@ -1,4 +1,4 @@
-"""What there is to choose from."""
+"""Five short commands that list names: presets, methods, datasets, experiments and models."""
 
 import json
 
@@ -23,51 +23,53 @@ def presets(as_json: Json = False) -> None:
     for name, preset in PRESETS.items():
         edits = " + ".join(part.name for part in preset.perturbations)
         classes = "the predicted class" if preset.targets == 1 else f"the top {preset.targets} classes"
-        steps = preset.optimiser.summary
-        table.add_row(f"[bold]{name}[/]", f"{preset.objective.game.name}, {edits}, {classes}, {steps}")
+        table.add_row(
+            f"[bold]{name}[/]",
+            f"{preset.objective.game.name}, {edits}, {classes}, {preset.optimiser.summary}",
+        )
         table.add_row("", f"[dim]{preset.source}[/]")
     Console().print(table)
 
 
 def methods(as_json: Json = False) -> None:
-    """List the saliency methods that `unsee compare` sets beside the learned mask."""
+    """List the saliency methods that `unsee compare` and `unsee learn` take."""
     from unsee.methods import METHODS
 
-    said = {name.replace("_", "-"): f"{m.summary} ({m.source})" for name, m in METHODS.items()}
+    lines = {name.replace("_", "-"): f"{m.summary} ({m.source})" for name, m in METHODS.items()}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(lines, indent=1))
         return
-    _two_columns(said)
+    _two_columns(lines)
 
 
 def datasets(as_json: Json = False) -> None:
     """List the data sets that `unsee learn` takes."""
     from unsee.datasets.opening import KINDS
 
-    said = {f"{name}:{kind.place}" if kind.place else name: kind.says for name, kind in KINDS.items()}
+    lines = {f"{name}:{kind.place}" if kind.place else name: kind.says for name, kind in KINDS.items()}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(lines, indent=1))
         return
-    _two_columns(said)
+    _two_columns(lines)
 
 
 def experiments(as_json: Json = False) -> None:
     """List the paper's experiments that `unsee experiment` runs."""
     from unsee.experiments.catalogue import EXPERIMENTS
 
-    said = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    lines = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(lines, indent=1))
         return
-    _two_columns(said)
+    _two_columns(lines)
 
 
-def _two_columns(said: dict[str, str]) -> None:
+def _two_columns(lines: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    for name, line in said.items():
+    for name, line in lines.items():
         table.add_row(f"[bold]{plain(name)}[/]", plain(line))
     Console().print(table)
 

@@ -1,0 +1,50 @@
+"""`unsee export`: write the maps of a store as files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unsee.cli import options
+from unsee.cli.console import CONSOLE, plain, report_damage
+
+Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the files; or for csv a .csv file.")]
+Form = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="png (heatmaps at the network's input), overlay (over the photos), npy (the maps as they are), "
+        "csv (all columns but the maps).",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist already.")]
+
+
+def command(
+    store: options.StorePath, form: Form = "png", out: Folder = Path("exported"), force: Force = False
+) -> None:
+    """Write a store's maps as files of their own, or its other columns as a table.
+
+    Rows without a map are only in the table. Exit code 2 if parts are damaged, or if photos to draw over are
+    gone or have changed.
+    """
+    from unsee.cli.exporting import export as files
+    from unsee.cli.progress import bar
+    from unsee.runs.store import Store
+
+    kept = Store.open(store)
+    with bar(transient=True) as progress:
+        task = progress.add_task("writing", total=len(kept), note="")
+        count = without = failed = 0
+        for row in files(kept, form, out, force):
+            if row.problem:
+                failed += 1
+                progress.console.print(f"[red]{plain(row.problem)}[/]")
+            else:
+                count, without = count + row.written, without + (not row.written)
+            progress.update(task, completed=count + without + failed)
+    left = f"; {without} without a map left out" if without else ""
+    lost = f"; {failed} whose photos are gone or have changed left out" if failed else ""
+    CONSOLE.print(f"{count} rows in {plain(out)}{left}{lost}")
+    if report_damage(kept.damaged) or failed:
+        raise typer.Exit(2)

@@ -1,0 +1,34 @@
+"""Two images with the same box: before and after the edit in it (fig. 6)."""
+
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from unsee.drawing import panels
+
+_LINE = "#e4002b"
+
+
+def boxed_pair(
+    before: Float[Tensor, "3 h w"],
+    after: Float[Tensor, "3 h w"],
+    box: tuple[int, int, int, int],
+    titles: tuple[str, str],
+    saliency: Float[Tensor, "h w"] | None = None,
+) -> Figure:
+    """Two panels with a half-open box [x0, y0, x1, y1) in pixels.
+
+    Args:
+        before, after: RGB in [0,1].
+        box: drawn on both.
+        titles: of the two panels.
+        saliency: a map in [0,1], laid over the first image.
+    """
+    height, width = before.shape[-2:]
+    figure = Figure()
+    axes = panels.row_of_panels(figure, 2, height / width)
+    panels.image(axes[0], before if saliency is None else panels.overlaid(before, saliency), titles[0])
+    panels.image(axes[1], after, titles[1])
+    for panel in axes:
+        panels.outline(panel, box, (height, width), _LINE, linewidth=2)
+    return figure
