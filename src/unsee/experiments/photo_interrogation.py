@@ -1,7 +1,7 @@
-"""Interrogation (§5.1, fig. 6): perturb a box of a photo and see what becomes of the score.
+"""Interrogation (§5.1, fig. 6): perturb a box of a photo and measure how the score changes.
 
-A box that a person suspects, or one fitted to a mask, is perturbed; a fall of the score says that what is in
-it matters, and a rise that it spoke against the class.
+The box is chosen by a person or fitted to a mask. If the score falls, the content of the box supports the
+class; if it rises, the content speaks against it.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from unsee.tensors import Box
 
 @dataclass(frozen=True, eq=False)
 class Interrogation:
-    """What a box did: the scores before and after, and the edited photo, RGB in [0,1]."""
+    """The scores before and after perturbing a box, and the edited photo, RGB in [0,1]."""
 
     photo: Photo
     box: Box
@@ -47,10 +47,19 @@ def interrogate(
     fit: Fit,
     seed: int = 0,
 ) -> Interrogation:
-    """Perturb a half-open box [x0, y0, x1, y1) of the photo, in its pixels, and score the target again.
+    """Perturb a box of the photo, and score the target again.
+
+    Args:
+        classifier: borrowed, and given back as it was.
+        photo: the photo.
+        box: [x0, y0, x1, y1), half-open, in pixels of the photo.
+        target: the classes to score.
+        perturbation: what replaces the content of the box.
+        fit: how the photo is fitted to the network's input.
+        seed: of perturbations that are random.
 
     Raises:
-        UnseeError: a box that is empty or reaches out of the photo.
+        UnseeError: the box is empty or leaves the photo, or the network has no such class.
     """
     height, width = photo.pixels.shape[-2:]
     left, top, right, bottom = box
@@ -67,7 +76,7 @@ def interrogate(
         classes = classifier.logits(network_input.plain[None].to(classifier.device)).shape[1]
         if max(target.indices) >= classes:
             raise UnseeError(
-                f"class {max(target.indices)} is not there: {classifier.name} has classes 0 to {classes - 1}"
+                f"there is no class {max(target.indices)}: {classifier.name} has classes 0 to {classes - 1}"
             )
         scoring = Scoring.prepare(
             classifier, [network_input], [target.indices], classes, [perturbation], softmax_score
