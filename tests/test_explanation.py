@@ -371,7 +371,15 @@ class TestLoad:
 
     def test_a_record_that_lacks_something(self, saved):
         record = strict((saved / "explanation.json").read_text())
-        derived = {"objective", "converged", "suppression", "normalized_score", "photo_size", "photo_notes"}
+        derived = {
+            "format",
+            "objective",
+            "converged",
+            "suppression",
+            "normalized_score",
+            "photo_size",
+            "photo_notes",
+        }
         for key in record.keys() - derived:
             rest = {name: value for name, value in record.items() if name != key}
             (saved / "explanation.json").write_text(json.dumps(rest))

@@ -11,20 +11,32 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from unsee.drawing import panels
+from unsee.drawing.side_by_side import side_by_side
 from unsee.experiments.photo_interrogation import interrogate
 from unsee.explanation import Scores, Target
-from unsee.figures.explanation import draw_explanation, explanation_figure, explanation_html
 from unsee.figures.interrogation import draw_interrogation
 from unsee.fits import Squash
 from unsee.images import read_photo
 from unsee.masks.edits.perturbation import Blur
 
 
+def figure_of(explanation, figure=None):
+    return side_by_side(explanation.panels(), figure=figure)
+
+
+def html_of(explanation):
+    return explanation._repr_html_()
+
+
+def save_images(explanation, folder):
+    explanation.save(folder, overwrite=True)
+
+
 @pytest.fixture(scope="module")
 def drawn(explanation, tmp_path_factory):
     """A folder of the shared explanation's pictures."""
     folder = tmp_path_factory.mktemp("drawn")
-    draw_explanation(explanation, folder)
+    save_images(explanation, folder)
     return folder
 
 
@@ -59,7 +71,7 @@ class TestExplanationPictures:
     def test_zero_is_black_and_one_is_white(self, explanation, tmp_path):
         mask = torch.ones(40, 56)
         mask[10:20, 5:50] = 0
-        draw_explanation(dataclasses.replace(explanation, mask=mask), tmp_path)
+        save_images(dataclasses.replace(explanation, mask=mask), tmp_path)
         grey = np.asarray(opened(tmp_path / "mask.png").convert("L"))
         assert (grey[10:20, 5:50] == 0).all()
         assert (grey[:10] == 255).all()
@@ -69,7 +81,7 @@ class TestExplanationPictures:
     def test_the_heatmap_is_bright_where_the_evidence_is(self, explanation, tmp_path, game):
         mask = torch.linspace(0, 1, 56).expand(40, 56).contiguous()
         run = dataclasses.replace(explanation.run, game=game)
-        draw_explanation(dataclasses.replace(explanation, mask=mask, run=run), tmp_path)
+        save_images(dataclasses.replace(explanation, mask=mask, run=run), tmp_path)
         heat = np.asarray(opened(tmp_path / "heatmap.png"))
         colours = (colormaps[panels.HEATMAP](np.linspace(0, 1, 56))[:, :3] * 255).round()
         expected = colours[::-1] if game == "deletion" else colours
@@ -83,7 +95,7 @@ class TestExplanationPictures:
         photo.pixels[:, :, 28:] = 1
         mask = torch.ones(40, 56)
         mask[20:] = 0
-        draw_explanation(dataclasses.replace(explanation, photo=photo, mask=mask), tmp_path)
+        save_images(dataclasses.replace(explanation, photo=photo, mask=mask), tmp_path)
         overlay = np.asarray(opened(tmp_path / "overlay.png")).astype(int)
         dark_plain, light_plain, dark_marked = overlay[5, 5], overlay[5, 50], overlay[35, 5]
         assert (light_plain - dark_plain).min() > 150
@@ -106,14 +118,14 @@ class TestExplanationPictures:
             mask=torch.rand(size),
             perturbed=torch.rand(3, *size),
         )
-        draw_explanation(odd, tmp_path)
+        save_images(odd, tmp_path)
         assert opened(tmp_path / "overlay.png").size == size[::-1]
         assert min(opened(tmp_path / "figure.png").size) > 100
 
 
 class TestFigure:
     def test_three_panels_with_their_numbers(self, explanation):
-        figure = explanation_figure(explanation)
+        figure = figure_of(explanation)
         titles = [axes.get_title() for axes in figure.axes]
         scores = explanation.scores
         assert len(titles) == 3
@@ -128,7 +140,7 @@ class TestFigure:
     def test_it_says_what_did_not_converge(self, explanation):
         for verdict, told in (("converged", False), ("still falling", True)):
             run = dataclasses.replace(explanation.run, verdict=verdict, game="preservation")
-            title = explanation_figure(dataclasses.replace(explanation, run=run)).axes[2].get_title()
+            title = figure_of(dataclasses.replace(explanation, run=run)).axes[2].get_title()
             assert ("did not converge" in title) == told
             assert "kept" in title
 
@@ -139,7 +151,7 @@ class TestFigure:
             mask=torch.rand(900, 1300),
             perturbed=torch.rand(3, 900, 1300),
         )
-        shapes = {axes.images[0].get_array().shape for axes in explanation_figure(big).axes}
+        shapes = {axes.images[0].get_array().shape for axes in figure_of(big).axes}
         assert len(shapes) == 1
         height, width, _ = shapes.pop()
         assert width < 1300
@@ -153,7 +165,7 @@ class TestFigure:
     def test_class_names_are_no_formulas(self, explanation, name):
         odd = dataclasses.replace(explanation, target=Target((1,), (name,)))
         buffer = io.BytesIO()
-        figure = explanation_figure(odd)
+        figure = figure_of(odd)
         panels.save(figure, buffer)
         assert opened(io.BytesIO(buffer.getvalue())).format == "PNG"
         title = figure.axes[0].title
@@ -161,16 +173,16 @@ class TestFigure:
 
     def test_class_names_in_other_scripts_draw_without_a_warning(self, explanation):
         odd = dataclasses.replace(explanation, target=Target((1,), ("犬 🐱",)))
-        panels.save(explanation_figure(odd), io.BytesIO())
-        assert "犬" in explanation_html(odd)
+        panels.save(figure_of(odd), io.BytesIO())
+        assert "犬" in html_of(odd)
 
     def test_scores_that_are_no_numbers(self, explanation):
         odd = dataclasses.replace(explanation, scores=Scores(float("nan"), 0.1, float("nan")))
-        assert "nan" in explanation_figure(odd).axes[0].get_title()
+        assert "nan" in figure_of(odd).axes[0].get_title()
 
     def test_it_draws_on_a_figure_that_is_given(self, explanation):
         given = Figure()
-        assert explanation_figure(explanation, given) is given
+        assert figure_of(explanation, given) is given
         assert len(given.axes) == 3
 
 
@@ -185,8 +197,8 @@ class TestPyplot:
     def test_drawing_leaves_it_alone(self, explanation, result, tmp_path):
         mine = plt.figure()
         before = self.state()
-        draw_explanation(explanation, tmp_path)
-        explanation_html(explanation)
+        save_images(explanation, tmp_path)
+        html_of(explanation)
         draw_interrogation(result, tmp_path)
         assert self.state() == before
         assert plt.gcf() is mine

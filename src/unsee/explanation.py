@@ -1,9 +1,7 @@
-"""The result: a mask, its proof, and where they come from. Frozen, saved whole or not at all."""
+"""The result of learning a mask: the mask, the edited image with its score, and the provenance."""
 
 import json
 import math
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,16 +13,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.files import staged_folder
 from unsee.images import Photo, PhotoLike, read_photo
 from unsee.records import finite
 
 MANIFEST = "explanation.json"
-_EXPLODES_BELOW = 1e-6
+FORMAT = 2
+"""The format of saved explanations; manifests of format 1 do not state theirs."""
+_RENAMED = {"algorithm": "optimiser", "evidence": "shown_with"}
+"""Settings of format 1 → what they are called since."""
+_SMALLEST_SPAN = 1e-6
 
 
 @dataclass(frozen=True)
 class Target:
-    """The classes that are explained, all at once; `asked` is how they were asked for."""
+    """The classes that are explained together; `asked` is the target as the caller gave it."""
 
     indices: tuple[int, ...]
     names: tuple[str, ...]
@@ -42,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Scores:
-    """The target's score of the photo, of the edited photo, and of the fully perturbed one."""
+    """The target's scores for the photo, the edited photo, and the fully perturbed photo."""
 
     original: float
     perturbed: float
@@ -50,16 +53,16 @@ class Scores:
 
     @property
     def normalized(self) -> float:
-        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4), from 1, untouched, to 0.
+        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4): 1 for the unedited photo, 0 for the fully perturbed one.
 
-        NaN where p₀ - p_b is below 1e-6: such photos are left out of every mean.
+        NaN if p₀ - p_b is below 1e-6; means leave such photos out.
         """
         span = self.original - self.reference
-        return math.nan if span < _EXPLODES_BELOW else (self.perturbed - self.reference) / span
+        return math.nan if span < _SMALLEST_SPAN else (self.perturbed - self.reference) / span
 
     @property
     def suppression(self) -> float:
-        """1 - p': the share of the score that the edit takes away; above 1 where it takes more than all."""
+        """1 - p', the share of the score that the edit removes; above 1 if the score falls below p_b."""
         return 1 - self.normalized
 
 
@@ -67,9 +70,17 @@ class Scores:
 class Run:
     """How the mask was learned.
 
-    `objective` holds the weighted terms `score`, `l1` and `tv` of the mask that is returned, averaged over a
-    fixed set of jitters; `history` the same before each step, with that step's jitter. `verdict` is
-    "converged" or says what went wrong. `seconds` is the photo's share of its batch's time.
+    Args:
+        preset: name of the preset, "custom" for settings of one's own.
+        game: "deletion" or "preservation".
+        settings: all settings, as JSON values.
+        seed: of the photo's random draws.
+        iterations: steps taken.
+        evaluations: forward passes of the network for this photo.
+        objective: the weighted terms of the returned mask by name, averaged over a fixed set of jitters.
+        history: the same terms before each step, with that step's jitter.
+        verdict: "converged", or what went wrong.
+        seconds: the photo's share of its batch's time.
     """
 
     preset: str
@@ -86,7 +97,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the result was made from: network, weights, software; `precision` is that of the descent."""
+    """Network, weights and software behind a result; `precision` is the one the mask was learned in."""
 
     model: str
     weights_sha256: str | None
@@ -101,15 +112,15 @@ class Explanation:
     """Which part of a photo a classifier's score rests on.
 
     Args:
-        photo: as it was read, h by w pixels.
+        photo: the photo as it was read, h by w pixels.
         target: the classes explained.
-        scores: of the photo, the edited photo and the fully perturbed one.
-        mask: one value a pixel of the photo, float32 in [0,1]; 1 keeps, 0 deletes.
-        mask_grid: the mask that was learned, on its cells.
+        scores: the target's scores for the photo, the edited photo and the fully perturbed photo.
+        mask: one value per pixel of the photo, float32 in [0,1]; 1 keeps the pixel, 0 deletes it.
+        mask_grid: the learned mask on its coarse grid.
         perturbed: the edited photo, RGB in [0,1].
         area: the share of the network's input that the mask marks, in [0,1].
-        run: how it was learned.
-        provenance: what it was made from.
+        run: how the mask was learned.
+        provenance: network, weights and software.
     """
 
     photo: Photo
@@ -131,31 +142,32 @@ class Explanation:
 
     @property
     def saliency(self) -> Float[Tensor, "h w"]:
-        """In [0,1], high where the evidence is: 1 - mask in the deletion game, the mask in preservation."""
+        """In [0,1], high where the score depends on the photo: 1 - mask for deletion, the mask otherwise."""
         return 1 - self.mask if self.run.game == "deletion" else self.mask
 
     @property
     def suppression(self) -> float:
-        """The share of the score that the edit takes away (`Scores.suppression`)."""
+        """The share of the score that the edit removes (`Scores.suppression`)."""
         return self.scores.suppression
 
     @property
     def objective(self) -> float:
-        """What the mask that is returned costs, averaged over a fixed set of jitters."""
+        """The objective of the returned mask, averaged over a fixed set of jitters."""
         return sum(self.run.objective.values())
 
     @property
     def converged(self) -> bool:
-        """Whether the descent ended well; `run.verdict` says what did not."""
+        """Whether learning converged; if not, `run.verdict` says why."""
         return self.run.verdict == "converged"
 
     def manifest(self) -> dict[str, Any]:
-        """Everything but the pixels, as JSON values; numbers that are not finite become null."""
+        """Everything except pixels, as JSON values; numbers that are not finite become null."""
         run = asdict(self.run)
         terms, history = run.pop("objective"), run.pop("history")
         single = len(self.target.indices) == 1
         manifest: dict[str, Any] = finite(
             {
+                "format": FORMAT,
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
                 "photo_size": list(self.photo.pixels.shape[-2:]),
@@ -179,37 +191,53 @@ class Explanation:
         )
         return manifest
 
-    def show(self) -> None:
-        """Draw the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
-        from unsee.figures.explanation import show_explanation  # noqa: PLC0415
+    def panels(self) -> list[tuple[Tensor, str]]:
+        """The panels of the figure (fig. 1), each with its title: image, edited image, mask."""
+        scores, name = self.scores, self.target.short
+        state = "" if self.converged else ", did not converge"
+        marks = "kept" if self.run.game == "preservation" else "deleted"
+        return [
+            (self.photo.pixels, f"{name}: {scores.original:.4f}"),
+            (self.perturbed, f"{name}: {scores.perturbed:.4f}"),
+            (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
+        ]
 
-        show_explanation(self)
+    # Matplotlib is imported only when something is drawn: processes that learn masks never need it.
+
+    def show(self) -> None:
+        """Show the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
+        from unsee.drawing import side_by_side  # noqa: PLC0415
+
+        side_by_side.show(self.panels())
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
-        """Write arrays, pictures and, last, `explanation.json` into a folder; returns the folder.
+        """Write arrays, images and, last, `explanation.json` into a folder.
 
-        All files are made aside first, so a failure leaves what was there.
+        The files are written to a temporary folder first, so a failure leaves an earlier explanation intact.
+
+        Args:
+            folder: where to write; it is made if necessary. Other files in it are kept.
+            overwrite: whether to replace an explanation that the folder holds.
+
+        Returns:
+            The folder.
 
         Raises:
-            UnseeError: the folder already holds an explanation and is not to be overwritten, or cannot be
-                written to.
+            UnseeError: the folder holds an explanation and `overwrite` is false, or it cannot be written to.
         """
-        from unsee.figures.explanation import draw_explanation  # noqa: PLC0415
+        from unsee.drawing import panels, side_by_side  # noqa: PLC0415
 
-        place = Path(folder)
-        if (place / MANIFEST).exists() and not overwrite:
-            raise UnseeError(f"{place} already holds an explanation: choose another folder, or overwrite it")
+        folder = Path(folder)
+        if (folder / MANIFEST).exists() and not overwrite:
+            raise UnseeError(f"{folder} already holds an explanation: choose another folder, or overwrite it")
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=place) as aside:
-                self._write(Path(aside))
-                draw_explanation(self, Path(aside))
-                (place / MANIFEST).unlink(missing_ok=True)
-                for file in sorted(Path(aside).iterdir(), key=lambda file: file.name == MANIFEST):
-                    shutil.move(file, place / file.name)
+            with staged_folder(folder, MANIFEST) as staged:
+                self._write(staged)
+                side_by_side.save_masked(staged, self.photo.pixels, self.perturbed, self.mask, self.saliency)
+                panels.save(side_by_side.side_by_side(self.panels()), staged / "figure.png")
         except OSError as error:
-            raise UnseeError(f"{place} cannot be written to ({error.strerror or error})") from error
-        return place
+            raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
+        return folder
 
     def _write(self, folder: Path) -> None:
         np.save(folder / "mask.npy", self.mask.numpy())
@@ -218,32 +246,35 @@ class Explanation:
 
     @classmethod
     def load(cls, folder: str | Path, photo: PhotoLike | None = None) -> "Explanation":
-        """Read a saved explanation again; the edited photo comes back rounded to 8 bits.
+        """Read a saved explanation. The edited photo comes back rounded to 8 bits.
 
         Args:
-            folder: what `save` wrote.
-            photo: the photo, if it has moved or never was a file: what `read_photo` takes.
+            folder: a folder that `save` has written, in any format up to `FORMAT`.
+            photo: the photo, in any form that `read_photo` takes, if it has moved or was never a file.
 
         Raises:
-            UnseeError: files are missing or broken, or the photo is not the one that was explained.
+            UnseeError: files are missing or damaged, the format is newer than this version of unsee reads,
+                or the photo is not the one that was explained.
         """
-        place = Path(folder)
+        folder = Path(folder)
         try:
-            manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-            mask = torch.from_numpy(np.load(place / "mask.npy", allow_pickle=False))
-            grid = torch.from_numpy(np.load(place / "mask_grid.npy", allow_pickle=False))
-            if not (_is_mask(mask) and _is_mask(grid)):
-                raise UnseeError(f"{place} holds a mask that is none: not two axes of values from 0 to 1")
+            manifest = _read_manifest(folder)
+            mask, grid = _read_mask(folder / "mask.npy"), _read_mask(folder / "mask_grid.npy")
             source = read_photo(manifest["photo"] if photo is None else photo)
             if source.sha256 != manifest["photo_sha256"]:
-                raise UnseeError(f"{source.path or source.name} is not the photo that {place} explains")
+                raise UnseeError(
+                    f"{source.path or source.name} is not the photo that was explained in {folder}: "
+                    "give the photo as it was then"
+                )
             if mask.shape != source.pixels.shape[-2:]:
-                raise UnseeError(f"{place} holds a mask of another size than its photo")
-            return cls._from_manifest(
-                manifest, source, mask, grid, read_photo(place / "perturbed.png").pixels
-            )
+                raise UnseeError(
+                    f"{folder / 'mask.npy'} has shape {tuple(mask.shape)}, but the photo has "
+                    f"{tuple(source.pixels.shape[-2:])}: explain the photo again"
+                )
+            edited = read_photo(folder / "perturbed.png").pixels
+            return cls._from_manifest(manifest, source, mask, grid, edited)
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnseeError(f"{place} holds no whole explanation ({error})") from error
+            raise UnseeError(f"{folder} holds no complete explanation ({error})") from error
 
     @classmethod
     def _from_manifest(
@@ -271,13 +302,58 @@ class Explanation:
         )
 
     def _repr_html_(self) -> str:
-        from unsee.figures.explanation import explanation_html  # noqa: PLC0415
+        from unsee.drawing.report import embedded, facts_table  # noqa: PLC0415
+        from unsee.drawing.side_by_side import side_by_side  # noqa: PLC0415
 
-        return explanation_html(self)
+        scores, run = self.scores, self.run
+        facts = {
+            "target": str(self.target),
+            "score": f"{scores.original:.4f} → {scores.perturbed:.4f} (fully perturbed {scores.reference:.4f})",
+            "suppression": f"{self.suppression:.1%}",
+            "area": f"{self.area:.1%}",
+            "objective": f"{self.objective:.4f}",
+            "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
+            "model": self.provenance.model,
+        }
+        alt = f"{self.photo.name}, edited photo and mask for {self.target}"
+        return f"<div>{embedded(side_by_side(self.panels()), alt)}{facts_table(facts)}</div>"
 
 
-def _is_mask(values: Tensor) -> bool:
-    return values.ndim == 2 and values.numel() > 0 and bool(((values >= 0) & (values <= 1)).all())
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a saved explanation, in today's format.
+
+    Raises:
+        UnseeError: the format is newer than `FORMAT`.
+        OSError, ValueError, AttributeError: there is no such file, or it is not a manifest.
+    """
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    version = manifest.get("format", 1)
+    if version not in range(1, FORMAT + 1):
+        raise UnseeError(
+            f"{folder} holds an explanation of format {version}, but this version of unsee reads formats "
+            f"1 to {FORMAT}: update unsee"
+        )
+    if version == 1:
+        settings = {_RENAMED.get(name, name): value for name, value in manifest["settings"].items()}
+        manifest |= {"settings": settings}
+    return manifest
+
+
+def _read_mask(file: Path) -> Tensor:
+    """A saved mask.
+
+    Raises:
+        UnseeError: the array is not a mask.
+        OSError, ValueError, EOFError: there is no such file, or it is not an array.
+    """
+    mask = torch.from_numpy(np.load(file, allow_pickle=False))
+    low, high = (float(mask.min()), float(mask.max())) if mask.numel() else (math.nan, math.nan)
+    if mask.ndim != 2 or not (low >= 0 and high <= 1):
+        raise UnseeError(
+            f"{file} must be 2-D with values in [0, 1], got {mask.ndim}-D with {low:g} to {high:g}: "
+            "explain the photo again"
+        )
+    return mask
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401

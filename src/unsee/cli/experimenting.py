@@ -15,6 +15,7 @@ from unsee.cli.recording import records_of
 from unsee.cli.staging import fitting, method_of
 from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description
+from unsee.drawing.image_rows import draw_boxes, draw_points
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
 from unsee.experiments.maps import MapSource, OwnMaps, Picture, Setup, of_methods

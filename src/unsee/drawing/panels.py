@@ -1,4 +1,4 @@
-"""What every figure is put together from."""
+"""The parts of every figure: panels for images and maps, heatmap colours, boxes, and the PNG writer."""
 
 import warnings
 
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from unsee.fits import resize
@@ -16,33 +17,49 @@ HEATMAP = "inferno"
 _SIDE = 640
 _INCHES = 3.4
 _DPI = 150
-_FRAME = "0.75"
+_BORDER = "0.75"
+
+BoxLike = tuple[float, float, float, float]
+"""A half-open box [x0, y0, x1, y1) in pixels; edges may lie between pixels."""
 
 
 def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
-    """Lay out `count` panels side by side for pictures of height over width `aspect`."""
+    """Lay out `count` panels side by side, for images whose height divided by width is `aspect`."""
     figure.set_layout_engine("constrained")
     figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.28)
     return list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def picture(axes: Axes, pixels: Float[Tensor, "3 h w"], title: str) -> None:
-    """One picture under its title, shrunk to a size for the page."""
+def image(axes: Axes, pixels: Float[Tensor, "3 h w"], title: str) -> None:
+    """Draw an image, RGB in [0,1], under its title; large images are shrunk."""
     axes.imshow(shrunk(pixels).permute(1, 2, 0).numpy())
     _titled(axes, title)
 
 
 def grey_map(axes: Axes, values: Float[Tensor, "h w"], title: str) -> None:
-    """One map in [0,1], black to white, under its title."""
-    axes.imshow(shrunk(values.expand(3, -1, -1)).permute(1, 2, 0).numpy())
-    _titled(axes, title)
+    """Draw a map in [0,1], black to white, under its title; large maps are shrunk."""
+    image(axes, values.expand(3, -1, -1), title)
+
+
+def outline(axes: Axes, box: BoxLike, size: tuple[int, int], color: str, linewidth: float = 1.2) -> None:
+    """Outline a box on a panel.
+
+    Args:
+        axes: the panel, after its image has been drawn.
+        box: in pixels of the image as it was before it was shrunk.
+        size: (height, width) of that image.
+        color: of the line.
+        linewidth: in points.
+    """
+    scale = _shrunk_size(size)[1] / size[1]
+    left, top, right, bottom = (edge * scale - 0.5 for edge in box)
+    corner, width, height = (left, top), right - left, bottom - top
+    axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=color, linewidth=linewidth))
 
 
 def shrunk(pixels: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 hs ws"]:
-    """The picture with its longer side brought down to what a figure can show."""
-    height, width = pixels.shape[-2:]
-    scale = min(_SIDE / max(height, width), 1.0)
-    return resize(pixels, (max(round(height * scale), 1), max(round(width * scale), 1)))
+    """The image with its longer side reduced to what a figure can show."""
+    return resize(pixels, _shrunk_size((pixels.shape[-2], pixels.shape[-1])))
 
 
 def colored(saliency: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
@@ -52,7 +69,7 @@ def colored(saliency: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
 
 
 def overlaid(photo: Float[Tensor, "3 h w"], saliency: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
-    """The heatmap over the photo, which shows through where nothing is salient."""
+    """The heatmap over the image, which stays visible where the saliency is low."""
     weight = 0.15 + 0.6 * saliency
     grey = photo.mean(dim=0, keepdim=True).expand(3, -1, -1)
     return torch.lerp(0.5 * photo + 0.5 * grey, colored(saliency), weight.expand(3, -1, -1)).clamp(0, 1)
@@ -65,8 +82,14 @@ def save(figure: Figure, path: object) -> None:
         figure.savefig(path, dpi=_DPI, format="png")  # type: ignore[arg-type]
 
 
+def _shrunk_size(size: tuple[int, int]) -> tuple[int, int]:
+    height, width = size
+    scale = min(_SIDE / max(height, width), 1.0)
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
 def _titled(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=10, parse_math=False)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.spines[:].set_color(_FRAME)
+    axes.spines[:].set_color(_BORDER)

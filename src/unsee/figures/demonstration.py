@@ -68,10 +68,10 @@ def facts(finding: Finding) -> dict[str, str]:
 def _draw(axes: list[Axes], finding: Finding) -> None:
     explanation, target = finding.explanation, finding.scene.target
     pixels = explanation.photo.pixels
-    panels.picture(axes[0], pixels, f"{target}: {explanation.scores.original:.3f}")
+    panels.image(axes[0], pixels, f"{target}: {explanation.scores.original:.3f}")
     for (what, where), color in zip(finding.truth.items(), _OUTLINES, strict=False):
         axes[0].contour(where.to(torch.float32).numpy(), levels=[0.5], colors=color, linewidths=1.5)
         axes[0].plot([], [], color=color, label=what)
-    panels.picture(axes[1], explanation.perturbed, f"{target}: {explanation.scores.perturbed:.3f}")
+    panels.image(axes[1], explanation.perturbed, f"{target}: {explanation.scores.perturbed:.3f}")
     found = [f"{what} {times:.1f}×" for what, times in finding.density.items()]
-    panels.picture(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found))
+    panels.image(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found))

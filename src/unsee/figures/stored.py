@@ -19,12 +19,12 @@ def draw_stored(proofs: Sequence[RenderedRow], file: Path) -> None:
     figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))
     grid = figure.subplots(len(proofs), 3, squeeze=False, height_ratios=heights)
     for axes, proof in zip(grid, proofs, strict=True):
-        panels.picture(axes[0], proof.picture, f"{_asked(proof.row)}: {proof.row['score']:.4f}")
-        panels.picture(axes[1], panels.overlaid(proof.picture, proof.saliency), proof.row["id"])
+        panels.image(axes[0], proof.picture, f"{_asked(proof.row)}: {proof.row['score']:.4f}")
+        panels.image(axes[1], panels.overlaid(proof.picture, proof.saliency), proof.row["id"])
         if proof.edited is None:
-            panels.picture(axes[2], panels.colored(proof.saliency), "saliency")
+            panels.image(axes[2], panels.colored(proof.saliency), "saliency")
         else:
-            panels.picture(axes[2], proof.edited, _outcome(proof.row))
+            panels.image(axes[2], proof.edited, _outcome(proof.row))
     panels.save(figure, file)
 
 

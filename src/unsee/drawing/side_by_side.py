@@ -1,0 +1,59 @@
+"""Panels side by side: an image with its score, the edited image with its score, and the mask (fig. 1)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from unsee.drawing import panels
+from unsee.images import save_png
+from unsee.tensors import Box
+
+_BOX = "#e4002b"
+
+Panel = tuple[Float[Tensor, "3 h w"] | Float[Tensor, "h w"], str]
+"""An RGB image or a map, with values in [0,1], and its title."""
+
+
+def side_by_side(contents: Sequence[Panel], box: Box | None = None, figure: Figure | None = None) -> Figure:
+    """One row of panels of the same size.
+
+    Args:
+        contents: images, and maps that are drawn from black to white.
+        box: a half-open box [x0, y0, x1, y1) in pixels, outlined in every panel.
+        figure: the figure to draw on; a new one by default.
+    """
+    height, width = contents[0][0].shape[-2:]
+    figure = Figure() if figure is None else figure
+    row = panels.row_of_panels(figure, len(contents), height / width)
+    for axes, (values, title) in zip(row, contents, strict=True):
+        (panels.grey_map if values.ndim == 2 else panels.image)(axes, values, title)
+        if box is not None:
+            panels.outline(axes, box, (height, width), _BOX, 2)
+    return figure
+
+
+def show(contents: Sequence[Panel]) -> None:
+    """Show the panels in a window, or in the notebook."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415
+
+    figure = plt.figure()
+    side_by_side(contents, figure=figure)
+    plt.show()
+    plt.close(figure)
+
+
+def save_masked(
+    folder: Path,
+    image: Float[Tensor, "3 h w"],
+    edited: Float[Tensor, "3 h w"],
+    mask: Float[Tensor, "h w"],
+    saliency: Float[Tensor, "h w"],
+) -> None:
+    """Write mask.png, heatmap.png, overlay.png and perturbed.png, at the image's size."""
+    save_png(folder / "mask.png", mask)
+    save_png(folder / "heatmap.png", panels.colored(saliency))
+    save_png(folder / "overlay.png", panels.overlaid(image, saliency))
+    save_png(folder / "perturbed.png", edited)
