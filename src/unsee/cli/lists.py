@@ -62,7 +62,7 @@ def experiments(as_json: Json = False) -> None:
     """List the paper's experiments that `unsee experiment` runs."""
     from unsee.experiments.catalogue import EXPERIMENTS
 
-    said = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    said = {name: experiment.about.title for name, experiment in EXPERIMENTS.items()}
     if as_json:
         typer.echo(json.dumps(said, indent=1))
         return

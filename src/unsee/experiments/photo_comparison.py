@@ -177,8 +177,8 @@ def compare(
         progress: called with the photo's name and the method before each method.
 
     Returns:
-        One comparison for one photo, a list of them for several. A method that does not support the network is
-        among the `refused`.
+        One comparison for one photo, a list for several. A method that does not support the network is in
+        `refused`.
 
     Raises:
         UnseeError: a photo cannot be read, or a method, target or preset does not exist.
