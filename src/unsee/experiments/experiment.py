@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -176,6 +176,7 @@ class Summary:
         return replace(self, note=_OTHER_NETWORK, same_network=False)
 
 
+@runtime_checkable
 class Experiment(Protocol):
     """Pure functions from an image, its maps and a classifier to records, and from records to a summary.
 

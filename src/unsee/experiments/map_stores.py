@@ -1,6 +1,7 @@
 """Stores of existing maps: which method's maps they hold, and whether an experiment can use them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from unsee.choices import look_up
@@ -38,7 +39,7 @@ def chosen_methods(names: Sequence[str], stores: Mapping[str, Store]) -> tuple[s
     return tuple(dict.fromkeys([*(name for name in found if name != MASK_TOP5), *last, *stores]))
 
 
-def stores_by_method(stores: Sequence[Store | str]) -> dict[str, Store]:
+def stores_by_method(stores: Sequence[Store | str | Path]) -> dict[str, Store]:
     """Method → store of existing maps.
 
     Args:

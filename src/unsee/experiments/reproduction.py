@@ -203,8 +203,8 @@ class _Reproduction:
             f"The experiments of Fong & Vedaldi 2017 with {network} on {data}: the first {self.limits[0]} "
             f"images, {self.limits[1]} for experiments that learn many masks per image. Localisation and "
             "pointing also have the mask with the weights of tables 1 and 2, mask top5. Brackets hold 95 % "
-            "intervals. The paper's numbers are next to ours if the data are the paper's. The distance between "
-            "the two is given in our standard errors; above three of them the numbers differ."
+            "intervals. The paper's numbers are next to ours if the data are the paper's. Their distance is "
+            "given in our standard errors; above three of them the numbers differ."
         )
 
     def _footer(self) -> str:

@@ -100,7 +100,7 @@ def _number(cell: Estimate | None) -> str:
 
 
 def _verdict(cell: Estimate | None, known: float | int) -> str:
-    """The distance to the paper's number in standard errors; if there are none, whether our interval holds it."""
+    """The distance to the paper's number in standard errors, or whether our interval holds it."""
     if cell is None or math.isnan(cell.value):
         return ""
     if not cell.standard_error > 0:

@@ -89,7 +89,7 @@ def run_experiment(
     dataset: Dataset,
     *,
     methods: Sequence[str] = METHODS_SHOWN,
-    masks: Sequence[Store | str] = (),
+    masks: Sequence[Store | str | Path] = (),
     preset: str = "fast",
     target: str | None = None,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
@@ -129,7 +129,8 @@ def run_experiment(
     networks = (classifiers,) if isinstance(classifiers, Classifier) else tuple(classifiers)
     if len(networks) != 1 and not about.several_networks:
         raise UnseeError(
-            f"{about.name} takes one network, not {len(networks)}: give --model once; architectures takes several"
+            f"{about.name} takes one network, not {len(networks)}: give --model once; architectures takes "
+            "several"
         )
     stores = stores_by_method(masks)
     if stores and about.own_maps:
