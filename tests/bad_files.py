@@ -71,7 +71,7 @@ def noise(folder: Path, rng: np.random.Generator, index: int) -> Made:
         data = rng.bytes(int(rng.integers(1, 5000)))
     else:
         data = " ".join(map(str, rng.integers(0, 1000, 200))).encode()
-    return put(folder, f"noise-{index}.{suffix}", data, "no picture in a known format")
+    return put(folder, f"noise-{index}.{suffix}", data, "not an image in a known format")
 
 
 FOREIGN = (

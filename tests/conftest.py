@@ -69,16 +69,16 @@ def classifier(make_net):
 
 @pytest.fixture(scope="session")
 def make_pixels():
-    """Makes (h, w, 3) uint8 pixels: a slope of colour with a patch of stripes in it."""
+    """Makes (h, w, 3) uint8 pixels: a ramp of colour with a patch of stripes in it."""
 
     def make(height=40, width=56, seed=0):
         rng = np.random.default_rng(seed)
         rows, columns = np.mgrid[0:height, 0:width]
-        slope = np.stack([rows * 255 / height, columns * 255 / width, 0 * rows + 60], axis=-1)
+        ramp = np.stack([rows * 255 / height, columns * 255 / width, 0 * rows + 60], axis=-1)
         top, left = rng.integers(0, height // 2), rng.integers(0, width // 2)
-        patch = slope[top : top + height // 2, left : left + width // 2]
+        patch = ramp[top : top + height // 2, left : left + width // 2]
         patch[:] = rng.integers(0, 256, patch.shape)
-        return slope.astype(np.uint8)
+        return ramp.astype(np.uint8)
 
     return make
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
+from checks import one_line
 from unsee.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
 from unsee.errors import UnseeError
 from unsee.fits import resize
@@ -14,16 +15,8 @@ from unsee.masks import explain
 NAMES = ("ant", "bee", "cat", "tiger cat", "dog")
 
 
-def one_line(error: pytest.ExceptionInfo) -> str:
-    """The message, once it is known to be one line."""
-    text = str(error.value)
-    assert text
-    assert "\n" not in text
-    return text
-
-
 def state_of(net: nn.Module) -> dict:
-    """Everything that `borrowed` promises to leave as it was."""
+    """Everything that `borrowed` promises to restore."""
     return {
         "modes": [(name, module.training) for name, module in net.named_modules()],
         "wanted": [(name, weight.requires_grad) for name, weight in net.named_parameters()],
@@ -45,7 +38,7 @@ def tensors_of(net: nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def used_net(make_net):
-    """A network in the middle of someone's training: modes, gradients and hooks are all mixed."""
+    """A network in the middle of training: modes, gradients and hooks differ between modules."""
     net = make_net(batch_norm=True)
     net.train()
     net(torch.rand(4, 3, 32, 32)).sum().backward()
@@ -62,7 +55,7 @@ def used_net(make_net):
 
 @pytest.fixture
 def checked(used_net):
-    """A classifier of the used network; at the end of the test the network must be what it was."""
+    """A classifier of the used network; after the test the network must be unchanged."""
     before, tensors = copy.deepcopy(state_of(used_net)), tensors_of(used_net)
     assert {training for _, training in before["modes"]} == {True, False}
     assert {wanted for _, wanted in before["wanted"]} == {True, False}
@@ -74,7 +67,7 @@ def checked(used_net):
         assert torch.equal(after[name], value), name
 
 
-class TestGivenBackAsItWas:
+class TestRestored:
     def test_after_an_explanation(self, checked, make_pixels):
         explain(checked, make_pixels(), iterations=2)
         assert checked.net.counted
@@ -109,12 +102,12 @@ class TestGivenBackAsItWas:
         with pytest.raises(UnseeError, match="no class called"):
             explain(checked, make_pixels(), "walrus", iterations=2)
 
-    def test_evaluation_mode_and_no_gradients_while_it_is_borrowed(self, checked):
+    def test_a_borrowed_network_is_in_evaluation_mode_without_gradients(self, checked):
         with checked.borrowed():
             assert not any(module.training for module in checked.net.modules())
             assert not any(weight.requires_grad for weight in checked.net.parameters())
 
-    def test_the_random_state_of_torch_and_numpy_is_left_alone(self, classifier, make_pixels):
+    def test_the_random_state_of_torch_and_numpy_does_not_change(self, classifier, make_pixels):
         before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
         explain(classifier, make_pixels(), iterations=2, perturbation="joint")
         assert torch.equal(torch.random.get_rng_state(), before[0])
@@ -168,7 +161,7 @@ class TestTargets:
         assert "tiger cat (3)" in line
         assert "bee" not in line
 
-    def test_very_ambiguous_names_some_and_counts_the_rest(self, make_net):
+    def test_very_ambiguous_names_eight_and_counts_the_rest(self, make_net):
         names = tuple(f"kind {i} of bird" for i in range(10))
         with pytest.raises(UnseeError, match="and 2 more") as error:
             Classifier(make_net(10), class_names=names).class_index("bird", 10)
@@ -207,9 +200,9 @@ class WithLogits:
         self.logits = logits
 
 
-class TestAnswers:
+class TestOutputs:
     @pytest.mark.parametrize(
-        ("change", "told"),
+        ("change", "expected"),
         [
             (lambda y: (y, y), "tuple"),
             (lambda y: [y], "list"),
@@ -222,9 +215,9 @@ class TestAnswers:
             (lambda y: WithLogits((y,)), "tuple"),
         ],
     )
-    def test_what_is_no_logits_is_told(self, make_net, change, told):
+    def test_outputs_that_are_not_logits_are_refused(self, make_net, change, expected):
         wrapped = Classifier(Answers(make_net(), change), size=(32, 32))
-        with pytest.raises(UnseeError, match=told) as error:
+        with pytest.raises(UnseeError, match=expected) as error:
             wrapped.probabilities(torch.rand(2, 3, 32, 32))
         assert "(2, classes)" in one_line(error)
 
@@ -239,7 +232,7 @@ class TestAnswers:
         assert not scores.requires_grad
         assert torch.allclose(scores.sum(dim=1), torch.ones(3))
 
-    def test_logits_carry_gradients_to_the_pictures(self, classifier):
+    def test_logits_are_differentiable_with_respect_to_the_images(self, classifier):
         images = torch.rand(2, 3, 32, 32, requires_grad=True)
         classifier.logits(images)[:, 1].sum().backward()
         assert images.grad.abs().amax() > 0
@@ -255,7 +248,7 @@ class TestNetworks:
             (torch.bfloat16, torch.float32),
         ],
     )
-    def test_each_dtype_is_explained_in_its_own(self, make_net, make_pixels, dtype, computed):
+    def test_each_network_runs_in_its_own_dtype(self, make_net, make_pixels, dtype, computed):
         net = make_net().to(dtype)
         seen = []
         net[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype))
@@ -279,7 +272,7 @@ class TestNetworks:
         assert done.target.indices == (int(normalised.argmax()),)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_a_first_layer_that_works_in_place_leaves_the_pictures_alone(self, make_net, make_pixels, dtype):
+    def test_an_in_place_first_layer_does_not_change_the_images(self, make_net, make_pixels, dtype):
         plain, inner = nn.Sequential(nn.ReLU(), make_net()), make_net()
         in_place = nn.Sequential(nn.ReLU(inplace=True), inner)
         results = []
@@ -311,7 +304,7 @@ class TestNormalisation:
         expected = v2.functional.normalize(images, list(mean), list(std)).flatten(1)
         assert torch.allclose(model.logits(images), expected, rtol=1e-6, atol=1e-6)
 
-    def test_the_average_colour_is_the_mean_unless_told(self):
+    def test_the_average_colour_defaults_to_the_mean(self):
         assert Classifier(nn.Flatten()).color == IMAGENET_MEAN
         assert Classifier(nn.Flatten(), mean_color=(0.1, 0.2, 0.3)).color == (0.1, 0.2, 0.3)
 
@@ -329,7 +322,7 @@ class TestRefused:
             {"mean": (float("inf"), 0.5, 0.5)},
         ],
     )
-    def test_values_no_picture_can_be_prepared_with(self, options):
+    def test_invalid_sizes_means_and_deviations(self, options):
         with pytest.raises(UnseeError) as error:
             Classifier(nn.Flatten(), **options)
         one_line(error)
@@ -338,6 +331,6 @@ class TestRefused:
         with pytest.raises(AttributeError):
             classifier.size = (1, 1)
 
-    def test_what_is_no_module(self):
+    def test_a_function_is_not_a_module(self):
         with pytest.raises(Exception, match=r"Module|torch\.nn"):
             Classifier(print)

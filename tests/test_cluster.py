@@ -64,7 +64,7 @@ class TestTwoWorkers:
     @pytest.mark.parametrize(
         ("what", "says", "kept"),
         [
-            ("wrong", "SAID the network answered (", 0),
+            ("wrong", "SAID the network returned (", 0),
             ("deadly", "SAID a worker of Ray died again and again", 4),
             ("crowded", "SAID 10000 workers with 1 threads each are too many for the", 0),
         ],

@@ -34,7 +34,7 @@ def save_images(explanation, folder):
 
 @pytest.fixture(scope="module")
 def drawn(explanation, tmp_path_factory):
-    """A folder of the shared explanation's pictures."""
+    """A folder of the shared explanation's files."""
     folder = tmp_path_factory.mktemp("drawn")
     save_images(explanation, folder)
     return folder
@@ -52,15 +52,16 @@ def opened(path):
         return picture
 
 
-class TestExplanationPictures:
-    def test_all_five_are_there_and_open(self, drawn):
-        assert {path.name for path in drawn.iterdir()} == {
+class TestExplanationImages:
+    def test_all_five_files_are_written_as_png(self, drawn):
+        images = list(drawn.glob("*.png"))
+        assert {path.name for path in images} == {
             *("mask.png", "heatmap.png", "overlay.png", "perturbed.png", "figure.png"),
         }
-        assert {opened(path).format for path in drawn.iterdir()} == {"PNG"}
+        assert {opened(path).format for path in images} == {"PNG"}
 
     @pytest.mark.parametrize("name", ["mask.png", "heatmap.png", "overlay.png", "perturbed.png"])
-    def test_have_the_photos_size(self, drawn, name):
+    def test_they_have_the_size_of_the_photo(self, drawn, name):
         assert opened(drawn / name).size == (56, 40)
 
     def test_the_mask_is_black_where_it_deletes(self, drawn, explanation):
@@ -78,7 +79,7 @@ class TestExplanationPictures:
         assert (grey[20:] == 255).all()
 
     @pytest.mark.parametrize("game", ["deletion", "preservation"])
-    def test_the_heatmap_is_bright_where_the_evidence_is(self, explanation, tmp_path, game):
+    def test_the_heatmap_is_bright_where_the_saliency_is_high(self, explanation, tmp_path, game):
         mask = torch.linspace(0, 1, 56).expand(40, 56).contiguous()
         run = dataclasses.replace(explanation.run, game=game)
         save_images(dataclasses.replace(explanation, mask=mask, run=run), tmp_path)
@@ -101,7 +102,7 @@ class TestExplanationPictures:
         assert (light_plain - dark_plain).min() > 150
         assert (dark_marked - dark_plain).max() > 100
 
-    def test_the_edited_picture_is_rounded_and_nothing_else(self, drawn, explanation):
+    def test_the_edited_image_is_only_rounded(self, drawn, explanation):
         edited = np.asarray(opened(drawn / "perturbed.png"))
         expected = (explanation.perturbed.numpy() * 255).round().transpose(1, 2, 0)
         assert np.array_equal(edited, expected)
@@ -138,10 +139,10 @@ class TestFigure:
         assert np.allclose(shown[2][..., 0], explanation.mask, atol=1e-6)
 
     def test_it_says_what_did_not_converge(self, explanation):
-        for verdict, told in (("converged", False), ("still falling", True)):
+        for verdict, warns in (("converged", False), ("still falling", True)):
             run = dataclasses.replace(explanation.run, verdict=verdict, game="preservation")
             title = figure_of(dataclasses.replace(explanation, run=run)).axes[2].get_title()
-            assert ("did not converge" in title) == told
+            assert ("did not converge" in title) == warns
             assert "kept" in title
 
     def test_a_large_photo_is_shrunk_for_the_page(self, explanation):
@@ -162,7 +163,7 @@ class TestFigure:
         ["a$b$c", "$\\frac$", "<b>&amp;", "100 % {x} \\n", "a_b^c", "", "[red]", "x" * 200],
         ids=range(8),
     )
-    def test_class_names_are_no_formulas(self, explanation, name):
+    def test_class_names_are_not_parsed_as_formulas(self, explanation, name):
         odd = dataclasses.replace(explanation, target=Target((1,), (name,)))
         buffer = io.BytesIO()
         figure = figure_of(odd)
@@ -176,11 +177,11 @@ class TestFigure:
         panels.save(figure_of(odd), io.BytesIO())
         assert "犬" in html_of(odd)
 
-    def test_scores_that_are_no_numbers(self, explanation):
+    def test_scores_that_are_nan(self, explanation):
         odd = dataclasses.replace(explanation, scores=Scores(float("nan"), 0.1, float("nan")))
         assert "nan" in figure_of(odd).axes[0].get_title()
 
-    def test_it_draws_on_a_figure_that_is_given(self, explanation):
+    def test_it_draws_on_a_given_figure(self, explanation):
         given = Figure()
         assert figure_of(explanation, given) is given
         assert len(given.axes) == 3
@@ -194,7 +195,7 @@ class TestPyplot:
             {key: str(value) for key, value in plt.rcParams.items()},
         )
 
-    def test_drawing_leaves_it_alone(self, explanation, result, tmp_path):
+    def test_drawing_does_not_change_its_state(self, explanation, result, tmp_path):
         mine = plt.figure()
         before = self.state()
         save_images(explanation, tmp_path)
@@ -219,7 +220,7 @@ class TestPyplot:
         plt.close("all")
 
 
-class TestInterrogationPictures:
+class TestInterrogationImages:
     @pytest.mark.parametrize("with_saliency", [False, True])
     def test_files(self, result, tmp_path, with_saliency):
         out = tmp_path / "out"

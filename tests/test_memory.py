@@ -1,4 +1,4 @@
-"""Work in parts, and freed memory that is kept."""
+"""Work in parts, and keeping freed memory."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ print(resident() - before)
 @pytest.mark.parametrize(
     ("count", "parts"), [(0, []), (3, [3]), (9, [4, 4, 1]), (16, [4] * 4), (64, [16] * 4)]
 )
-def test_quarters_are_never_very_small_and_keep_their_order(count, parts):
+def test_quarters_have_at_least_four_items_and_keep_the_order(count, parts):
     seen = []
 
     def work(some):
@@ -38,7 +38,7 @@ def test_quarters_are_never_very_small_and_keep_their_order(count, parts):
     assert seen == parts
 
 
-def test_a_quarter_that_does_not_fit_is_halved():
+def test_a_quarter_that_runs_out_of_memory_is_halved():
     def work(some):
         if len(some) > 1:
             raise MemoryError
@@ -47,13 +47,13 @@ def test_a_quarter_that_does_not_fit_is_halved():
     assert in_quarters(work, range(9)) == list(range(9))
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell what is held")
-def test_freed_memory_stays_with_the_process_once_it_is_kept():
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc")
+def test_the_process_keeps_freed_memory_after_keep_freed():
     given_back, kept = (
         subprocess.check_output([sys.executable, "-c", HELD, way], text=True).strip()
         for way in ("plain", "keep")
     )
     if kept == "no":
-        pytest.skip("this C library cannot be told to keep what is freed")
+        pytest.skip("this C library cannot keep freed memory")
     assert int(given_back) < 60
     assert int(kept) > 150

@@ -1,4 +1,4 @@
-"""The private copy that computes: the same answers, and the user's network untouched."""
+"""The private copy of a network gives the same outputs, and the original does not change."""
 
 import copy
 import gc
@@ -18,7 +18,7 @@ from unsee.errors import UnseeError
 from unsee.masks import PRESETS, explain
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 from unsee.models.response_norm import ResponseNorm
-from unsee.tuning import Lent, Tuned, memory_of_one_pass, tuned, uses_bfloat16
+from unsee.tuning import Borrowed, Tuned, memory_of_one_pass, tuned, uses_bfloat16
 
 
 class Net(nn.Module):
@@ -43,7 +43,7 @@ def classifier(net: nn.Module) -> Classifier:
     return Classifier(net, size=(32, 32))
 
 
-def pictures(count: int = 3) -> Tensor:
+def images(count: int = 3) -> Tensor:
     return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
@@ -54,12 +54,12 @@ def kinds(net: nn.Module) -> set[str]:
 @pytest.mark.parametrize(
     "build", [Net, lambda: resnet18(num_classes=5), lambda: squeezenet1_1(num_classes=5)]
 )
-def test_the_copy_answers_as_the_network_does_and_shares_nothing_with_it(build):
+def test_the_copy_gives_the_networks_outputs_and_shares_no_memory_with_it(build):
     net = build().eval()
     before = copy.deepcopy(net.state_dict())
     own = classifier(net)
     quick = tuned(own)
-    assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
+    assert torch.allclose(quick.logits(images()), own.logits(images()), atol=1e-4)
     assert kinds(net) == kinds(build())
     theirs = {weight.data_ptr() for weight in quick.net.parameters()}
     assert theirs.isdisjoint(weight.data_ptr() for weight in net.parameters())
@@ -68,7 +68,7 @@ def test_the_copy_answers_as_the_network_does_and_shares_nothing_with_it(build):
     assert not any(weight.requires_grad for weight in quick.net.parameters())
 
 
-def test_batchnorm_is_folded_where_it_can_be():
+def test_batchnorm_is_folded_unless_the_network_has_hooks():
     own = classifier(Net().eval())
     assert "BatchNorm2d" not in kinds(tuned(own).net)
     hooked = Net().eval()
@@ -76,7 +76,7 @@ def test_batchnorm_is_folded_where_it_can_be():
     assert "BatchNorm2d" in kinds(tuned(classifier(hooked)).net)
 
 
-def test_a_copy_that_answers_otherwise_is_not_used(monkeypatch):
+def test_a_copy_with_other_outputs_is_not_used(monkeypatch):
     def wrong(net):
         spoilt = copy.deepcopy(net)
         spoilt.head.bias.data += 1
@@ -85,12 +85,12 @@ def test_a_copy_that_answers_otherwise_is_not_used(monkeypatch):
     own = classifier(Net().eval())
     monkeypatch.setattr(tuning, "folded", wrong)
     quick = tuned(own)
-    assert torch.allclose(quick.logits(pictures()), own.logits(pictures()), atol=1e-4)
+    assert torch.allclose(quick.logits(images()), own.logits(images()), atol=1e-4)
     assert "BatchNorm2d" in kinds(quick.net)
 
 
 class Strided(nn.Module):
-    """Flattens with view, which pictures with the channels last do not allow."""
+    """Flattens with view, which fails for images with channels last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,53 +100,50 @@ class Strided(nn.Module):
         return self.head(self.conv(x).view(len(x), -1))
 
 
-def test_a_network_that_cannot_have_its_channels_last_keeps_them_first():
+def test_a_network_that_fails_with_channels_last_keeps_channels_first():
     own = classifier(Strided().eval())
     quick = tuned(own)
     assert isinstance(quick.net, Tuned)
     assert quick.net.layout == torch.contiguous_format
-    assert torch.equal(quick.logits(pictures()), own.logits(pictures()))
-    explanation = unsee.explain(own, pictures()[0], 1, iterations=3)
+    assert torch.equal(quick.logits(images()), own.logits(images()))
+    explanation = unsee.explain(own, images()[0], 1, iterations=3)
     assert explanation.mask.shape == (32, 32)
 
 
-def test_a_network_that_cannot_be_copied_is_lent_and_given_back():
+def test_a_network_that_cannot_be_copied_is_borrowed_and_restored():
     net = Net().train()
     net.lock = threading.Lock()
     net.conv.weight.requires_grad_(False)
     own = classifier(net)
     with own.borrowed():
         quick = tuned(own)
-    assert isinstance(quick.net, Lent)
-    view = pictures().requires_grad_()
-    (slope,) = torch.autograd.grad(quick.logits(view).sum(), view)
-    assert bool(slope.any())
-    assert unsee.explain(own, pictures()[0], 1, iterations=3).mask.shape == (32, 32)
+    assert isinstance(quick.net, Borrowed)
+    view = images().requires_grad_()
+    (gradient,) = torch.autograd.grad(quick.logits(view).sum(), view)
+    assert bool(gradient.any())
+    assert unsee.explain(own, images()[0], 1, iterations=3).mask.shape == (32, 32)
     assert all(module.training for module in net.modules())
     wanted = [weight.requires_grad for weight in net.parameters()]
     assert wanted == [False, *[True] * (len(wanted) - 1)]
 
 
-def test_bfloat16_is_close_and_its_scores_are_the_classifiers_own():
+def test_bfloat16_is_close_and_scores_are_those_of_the_classifier():
     own = classifier(Net().eval())
-    assert torch.allclose(tuned(own, bfloat16=True).logits(pictures()), own.logits(pictures()), atol=0.05)
+    assert torch.allclose(tuned(own, bfloat16=True).logits(images()), own.logits(images()), atol=0.05)
     exact, half = (
-        unsee.explain(own, pictures()[0], 1, preset="fast", precision=name)
-        for name in ("float32", "bfloat16")
+        unsee.explain(own, images()[0], 1, preset="fast", precision=name) for name in ("float32", "bfloat16")
     )
     assert (exact.provenance.precision, half.provenance.precision) == ("float32", "bfloat16")
     assert half.scores.original == exact.scores.original
     assert half.objective == pytest.approx(exact.objective, rel=0.1)
 
 
-def test_auto_asks_the_device_and_leaves_the_published_presets_alone(monkeypatch):
+def test_auto_depends_on_the_device_and_not_for_published_presets(monkeypatch):
     own = classifier(Net().eval())
     for able in (True, False):
         monkeypatch.setattr(tuning, "computes_in_bfloat16", lambda device, able=able: able)
         assert uses_bfloat16(own, "auto") is able
-        fast, paper = (
-            unsee.explain(own, pictures()[0], 1, preset=p, iterations=2) for p in ("fast", "paper")
-        )
+        fast, paper = (unsee.explain(own, images()[0], 1, preset=p, iterations=2) for p in ("fast", "paper"))
         assert fast.provenance.precision == ("bfloat16" if able else "float32")
         assert paper.provenance.precision == "float32"
     assert not uses_bfloat16(classifier(Net().double().eval()), "bfloat16")
@@ -160,7 +157,7 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch):
         tuned(classifier(Net().eval()), compiled=True)
 
 
-def test_what_a_pass_keeps_is_counted():
+def test_memory_of_a_forward_pass():
     net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Sigmoid(), nn.Flatten(), nn.Linear(8 * 32 * 32, 4))
     found = memory_of_one_pass(classifier(net.eval().requires_grad_(False)))
     picture, kept = 4 * 3 * 32 * 32, 4 * 8 * 32 * 32
@@ -190,7 +187,7 @@ def test_free_memory_is_known():
         (ValueError("out of memory"), False),
     ],
 )
-def test_lack_of_memory_is_told_from_other_errors(error, is_it):
+def test_out_of_memory_errors_are_recognised(error, is_it):
     assert memory.is_out_of_memory(error) is is_it
 
 
@@ -205,20 +202,20 @@ class Bound(Net):
         return self.head(F.relu(self.run(x)).mean(dim=(2, 3)))
 
 
-def test_a_network_whose_copy_reaches_back_is_lent_and_given_back():
+def test_a_network_whose_copy_calls_the_original_is_borrowed_and_restored():
     net = Bound().train()
     before = {key: value.clone() for key, value in net.state_dict().items()}
     own = classifier(net)
     with own.borrowed():
-        assert isinstance(tuned(own).net, Lent)
-    unsee.explain(own, pictures()[0], 1, iterations=3)
+        assert isinstance(tuned(own).net, Borrowed)
+    unsee.explain(own, images()[0], 1, iterations=3)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
     assert all(module.training for module in net.modules())
     assert all(weight.requires_grad for weight in net.parameters())
     assert not any(module._forward_pre_hooks for module in net.modules())
 
 
-def test_what_a_pass_keeps_is_let_go_again():
+def test_measuring_the_memory_of_a_pass_frees_it():
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     alive = weakref.WeakSet()
     net[1].register_forward_hook(lambda module, given, answer: alive.add(answer))
@@ -228,7 +225,7 @@ def test_what_a_pass_keeps_is_let_go_again():
 
 
 class Small(Net):
-    """Has memory for two pictures."""
+    """Has memory for two images only."""
 
     def forward(self, x: Tensor) -> Tensor:
         if len(x) > 2:
@@ -237,7 +234,7 @@ class Small(Net):
 
 
 def test_explanations_are_the_same_when_memory_runs_out():
-    photos = list(pictures(5))
+    photos = list(images(5))
     roomy, small = (
         unsee.explain(classifier(net.double().eval()), photos, 1, iterations=6, batch_size=5)
         for net in (Net(), Small())
@@ -246,13 +243,13 @@ def test_explanations_are_the_same_when_memory_runs_out():
         assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-6)
 
 
-def test_photos_are_drawn_only_when_there_is_room():
+def test_photos_are_read_only_when_the_batch_has_room():
     drawn = []
 
     def source():
         for place in range(7):
             drawn.append(place)
-            yield unsee.images.read_photo(pictures(1)[0]), 1
+            yield unsee.images.read_photo(images(1)[0]), 1
 
     plan = unsee.masks.Plan(PRESETS["fast"], batch_size=2)
     most = []
@@ -263,15 +260,15 @@ def test_photos_are_drawn_only_when_there_is_room():
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_response_norm_is_torchs_own(layout):
+def test_response_norm_equals_torchs(layout):
     x = torch.randn(2, 9, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (30 * x).contiguous(memory_format=layout).requires_grad_()
     slow = F.local_response_norm(x, 5, alpha=1e-2, beta=0.75, k=1.0)
     quick = ResponseNorm(alpha=1e-2)(x)
     assert torch.allclose(quick, slow, rtol=1e-12)
     weights = torch.randn(slow.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    slopes = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (slow, quick)]
-    assert torch.allclose(*slopes, rtol=1e-10, atol=1e-12)
+    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (slow, quick)]
+    assert torch.allclose(*gradients, rtol=1e-10, atol=1e-12)
 
 
 def test_response_norm_has_no_weights_and_works_in_bfloat16():

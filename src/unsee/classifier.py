@@ -1,4 +1,4 @@
-"""A network and what it needs to read a picture: RGB in [0,1] goes in, logits come out."""
+"""A network with its input size, normalisation and class names: RGB in [0,1] in, logits out."""
 
 import math
 import re
@@ -22,20 +22,20 @@ TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Wraps any module that turns (B,3,H,W) pictures into (B,C) logits, and gives it back as it was.
+    """Wraps any module that turns (B,3,H,W) images into (B,C) logits, without changing the module.
 
     Args:
-        net: the module; it stays on its own device and in its own dtype.
-        size: height and width in pixels of the network's input.
-        mean: RGB mean, in [0,1], that the network's pictures are shifted by.
-        std: RGB standard deviation that they are divided by.
-        class_names: one for each logit, in order; without them classes go by their index.
-        name: how results call the network.
-        weights_sha256: hash of the weight file, for the record of a result.
-        mean_color: RGB in [0,1] of the "constant" perturbation; the mean unless told.
+        net: the module; it stays on its device and in its dtype.
+        size: height and width of the network's input, in pixels.
+        mean: RGB mean, in [0,1], that is subtracted from images.
+        std: RGB standard deviation that images are then divided by.
+        class_names: one for each logit, in order; without them classes are named by their index.
+        name: the network's name in results.
+        weights_sha256: hash of the weight file, recorded in results.
+        mean_color: RGB in [0,1] of the "constant" perturbation; defaults to `mean`.
 
     Raises:
-        UnseeError: a size, mean or deviation that no picture can be prepared with.
+        UnseeError: the size, mean or standard deviation is not valid.
     """
 
     net: nn.Module
@@ -60,17 +60,17 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Where the network's weights are; the CPU for a network without any."""
+        """The device of the network's weights; the CPU for a network without weights."""
         return next((tensor.device for tensor in self._tensors()), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
-        """What masks and pictures are computed in: float64 for a float64 network, float32 for all others."""
+        """The dtype of masks and images: float64 for a float64 network, float32 for all others."""
         return torch.float64 if self.net_dtype == torch.float64 else torch.float32
 
     @property
     def net_dtype(self) -> torch.dtype:
-        """What the network's weights are in."""
+        """The dtype of the network's weights."""
         return next((t.dtype for t in self._tensors() if t.is_floating_point()), torch.float32)
 
     @property
@@ -79,15 +79,15 @@ class Classifier:
         return self.mean if self.mean_color is None else self.mean_color
 
     def logits(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """Scores before the softmax of pictures in [0,1]; differentiable with respect to the pictures.
+        """The network's logits for images in [0,1]; differentiable with respect to the images.
 
         Raises:
-            UnseeError: the network's answer is not one row of class scores for each picture.
+            UnseeError: the network's output is not one row of logits for each image.
         """
         return self.answer(self.normalised(images))
 
     def normalised(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Pictures in [0,1] as the network takes them: shifted by the mean, divided by the deviation."""
+        """Images in [0,1] with the mean subtracted, divided by the standard deviation."""
         mean, std = (
             torch.tensor(v, device=images.device, dtype=images.dtype)[:, None, None]
             for v in (self.mean, self.std)
@@ -95,32 +95,33 @@ class Classifier:
         return (images - mean) / std
 
     def answer(self, inputs: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """Scores before the softmax of pictures that are normalised already; differentiable.
+        """The network's logits for images that are already normalised; differentiable.
 
         Raises:
-            UnseeError: the network's answer is not one row of class scores for each picture.
+            UnseeError: the network's output is not one row of logits for each image.
         """
-        answer = self.net(inputs.to(self.net_dtype))
-        answer = getattr(answer, "logits", answer)
-        if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(inputs):
-            shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        output = self.net(inputs.to(self.net_dtype))
+        output = getattr(output, "logits", output)
+        if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(inputs):
+            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise UnseeError(
-                f"the network answered {shape} to {len(inputs)} pictures; unsee needs logits of shape "
+                f"the network returned {shape} for {len(inputs)} images; unsee needs logits of shape "
                 f"({len(inputs)}, classes): wrap the network in a module that returns them"
             )
-        return answer.to(inputs.dtype)
+        return output.to(inputs.dtype)
 
     @torch.no_grad()
     def probabilities(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """Softmax scores of pictures in [0,1], without gradients, in evaluation mode."""
+        """Softmax scores for images in [0,1], in evaluation mode and without gradients."""
         with self.borrowed():
             return self.logits(images.to(self.device, self.dtype)).softmax(dim=1)
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """Evaluation mode and no gradients for the weights while inside; all as it was afterwards.
+        """A context in which the network is in evaluation mode and its weights need no gradients.
 
-        Modes and `requires_grad` of every module and parameter come back, also after an exception.
+        On leaving, also after an exception, each module's mode and each parameter's `requires_grad` are
+        restored.
         """
         modes = [(module, module.training) for module in self.net.modules()]
         wanted = [(weight, weight.requires_grad) for weight in self.net.parameters()]
@@ -136,16 +137,20 @@ class Classifier:
                 weight.requires_grad_(requires_grad)
 
     def class_index(self, target: int | np.integer | str, classes: int) -> int:
-        """The index of a class given by its index, its name, or a part of its name that only it has.
+        """The index of a class.
+
+        Args:
+            target: the class's index, its name, or a part of its name that no other class has.
+            classes: the number of classes.
 
         Raises:
-            UnseeError: no class or several are meant.
+            UnseeError: no class matches, or more than one.
         """
         text = str(target).strip()
         if re.fullmatch("-?[0-9]+", text):
             if 0 <= int(text) < classes:
                 return int(text)
-            raise UnseeError(f"class {text} is not there: {self.name} has classes 0 to {classes - 1}")
+            raise UnseeError(f"class {text} does not exist: {self.name} has classes 0 to {classes - 1}")
         if self.class_names is None:
             raise UnseeError(f"{self.name} has no class names: give the class {text!r} as an index")
         names = [name.casefold() for name in self.class_names]
@@ -163,7 +168,7 @@ class Classifier:
         raise UnseeError(f"{text!r} could be {listed}{more}: give the whole name or the index")
 
     def class_name(self, index: int) -> str:
-        """The name of a class, or its index as text where the network has no names."""
+        """The name of a class, or its index as text if the network has no class names."""
         names = self.class_names
         return names[index] if names is not None and index < len(names) else str(index)
 

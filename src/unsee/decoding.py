@@ -1,4 +1,4 @@
-"""What an untrusted file or a Pillow picture holds, as RGB in [0, 1], or the reason why it is refused."""
+"""Decodes an untrusted file or a Pillow image to RGB in [0, 1], or says why it is refused."""
 
 import io
 import threading
@@ -22,8 +22,8 @@ _FOREIGN = {
     b"%!PS": "an EPS or PostScript file",
     b"\xc5\xd0\xd3\xc6": "an EPS file",
     b"8BPS": "a Photoshop file",
-    b"\xff\x0a": "a JPEG XL picture",
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"\xff\x0a": "a JPEG XL image",
+    b"\0\0\0\x0cJXL ": "a JPEG XL image",
     b"PK\x03\x04": "a ZIP archive",
     b"version https://git-lfs": "a Git LFS pointer",
 }
@@ -40,14 +40,14 @@ Unpacked = tuple[Float[Tensor, "3 h w"], tuple[str, ...]]
 
 
 def shown_name(text: object) -> str:
-    """Put a name or a reason in one short printable line."""
+    """A name or a reason as one short printable line."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]}…{line[-_LONGEST // 2 :]}"
 
 
 @contextmanager
 def _strict_pillow() -> Iterator[None]:
-    """Have Pillow refuse bombs and truncated files, and keep its other warnings to itself."""
+    """Make Pillow refuse decompression bombs and truncated files, and silence its other warnings."""
     with _PILLOW, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -59,10 +59,15 @@ def _strict_pillow() -> Iterator[None]:
 
 
 def decode(source: bytes | Image.Image, shown: str, upright: bool = True) -> Unpacked:
-    """Unpack a file's bytes or a Pillow picture into float32 (3, h, w) in [0, 1], with notes.
+    """Decode a file's bytes or a Pillow image to float32 (3, h, w) in [0, 1], with notes.
 
-    EXIF orientation is applied where `upright` asks for it. Raises UnseeError, one line that calls the
-    source as `shown`.
+    Args:
+        source: the bytes, or the image.
+        shown: the source's name in errors.
+        upright: whether to apply the EXIF orientation.
+
+    Raises:
+        UnseeError: the source cannot be decoded completely.
     """
     try:
         with _strict_pillow():
@@ -91,21 +96,21 @@ def _refusal(source: bytes | Image.Image, shown: str, error: Exception) -> Unsee
     if foreign is not None:
         return UnseeError(f"{shown} is {foreign}, which is not supported: convert it to PNG or JPEG")
     if isinstance(error, UnidentifiedImageError):
-        problem = "is no picture in a known format, or its header is damaged"
-        return UnseeError(f"{shown} {problem}: convert it to PNG or JPEG, or fetch it anew")
+        problem = "is not an image in a known format, or its header is damaged"
+        return UnseeError(f"{shown} {problem}: convert it to PNG or JPEG, or download it again")
     if isinstance(error, MemoryError):
         return UnseeError(f"{shown} does not fit in memory, or is damaged: make it smaller first")
     reason = shown_name(error) or type(error).__name__
-    return UnseeError(f"{shown} is truncated or damaged ({reason}): fetch or export it anew")
+    return UnseeError(f"{shown} is truncated or damaged ({reason}): download or export it again")
 
 
 def _foreign(data: bytes) -> str | None:
-    """Name the format of a file that Pillow could not read, where it is a well-known one."""
+    """The format of a file that Pillow cannot read, if it is a well-known one."""
     for prefix, kind in _FOREIGN.items():
         if data.startswith(prefix):
             return kind
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
-        return "a HEIC picture" if data[8:11] in (b"hei", b"hev", b"mif", b"msf") else "a video"
+        return "a HEIC image" if data[8:11] in (b"hei", b"hev", b"mif", b"msf") else "a video"
     start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith(b"<"):
         return "an SVG drawing" if b"<svg" in start else "a web page or other markup"
@@ -114,7 +119,7 @@ def _foreign(data: bytes) -> str | None:
 
 def _unpack(image: Image.Image, shown: str, upright: bool) -> Unpacked:
     if 0 in image.size:
-        raise UnseeError(f"{shown} has no pixels ({image.width}x{image.height}): export it anew")
+        raise UnseeError(f"{shown} has no pixels ({image.width}x{image.height}): export it again")
     layout = repr(getattr(image, "tile", ""))
     notes = _frames(image)
     image.load()
@@ -142,21 +147,21 @@ def _frames(image: Image.Image) -> tuple[str, ...]:
     which = "first" if image.tell() == 0 else f"number {image.tell() + 1}"
     count = getattr(image, "n_frames", 1)
     if image.format in _PAGED:
-        return (f"several pictures: {which} of {count}",)
+        return (f"several images: {which} of {count}",)
     return (f"animated: {which} of {count} frames",)
 
 
 def _from_numbers(image: Image.Image, layout: str, shown: str) -> Unpacked:
-    """Unpack a picture of one channel of 16-bit or 32-bit numbers."""
+    """Decode an image with one channel of 16-bit or 32-bit numbers."""
     if getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0:
         raise UnseeError(f"{shown} is a deep greyscale TIFF with white as zero: convert it to PNG")
     values = np.array(image, dtype=np.float64)
     full = 1 if image.mode == "F" else 4095 if "I;12" in layout else 65535
     if not np.isfinite(values).all():
-        raise UnseeError(f"{shown} holds NaN or infinite values: fill them and save it anew")
+        raise UnseeError(f"{shown} holds NaN or infinite values: replace them and save it again")
     if values.min() < 0 or values.max() > full:
         held = f"{values.min():g} to {values.max():g}"
-        raise UnseeError(f"{shown} holds {held}, not 0 to {full}: scale it and save it anew")
+        raise UnseeError(f"{shown} holds {held}, not 0 to {full}: scale it and save it again")
     notes: tuple[str, ...] = ("32-bit float" if image.mode == "F" else "16-bit",)
     transparent = image.info.get("transparency")
     clear = values == (transparent if isinstance(transparent, int) else -1)
@@ -167,7 +172,7 @@ def _from_numbers(image: Image.Image, layout: str, shown: str) -> Unpacked:
 
 
 def _from_colours(image: Image.Image) -> Unpacked:
-    """Unpack a picture of 1-bit or 8-bit channels, with or without a palette."""
+    """Decode an image with 1-bit or 8-bit channels, with or without a palette."""
     notes: tuple[str, ...] = ()
     if image.mode in ("1", "L", "LA", "La"):
         notes = ("greyscale",)
@@ -179,7 +184,7 @@ def _from_colours(image: Image.Image) -> Unpacked:
 
 
 def planes(values: NDArray[Any], full: int) -> Unpacked:
-    """Turn (h, w, 1, 3 or 4) of 0 to `full` into float32 (3, h, w) in [0, 1], with alpha over white."""
+    """Turn (h, w, 1, 3 or 4) of 0 to `full` into float32 (3, h, w) in [0, 1], alpha blended with white."""
     planes = np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32) / np.float32(full)
     pixels = torch.from_numpy(planes).clamp(0.0, 1.0)
     if len(pixels) == 1:

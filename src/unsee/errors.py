@@ -1,8 +1,8 @@
-"""The one exception for everything that whoever calls `unsee` can mend."""
+"""The exception for errors that the caller can fix."""
 
 
 class UnseeError(Exception):
-    """What was wrong and what to do about it, in one line.
+    """An error that the caller can fix; one line says what was wrong and what to do.
 
-    The command line prints the line and leaves with exit code 2; every other exception is a fault.
+    The command line prints the line and exits with code 2. Any other exception is a bug in unsee.
     """

@@ -3,25 +3,20 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.explanation_files import FORMAT, MANIFEST, SavedExplanation, read_saved
 from unsee.files import staged_folder
-from unsee.images import Photo, PhotoLike, read_photo
+from unsee.images import Photo, PhotoLike
 from unsee.records import finite
 
-MANIFEST = "explanation.json"
-FORMAT = 2
-"""The format of saved explanations; manifests of format 1 do not state theirs."""
-_RENAMED = {"algorithm": "optimiser", "evidence": "shown_with"}
-"""Settings of format 1 → what they are called since."""
 _SMALLEST_SPAN = 1e-6
 
 
@@ -202,18 +197,15 @@ class Explanation:
             (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
         ]
 
-    # Matplotlib is imported only when something is drawn: processes that learn masks never need it.
-
     def show(self) -> None:
         """Show the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
+        # Matplotlib is imported only to draw: workers that learn masks for a data set never need it.
         from unsee.drawing import side_by_side  # noqa: PLC0415
 
         side_by_side.show(self.panels())
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
-        """Write arrays, images and, last, `explanation.json` into a folder.
-
-        The files are written to a temporary folder first, so a failure leaves an earlier explanation intact.
+        """Write arrays, images and, last, `explanation.json`; after a failure the folder is as it was.
 
         Args:
             folder: where to write; it is made if necessary. Other files in it are kept.
@@ -249,66 +241,49 @@ class Explanation:
         """Read a saved explanation. The edited photo comes back rounded to 8 bits.
 
         Args:
-            folder: a folder that `save` has written, in any format up to `FORMAT`.
+            folder: a folder that `save` has written, also in an earlier version of unsee.
             photo: the photo, in any form that `read_photo` takes, if it has moved or was never a file.
 
         Raises:
-            UnseeError: files are missing or damaged, the format is newer than this version of unsee reads,
-                or the photo is not the one that was explained.
+            UnseeError: files are missing or damaged, or the photo is not the one that was explained.
         """
         folder = Path(folder)
         try:
-            manifest = _read_manifest(folder)
-            mask, grid = _read_mask(folder / "mask.npy"), _read_mask(folder / "mask_grid.npy")
-            source = read_photo(manifest["photo"] if photo is None else photo)
-            if source.sha256 != manifest["photo_sha256"]:
-                raise UnseeError(
-                    f"{source.path or source.name} is not the photo that was explained in {folder}: "
-                    "give the photo as it was then"
-                )
-            if mask.shape != source.pixels.shape[-2:]:
-                raise UnseeError(
-                    f"{folder / 'mask.npy'} has shape {tuple(mask.shape)}, but the photo has "
-                    f"{tuple(source.pixels.shape[-2:])}: explain the photo again"
-                )
-            edited = read_photo(folder / "perturbed.png").pixels
-            return cls._from_manifest(manifest, source, mask, grid, edited)
+            return cls._from_saved(read_saved(folder, photo))
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnseeError(f"{folder} holds no complete explanation ({error})") from error
 
     @classmethod
-    def _from_manifest(
-        cls, manifest: Mapping[str, Any], photo: Photo, mask: Tensor, grid: Tensor, perturbed: Tensor
-    ) -> "Explanation":
+    def _from_saved(cls, saved: SavedExplanation) -> "Explanation":
+        manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
-        single = isinstance(index, int)
-        known = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
-        known |= {
+        several = not isinstance(index, int)
+        run = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
+        run |= {
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
         }
-        origin = {field: manifest[field] for field in Provenance.__dataclass_fields__}
-        origin["input_size"] = tuple(origin["input_size"])
+        provenance = {field: manifest[field] for field in Provenance.__dataclass_fields__}
+        provenance |= {"input_size": tuple(manifest["input_size"])}
         return cls(
-            photo=photo,
-            target=Target((index,), (name,), asked) if single else Target(tuple(index), tuple(name), asked),
+            photo=saved.photo,
+            target=Target(tuple(index), tuple(name), asked) if several else Target((index,), (name,), asked),
             scores=Scores(**{key: _number(value) for key, value in manifest["scores"].items()}),
-            mask=mask,
-            mask_grid=grid,
-            perturbed=perturbed,
+            mask=saved.mask,
+            mask_grid=saved.mask_grid,
+            perturbed=saved.perturbed,
             area=_number(manifest["area"]),
-            run=Run(**known),
-            provenance=Provenance(**origin),
+            run=Run(**run),
+            provenance=Provenance(**provenance),
         )
 
     def _repr_html_(self) -> str:
-        from unsee.drawing.report import embedded, facts_table  # noqa: PLC0415
-        from unsee.drawing.side_by_side import side_by_side  # noqa: PLC0415
+        from unsee.drawing import report, side_by_side  # noqa: PLC0415
 
-        scores, run = self.scores, self.run
+        run, (before, after, reference) = self.run, astuple(self.scores)
         facts = {
             "target": str(self.target),
-            "score": f"{scores.original:.4f} → {scores.perturbed:.4f} (fully perturbed {scores.reference:.4f})",
+            "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
             "area": f"{self.area:.1%}",
             "objective": f"{self.objective:.4f}",
@@ -316,44 +291,8 @@ class Explanation:
             "model": self.provenance.model,
         }
         alt = f"{self.photo.name}, edited photo and mask for {self.target}"
-        return f"<div>{embedded(side_by_side(self.panels()), alt)}{facts_table(facts)}</div>"
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a saved explanation, in today's format.
-
-    Raises:
-        UnseeError: the format is newer than `FORMAT`.
-        OSError, ValueError, AttributeError: there is no such file, or it is not a manifest.
-    """
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    version = manifest.get("format", 1)
-    if version not in range(1, FORMAT + 1):
-        raise UnseeError(
-            f"{folder} holds an explanation of format {version}, but this version of unsee reads formats "
-            f"1 to {FORMAT}: update unsee"
-        )
-    if version == 1:
-        settings = {_RENAMED.get(name, name): value for name, value in manifest["settings"].items()}
-        manifest |= {"settings": settings}
-    return manifest
-
-
-def _read_mask(file: Path) -> Tensor:
-    """A saved mask.
-
-    Raises:
-        UnseeError: the array is not a mask.
-        OSError, ValueError, EOFError: there is no such file, or it is not an array.
-    """
-    mask = torch.from_numpy(np.load(file, allow_pickle=False))
-    low, high = (float(mask.min()), float(mask.max())) if mask.numel() else (math.nan, math.nan)
-    if mask.ndim != 2 or not (low >= 0 and high <= 1):
-        raise UnseeError(
-            f"{file} must be 2-D with values in [0, 1], got {mask.ndim}-D with {low:g} to {high:g}: "
-            "explain the photo again"
-        )
-    return mask
+        figure = report.embedded(side_by_side.side_by_side(self.panels()), alt)
+        return f"<div>{figure}{report.facts_table(facts)}</div>"
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401

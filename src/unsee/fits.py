@@ -1,4 +1,4 @@
-"""Resizing, and the two ways a photo is brought to a network's input and a map is brought back."""
+"""Resizing, and the two ways to fit a photo to a network's input and to map results back to the photo."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 
-_EDGE = 1e-6  # photo pixels; a window edge this close to a pixel's border lies on it
+_EDGE = 1e-6  # in photo pixels; a window edge this close to a pixel border counts as on it
 
 
 def _interpolate(values: Float[Tensor, "*batch h w"], size: tuple[int, int]) -> Float[Tensor, "*batch H W"]:
-    # On the CPU, torch 2.15 returns wrong rows where the result is one pixel wide; one pixel high is right.
+    # On the CPU, torch 2.15 returns wrong rows if the result is one pixel wide; one pixel high is correct.
     upright = size[1] > 1
     images = values.reshape(-1, 1, *values.shape[-2:])
     resized = F.interpolate(
@@ -30,19 +30,20 @@ def _interpolate(values: Float[Tensor, "*batch h w"], size: tuple[int, int]) -> 
 
 
 def resize(pixels: Float[Tensor, "*batch 3 h w"], size: tuple[int, int]) -> Float[Tensor, "*batch 3 H W"]:
-    """Resize pictures by antialiased bilinear interpolation.
+    """Resize images by antialiased bilinear interpolation; the result is clamped to [0, 1].
 
-    pixels: (..., 3, h, w) in [0, 1]; size: (H, W) in pixels, both at least 1. The result is (..., 3, H, W),
-    clamped to [0, 1].
+    Args:
+        pixels: images in [0, 1].
+        size: (H, W) in pixels, both at least 1.
     """
     return _interpolate(pixels, size).clamp(0.0, 1.0)
 
 
 @runtime_checkable
 class Fit(Protocol):
-    """How a photo of any size is brought to the square (or rectangle) a network takes, and back.
+    """Fits a photo of any size to the network's input, and maps results back to the photo.
 
-    Sizes are (height, width) in pixels throughout.
+    All sizes are (height, width) in pixels.
     """
 
     @property
@@ -50,28 +51,30 @@ class Fit(Protocol):
         """The key of this kind of fit in `FITS`."""
 
     def apply(self, pixels: Float[Tensor, "3 h w"], size: tuple[int, int]) -> Float[Tensor, "3 H W"]:
-        """Bring a photo in [0, 1] to `size`; the result is in [0, 1]."""
+        """Fit a photo in [0, 1] to `size`; the result is in [0, 1]."""
 
     def back(
         self, map: Float[Tensor, "*c H W"], photo_size: tuple[int, int], fill: float
     ) -> Float[Tensor, "*c h w"]:
-        """Bring a map drawn on the network's input back on to the photo.
+        """Map values at the network's input back to the photo.
 
-        map: (H, W) or (C, H, W), any range; photo_size: (h, w). The result is (h, w) or (C, h, w), with
-        `fill` in every pixel of which the network saw nothing.
+        Args:
+            map: (H, W) or (C, H, W), in any range.
+            photo_size: (h, w).
+            fill: the value of photo pixels that are outside the network's input.
         """
 
     def window(self, photo_size: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Give the part of the photo that the network sees at `size`: (x0, y0, x1, y1) in photo pixels.
+        """The part of the photo that the network sees at `size`: (x0, y0, x1, y1) in photo pixels.
 
-        Half open and not rounded: 0 <= x0 < x1 <= w and 0 <= y0 < y1 <= h.
+        It is half-open and not rounded: 0 <= x0 < x1 <= w and 0 <= y0 < y1 <= h.
         """
 
 
 @final
 @dataclass(frozen=True)
 class Squash:
-    """The whole photo resized to the network's input, whatever that does to its aspect."""
+    """Resizes the whole photo to the network's input, without keeping its aspect ratio."""
 
     @property
     def name(self) -> str:
@@ -79,7 +82,7 @@ class Squash:
         return "squash"
 
     def apply(self, pixels: Float[Tensor, "3 h w"], size: tuple[int, int]) -> Float[Tensor, "3 H W"]:
-        """Resize a (3, h, w) photo in [0, 1] to `size` (H, W); the result is (3, H, W) in [0, 1]."""
+        """Resize a (3, h, w) photo in [0, 1] to `size` (H, W); the result is in [0, 1]."""
         return resize(pixels, size)
 
     def back(
@@ -88,7 +91,7 @@ class Squash:
         photo_size: tuple[int, int],
         fill: float,  # noqa: ARG002
     ) -> Float[Tensor, "*c h w"]:
-        """Resize a (H, W) or (C, H, W) map of any range to `photo_size` (h, w); `fill` is never needed."""
+        """Resize a (H, W) or (C, H, W) map of any range to `photo_size` (h, w); `fill` is not used."""
         return _interpolate(map, photo_size)
 
     def window(
@@ -96,13 +99,15 @@ class Squash:
         photo_size: tuple[int, int],
         size: tuple[int, int],  # noqa: ARG002
     ) -> tuple[float, float, float, float]:
-        """Give the whole photo: (0, 0, w, h) in photo pixels."""
+        """The whole photo: (0, 0, w, h) in photo pixels."""
         return 0.0, 0.0, float(photo_size[1]), float(photo_size[0])
 
 
 class _Axis(NamedTuple):
-    """One axis of a centre crop: `photo` pixels are resized to `resized`, of which `length` from `first` on
-    are seen, and these stand in the network's input behind `pad` pixels of padding.
+    """One axis of a centre crop.
+
+    `photo` pixels are resized to `resized`. Of these, `length` from `first` on go to the network's input,
+    after `pad` pixels of padding.
     """
 
     photo: int
@@ -113,18 +118,18 @@ class _Axis(NamedTuple):
 
     @classmethod
     def cropped(cls, photo: int, resized: int, crop: int) -> "_Axis":
-        """Place the crop as torchvision's `center_crop` does, halves rounded to even."""
+        """The crop of torchvision's `center_crop`; halves are rounded to even."""
         if crop > resized:
             return cls(photo, resized, 0, resized, (crop - resized) // 2)
         return cls(photo, resized, round((resized - crop) / 2), crop, 0)
 
     def seen(self) -> tuple[float, float]:
-        """Give the ends of what is seen, in photo pixels."""
+        """The ends of the visible part, in photo pixels."""
         scale = self.photo / self.resized
         return self.first * scale, min((self.first + self.length) * scale, float(self.photo))
 
     def magnify(self, values: Float[Tensor, "*rows n"]) -> Float[Tensor, "*rows m"]:
-        """Enlarge the last axis from `photo` to `resized` bilinearly, working out only what is seen."""
+        """Enlarge the last axis from `photo` to `resized` bilinearly, computing only the visible part."""
         places = torch.arange(self.first, self.first + self.length, dtype=torch.float64, device=values.device)
         places = ((places + 0.5) * (self.photo / self.resized) - 0.5).clamp(0, self.photo - 1)
         below = places.long()
@@ -132,7 +137,7 @@ class _Axis(NamedTuple):
         return torch.lerp(values[..., below], values[..., above], (places - below).to(values.dtype))
 
     def weights(self, like: Tensor) -> tuple[slice, Float[Tensor, "m length"]]:
-        """Give the photo's pixels of which a part was seen, and their weights over the resized ones seen."""
+        """The photo pixels that are at least partly visible, and their weights over resized pixels."""
         start, stop = self.seen()
         begin, end = math.floor(start + _EDGE), math.ceil(stop - _EDGE)
         scale = self.resized / self.photo
@@ -145,21 +150,24 @@ class _Axis(NamedTuple):
 @final
 @dataclass(frozen=True)
 class CentreCrop:
-    """The middle of the photo, as torchvision's `ImageClassification` preset takes it.
+    """Crops the middle of the photo, as torchvision's `ImageClassification` preset does.
 
-    The photo's shorter side is resized to `resize` pixels, by default `round(max(H, W) * 256 / 224)` for an
-    input of (H, W), and the middle (H, W) is cut out; what lies outside a smaller picture is black. With the
-    default, nearly the same part of the photo is seen at every size; with a number of one's own, a larger
-    input sees more of it.
+    The photo's shorter side is resized to `resize` pixels, and the middle (H, W) is cropped; a smaller photo
+    is padded with black.
 
-    Raises UnseeError if `resize` is below 1.
+    Args:
+        resize: defaults to `round(max(H, W) * 256 / 224)` for an input of (H, W). With the default, inputs of
+            all sizes show nearly the same part of the photo; with a fixed number, a larger input shows more.
+
+    Raises:
+        UnseeError: `resize` is below 1.
     """
 
     resize: int | None = None
 
     def __post_init__(self) -> None:
         if self.resize is not None and self.resize < 1:
-            raise UnseeError(f"the shorter side cannot be resized to {self.resize}: give 1 pixel or more")
+            raise UnseeError(f"the shorter side cannot be resized to {self.resize}: give at least 1 pixel")
 
     @property
     def name(self) -> str:
@@ -190,9 +198,9 @@ class CentreCrop:
     def back(
         self, map: Float[Tensor, "*c H W"], photo_size: tuple[int, int], fill: float
     ) -> Float[Tensor, "*c h w"]:
-        """Place a (H, W) or (C, H, W) map of any range where the network saw the photo, `fill` elsewhere.
+        """Map (H, W) or (C, H, W) values in any range to the visible part of the photo; `fill` elsewhere.
 
-        The result is (h, w) or (C, h, w); a photo pixel of which only a part was seen takes the map's value.
+        A photo pixel that is only partly visible takes the map's value.
         """
         rows, columns = self._axes(photo_size, (map.shape[-2], map.shape[-1]))
         (down, row_weights), (across, column_weights) = rows.weights(map), columns.weights(map)
@@ -202,7 +210,7 @@ class CentreCrop:
         return whole
 
     def window(self, photo_size: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Give the part of the photo that is cut out at `size`: (x0, y0, x1, y1) in photo pixels."""
+        """The part of the photo that is cropped at `size`: (x0, y0, x1, y1) in photo pixels."""
         rows, columns = self._axes(photo_size, size)
         (x0, x1), (y0, y1) = columns.seen(), rows.seen()
         return x0, y0, x1, y1

@@ -1,4 +1,4 @@
-"""Photos in, pictures out: files and arrays become RGB in [0, 1], or one line says why not."""
+"""Reads files and arrays as RGB in [0, 1], and writes PNG files. Errors say in one line what was wrong."""
 
 import hashlib
 import io
@@ -35,8 +35,8 @@ __all__ = [
 MAX_BYTES = 512 * 2**20
 """The largest file that is read, in bytes."""
 
-_AXES = 3  # of a picture that has channels
-_SLACK = 1e-6  # how far floats may stray from [0, 1] by rounding
+_AXES = 3  # of an image with channels
+_SLACK = 1e-6  # floats may exceed [0, 1] by this much through rounding
 
 PhotoLike = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 """What `read_photo` takes."""
@@ -44,14 +44,15 @@ PhotoLike = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo as read.
+    """A photo as it was read.
 
-    pixels: float32 (3, h, w) RGB in [0, 1], on the CPU.
-    name: the file's name without its folder, or "array" for what came from memory.
-    path: the file's path as given, or None.
-    sha256: hexadecimal hash of the file's bytes. For what came from memory, the hash of the line
-        "float32 3 h w\\n" and of `pixels` as little-endian bytes after it.
-    notes: what the reader had to do, such as "16-bit", "alpha over white", "animated: first of 12 frames".
+    Args:
+        pixels: float32 (3, h, w) RGB in [0, 1], on the CPU.
+        name: the file's name without its folder, or "array" for a photo from memory.
+        path: the file's path as given, or None.
+        sha256: hexadecimal hash of the file's bytes. For a photo from memory, the hash of the line
+            "float32 3 h w\\n" followed by `pixels` as little-endian bytes.
+        notes: what the reader did, such as "16-bit", "alpha over white", "animated: first of 12 frames".
     """
 
     pixels: Float[Tensor, "3 h w"]
@@ -64,27 +65,32 @@ class Photo:
 def read_photo(source: PhotoLike, upright: bool = True) -> Photo:
     """Read one photo from a file or from memory.
 
-    source: a path; or a Pillow picture; or an array (h, w), (h, w, 3) of uint8, uint16 or floats in [0, 1],
-    or (h, w, 4) of uint8 or uint16; or a tensor (3, h, w) or (1, h, w) of uint8 or floats in [0, 1].
-    upright: whether EXIF orientation is applied; pixels stay as they are stored where it is not.
+    Transparent pixels are blended with white, and greyscale is repeated over the three channels. Of several
+    frames the first is read (of a Pillow image, the current one). Colour profiles are not applied.
 
-    Transparency is laid over white, and greyscale is repeated over the three channels. Of several frames the
-    first is taken (of a Pillow picture, the one it stands at). Colour profiles are not applied.
+    Args:
+        source: a path; or a Pillow image; or an array (h, w) or (h, w, 3) of uint8, uint16 or floats in
+            [0, 1], or (h, w, 4) of uint8 or uint16; or a tensor (3, h, w) or (1, h, w) of uint8 or floats in
+            [0, 1].
+        upright: whether to apply the EXIF orientation; otherwise pixels stay as they are stored.
 
-    Raises UnseeError, one line that names the source and says what to do, for whatever cannot be read whole:
-    a missing, unreadable, empty, truncated, damaged or too large file, one that is no picture or has more
-    than Pillow's `Image.MAX_IMAGE_PIXELS`, and an array of another shape, type or range.
+    Raises:
+        UnseeError: the file is missing, unreadable, empty, truncated, damaged or too large, is not an image,
+            or has more pixels than Pillow's `Image.MAX_IMAGE_PIXELS`; or the array has another shape, type or
+            range. The message names the source and says what to do.
     """
     if isinstance(source, Tensor):
         return _in_memory(*_from_array(_tensor_as_array(source), "the tensor"))
     if isinstance(source, np.ndarray):
         return _in_memory(*_from_array(source, "the array"))
     if isinstance(source, Image.Image):
-        return _in_memory(*decode(source, "the picture given", upright))
+        return _in_memory(*decode(source, "the given image", upright))
     try:
         path = Path(os.fsdecode(source))
     except TypeError:
-        raise UnseeError(f"a {type(source).__name__} is no photo: give a path, picture or array") from None
+        raise UnseeError(
+            f"a {type(source).__name__} is not a photo: give a path, a Pillow image or an array"
+        ) from None
     shown = shown_name(path)
     data = _read_bytes(path, shown)
     pixels, notes = decode(data, shown, upright)
@@ -104,7 +110,7 @@ def _read_bytes(path: Path, shown: str) -> bytes:
     except FileNotFoundError:
         raise UnseeError(f"{shown} does not exist: check the path") from None
     except PermissionError:
-        raise UnseeError(f"{shown} may not be read: check its permissions") from None
+        raise UnseeError(f"{shown} cannot be opened: check its permissions") from None
     except (OSError, ValueError) as error:
         reason = shown_name(getattr(error, "strerror", None) or error)
         raise UnseeError(f"{shown} cannot be read ({reason}): check the path") from error
@@ -113,9 +119,9 @@ def _read_bytes(path: Path, shown: str) -> bytes:
 
 
 def _check_kind(status: os.stat_result, shown: str) -> None:
-    """Refuse before opening: opening a pipe waits for whoever writes to it."""
+    """Refuse before opening: opening a pipe blocks until something writes to it."""
     if stat.S_ISDIR(status.st_mode):
-        raise UnseeError(f"{shown} is a folder: name one picture in it")
+        raise UnseeError(f"{shown} is a folder: give one image in it")
     if not stat.S_ISREG(status.st_mode):
         raise UnseeError(f"{shown} is a device, pipe or socket: give an ordinary file")
     _check_length(status.st_size, shown)
@@ -123,7 +129,7 @@ def _check_kind(status: os.stat_result, shown: str) -> None:
 
 def _check_length(length: int, shown: str) -> None:
     if length == 0:
-        raise UnseeError(f"{shown} is empty: fetch or export it anew")
+        raise UnseeError(f"{shown} is empty: download or export it again")
     if length > MAX_BYTES:
         raise UnseeError(f"{shown} is larger than {MAX_BYTES // 2**20} MiB: make it smaller first")
 
@@ -153,7 +159,7 @@ def _from_array(array: NDArray[Any], shown: str) -> Unpacked:
     full = 1 if floating else np.iinfo(array.dtype).max
     low, high = float(array.min()), float(array.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise UnseeError(f"{shown} holds NaN or infinite values: fill them first")
+        raise UnseeError(f"{shown} holds NaN or infinite values: replace them first")
     if low < -_SLACK or high > full + _SLACK:
         raise UnseeError(f"{shown} holds {low:g} to {high:g}: scale it to 0..1, or give uint8")
     pixels, notes = planes(array[:, :, None] if grey else array, full)
@@ -161,14 +167,15 @@ def _from_array(array: NDArray[Any], shown: str) -> Unpacked:
 
 
 def to_pil(pixels: Float[Tensor, "3 h w"]) -> Image.Image:
-    """Turn (3, h, w) in [0, 1] into an 8-bit RGB picture; values are rounded, and clamped before that."""
+    """Turn (3, h, w) in [0, 1] into an 8-bit RGB image; values are clamped, then rounded."""
     return _eight_bit(pixels)
 
 
 def save_png(path: str | os.PathLike[str], pixels: Float[Tensor, "3 h w"] | Float[Tensor, "h w"]) -> None:
     """Write (3, h, w) as an RGB PNG or (h, w) as a greyscale one; values in [0, 1] are rounded to 8 bits.
 
-    Raises UnseeError where the file cannot be written.
+    Raises:
+        UnseeError: the file cannot be written.
     """
     encoded = io.BytesIO()
     _eight_bit(pixels).save(encoded, format="PNG")

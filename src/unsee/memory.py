@@ -1,4 +1,4 @@
-"""How much memory there is, and how many pictures at once fit in it."""
+"""How much memory is free, and how many images fit in it at once."""
 
 import ctypes
 import os
@@ -12,10 +12,10 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 BATCH_SIZE = 16
-"""Images to a forward pass where nothing else decides; on a CPU larger batches are no faster."""
+"""Default number of images in a forward pass; on a CPU larger batches are no faster."""
 
 _MAP_ABOVE, _TRIM_ABOVE = -3, -1
-"""`mallopt`'s names for the size above which blocks are mapped one by one, and for what is kept at most."""
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of `mallopt`."""
 _MAPPED = 32 << 20
 _SHARE = 0.5
 _FEW = 4
@@ -24,7 +24,7 @@ _MOST_ON_CPU, _MOST_ELSEWHERE = BATCH_SIZE, 256
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had on a device."""
+    """Bytes that can still be allocated on a device."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
@@ -42,13 +42,13 @@ def free_memory(device: torch.device) -> int:
 
 
 def pictures_that_fit(device: torch.device, each: int) -> int:
-    """How many pictures to take at once when each needs so many bytes; more than enough are no faster."""
+    """The batch size for images that need `each` bytes, using at most half of the free memory."""
     most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
     return min(max(int(_SHARE * free_memory(device) / max(each, 1)), 1), most)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory has run out, on any device."""
+    """Whether an exception means that memory has run out, on any device."""
     text = str(error)
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError)
@@ -57,7 +57,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def by_halves(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[Item]) -> list[Answer]:
-    """What `work` gives for the items, in two halves where memory runs out over all of them."""
+    """Call `work` on all items; if memory runs out, on each half of them, and so on."""
     try:
         return work(items)
     except Exception as error:
@@ -69,9 +69,9 @@ def by_halves(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[It
 
 
 def in_quarters(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[Item]) -> list[Answer]:
-    """What `work` gives for the items, a quarter of them at a time but never fewer than a few.
+    """Call `work` on a quarter of the items at a time, but on at least four.
 
-    For what is done once to pictures in a precision that takes more memory than their descent.
+    For evaluations in full precision, which take more memory than the same batch did while it was learned.
     """
     share = max(-(-len(items) // 4), _FEW)
     parts = [items[first : first + share] for first in range(0, len(items), share)]
@@ -79,19 +79,20 @@ def in_quarters(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[
 
 
 def release() -> None:
-    """Give back what the allocator of a GPU holds and nobody uses."""
+    """Release unused memory that the GPU's allocator holds."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def keep_freed() -> bool:
-    """Have the C library keep what is freed for the next pass, where it can be told to (glibc).
+    """Make the C library keep freed memory for the next forward pass, if it is glibc.
 
-    Else it goes back to the system after each pass, and clearing the pages that come again takes a good
-    part of it. It holds for the whole process, so only a program may ask for it: the command line does.
+    By default the memory goes back to the system, which then clears its pages for the next pass; that takes a
+    large share of the pass. The setting affects the whole process, so only programs should make it, as the
+    command line does.
 
     Returns:
-        Whether the library has agreed.
+        Whether the library has accepted the setting.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

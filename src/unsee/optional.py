@@ -1,4 +1,4 @@
-"""Libraries that only some work needs, imported when it is done."""
+"""Optional libraries, imported when they are needed."""
 
 from importlib import import_module
 from typing import Any
@@ -7,10 +7,14 @@ from unsee.errors import UnseeError
 
 
 def library(module: str, extra: str) -> Any:  # noqa: ANN401
-    """A module of a library that one of the package's extras installs.
+    """Import a module of a library that one of the package's extras installs.
+
+    Args:
+        module: the module's full name.
+        extra: the extra of unsee that installs it.
 
     Raises:
-        UnseeError: it is not installed.
+        UnseeError: the library cannot be imported; the message says how to install it.
     """
     try:
         return import_module(module)

@@ -1,4 +1,4 @@
-"""A private copy of a network that gives the same answers sooner."""
+"""A private copy of a network that gives the same outputs faster."""
 
 import copy
 import shutil
@@ -18,7 +18,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Tuned(nn.Module):
-    """Runs a network on pictures laid out as it likes them, in bfloat16 where told to."""
+    """Runs a network on images in its preferred memory layout, and in bfloat16 if `autocast` is set."""
 
     def __init__(self, net: nn.Module, layout: torch.memory_format, autocast: bool = False) -> None:
         super().__init__()
@@ -26,17 +26,17 @@ class Tuned(nn.Module):
         self.layout = layout
         self.autocast = autocast
 
-    def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> object:
-        """The network's answer."""
-        laid = pictures.contiguous(memory_format=self.layout)
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> object:
+        """The network's output."""
+        laid_out = images.contiguous(memory_format=self.layout)
         if not self.autocast:
-            return self.net(laid)
-        with torch.autocast(pictures.device.type, torch.bfloat16):
-            return self.net(laid)
+            return self.net(laid_out)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.net(laid_out)
 
 
-class Lent(nn.Module):
-    """Borrows a network that cannot be copied anew for each answer."""
+class Borrowed(nn.Module):
+    """Borrows a network that cannot be copied, once for each forward pass."""
 
     def __init__(self, classifier: Classifier, autocast: bool = False) -> None:
         super().__init__()
@@ -44,37 +44,40 @@ class Lent(nn.Module):
         self.autocast = autocast
         self.net = classifier.net
 
-    def forward(self, pictures: Float[Tensor, "b 3 h w"]) -> object:
-        """The network's answer."""
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> object:
+        """The network's output."""
         (classifier,) = self.classifier
-        with classifier.borrowed(), torch.autocast(pictures.device.type, torch.bfloat16, self.autocast):
-            return self.net(pictures)
+        with classifier.borrowed(), torch.autocast(images.device.type, torch.bfloat16, self.autocast):
+            return self.net(images)
 
 
 def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False) -> Classifier:
     """The classifier with a private copy of its network, in evaluation mode, made for speed.
 
-    Channels last, BatchNorm folded into the convolutions before it, and bfloat16 autocast where it is asked
-    for. Each of the first two is left out where the network then fails or answers otherwise. A network that
-    cannot be copied, or whose copy still calls modules of the original, is borrowed anew for each answer.
+    The copy runs with channels last and with BatchNorm folded into the preceding convolutions. Either is left
+    out if the network then fails or gives other outputs. A network that cannot be copied, or whose copy still
+    calls modules of the original, is borrowed once for each forward pass.
 
     Args:
-        classifier: borrowed by whoever calls.
-        bfloat16: run it under autocast.
-        compiled: hand the copy to `torch.compile`, which takes about a minute before the first answer; on a
-            GPU with CUDA graphs.
+        classifier: the caller must have borrowed it.
+        bfloat16: whether to run the copy under bfloat16 autocast.
+        compiled: whether to pass the copy to `torch.compile`, with CUDA graphs on a GPU. The first forward
+            pass then takes about a minute.
+
+    Raises:
+        UnseeError: `compiled` is set, but there is no C++ compiler for a network on the CPU.
     """
     if compiled:
-        _need_a_compiler(classifier.device)
+        _require_compiler(classifier.device)
     try:
         plain = copy.deepcopy(classifier.net).eval()
     except (RuntimeError, TypeError, AttributeError, copy.Error):
-        return replace(classifier, net=Lent(classifier, bfloat16))
+        return replace(classifier, net=Borrowed(classifier, bfloat16))
     for weight in plain.parameters():
         weight.requires_grad_(False)
-    net = _first_that_agrees(classifier, plain)
-    if _reaches_back(classifier, net):
-        return replace(classifier, net=Lent(classifier, bfloat16))
+    net = _fastest_equal(classifier, plain)
+    if _calls_the_original(classifier, net):
+        return replace(classifier, net=Borrowed(classifier, bfloat16))
     net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
@@ -82,7 +85,7 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
 
 
 def memory_of_one_pass(classifier: Classifier) -> int:
-    """Bytes that one picture's forward pass keeps for the way back, and the picture's own."""
+    """Bytes that the forward pass of one image keeps for the backward pass, and those of the image."""
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -91,29 +94,27 @@ def memory_of_one_pass(classifier: Classifier) -> int:
         return tensor.detach()
 
     weights = {weight.untyped_storage().data_ptr() for weight in classifier.net.parameters()}
-    picture = (
-        torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype).requires_grad_()
-    )
+    image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype).requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        classifier.logits(picture)
-    return sum(size for place, size in kept.items() if place not in weights) + 8 * picture.nbytes
+        classifier.logits(image)
+    return sum(size for pointer, size in kept.items() if pointer not in weights) + 8 * image.nbytes
 
 
 def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
-    """Whether a network is to be run in bfloat16: "auto" says yes where the device computes in it.
+    """Whether to run a network in bfloat16; with "auto", if the device has instructions for it.
 
     Raises:
-        UnseeError: there is no such precision.
+        UnseeError: the precision is unknown.
     """
     if precision not in PRECISIONS:
-        raise UnseeError(f"no precision is called {precision!r}; there are {', '.join(PRECISIONS)}")
+        raise UnseeError(f"no precision is called {precision!r}; available: {', '.join(PRECISIONS)}")
     if precision == "float32" or classifier.net_dtype != torch.float32:
         return False
     return precision == "bfloat16" or computes_in_bfloat16(classifier.device)
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for bfloat16, without which it is many times slower than float32."""
+    """Whether a device has instructions for bfloat16; without them it is much slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
@@ -123,26 +124,26 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 
 
 @torch.no_grad()
-def _first_that_agrees(classifier: Classifier, plain: nn.Module) -> Tuned:
-    """The fastest way to run the copy in which it answers as the network itself does."""
+def _fastest_equal(classifier: Classifier, plain: nn.Module) -> Tuned:
+    """The fastest variant of the copy that gives the same output as the network itself."""
     draws = torch.Generator().manual_seed(0)
-    picture = torch.rand(1, 3, *classifier.size, generator=draws).to(classifier.device, classifier.dtype)
-    expected = classifier.logits(picture)
-    ways = ((folded, torch.channels_last), (_as_it_is, torch.channels_last))
-    for way, layout in ways:
+    image = torch.rand(1, 3, *classifier.size, generator=draws).to(classifier.device, classifier.dtype)
+    expected = classifier.logits(image)
+    variants = ((folded, torch.channels_last), (_unchanged, torch.channels_last))
+    for variant, layout in variants:
         try:
-            net = Tuned(way(plain), layout)
-            answer = replace(classifier, net=net).logits(picture)
+            net = Tuned(variant(plain), layout)
+            output = replace(classifier, net=net).logits(image)
         except Exception:
             continue
-        if torch.allclose(answer, expected, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
+        if torch.allclose(output, expected, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
             return net
     return Tuned(plain, torch.contiguous_format)
 
 
 @torch.no_grad()
-def _reaches_back(classifier: Classifier, net: Tuned) -> bool:
-    """Whether the copy still calls modules of the original, as through a function that was bound to them."""
+def _calls_the_original(classifier: Classifier, net: Tuned) -> bool:
+    """Whether the copy still calls modules of the original, for example through a bound method."""
     called: list[bool] = []
     try:
         hooks = [
@@ -152,20 +153,20 @@ def _reaches_back(classifier: Classifier, net: Tuned) -> bool:
     except RuntimeError:  # a scripted network takes no hooks
         return True
     try:
-        picture = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
-        replace(classifier, net=net).logits(picture)
+        image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
+        replace(classifier, net=net).logits(image)
     finally:
         for hook in hooks:
             hook.remove()
     return bool(called)
 
 
-def _as_it_is(net: nn.Module) -> nn.Module:
+def _unchanged(net: nn.Module) -> nn.Module:
     return net
 
 
 def folded(net: nn.Module) -> nn.Module:
-    """A copy without BatchNorm where the network's graph can be traced."""
+    """A copy with BatchNorm folded into the convolutions, or the network if it has hooks or no BatchNorm."""
     modules = list(net.modules())
     hooked = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules)
     if hooked or not any(isinstance(module, _NORMS) for module in modules):
@@ -174,6 +175,8 @@ def folded(net: nn.Module) -> nn.Module:
     return folded.requires_grad_(False)
 
 
-def _need_a_compiler(device: torch.device) -> None:
+def _require_compiler(device: torch.device) -> None:
     if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++", "cl"))):
-        raise UnseeError("--compile needs a C++ compiler on this machine, and there is none")
+        raise UnseeError(
+            "--compile needs a C++ compiler on this machine, and found none: install g++ or clang++"
+        )

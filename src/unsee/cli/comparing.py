@@ -120,10 +120,7 @@ def compare_photos(job: Job, photos: Sequence[str]) -> Report:
             report.comparisons.append(comparer.comparison())
     if report.comparisons:
         _write(job.out / "compare.json", report.manifests)
-        try:
-            draw_comparisons(report.comparisons, job.out / "compare.png")
-        except OSError as error:
-            raise UnseeError(f"{job.out / 'compare.png'} cannot be written ({error.strerror})") from error
+        draw_comparisons(report.comparisons, job.out / "compare.png")
     return report
 
 

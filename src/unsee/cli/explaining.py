@@ -12,7 +12,8 @@ from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import plain
 from unsee.cli.progress import learning
 from unsee.errors import UnseeError
-from unsee.explanation import MANIFEST, Explanation
+from unsee.explanation import Explanation
+from unsee.explanation_files import MANIFEST
 from unsee.images import Photo, read_photo
 from unsee.masks import Plan, explain_each
 from unsee.masks.photos import asked_for, precision_of

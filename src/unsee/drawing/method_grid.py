@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -49,11 +48,6 @@ def method_grid(rows: Sequence[GridRow], methods: Sequence[str], caption: str) -
     for axes in grid.flat:
         axes.title.set_fontsize(7)
     return figure
-
-
-def draw_method_grid(rows: Sequence[GridRow], methods: Sequence[str], caption: str, file: Path) -> None:
-    """Write the figure as PNG."""
-    panels.save(method_grid(rows, methods, caption), file)
 
 
 def _draw(axes: Axes, row: GridRow, method: str) -> None:

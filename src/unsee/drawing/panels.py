@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from unsee.fits import resize
+from unsee.tensors import Box
 
 HEATMAP = "inferno"
 _SIDE = 640
@@ -19,7 +20,7 @@ _INCHES = 3.4
 _DPI = 150
 _BORDER = "0.75"
 
-BoxLike = tuple[float, float, float, float]
+BoxLike = Box | tuple[float, float, float, float]
 """A half-open box [x0, y0, x1, y1) in pixels; edges may lie between pixels."""
 
 

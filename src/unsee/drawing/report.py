@@ -1,4 +1,4 @@
-"""One self-contained HTML page of results: pictures inside, nothing fetched from elsewhere."""
+"""A self-contained HTML page: images are embedded, and nothing is loaded from elsewhere."""
 
 import base64
 import html
@@ -35,7 +35,7 @@ class Lines:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading, a paragraph, figures or PNG files, and the numbers under them."""
+    """A heading, a paragraph, figures or PNG files, then tables and facts (name → value)."""
 
     heading: str
     text: str
@@ -46,7 +46,7 @@ class Section:
 
 
 def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str:
-    """The page as HTML text; all words are escaped."""
+    """The page as HTML; all text is escaped."""
     body = "".join(_section(section) for section in sections)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -58,20 +58,20 @@ def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str
 
 
 def embedded(figure: Figure | bytes, alt: str) -> str:
-    """A figure as an `img` element that carries its own pixels; a PNG file of photos, as JPEG."""
-    picture = io.BytesIO()
+    """An `img` element with its data embedded: a figure as PNG, a PNG file converted to JPEG."""
+    data = io.BytesIO()
     if isinstance(figure, Figure):
-        panels.save(figure, picture)
+        panels.save(figure, data)
         kind = "png"
     else:
-        Image.open(io.BytesIO(figure)).convert("RGB").save(picture, "jpeg", quality=_QUALITY)
+        Image.open(io.BytesIO(figure)).convert("RGB").save(data, "jpeg", quality=_QUALITY)
         kind = "jpeg"
-    encoded = base64.b64encode(picture.getvalue()).decode()
+    encoded = base64.b64encode(data.getvalue()).decode()
     return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/{kind};base64,{encoded}">'
 
 
 def facts_table(facts: Mapping[str, str]) -> str:
-    """Names and values as a table of two columns."""
+    """Names and values as an HTML table of two columns."""
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items()
     )
@@ -79,7 +79,7 @@ def facts_table(facts: Mapping[str, str]) -> str:
 
 
 def lines_table(lines: Lines) -> str:
-    """A table with its heading; all words are escaped."""
+    """A table with its heading, as HTML; all text is escaped."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in lines.columns)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in lines.rows
@@ -88,9 +88,9 @@ def lines_table(lines: Lines) -> str:
 
 
 def _section(section: Section) -> str:
-    pictures = "".join(embedded(figure, section.alt) for figure in section.figures)
+    images = "".join(embedded(figure, section.alt) for figure in section.figures)
     tables = "".join(map(lines_table, section.tables))
     return (
         f"<section><h2>{html.escape(section.heading)}</h2><p>{html.escape(section.text)}</p>"
-        f"{pictures}{tables}{facts_table(section.facts)}</section>\n"
+        f"{images}{tables}{facts_table(section.facts)}</section>\n"
     )

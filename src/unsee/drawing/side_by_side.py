@@ -31,7 +31,7 @@ def side_by_side(contents: Sequence[Panel], box: Box | None = None, figure: Figu
     for axes, (values, title) in zip(row, contents, strict=True):
         (panels.grey_map if values.ndim == 2 else panels.image)(axes, values, title)
         if box is not None:
-            panels.outline(axes, box, (height, width), _BOX, 2)
+            panels.outline(axes, box, (height, width), _BOX, 2.0)
     return figure
 
 

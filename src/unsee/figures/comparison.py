@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unsee.drawing import panels
 from unsee.drawing.method_grid import Cell, GridRow, method_grid
+from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import Comparison
 
 _HIGH = 0.99
@@ -24,8 +25,15 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
 
 
 def draw_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write the figure as PNG."""
-    panels.save(comparison_figure(comparisons), path)
+    """Write the figure as PNG.
+
+    Raises:
+        UnseeError: the file cannot be written.
+    """
+    try:
+        panels.save(comparison_figure(comparisons), path)
+    except OSError as error:
+        raise UnseeError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def _row(comparison: Comparison) -> GridRow:

@@ -1,4 +1,4 @@
-"""Rows of a store: photo and score, where the evidence is, and the edited photo and its score."""
+"""Rows of a store: image and score, saliency, and the edited image and its score."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,27 +9,27 @@ from matplotlib.figure import Figure
 from unsee.drawing import panels
 from unsee.runs.rendered_row import RenderedRow
 
-_NAMED = 2
+_NAMED = 2  # classes that a title names
 _GENERAL = ("predicted", "top1", "top5", "label")
 
 
-def draw_stored(proofs: Sequence[RenderedRow], file: Path) -> None:
-    """Write a PNG with a row of panels for each proof."""
-    heights = [min(max(p.picture.shape[-2] / p.picture.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for p in proofs]
+def draw_stored(rows: Sequence[RenderedRow], file: Path) -> None:
+    """Write a PNG with a row of panels for each rendered row."""
+    heights = [min(max(one.picture.shape[-2] / one.picture.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for one in rows]
     figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))
-    grid = figure.subplots(len(proofs), 3, squeeze=False, height_ratios=heights)
-    for axes, proof in zip(grid, proofs, strict=True):
-        panels.image(axes[0], proof.picture, f"{_asked(proof.row)}: {proof.row['score']:.4f}")
-        panels.image(axes[1], panels.overlaid(proof.picture, proof.saliency), proof.row["id"])
-        if proof.edited is None:
-            panels.image(axes[2], panels.colored(proof.saliency), "saliency")
+    grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=heights)
+    for axes, one in zip(grid, rows, strict=True):
+        panels.image(axes[0], one.picture, f"{_target(one.row)}: {one.row['score']:.4f}")
+        panels.image(axes[1], panels.overlaid(one.picture, one.saliency), one.row["id"])
+        if one.edited is None:
+            panels.image(axes[2], panels.colored(one.saliency), "saliency")
         else:
-            panels.image(axes[2], proof.edited, _outcome(proof.row))
+            panels.image(axes[2], one.edited, _edited_title(one.row))
     panels.save(figure, file)
 
 
-def _asked(row: Mapping[str, Any]) -> str:
-    """What was asked, and of several classes that their scores are summed."""
+def _target(row: Mapping[str, Any]) -> str:
+    """The target, and for several classes that their scores are summed."""
     names = row["target_name"]
     several = f" (sum of {len(names)})" if len(names) > 1 else ""
     if row["asked"] not in _GENERAL:
@@ -37,7 +37,7 @@ def _asked(row: Mapping[str, Any]) -> str:
     return " + ".join([*names[:_NAMED], *["…"] * (len(names) > _NAMED)]) + several
 
 
-def _outcome(row: Mapping[str, Any]) -> str:
+def _edited_title(row: Mapping[str, Any]) -> str:
     if row["suppression"] is None:
-        return f"edited: {row['perturbed_score']:.4f}\nno evidence: blurring all changes nothing"
+        return f"edited: {row['perturbed_score']:.4f}\nblurring everything changes nothing"
     return f"edited: {row['perturbed_score']:.4f}"

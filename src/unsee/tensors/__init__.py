@@ -1,4 +1,4 @@
-"""One way to do each: Gaussian smoothing, upsampling of a grid, seeded draws and jittered windows."""
+"""Gaussian smoothing, upsampling of grids, seeded draws, jittered windows and boxes."""
 
 from unsee.tensors.boxes import Box, fitted_box, tightest_box
 from unsee.tensors.draws import generator, jitter_offsets

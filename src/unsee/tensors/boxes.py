@@ -1,4 +1,4 @@
-"""Boxes round what a map marks: half-open [x0, y0, x1, y1), in pixels."""
+"""Boxes around marked pixels: half-open [x0, y0, x1, y1), in pixels."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -9,7 +9,7 @@ Box = tuple[int, int, int, int]
 
 
 def tightest_box(marked: Bool[Tensor, "h w"]) -> Box:
-    """The smallest box round all marked pixels; the whole map where none is."""
+    """The smallest box around all marked pixels; the whole map if none is marked."""
     rows = marked.any(dim=1).nonzero().flatten()
     columns = marked.any(dim=0).nonzero().flatten()
     if len(rows) == 0:
@@ -18,17 +18,17 @@ def tightest_box(marked: Bool[Tensor, "h w"]) -> Box:
 
 
 def fitted_box(saliency: Float[Tensor, "h w"], threshold: float) -> Box:
-    """The tightest box round the pixels whose min-max normalised saliency is at least `threshold` (§5.3).
+    """The tightest box around the pixels whose min-max normalised saliency is at least `threshold` (§5.3).
 
-    The map is not changed; a constant map gives the whole picture.
+    A constant map gives the whole image.
 
     Raises:
-        UnseeError: a threshold outside (0,1], or a map that is not finite.
+        UnseeError: the threshold is outside (0,1], or the map is not finite.
     """
     if not 0 < threshold <= 1:
-        raise UnseeError(f"a box is fitted at a threshold above 0 and up to 1, not {threshold}")
+        raise UnseeError(f"the threshold of a box must be in (0, 1], got {threshold}")
     if not bool(saliency.isfinite().all()):
-        raise UnseeError("the saliency holds NaN or infinite values: there is no box to fit")
+        raise UnseeError("the saliency map must be finite to fit a box, but holds NaN or infinite values")
     low, high = saliency.min(), saliency.max()
     if low == high:
         return 0, 0, saliency.shape[1], saliency.shape[0]

@@ -1,7 +1,7 @@
-"""Gaussian smoothing, one axis at a time: two small matrix products, or a convolution for whole photos.
+"""Gaussian smoothing, one axis at a time: two small matrix products, or convolutions for large photos.
 
-The border is reflected with its edge pixel repeated, so a constant stays constant and the mean of the map is
-kept. Same numbers as `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)`.
+The border is reflected with the edge pixel repeated, so a constant stays constant and the mean of a map does
+not change. Same numbers as `scipy.ndimage.gaussian_filter(mode="reflect", truncate=4)`.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 
-_DENSE = 1024  # pixels a side up to which a matrix product is the faster way
+_DENSE = 1024  # pixels per side up to which matrix products are faster
 
 
 @lru_cache(maxsize=64)
@@ -24,13 +24,15 @@ def gaussian_matrix(length: int, sigma: float, radius: int | None = None) -> Flo
     Args:
         length: pixels on the line.
         sigma: standard deviation in pixels; 0 gives the identity.
-        radius: pixels at which the kernel is cut off; four standard deviations unless told.
+        radius: where the kernel is cut off, in pixels; defaults to four standard deviations.
 
     Raises:
-        UnseeError: sigma negative or not finite.
+        UnseeError: sigma is negative or not finite.
     """
     if not math.isfinite(sigma) or sigma < 0:
-        raise UnseeError(f"a blur needs a finite standard deviation of at least 0 pixels, not {sigma}")
+        raise UnseeError(
+            f"the standard deviation of a blur must be finite and at least 0 pixels, got {sigma}"
+        )
     if sigma == 0:
         return torch.eye(length, dtype=torch.float64)
     kernel = _kernel(sigma, radius)
@@ -56,13 +58,13 @@ def _kernel(sigma: float, radius: int | None) -> Tensor:
 
 
 def _mirrored(length: int, places: Tensor) -> Tensor:
-    """Places on the line of those beyond its ends, the edge pixel repeated."""
+    """The positions on the line that positions beyond its ends are reflected to."""
     wrapped = places % (2 * length)
     return torch.where(wrapped < length, wrapped, 2 * length - 1 - wrapped)
 
 
 def _convolved(maps: Tensor, sigma: float, radius: int | None) -> Tensor:
-    """The last axis smoothed without a matrix of its length squared, for whole photos."""
+    """Smooth the last axis by convolution, without a matrix of its length squared."""
     if sigma == 0:
         return maps
     kernel = _kernel(sigma, radius)

@@ -1,4 +1,4 @@
-"""From the cells of a coarse grid to pixels, one axis at a time, as a matrix."""
+"""Upsampling from a coarse grid to pixels, one axis at a time, as a matrix."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unsee.errors import UnseeError
+from unsee.choices import look_up
 
 
 def _nearest(pixels: Tensor, length: int, cells: int) -> Tensor:
@@ -27,8 +27,8 @@ UPSAMPLINGS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
     "bilinear": _bilinear,
     "bilinear_aligned": _bilinear_aligned,
 }
-"""Name → the place on the grid (in cells) of each pixel. `bilinear` puts pixel and cell centres on the same
-picture; `bilinear_aligned` puts the first and last cells on the first and last pixels."""
+"""Name → function that gives the position of each pixel on the grid, in cells. `bilinear` scales as if cells
+were large pixels; `bilinear_aligned` aligns the first and last cells with the first and last pixels."""
 
 
 @lru_cache(maxsize=64)
@@ -36,12 +36,10 @@ def upsampling_matrix(length: int, cells: int, mode: str) -> Float[Tensor, "leng
     """Matrix U with `U @ cells` the upsampled line, float64, on the CPU; each row sums to 1.
 
     Raises:
-        UnseeError: a mode that is not in `UPSAMPLINGS`.
+        UnseeError: the mode is not in `UPSAMPLINGS`.
     """
-    if mode not in UPSAMPLINGS:
-        raise UnseeError(f"no upsampling is called {mode!r}; there are {', '.join(UPSAMPLINGS)}")
     pixels = torch.arange(length, dtype=torch.float64)
-    places = UPSAMPLINGS[mode](pixels, length, cells).clamp(0, cells - 1)
+    places = look_up(UPSAMPLINGS, mode, "upsampling")(pixels, length, cells).clamp(0, cells - 1)
     low = places.floor().long()
     high = (low + 1).clamp(max=cells - 1)
     share = (places - low)[:, None]

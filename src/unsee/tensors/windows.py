@@ -1,4 +1,4 @@
-"""Jittered windows of a picture that is prepared a little larger than the network's input."""
+"""Jittered windows of an image that is a little larger than the network's input."""
 
 import torch
 from jaxtyping import Float, Int
@@ -8,7 +8,7 @@ from torch import Tensor
 def window(
     canvas: Float[Tensor, "b c hc wc"], offsets: Int[Tensor, "b 2"], size: tuple[int, int]
 ) -> Float[Tensor, "b c h w"]:
-    """Cut one window of `size` (h, w) from each canvas, its upper left corner at `offsets` (row, column)."""
+    """Crop a window of `size` (h, w) from each canvas, its top left corner at `offsets` (row, column)."""
     height, width = size
     if canvas.shape[-2:] == (height, width):
         return canvas

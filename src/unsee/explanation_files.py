@@ -1,0 +1,91 @@
+"""The files of a saved explanation, and the formats they have had."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.errors import UnseeError
+from unsee.images import Photo, PhotoLike, read_photo
+
+MANIFEST = "explanation.json"
+FORMAT = 2
+"""The format that is written. Format 1 states none, and calls some settings by other names."""
+_RENAMED = {"algorithm": "optimiser", "evidence": "shown_with"}
+"""Settings of format 1 → their names in format 2."""
+
+
+@dataclass(frozen=True, eq=False)
+class SavedExplanation:
+    """What a folder holds: the manifest in today's format, photo, masks, and the edited photo in 8 bits."""
+
+    manifest: Mapping[str, Any]
+    photo: Photo
+    mask: Float[Tensor, "h w"]
+    mask_grid: Float[Tensor, "r c"]
+    perturbed: Float[Tensor, "3 h w"]
+
+
+def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation:
+    """Read the files of a saved explanation.
+
+    Args:
+        folder: a folder that `Explanation.save` has written, in any format up to `FORMAT`.
+        photo: the photo, if it is not where the manifest says.
+
+    Raises:
+        UnseeError: the format is newer than `FORMAT`, a mask is not one, or the photo is another one.
+        OSError, ValueError, EOFError, KeyError, TypeError, AttributeError: files are missing or damaged.
+    """
+    manifest = read_manifest(folder)
+    mask, grid = _read_mask(folder / "mask.npy"), _read_mask(folder / "mask_grid.npy")
+    source = read_photo(manifest["photo"] if photo is None else photo)
+    if source.sha256 != manifest["photo_sha256"]:
+        raise UnseeError(
+            f"{source.path or source.name} is not the photo that was explained in {folder}: "
+            "give the photo as it was then"
+        )
+    size = tuple(source.pixels.shape[-2:])
+    if mask.shape != size:
+        raise UnseeError(
+            f"{folder / 'mask.npy'} has shape {tuple(mask.shape)}, but the photo has {size}: "
+            "explain the photo again"
+        )
+    return SavedExplanation(manifest, source, mask, grid, read_photo(folder / "perturbed.png").pixels)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a saved explanation, in today's format.
+
+    Raises:
+        UnseeError: the format is newer than `FORMAT`.
+        OSError, ValueError, KeyError, AttributeError: there is no such file, or it is not a manifest.
+    """
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    version = manifest.get("format", 1)
+    if version not in range(1, FORMAT + 1):
+        raise UnseeError(
+            f"{folder} holds an explanation of format {version}, but this version of unsee reads formats "
+            f"1 to {FORMAT}: update unsee"
+        )
+    if version == 1:
+        manifest["settings"] = {_RENAMED.get(k, k): value for k, value in manifest["settings"].items()}
+    return manifest
+
+
+def _read_mask(file: Path) -> Tensor:
+    mask = torch.from_numpy(np.load(file, allow_pickle=False))
+    low, high = (float(mask.min()), float(mask.max())) if mask.numel() else (math.nan, math.nan)
+    if mask.ndim != 2 or not (low >= 0 and high <= 1):
+        raise UnseeError(
+            f"{file} must be 2-D with values in [0, 1], got {mask.ndim}-D with {low:g} to {high:g}: "
+            "explain the photo again"
+        )
+    return mask
