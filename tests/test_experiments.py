@@ -1,4 +1,4 @@
-"""The paper's experiments: what records say, what they come to, and the command."""
+"""The paper's experiments: their records, their summaries, and the command."""
 
 import csv
 import json
@@ -33,18 +33,18 @@ def case_of(sample, maps, size=(224, 224), target=(0,)):
 
 @pytest.fixture(scope="module")
 def world():
-    """Pictures of several animals."""
+    """Images of several animals."""
     return drawn(several=1.0)
 
 
 @pytest.fixture(scope="module")
 def lonely():
-    """Pictures of one animal each."""
+    """Images of one animal each."""
     return drawn(several=0.0)
 
 
 def drawn(several):
-    """Pictures with a map of the truth, one of noise, and one of the centre."""
+    """Cases with three maps: the ground truth, noise, and the centre."""
     rng = torch.Generator().manual_seed(0)
     cases = []
     for sample in Menagerie("test", 24, several=several):
@@ -61,17 +61,17 @@ def through(experiment, cases, classifier=None):
     return experiment.summary(json.loads(json.dumps(records)))
 
 
-def test_the_catalogue_is_of_experiments():
+def test_experiments_are_listed_by_the_name_that_they_declare():
     for name, experiment in EXPERIMENTS.items():
         assert isinstance(experiment, Experiment)
-        assert experiment.name == name
-        assert "§" in experiment.title
+        assert experiment.about.name == name
+        assert "§" in experiment.about.title
 
 
 class TestLocalisation:
     @staticmethod
     def missed_by_the_whole(world):
-        """What is left of noise reaches every side: the whole picture misses small animals, so many in %."""
+        """The box of noise is the whole image: it misses small animals, so many in %."""
         boxes = [torch.tensor(case.sample.boxes(case.sample.label)) for case in world]
         largest = [float((own[:, 2:] - own[:, :2]).prod(dim=1).max()) for own in boxes]
         return 100 * np.mean([area < 0.5 * 224**2 for area in largest])
@@ -83,8 +83,8 @@ class TestLocalisation:
             assert table.rows["chance"][rule].value == pytest.approx(self.missed_by_the_whole(world), abs=6)
         assert table.rows["oracle"]["value"].n == 24
 
-    def test_the_threshold_is_chosen_on_pictures_that_are_not_counted(self):
-        """Each half is found where the other is not: chosen in its presence, one would be found."""
+    def test_the_threshold_is_chosen_on_other_images(self):
+        """Each half is found at the threshold where the other is not; chosen on all, one would be found."""
         count = len(RULES["value"])
         hits = [3, 7] * 5
         shared = {"method": "mask", "rule": "value", "class": 0, "boxes": [[0, 0, 1, 1]] * count}
@@ -97,7 +97,7 @@ class TestLocalisation:
         assert row["α of value"].value == RULES["value"][3]
         assert (row["value"].value, row["value"].n) == (pytest.approx(100 * 4 / 9), 9)
 
-    def test_pictures_without_boxes_have_nothing_to_say(self, world):
+    def test_images_without_boxes_have_no_records(self, world):
         case = world[0]
         absent = next(label for label in range(len(CLASSES)) if not case.sample.boxes(label))
         assert list(Localisation().records(network(), case))
@@ -105,7 +105,7 @@ class TestLocalisation:
 
 
 class TestPointing:
-    def test_the_truth_is_hit_and_noise_as_often_as_chance_has_it(self, world):
+    def test_the_ground_truth_is_always_hit(self, world):
         table = through(Pointing(), world).tables[0]
         assert table.rows["oracle"]["all"].value == 100
         assert table.rows["oracle"]["difficult"].n == 24
@@ -114,8 +114,8 @@ class TestPointing:
         rows = through(Pointing(), lonely).tables[0].rows
         assert rows["chance"]["all"].value < rows["centre"]["all"].value < rows["oracle"]["all"].value
 
-    def test_noise_hits_as_often_as_the_animal_has_cells(self, world):
-        """The highest of 28² random values is any of them: what is within 15 px of the animal counts."""
+    def test_noise_hits_by_chance(self, world):
+        """The maximum of 28² random values is any of them: cells within 15 px of the animal are hits."""
         rng = torch.Generator().manual_seed(3)
         cells, draws = torch.arange(28) * 8 + 3.5, [str(number) for number in range(30)]
         cases, shares = [], {}
@@ -144,7 +144,7 @@ class TestPointing:
         ("size", "column", "hit"), [((100, 100), 69, True), ((200, 200), 69, False), ((200, 200), 63, True)]
     )
     def test_fifteen_pixels_are_of_the_network_s_input(self, size, column, hit):
-        """The point lies 10 or 4 pixels of the picture beside the object, 20 or 8 of the larger input."""
+        """The point is 10 or 4 pixels of the image from the object, so 20 or 8 of the larger input."""
         segment = np.zeros((100, 100), np.bool_)
         segment[40:60, 40:60] = True
         animal = Instance("cat", 0, (40, 40, 60, 60), segment)
@@ -156,7 +156,7 @@ class TestPointing:
 
 
 def areas_of(method, areas, coarse=None, target=(0,)):
-    """Records of one picture after another, at 80 %."""
+    """Records of consecutive images, at 80 %."""
     shared = {"target": list(target), "method": method, "share": 0.8}
     return [
         {"id": str(number), **shared, "area": area, "area_at_tenths": coarse or area}
@@ -165,17 +165,17 @@ def areas_of(method, areas, coarse=None, target=(0,)):
 
 
 class TestMinimality:
-    def test_means_leave_out_what_has_no_box_and_count_it(self):
+    def test_images_without_a_box_are_left_out_and_counted(self):
         summary = MinimalBoxes().summary(areas_of("mask", [100, 300, None], coarse=400))
         found = summary.tables[0].rows["mask"]["80 %"]
         assert (found.value, found.n, found.standard_error) == (200, 2, 100)
         assert summary.tables[1].rows["mask"]["80 %"].value == 400
-        assert summary.left_out == {"pictures whose score does not fall when all is blurred": 1}
+        assert summary.left_out == {"images whose score does not fall if all of the image is blurred": 1}
         assert summary.tables[0].paper["mask"]["80 %"] == 11765
         assert summary.note
         assert not summary.without_paper().note
 
-    def test_methods_are_set_against_the_mask_picture_by_picture(self):
+    def test_methods_are_compared_with_the_mask_image_by_image(self):
         records = areas_of("mask", [100, 300, None, 50]) + areas_of("gradient", [150, 450, 90, None])
         found = MinimalBoxes().summary(records).tables[2].rows["gradient"]["80 %"]
         assert (found.value, found.n, found.standard_error) == (100, 2, 50)
@@ -203,7 +203,7 @@ class TestMinimality:
 
 
 class TestRepresentativeness:
-    def test_a_mask_of_everything_takes_the_whole_score(self, world):
+    def test_a_mask_of_the_whole_image_removes_the_whole_score(self, world):
         everything = {"mask": torch.ones(32, 32), "nothing": torch.zeros(32, 32)}
         case = case_of(world[0].sample, everything, (32, 32))
         classifier = network()
@@ -217,7 +217,7 @@ class TestRepresentativeness:
                 assert record["normalised"] == pytest.approx(expected, abs=1e-4)
         assert {r["perturbation"] for r in records} == {"constant", "noise", "blur"}
 
-    def test_pictures_that_do_not_fall_are_left_out(self):
+    def test_images_whose_score_does_not_fall_are_left_out(self):
         record = {"id": "a", "method": "mask", "perturbation": "blur", "alpha": 0.2}
         summary = Representativeness().summary(
             [record | {"normalised": None}, record | {"id": "b", "normalised": 0.5}]
@@ -252,7 +252,7 @@ class TestAnimalParts:
         assert classes.rows["mask"]["share of classes with eyes above feet"].value == 1
         assert classes.paper["mask"]["share of classes with eyes above feet"] == 1
 
-    def test_pictures_without_either_do_not_count_and_maps_are_stretched_but_masks(self, world):
+    def test_images_without_eyes_or_feet_do_not_count_and_masks_stay_as_they_are(self, world):
         samples = [case.sample for case in world]
         kinds = [{point.kind for point in sample.keypoints(sample.label)} for sample in samples]
         both = next(s for s, kind in zip(samples, kinds, strict=True) if kind >= {"eye", "foot"})
@@ -267,7 +267,7 @@ class TestAnimalParts:
         assert list(AnimalParts().records(network(), case_of(alone, maps))) == []
 
     def test_a_group_s_number_is_the_mean_over_its_classes(self):
-        """Dogs: one class with ratio 4, seen thrice, one with ratio 2; 3.0 ± 1.0 beside the paper's 3.70."""
+        """Dogs: a class with ratio 4 (three images) and one with ratio 2 (one image): 3.0 ± 1.0."""
         found = [("hound", "dog", 0.8, 0.2), ("pug", "dog", 0.6, 0.2), ("eel", "", 0.5, 0.5)]
         records = [
             {"id": f"{name}{n}", "class": name, "group": group, "method": "mask", "eye": eye, "foot": foot}
@@ -288,7 +288,7 @@ class TestAnimalParts:
 class TestCommand:
     @pytest.fixture(autouse=True)
     def small_network(self, monkeypatch):
-        """The command line asks a small network."""
+        """The command line loads a small network."""
         net = network()
         named = Classifier(net.net, size=(32, 32), class_names=None, name="tiny")
         monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": named)
@@ -327,7 +327,7 @@ class TestCommand:
         monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": other)
         found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
         assert found.code == 2
-        assert "do not serve here" in found.err
+        assert "cannot be used here" in found.err
         assert "other" in found.err
 
     def test_they_are_listed(self, run):

@@ -1,4 +1,4 @@
-"""Deliberate mistakes in the experiments, one at a time: their tests have to notice each."""
+"""Deliberate mistakes in the experiments, one at a time: the tests must fail at each."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ from unsee.metrics import binarised, mean_of
 
 __all__ = ["world"]
 
-# What is right, as it was before anything is replaced.
+# The right functions, before any is replaced.
 entropy, heat, around, chosen = (
     F.cross_entropy,
     adversarial.heat_of,
@@ -42,14 +42,14 @@ scores, around_points = interrogation.scores_under, animal_parts.around_keypoint
 
 
 class Pairless(model_selection.KFold):
-    """Folds that know nothing of pairs."""
+    """Folds that ignore pairs."""
 
     def split(self, X, y=None, groups=None):  # noqa: N803
         return super().split(X, y)
 
 
 def nothing_left(*given):
-    """The fully blurred picture is taken to have no score."""
+    """The fully blurred image has score 0."""
     found = scores(*given)
     found[-1] = 0
     return found
@@ -68,7 +68,7 @@ def unbounded(tensor, *ends, **named):
 
 
 def pooled(records):
-    """A group's ratio over its pictures."""
+    """A group's ratio over its images, not its classes."""
     found = {}
     for group, own in animal_parts.by(records, "group").items():
         classes = animal_parts.Estimate.exactly(len({record["class"] for record in own}))
@@ -129,19 +129,19 @@ MISTAKES = {
     ),
     "pairs on both sides": (
         *(model_selection, "GroupKFold", lambda n: Pairless(n, shuffle=True, random_state=0)),
-        lambda world, patch: staged.TestDetector().test_a_pair_is_never_on_both_sides(),
+        lambda world, patch: staged.TestDetector().test_a_pair_is_always_in_one_fold(),
     ),
     "the rest is blurred": (
         *(adversarial, "heat_of", lambda method, saliency: 1 - heat(method, saliency)),
-        lambda world, patch: defence.test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(patch),
+        lambda world, patch: defence.test_a_mask_that_removes_the_attack_restores_the_label(patch),
     ),
     "masks stretched": (
         *(adversarial, "heat_of", lambda method, saliency: heat("gradient", saliency)),
-        lambda world, patch: defence.test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(patch),
+        lambda world, patch: defence.test_a_mask_that_removes_the_attack_restores_the_label(patch),
     ),
     "other maps as they are": (
         *(animal_parts, "heat_of", lambda method, saliency: saliency),
-        lambda world, patch: parts.test_pictures_without_either_do_not_count_and_maps_are_stretched_but_masks(
+        lambda world, patch: parts.test_images_without_eyes_or_feet_do_not_count_and_masks_stay_as_they_are(
             world
         ),
     ),
@@ -151,7 +151,7 @@ MISTAKES = {
     ),
     "three quarters for four fifths": (
         *(interrogation, "_MUCH", 0.75),
-        lambda world, patch: one_box.test_four_fifths_are_counted_of_pictures_that_fall(),
+        lambda world, patch: one_box.test_four_fifths_are_counted_over_images_that_fall(),
     ),
     "all but the box is blurred": (
         *(interrogation, "scores_under", lambda *given: scores(*given[:3], 1 - given[3], given[4])),
@@ -163,11 +163,11 @@ MISTAKES = {
     ),
     "missing boxes as 0": (
         *(minimality, "mean_of", lambda values: mean_of([*values, 0])),
-        lambda world, patch: smallest.test_means_leave_out_what_has_no_box_and_count_it(),
+        lambda world, patch: smallest.test_images_without_a_box_are_left_out_and_counted(),
     ),
     "pairs by picture, whatever was asked": (
         *(minimality, "_areas", lambda records: {r["id"]: r["area"] for r in records if r["area"]}),
-        lambda world, patch: smallest.test_methods_are_set_against_the_mask_picture_by_picture(),
+        lambda world, patch: smallest.test_methods_are_compared_with_the_mask_image_by_image(),
     ),
     "tenths that are hundredths": (
         *(minimality, "COARSE", 100),
@@ -175,7 +175,7 @@ MISTAKES = {
     ),
     "saliency for mask": (
         *(representativeness, "binarised", lambda mask, alphas: binarised(1 - mask, alphas)),
-        lambda world, patch: simpler.test_a_mask_of_everything_takes_the_whole_score(world),
+        lambda world, patch: simpler.test_a_mask_of_the_whole_image_removes_the_whole_score(world),
     ),
     "eyes over feet": (
         *(animal_parts, "_ratio", lambda records: ratio([swapped(record) for record in records])),
@@ -191,7 +191,7 @@ MISTAKES = {
     ),
     "worst threshold": (
         *(localisation, "_best", lambda tried: chosen([[not hit for hit in found] for found in tried])),
-        lambda world, patch: places.test_the_threshold_is_chosen_on_pictures_that_are_not_counted(),
+        lambda world, patch: places.test_the_threshold_is_chosen_on_other_images(),
     ),
     "last of several thresholds": (
         *(localisation, "_best", last_threshold),
@@ -203,19 +203,19 @@ MISTAKES = {
     ),
     "thresholds chosen on what is counted": (
         *(localisation.Localisation, "_chosen", lambda self, records, fold: on_all(records)),
-        lambda world, patch: places.test_the_threshold_is_chosen_on_pictures_that_are_not_counted(),
+        lambda world, patch: places.test_the_threshold_is_chosen_on_other_images(),
     ),
     "submission with ends left out": (
         *(localisation, "_submission", ends_left_out),
         lambda world, patch: staged.TestSubmission().test_a_line_for_each_picture(),
     ),
     "pixels of the picture": (
-        *(pointing, "_brought", lambda instances, old, new: instances),
+        *(pointing, "_resized", lambda instances, old, new: instances),
         lambda world, patch: points.test_fifteen_pixels_are_of_the_network_s_input((200, 200), 63, True),
     ),
     "all pictures difficult": (
         *(pointing, "difficult", lambda sample, label: False),
-        lambda world, patch: points.test_the_truth_is_hit_and_noise_as_often_as_chance_has_it(world),
+        lambda world, patch: points.test_the_ground_truth_is_always_hit(world),
     ),
     "games swapped": (
         *(insertion_deletion, "_GAMES", GAMES_SWAPPED),

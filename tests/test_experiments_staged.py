@@ -16,12 +16,13 @@ from unsee.experiments import detector
 from unsee.experiments.adversarial import AdversarialDefence, small
 from unsee.experiments.architectures import Architectures
 from unsee.experiments.attack import Adversarial, attacked
+from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Case
 from unsee.experiments.games import Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
 from unsee.experiments.interrogation import OBJECT, Interrogations
 from unsee.experiments.localisation import RULES, Localisation
-from unsee.experiments.maps import MASK_TOP5, OwnMaps, Setup, of_methods
+from unsee.experiments.maps import MASK_TOP5, Setup, of_methods
 from unsee.experiments.sensitivity import CHANGES, DEFAULT, Sensitivity
 from unsee.images import Squash
 from unsee.masks import PRESETS
@@ -46,13 +47,13 @@ def written(records):
     return json.loads(json.dumps(list(records)))
 
 
-def pictures():
+def images_of():
     return torch.stack([photo_of(DATA[k]).pixels for k in range(3)])
 
 
 class TestAttack:
     def test_it_stays_within_epsilon_and_changes_the_answer(self):
-        classifier, images = network(), pictures()
+        classifier, images = network(), images_of()
         changed = attacked(classifier, images, 8 / 255, 10)
         assert float((changed - images).abs().max()) <= 8 / 255 + 0.5 / 255 + 1e-6
         assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
@@ -62,8 +63,8 @@ class TestAttack:
         assert bool((after.gather(1, best) < before.gather(1, best)).all())
 
     def test_one_step_is_the_sign_of_the_gradient(self):
-        """The fast method, written out: the change is ε times the sign of the slope of the loss."""
-        classifier, grey = network(), torch.full_like(pictures(), 0.5)
+        """The fast method, written out: the change is ε times the sign of the gradient of the loss."""
+        classifier, grey = network(), torch.full_like(images_of(), 0.5)
         found = attacked(classifier, grey, 8 / 255, 1)
         best = classifier.probabilities(grey).argmax(dim=1)
         leaf = grey.clone().requires_grad_(True)
@@ -84,32 +85,32 @@ class TestAttack:
         assert changed.described["attack"]["epsilon"] == 8 / 255
 
     @pytest.mark.parametrize(("epsilon", "steps"), [(0.0, 3), (1.0, 3), (0.1, 0)])
-    def test_what_is_no_attack(self, epsilon, steps):
+    def test_bad_settings_of_an_attack_are_refused(self, epsilon, steps):
         with pytest.raises(UnseeError, match="an attack needs"):
-            attacked(network(), pictures(), epsilon, steps)
+            attacked(network(), images_of(), epsilon, steps)
 
 
 class TestDetector:
-    def test_what_differs_is_told_and_what_does_not_is_not(self):
+    def test_only_different_heatmaps_are_detected(self):
         rng = torch.Generator().manual_seed(0)
         clean = torch.rand(40, 28, 28, generator=rng) * 0.1
         changed = torch.rand(40, 28, 28, generator=rng) * 0.1
         changed[:, :14] += 0.5
-        told = detector.told_apart(clean, changed)
-        assert (told.value, told.n) == (100, 40)
-        assert abs(detector.told_apart(clean, clean).value - 50) < 15
+        rate = detector.detection_rate(clean, changed)
+        assert (rate.value, rate.n) == (100, 40)
+        assert abs(detector.detection_rate(clean, clean).value - 50) < 15
         alike = torch.rand(40, 28, 28, generator=rng)
-        assert detector.told_apart(torch.rand(40, 28, 28, generator=rng), alike).value < 70
+        assert detector.detection_rate(torch.rand(40, 28, 28, generator=rng), alike).value < 70
 
-    def test_a_pair_is_never_on_both_sides(self):
-        """Each picture has its own pattern: who had seen one heatmap of a pair would know the other's."""
+    def test_a_pair_is_always_in_one_fold(self):
+        """Each image has its own pattern: trained on one heatmap of a pair, a detector knows the other."""
         rng = torch.Generator().manual_seed(1)
         own = torch.rand(30, 28, 28, generator=rng)
-        assert abs(detector.told_apart(own, own + 1e-6).value - 50) < 20
+        assert abs(detector.detection_rate(own, own + 1e-6).value - 50) < 20
 
 
 class TestAdversarial:
-    def test_map_sources_are_of_clean_and_attacked_pictures(self):
+    def test_map_sources_are_of_clean_and_attacked_images(self):
         sources = AdversarialDefence().map_sources(setup_of("mask", "gradient"))
         assert [source.name for source in sources] == [
             "mask, clean", "mask, attacked", "gradient, clean", "gradient, attacked",
@@ -118,8 +119,8 @@ class TestAdversarial:
         assert isinstance(sources[1].dataset, Adversarial)
         assert sources[0].dataset is DATA
 
-    def test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(self, monkeypatch):
-        """The network reads the mean of the picture; an attacked one is bright, deleting makes it dark."""
+    def test_a_mask_that_removes_the_attack_restores_the_label(self, monkeypatch):
+        """The network reads the mean of the image; the attacked one is bright, deleting makes it dark."""
         monkeypatch.setattr(
             "unsee.experiments.adversarial.Blur",
             lambda: SimpleNamespace(references=lambda network_input: [dark]),
@@ -154,7 +155,7 @@ class TestAdversarial:
         record = written(AdversarialDefence().records(classifier, case))[0]
         assert (record["clean_label"], record["true_label"]) == (True, None)
 
-    def test_pictures_that_were_not_turned_are_left_out(self):
+    def test_images_that_the_attack_did_not_change_are_left_out(self):
         heat = small(torch.rand(8, 8))
         known = {"method": "mask", "clean": heat, "attacked": heat}
         turned = known | {"turned": True, "clean_label": True, "true_label": None, "in_five": True}
@@ -205,14 +206,14 @@ class TestInterrogation:
         assert record["after"] == pytest.approx(after, abs=1e-5)
         assert record["lost"] == pytest.approx((before - after) / (before - gone), abs=1e-3)
 
-    def test_four_fifths_are_counted_of_pictures_that_fall(self):
+    def test_four_fifths_are_counted_over_images_that_fall(self):
         one = {"what": "mask", "box": [0, 0, 1, 1], "area": 0.1, "before": 0.9, "after": 0.1}
         losses = (0.79, 0.8, 1.2, None)
         records = [one | {"id": str(n), "lost": lost} for n, lost in enumerate(losses)]
         summary = Interrogations().summary(records)
         row = summary.tables[0].rows["mask"]
-        assert row["pictures that lose four fifths"].value == pytest.approx(2 / 3)
-        assert (row["score taken away"].n, sum(summary.left_out.values())) == (3, 1)
+        assert row["images that lose four fifths"].value == pytest.approx(2 / 3)
+        assert (row["share of the score lost"].n, sum(summary.left_out.values())) == (3, 1)
 
 
 class TestGames:
@@ -337,9 +338,9 @@ class TestMapSources:
         (each,) = of_methods(replace(setup_of(MASK_TOP5), target="each"))
         assert (each.target, each.preset) == ("each", source.preset)
 
-    def test_who_asks_for_its_own_maps(self):
-        assert isinstance(Games(), OwnMaps)
-        assert not isinstance(Localisation(), OwnMaps)
+    def test_which_experiments_make_their_own_maps(self):
+        own = {name for name, experiment in EXPERIMENTS.items() if experiment.about.own_maps}
+        assert own == {"adversarial", "architectures", "games", "thresholds-sensitivity"}
 
 
 class TestSubmission:

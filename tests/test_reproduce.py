@@ -1,4 +1,4 @@
-"""`unsee reproduce`: its page, what it takes up again, and what data cannot serve."""
+"""`unsee.reproduce` and its command: the page, resuming, and data that do not suit an experiment."""
 
 import json
 import re
@@ -7,36 +7,52 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pictures import network
-from unsee.classifier import Classifier
-from unsee.cli.experimenting import Trial
-from unsee.datasets.menagerie import CLASSES
-from unsee.experiments import sensitivity
+import unsee
+from experiment_data import drawn, small_network
+from unsee.cli import experiment as command
+from unsee.experiments import reproduction, sensitivity
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Line, Plot, Summary, Table
-from unsee.figures.reproduction import Part, lines_of, reproduction_page
+from unsee.experiments.reproduction import ExperimentStarted
+from unsee.experiments.reproduction_page import Chapter, lines_of, reproduction_page
+from unsee.experiments.runner import FolderTakenError
+from unsee.masks import PRESETS, adjusted
 from unsee.metrics import Estimate, proportion
 
 BRIEF = ("--limit", 2, "--few", 2, "--methods", "mask,gradient,center")
+NETWORKS = (small_network("unsee:menagerie"), small_network("unsee:menagerie-shortcut"))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The command loads small networks and a small data set."""
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device: NETWORKS)
+    monkeypatch.setattr(unsee, "open_dataset", lambda name, split, classes: drawn())
+
+
+@pytest.fixture
+def some(monkeypatch):
+    """Leaves only some experiments."""
+
+    def call(*names):
+        chosen = {name: EXPERIMENTS[name] for name in names}
+        monkeypatch.setattr(reproduction, "EXPERIMENTS", chosen)
+
+    return call
 
 
 @pytest.fixture(autouse=True)
-def small_network(monkeypatch):
-    """The command line asks a small network that has the menagerie's classes."""
-    net = network(len(CLASSES)).net
-
-    def load(name, weights=None, device="auto"):
-        return Classifier(net, size=(32, 32), class_names=tuple(CLASSES), name=name)
-
-    monkeypatch.setattr("unsee.cli.parsing.load", load)
-
-
-@pytest.fixture(autouse=True)
-def few_changes(monkeypatch):
-    """Of the hyper-parameters one is changed, and the perturbation."""
+def brief(monkeypatch):
+    """Masks are learned in few iterations; only one hyper-parameter is changed, and the perturbation."""
+    monkeypatch.setitem(PRESETS, "fast", adjusted(PRESETS["fast"], iterations=3))
     change, values, usual, axis = sensitivity.CHANGES["λ1"]
     monkeypatch.setattr(sensitivity, "CHANGES", {"λ1": (change, values[:1], usual, axis)})
     monkeypatch.setattr(sensitivity, "OTHERS", ("constant",))
+
+
+def reproduced(out, dataset=None, methods=("mask", "gradient", "center"), progress=None):
+    data = drawn() if dataset is None else dataset
+    return unsee.reproduce(NETWORKS, data, methods=methods, limit=2, few=2, out=out, progress=progress)
 
 
 def parts_of(folder):
@@ -44,93 +60,106 @@ def parts_of(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
 
 
-def commands_of(text, name):
-    """What does one experiment alone, as the page has it."""
+def command_of(text, name):
+    """The command that runs one experiment alone, as the page gives it."""
     return text[text.index(f"unsee experiment {name} ") :].partition("<")[0]
 
 
-class TestCommand:
-    def test_one_page_that_fetches_nothing_and_has_every_experiment(self, run, tmp_path):
-        found = run("reproduce", *BRIEF, "--out", "out")
-        assert found.code == 0, found.err
-        text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        addresses = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', text) + re.findall(r"url\(([^)]*)\)", text)
-        assert len(addresses) > len(EXPERIMENTS)
-        assert all(address.startswith("data:image/") for address in addresses)
-        assert "<script" not in text
-        for name, experiment in EXPERIMENTS.items():
-            assert experiment.title in text
-            assert f"unsee experiment {name} --data menagerie" in text
-            assert ("mask_top5" in commands_of(text, name)) == (name in ("localisation", "pointing"))
-            rows = json.loads((tmp_path / "out" / name / "table.json").read_text(encoding="utf-8"))["tables"]
-            assert rows
-            with Image.open(tmp_path / "out" / name / "figure.png") as picture:
-                assert len(np.unique(np.asarray(picture.convert("L")))) > 8
-        assert "not done" not in text
-        for name in ("interrogation", "animal-parts", "adversarial", "architectures", "games"):
-            assert (tmp_path / "out" / name / "pictures.png").is_file()
+def test_the_command_writes_one_page_that_loads_nothing_and_has_every_experiment(run, small, tmp_path):
+    found = run("reproduce", *BRIEF, "--out", "out")
+    assert found.code == 0, found.err
+    assert f"{len(EXPERIMENTS)} of {len(EXPERIMENTS)}: " in found.err
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    addresses = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', text) + re.findall(r"url\(([^)]*)\)", text)
+    assert len(addresses) > len(EXPERIMENTS)
+    assert all(address.startswith("data:image/") for address in addresses)
+    assert "<script" not in text
+    for name, experiment in EXPERIMENTS.items():
+        assert experiment.about.title in text
+        assert f"unsee experiment {name} --data menagerie" in text
+        assert ("mask_top5" in command_of(text, name)) == (name in ("localisation", "pointing"))
+        assert command_of(text, name).count("--model") == (2 if name == "architectures" else 1)
+        rows = json.loads((tmp_path / "out" / name / "table.json").read_text(encoding="utf-8"))["tables"]
+        assert rows
+        with Image.open(tmp_path / "out" / name / "figure.png") as image:
+            assert len(np.unique(np.asarray(image.convert("L")))) > 8
+    assert "not done" not in text
+    for name in ("interrogation", "animal-parts", "adversarial", "architectures", "games"):
+        assert (tmp_path / "out" / name / "pictures.png").is_file()
 
-    def test_a_stopped_run_ends_as_an_undisturbed_one_and_does_nothing_twice(
-        self, run, tmp_path, monkeypatch
+
+def test_costly_experiments_get_few_images(some, tmp_path):
+    some("pointing", "adversarial")
+    found = unsee.reproduce(NETWORKS, drawn(), methods=["center"], limit=3, few=2, out=tmp_path / "out")
+    text = found.page.read_text(encoding="utf-8")
+    assert "--limit 3" in command_of(text, "pointing")
+    assert "--limit 2" in command_of(text, "adversarial")
+    assert set(found.summaries) == {"pointing", "adversarial"}
+
+
+def test_a_stopped_run_ends_as_an_undisturbed_one_and_does_nothing_twice(some, tmp_path):
+    some("minimality", "adversarial", "pointing", "games")
+    whole = reproduced(tmp_path / "whole")
+
+    def stop(event):
+        if isinstance(event, ExperimentStarted) and event.number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reproduced(tmp_path / "cut", progress=stop)
+    assert not (tmp_path / "cut" / "index.html").exists()
+    before = parts_of(tmp_path / "cut")
+    assert before
+    again = reproduced(tmp_path / "cut")
+    after = parts_of(tmp_path / "cut")
+    assert len(after) > len(before)
+    assert {path: after[path] for path in before} == before
+    assert whole.page.read_bytes() == again.page.read_bytes()
+
+
+def test_a_stopped_command_ends_with_130(run, small, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduction, "run_experiment", stopped)
+    assert run("reproduce", *BRIEF, "--out", "out").code == 130
+
+
+def test_another_reproduction_is_not_overwritten(some, tmp_path):
+    some("minimality", "games")
+    page = reproduced(tmp_path / "out").page
+    before = page.read_bytes()
+    with pytest.raises(FolderTakenError, match="other maps of center"):
+        reproduced(tmp_path / "out", methods=("mask", "gradient"))
+    assert page.read_bytes() == before
+
+
+def test_experiments_that_the_data_do_not_suit_are_named(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device: NETWORKS)
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+    found = run("reproduce", "--data", "folder:photos", *BRIEF, "--out", "out")
+    assert found.code == 0, found.err
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    for name in ("localisation", "pointing", "animal-parts"):
+        assert f"{name} was left out" in found.err
+    for name in ("representativeness", "games", "adversarial"):
+        assert f"{name} was left out" not in found.err
+    assert text.count("not done") == found.err.count("was left out")
+
+
+def test_bad_options_are_refused_in_one_line(run):
+    for options in (
+        ("--methods", "mask,gradent"),
+        ("--preset", "fats"),
+        ("--data", "folder:nowhere"),
+        ("--weights", "a.safetensors"),
     ):
-        some = {name: EXPERIMENTS[name] for name in ("minimality", "adversarial", "pointing", "games")}
-        monkeypatch.setattr("unsee.cli.reproducing.EXPERIMENTS", some)
-        assert run("reproduce", *BRIEF, "--out", "whole").code == 0
-        done = []
-        whole = Trial.run
-
-        def stopped(trial, check):
-            if len(done) == 2:
-                raise KeyboardInterrupt
-            done.append(whole(trial, check))
-            return done[-1]
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Trial, "run", stopped)
-            assert run("reproduce", *BRIEF, "--out", "cut").code == 130
-        assert not (tmp_path / "cut" / "index.html").exists()
-        before = parts_of(tmp_path / "cut")
-        assert before
-        assert run("reproduce", *BRIEF, "--out", "cut").code == 0
-        after = parts_of(tmp_path / "cut")
-        assert len(after) > len(before)
-        assert {path: after[path] for path in before} == before
-        pages = [(tmp_path / name / "index.html").read_bytes() for name in ("whole", "cut")]
-        assert pages[0] == pages[1]
-
-    def test_another_reproduction_is_not_written_over(self, run, tmp_path, monkeypatch):
-        some = {name: EXPERIMENTS[name] for name in ("minimality", "games")}
-        monkeypatch.setattr("unsee.cli.reproducing.EXPERIMENTS", some)
-        assert run("reproduce", *BRIEF, "--out", "out").code == 0
-        page = (tmp_path / "out" / "index.html").read_bytes()
-        found = run("reproduce", *BRIEF[:-1], "mask,gradient", "--out", "out")
-        assert (found.code, "other maps of center" in found.err) == (2, True)
-        assert (tmp_path / "out" / "index.html").read_bytes() == page
-
-    def test_what_the_data_cannot_serve_is_named(self, run, tmp_path):
-        (tmp_path / "photos").mkdir()
-        for number in range(2):
-            pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
-        found = run("reproduce", "--data", "folder:photos", *BRIEF, "--out", "out")
-        assert found.code == 0, found.err
-        text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        for name in ("localisation", "pointing", "animal-parts"):
-            assert f"{name} was left out" in found.err
-        for name in ("representativeness", "games", "adversarial"):
-            assert f"{name} was left out" not in found.err
-        assert text.count("not done") == found.err.count("was left out")
-
-    def test_bad_input_is_one_line(self, run):
-        for options in (
-            ("--methods", "mask,gradent"),
-            ("--preset", "fats"),
-            ("--data", "folder:nowhere"),
-            ("--weights", "a.safetensors"),
-        ):
-            found = run("reproduce", *options, "--out", "out")
-            assert found.code == 2, options
-            assert "Traceback" not in found.err
+        found = run("reproduce", *options, "--out", "out")
+        assert found.code == 2, options
+        assert "Traceback" not in found.err
 
 
 class TestPage:
@@ -153,18 +182,18 @@ class TestPage:
         assert lines.title == "areas (lower is better)"
 
     @pytest.mark.parametrize(("known", "says"), [(1.5, "1.5"), (40.64, "40.64 (outside, differs)")])
-    def test_where_all_are_alike_the_interval_is_asked(self, known, says):
+    def test_without_a_standard_error_the_interval_decides(self, known, says):
         rows = {"mask": {"recovered, %": proportion([False] * 200, 100)}}
         assert lines_of(Table("labels", rows, {"mask": {"recovered, %": known}})).rows[0][2] == says
 
-    def test_words_are_escaped_and_problems_are_told(self):
+    def test_text_is_escaped_and_problems_are_given(self):
         curve = Line((0.0, 1.0), (Estimate.exactly(1), Estimate.exactly(2)))
         summary = Summary((self.table(1.0, 0.1),), (Plot("p", "x", "y", {"<b>": curve}),), {"a < b": 3})
-        parts = [
-            Part("<Heading>", "text", "unsee experiment one", summary),
-            Part("Second", "text", "unsee experiment two", None, "no <boxes>"),
+        chapters = [
+            Chapter("<Heading>", "text", "unsee experiment one", summary),
+            Chapter("Second", "text", "unsee experiment two", None, "no <boxes>"),
         ]
-        text = reproduction_page(parts, "title", "lead", "footer")
+        text = reproduction_page(chapters, "title", "lead", "footer")
         assert "<Heading>" not in text
         assert "&lt;Heading&gt;" in text
         assert "a &lt; b" in text

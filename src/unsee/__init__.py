@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from unsee.experiments.photo_comparison import compare as compare
     from unsee.experiments.photo_interrogation import interrogate as interrogate
     from unsee.experiments.photo_interrogation import interrogate_explanation as interrogate_explanation
+    from unsee.experiments.reproduction import reproduce as reproduce
+    from unsee.experiments.runner import run_experiment as run_experiment
     from unsee.explanation import Explanation as Explanation
     from unsee.fits import CentreCrop as CentreCrop
     from unsee.fits import Squash as Squash
@@ -58,6 +60,8 @@ _HOMES = {
     "load": "unsee.models",
     "open_dataset": "unsee.datasets.opening",
     "read_photo": "unsee.images",
+    "reproduce": "unsee.experiments.reproduction",
+    "run_experiment": "unsee.experiments.runner",
 }
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604

@@ -1,33 +1,40 @@
-"""`unsee experiment`: the paper's experiments over a data set."""
+"""`unsee experiment`: one of the paper's experiments over a data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
 from unsee.cli.signals import stoppable
+from unsee.errors import UnseeError
+
+if TYPE_CHECKING:
+    from unsee.classifier import Classifier
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
 Data = Annotated[str, typer.Option("--data", help="A data set that `unsee datasets` lists.")]
 Split = Annotated[str | None, typer.Option("--split", help="Part of the data set, such as val.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="Only pictures of these, with commas.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many pictures.", min=1)]
+Classes = Annotated[
+    str | None, typer.Option("--classes", help="Only images of these classes, separated by commas.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many images.", min=1)]
 Methods = Annotated[
-    str, typer.Option("--methods", help="Names that `unsee methods` lists, with commas; or all.")
+    str, typer.Option("--methods", help="Names that `unsee methods` lists, separated by commas; or all.")
 ]
 Masks = Annotated[
     list[str],
-    typer.Option("--masks", help="A store of maps that is there already; may be given several times."),
+    typer.Option("--masks", help="A store of existing maps; may be given several times."),
 ]
 Models = Annotated[
     list[str],
-    typer.Option("--model", "-m", help="A name that `unsee models` lists; for architectures several times."),
+    typer.Option("--model", "-m", help="A name that `unsee models` lists; several times for architectures."),
 ]
 Weights = Annotated[
     list[Path],
-    typer.Option("--weights", "-w", help="A weight file for the model; for several models in their order."),
+    typer.Option("--weights", "-w", help="A weight file for the model; for several models, in their order."),
 ]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How masks are learned: see `unsee presets`.")]
 Asked = Annotated[
@@ -36,7 +43,7 @@ Asked = Annotated[
 ]
 ClassMap = Annotated[
     Path | None,
-    typer.Option("--class-map", help="JSON file: class of the data set → indices of the network's."),
+    typer.Option("--class-map", help="JSON file: class of the data set → indices of the network's classes."),
 ]
 Out = Annotated[
     Path | None,
@@ -66,37 +73,55 @@ def command(
 ) -> None:
     """Run one of the paper's experiments: maps, records, tables with 95 % intervals, and the figure.
 
-    The same command again does only what is missing. A larger --limit goes on.
+    The same command again does only what is missing. A larger --limit continues.
     """
+    import unsee
     from unsee.choices import look_up
-    from unsee.cli.experimenting import Trial
+    from unsee.cli.experiment_progress import experimenting
     from unsee.cli.learning import map_from, names_in
-    from unsee.cli.staging import methods_of, networks, stores_at
-    from unsee.cli.tabling import json_of, tables_of
-    from unsee.datasets.opening import open_dataset
     from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.maps import Setup
+    from unsee.experiments.tables import tables_json, text_tables
     from unsee.masks import PRESETS
-    from unsee.runs.targets import class_map_of
 
-    experiment = look_up(EXPERIMENTS, name, "experiment")
+    look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
-    given = stores_at(masks)
-    setup = Setup(
-        networks(models, weights, device, several=name == "architectures"),
-        open_dataset(data, split, names_in(classes)),
-        methods_of(methods, given),
-        preset,
-        target or experiment.target,
-    )
-    mapping = class_map_of(map_from(class_map))
-    folder = out or Path("experiments") / name
-    trial = Trial(experiment, setup, mapping, given, seed, limit, folder, folder / "maps")
-    with stoppable() as check:
-        summary = trial.run(check)
+    networks = load_models(models, weights, device)
+    dataset = unsee.open_dataset(data, split, names_in(classes))
+    mapping = map_from(class_map)
+    with stoppable() as check, experimenting(check) as progress:
+        found = unsee.run_experiment(
+            name,
+            networks,
+            dataset,
+            methods=methods.split(","),
+            masks=masks,
+            preset=preset,
+            target=target,
+            class_map=mapping,
+            seed=seed,
+            limit=limit,
+            out=out,
+            progress=progress,
+        )
     if as_json:
-        typer.echo(json_of(summary))
+        typer.echo(tables_json(found.summary))
         return
-    for table in tables_of(summary):
+    for table in text_tables(found.summary):
         CONSOLE.print(table)
-    CONSOLE.print(f"tables and figures: {plain(folder)}")
+    CONSOLE.print(f"tables and figures: {plain(found.folder)}")
+
+
+def load_models(models: Sequence[str], weights: Sequence[Path], device: str) -> "tuple[Classifier, ...]":
+    """The networks that --model names, with the files that --weights names.
+
+    Raises:
+        UnseeError: there are weight files, but not one for each network.
+    """
+    from unsee.cli.parsing import load_model
+
+    if weights and len(weights) != len(models):
+        raise UnseeError(
+            f"{len(models)} networks and {len(weights)} weight files: give one for each network, or none"
+        )
+    files: Sequence[Path | None] = weights or [None] * len(models)
+    return tuple(load_model(name, file, device) for name, file in zip(models, files, strict=True))

@@ -57,7 +57,7 @@ def experiments(as_json: Json = False) -> None:
     """List the paper's experiments that `unsee experiment` runs."""
     from unsee.experiments.catalogue import EXPERIMENTS
 
-    lines = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    lines = {name: experiment.about.title for name, experiment in EXPERIMENTS.items()}
     if as_json:
         typer.echo(json.dumps(lines, indent=1))
         return

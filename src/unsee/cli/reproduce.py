@@ -1,4 +1,4 @@
-"""`unsee reproduce`: all experiments on what is at hand, and a report of them."""
+"""`unsee reproduce`: all experiments, and a report of them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +14,13 @@ Model = Annotated[
     typer.Option("--model", "-m", help="A network; further ones are for the experiment architectures."),
 ]
 Methods = Annotated[
-    str, typer.Option("--methods", help="Names that `unsee methods` lists, with commas; or all.")
+    str, typer.Option("--methods", help="Names that `unsee methods` lists, separated by commas; or all.")
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", help="Only the first so many pictures.", min=2)]
+Limit = Annotated[int, typer.Option("--limit", "-n", help="Only the first so many images.", min=2)]
 Few = Annotated[
-    int, typer.Option("--few", help="Pictures for the two experiments that learn many masks of each.", min=2)
+    int, typer.Option("--few", help="Images for the two experiments that learn many masks per image.", min=2)
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the report, and of all that it rests on.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the report and of all results.")]
 
 
 def command(
@@ -40,38 +40,40 @@ def command(
     device: options.Device = "auto",
     out: Out = Path("reproduction"),
 ) -> None:
-    """Run every experiment of the paper, and write one page: our numbers beside the paper's, with figures.
+    """Run every experiment of the paper, and write one page: our numbers next to the paper's, with figures.
 
-    On the generated world, as it is unless told, this takes some minutes. The same command again does only
-    what is missing. An experiment that the data cannot serve is left out, and the page says why.
+    With the generated data set, the default, this takes some minutes. The same command again does only what
+    is missing. An experiment that the data do not suit is left out, and the page says why.
     """
+    import unsee
     from unsee.choices import look_up
+    from unsee.cli.experiment_progress import experimenting
     from unsee.cli.learning import map_from, names_in
-    from unsee.cli.reproducing import Reproduction
-    from unsee.cli.staging import methods_of, networks
-    from unsee.datasets.opening import open_dataset
     from unsee.masks import PRESETS
-    from unsee.runs.targets import class_map_of
 
     look_up(PRESETS, preset, "preset")
-    whole = Reproduction(
-        networks(models, weights, device, several=True),
-        open_dataset(data, split, names_in(classes)),
-        methods_of(methods, ()),
-        preset,
-        class_map_of(map_from(class_map)),
-        seed,
-        (limit, few),
-        out,
-        weights,
-        [
-            *(["--class-map", str(class_map)] if class_map else []),
-            *(["--seed", str(seed)] if seed else []),
-            *(["--device", device] if device != "auto" else []),
-        ],
-    )
-    with stoppable() as check:
-        page, problems = whole.run(check)
-    for name, problem in problems.items():
+    networks = experiment.load_models(models, weights, device)
+    dataset = unsee.open_dataset(data, split, names_in(classes))
+    mapping = map_from(class_map)
+    with stoppable() as check, experimenting(check) as progress:
+        found = unsee.reproduce(
+            networks,
+            dataset,
+            methods=methods.split(","),
+            preset=preset,
+            class_map=mapping,
+            seed=seed,
+            limit=limit,
+            few=few,
+            out=out,
+            weights=weights,
+            options=[
+                *(["--class-map", str(class_map)] if class_map else []),
+                *(["--seed", str(seed)] if seed else []),
+                *(["--device", device] if device != "auto" else []),
+            ],
+            progress=progress,
+        )
+    for name, problem in found.problems.items():
         CONSOLE.print(f"[yellow]{name} was left out[/]: {plain(problem)}")
-    CONSOLE.print(f"the report: {plain(page)}")
+    CONSOLE.print(f"the report: {plain(found.page)}")

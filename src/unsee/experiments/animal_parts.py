@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from unsee.classifier import Classifier
 from unsee.datasets.sample import Instance, Keypoint
-from unsee.experiments.experiment import Case, Record, Summary, Table, by
-from unsee.experiments.maps import MASK, MapSource, Picture, Setup, heat_of, of_methods
+from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary, Table, by
+from unsee.experiments.maps import MASK, MapSource, Setup, heat_of, of_methods
 from unsee.metrics import Estimate, around_keypoints, mean_of, proportion, ratio_of
 
 EYE, FOOT = "eye", "foot"
@@ -27,31 +28,33 @@ more salient in all of 76 classes (§5.4)."""
 
 @dataclass(frozen=True)
 class AnimalParts:
-    """The mean saliency in 5 × 5 pixels of the network's input round eyes and feet.
+    """The mean saliency in 5 × 5 pixels of the network's input around eyes and feet.
 
     Args:
-        window: pixels along each side.
+        window: side length in pixels.
     """
 
     window: int = 5
-    name: str = "animal-parts"
-    title: str = "Animal parts: eyes and feet (§5.4, fig. 9; supplement, fig. 11 and table 2)"
-    asks: str = (
-        "The mean saliency in 5 × 5 pixels of the network's input round every eye and every foot, in "
-        "pictures that have both; masks as they are, other maps stretched to [0,1]. A group is what the data "
-        "set calls a class of classes, its number the mean over its classes."
+    about: ClassVar[About] = About(
+        name="animal-parts",
+        title="Animal parts: eyes and feet (§5.4, fig. 9; supplement, fig. 11 and table 2)",
+        asks=(
+            "The mean saliency in 5 × 5 pixels of the network's input around every eye and every foot, in "
+            "images that have both; masks as they are, other maps min-max normalised to [0,1]. A group is a "
+            "supercategory of the data set; its number is the mean over its classes."
+        ),
+        needs="images with an eye and a foot: a keypoints: data set, or the menagerie",
+        target="label",
+        paper_data=("keypoints",),
+        shows=FirstImages.POINTS,
     )
-    paper_data: tuple[str, ...] = ("keypoints",)
-    needs: str = "pictures with an eye and a foot: a keypoints: data set, or the menagerie"
-    target: str = "label"
-    shows: Picture = Picture.POINTS
 
     def map_sources(self, setup: Setup) -> list[MapSource]:
         """One for each method."""
         return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
-        """For each method the mean saliency at the picture's eyes and at its feet, if it has both."""
+        """For each method the mean saliency at the image's eyes and at its feet, if it has both."""
         animals = animals_in(case)
         points = [point for animal in animals for point in animal.keypoints]
         eyes, feet = ([p for p in points if p.kind == kind] for kind in (EYE, FOOT))
@@ -74,9 +77,9 @@ class AnimalParts:
         return float(around_keypoints(heat, places, (size[0], size[1]), self.window).mean())
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """Per method: the means, and in how many classes eyes are more salient; of the mask, class by class.
+        """Per method the means, and in how many classes eyes are more salient; for the mask, class by class.
 
-        Table 2's ratio, feet over eyes of a mask whose 1 keeps, is of 1 - saliency: only a mask has it.
+        Table 2's ratio, feet over eyes of the mask itself (1 keeps), is of 1 - saliency: only masks have it.
         """
         ends, classes = {}, {}
         for method, own in by(records, "method").items():
@@ -86,7 +89,7 @@ class AnimalParts:
                 classes[method][RATIO] = _ratio(own)
         own = [record for record in records if record["method"] == MASK]
         tables = (
-            Table("saliency round eyes and feet, each map in [0,1]", ends),
+            Table("saliency around eyes and feet, each map in [0,1]", ends),
             Table("eyes against feet", classes, {MASK: {_FIRST: 1.0}} if MASK in classes else {}),
             *_by_class(own),
             *_by_group(own),
@@ -94,12 +97,12 @@ class AnimalParts:
         return Summary(tuple(table for table in tables if table.rows))
 
     def _eyes_first(self, records: Sequence[Record]) -> list[bool]:
-        """For each class whether its eyes are the more salient."""
+        """For each class, whether its eyes are more salient than its feet."""
         return [sum(r[EYE] - r[FOOT] for r in own) > 0 for own in by(records, "class").values()]
 
 
 def animals_in(case: Case) -> list[Instance]:
-    """The instances with keypoints, of the class that was asked about."""
+    """The instances of the explained class that have keypoints."""
     return [i for i in case.sample.instances if case.label in (None, i.label) and i.keypoints]
 
 
@@ -114,7 +117,7 @@ def _by_class(records: Sequence[Record]) -> Iterator[Table]:
 
 
 def _by_group(records: Sequence[Record]) -> Iterator[Table]:
-    """The mean ratio of each group's classes, for data sets whose classes are grouped."""
+    """The mean ratio of each group's classes, if the data set groups its classes."""
     rows = {}
     for group, own in by(records, "group").items():
         ratios = [_ratio(some).value for some in by(own, "class").values()]

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import Case, Record, Summary
-from unsee.experiments.maps import MASK, MapSource, Picture, Setup
+from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary
+from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import mask_numbers, means_table
 
 
@@ -14,33 +15,36 @@ from unsee.experiments.mask_numbers import mask_numbers, means_table
 class Architectures:
     """The mask of each network for its own best class."""
 
-    name: str = "architectures"
-    title: str = "Different networks (supplement §6.3, fig. 8)"
-    asks: str = "The mask of each network for the class that it finds best, side by side."
-    paper_data: tuple[str, ...] = ()
-    needs: str = "pictures with a mask of every network"
-    target: str = "top1"
-    shows: Picture = Picture.MAPS
+    about: ClassVar[About] = About(
+        name="architectures",
+        title="Different networks (supplement §6.3, fig. 8)",
+        asks="The mask of each network for its best class, side by side.",
+        needs="images with a mask of every network",
+        target="top1",
+        shows=FirstImages.MAPS,
+        several_networks=True,
+        own_maps=True,
+    )
 
     def map_sources(self, setup: Setup) -> list[MapSource]:
-        """One for each network; those of one name are told apart by their weights.
+        """One for each network; networks of the same name are distinguished by their weights.
 
         Raises:
-            UnseeError: a network that is there twice.
+            UnseeError: the same network is given twice.
         """
         names = [network.name.replace("/", "-") for network in setup.classifiers]
         if len(set(names)) < len(names):
             weights = [str(network.weights_sha256)[:6] for network in setup.classifiers]
             names = [f"{name} {own}" for name, own in zip(names, weights, strict=True)]
         if len(set(names)) < len(names):
-            raise UnseeError(f"networks that are compared differ: give each once, not {', '.join(names)}")
+            raise UnseeError(f"the networks to compare must differ: give each once, got {', '.join(names)}")
         return [
             MapSource(name, MASK, setup.dataset, network, setup.preset, setup.target)
             for name, network in zip(names, setup.classifiers, strict=True)
         ]
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
-        """The numbers of each mask."""
+        """The scores and the area of each mask."""
         yield from mask_numbers(case)
 
     def summary(self, records: Sequence[Record]) -> Summary:

@@ -1,4 +1,4 @@
-"""Adversarial pictures (§5.5): the iterative sign attack of Kurakin et al. 2016, as a data set."""
+"""Adversarial images (§5.5): the iterative sign attack of Kurakin et al. 2016, as a data set."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -24,23 +24,22 @@ _KEPT = 512
 def attacked(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], epsilon: float, steps: int
 ) -> Float[Tensor, "b 3 h w"]:
-    """Pictures whose best class has lost, or is about to: x ← clip(x + α·sign ∇L(x, best class of x₀)).
+    """Images attacked to lower the score of their best class: x ← clip(x + α·sign ∇L(x, best class of x₀)).
 
     Kurakin, Goodfellow & Bengio 2016, eq. (2): each step of α = 1.25·ε / steps raises the cross-entropy of
-    the class that was best at first; x stays within ε of the picture and in [0,1]. At the end it is rounded
-    to 8 bits.
+    the initially best class; x stays within ε of the image and in [0,1]. The result is rounded to 8 bits.
 
     Args:
         classifier: borrowed, and given back as it was.
         images: at the network's input, in [0,1].
-        epsilon: the largest change of a value, in (0,1).
-        steps: how many there are; 1 is the fast method.
+        epsilon: the largest change of a pixel value, in (0,1).
+        steps: number of steps; 1 is the fast gradient sign method.
 
     Raises:
-        UnseeError: an epsilon outside (0,1), or no step.
+        UnseeError: epsilon is outside (0,1), or steps is below 1.
     """
     if not 0 < epsilon < 1 or steps < 1:
-        raise UnseeError(f"an attack needs an epsilon in (0,1) and a step, not {epsilon} and {steps}")
+        raise UnseeError(f"an attack needs epsilon in (0,1) and at least one step, got {epsilon} and {steps}")
     first = images.to(classifier.device, classifier.dtype)
     low, high = (first - epsilon).clamp(min=0), (first + epsilon).clamp(max=1)
     changed = first
@@ -49,16 +48,16 @@ def attacked(
         for _ in range(steps):
             changed = changed.detach().requires_grad_(True)
             loss = F.cross_entropy(classifier.logits(changed), best, reduction="sum")
-            (slope,) = torch.autograd.grad(loss, changed)
-            changed = (changed + 1.25 * epsilon / steps * slope.sign()).clamp(low, high)
+            (gradient,) = torch.autograd.grad(loss, changed)
+            changed = (changed + 1.25 * epsilon / steps * gradient.sign()).clamp(low, high)
     return (changed.detach() * 255).round().div(255).float().cpu()
 
 
 @dataclass(frozen=True, eq=False)
 class Adversarial:
-    """The pictures of a data set at the network's input, each changed by the attack.
+    """The images of a data set at the network's input, each changed by the attack.
 
-    Ids and labels stay; objects are left out, since boxes would have to be squashed with the picture.
+    Ids and labels stay; objects are left out, since their boxes are in pixels of the original image.
     """
 
     dataset: Dataset
@@ -89,15 +88,15 @@ class Adversarial:
         return self.kept[index]
 
     def id(self, index: int) -> str:
-        """What a picture is called."""
+        """The name of an image."""
         return self.dataset.id(index)
 
     def labels(self, index: int) -> tuple[int, ...]:
-        """The classes in a picture."""
+        """The classes in an image."""
         return self.dataset.labels(index)
 
     def _changed(self, sample: Sample) -> Sample:
-        picture = Squash().apply(photo_of(sample).pixels, self.classifier.size)
-        pixels = attacked(self.classifier, picture[None], self.epsilon, self.steps)[0]
-        image = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0)
-        return Sample(sample.id, np.ascontiguousarray(image.numpy()), sample.label)
+        image = Squash().apply(photo_of(sample).pixels, self.classifier.size)
+        pixels = attacked(self.classifier, image[None], self.epsilon, self.steps)[0]
+        rounded = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0)
+        return Sample(sample.id, np.ascontiguousarray(rounded.numpy()), sample.label)

@@ -1,4 +1,4 @@
-"""A detector of attacked pictures by their heatmaps (§5.5), tried on pictures that it has not seen."""
+"""A detector of attacked images by their heatmaps (§5.5), cross-validated."""
 
 from dataclasses import replace
 
@@ -10,20 +10,20 @@ from unsee.metrics import Estimate, mean_of
 from unsee.optional import library
 
 SIDE = 28
-"""Cells along each side of the heatmaps that it sees."""
+"""Cells along each side of the heatmaps that it reads."""
 _FOLDS = 5
 
 
-def told_apart(clean: Float[Tensor, "n h w"], changed: Float[Tensor, "n h w"]) -> Estimate:
-    """The share of heatmaps that are told rightly, in %, by a linear classifier on their cells.
+def detection_rate(clean: Float[Tensor, "n h w"], changed: Float[Tensor, "n h w"]) -> Estimate:
+    """The share of heatmaps that a linear classifier on their cells labels correctly, in %.
 
-    Cross-validated: both heatmaps of a picture are always on the same side, so that every pair is judged by a
-    detector that has seen neither; the error is over pairs. The paper trained AlexNet on 4,000 pictures;
-    logistic regression needs fewer.
+    Both heatmaps of an image are always in the same fold, so every pair is classified by a detector that was
+    trained on neither; the standard error is over pairs. The paper trained AlexNet on 4,000 images; logistic
+    regression needs fewer.
 
     Args:
-        clean: the heatmaps of n pictures.
-        changed: those of the same pictures, attacked.
+        clean: the heatmaps of n images.
+        changed: those of the same images, attacked.
     """
     count = len(clean)
     if count < 2:
@@ -36,7 +36,9 @@ def told_apart(clean: Float[Tensor, "n h w"], changed: Float[Tensor, "n h w"]) -
     cells = torch.cat([clean, changed]).flatten(1).numpy()
     truth = torch.arange(2).repeat_interleave(count).numpy()
     pairs = torch.arange(count).repeat(2).numpy()
-    told = folds.cross_val_predict(model, cells, truth, groups=pairs, cv=folds.GroupKFold(min(_FOLDS, count)))
-    hits = (told == truth).reshape(2, count).mean(axis=0)
+    predicted = folds.cross_val_predict(
+        model, cells, truth, groups=pairs, cv=folds.GroupKFold(min(_FOLDS, count))
+    )
+    hits = (predicted == truth).reshape(2, count).mean(axis=0)
     found = mean_of((100 * hits).tolist())
     return replace(found, low=max(found.low, 0.0), high=min(found.high, 100.0))

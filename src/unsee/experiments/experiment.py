@@ -1,8 +1,9 @@
-"""What every experiment of section 5 is: records of single pictures, and what they come to together."""
+"""What an experiment is: what it declares, records of single images, and a summary of records."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,27 +11,67 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.datasets.sample import Sample
+from unsee.experiments.maps import MapSource, Setup
 from unsee.masks.network_input import NetworkInput
 from unsee.metrics import Estimate
 
 Record = dict[str, Any]
-"""What one picture has to say, as JSON values."""
-_OTHER_NETWORK = "The paper's numbers are of BVLC GoogLeNet, another network than the one asked here."
+"""What was measured on one image, as JSON values."""
+_OTHER_NETWORK = "The paper's numbers were measured with BVLC GoogLeNet, not with this network."
+
+
+class FirstImages(Enum):
+    """How the first images of an experiment are drawn: with maps and edits, boxes, or keypoints."""
+
+    MAPS = "maps"
+    BOXES = "boxes"
+    POINTS = "points"
+
+
+@dataclass(frozen=True)
+class About:
+    """What an experiment declares: the runner and the report read this, and never its type or name.
+
+    Args:
+        name: its name in `EXPERIMENTS` and on the command line.
+        title: what it finds out, with its place in the paper.
+        asks: what is done to find out, in a sentence or two.
+        needs: which images it can use.
+        target: what is explained in each image, one of `unsee.runs.targets.TARGETS`.
+        paper_data: the kinds of data set that the paper's numbers were measured on.
+        costly: many masks are learned per image, so a report gives it fewer images.
+        several_networks: it compares all networks that are given; others use the first.
+        methods_added: further methods that a report adds if "mask" is among its methods.
+        own_maps: it makes its own maps, and reads no stores of existing maps.
+        shows: how its first images are drawn, None if they are not.
+    """
+
+    name: str
+    title: str
+    asks: str
+    needs: str
+    target: str
+    paper_data: tuple[str, ...] = ()
+    costly: bool = False
+    several_networks: bool = False
+    methods_added: tuple[str, ...] = ()
+    own_maps: bool = False
+    shows: FirstImages | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A picture with the maps that methods made of it.
+    """An image with the maps that methods made of it.
 
     Args:
-        sample: the picture, with its truth.
+        sample: the image, with its ground truth.
         network_input: the image at the network's input.
-        target: the network's classes that were asked about.
-        label: the class in the data set, None where it was the predicted one.
+        target: the network's classes that were explained.
+        label: the class in the data set, None if the predicted class was explained.
         maps: method, or the name of a map source → saliency at its own size, high where salient.
-        network_inputs: the same names → the input that the map was made for, where it is another one.
+        network_inputs: the same names → the input that the map was made for, if it is another one.
         numbers: the same names → the other columns of the map's row in its store.
-        truth: the network's classes for the picture's own label, None where they are not known.
+        truth: the network's classes for the image's own label, None if they are unknown.
     """
 
     sample: Sample
@@ -43,14 +84,14 @@ class Case:
     truth: tuple[int, ...] | None = None
 
     def at_input(self, method: str) -> Float[Tensor, "h w"]:
-        """A method's map, brought to the network's input bilinearly."""
+        """A method's map, resized bilinearly to the network's input."""
         small = self.maps[method][None, None].float()
         grown: Tensor = F.interpolate(small, self.network_input.size, mode="bilinear", align_corners=False)
         return grown[0, 0]
 
 
 class Line(NamedTuple):
-    """A line of a figure: places along the axis, and an estimate at each."""
+    """A line of a plot: places along the axis, and an estimate at each."""
 
     places: tuple[float, ...]
     estimates: tuple[Estimate, ...]
@@ -58,16 +99,16 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure of lines, one for each method or perturbation.
+    """A plot of lines, one for each method or perturbation.
 
     Args:
         title: what it shows.
-        across: the axis of places.
-        up: the axis of estimates.
+        across: label of the horizontal axis.
+        up: label of the vertical axis.
         lines: name → line.
-        logarithmic: whether places are drawn by their logarithm.
-        usual: a place that is marked, None for none.
-        ticks: what places 0, 1, … are called, where they are no numbers.
+        logarithmic: whether the horizontal axis is logarithmic.
+        usual: the default value, which is marked; None for no mark.
+        ticks: names of the places 0, 1, …, if the places are categories.
     """
 
     title: str
@@ -85,9 +126,9 @@ class Table:
 
     Args:
         title: what they are, with their unit.
-        rows: row → column → our number; columns may be missing in a row.
-        paper: row → column → the number that was published.
-        better: "low" or "high": which numbers a method would like to have; "" where neither is meant.
+        rows: row → column → our number; a row may lack columns.
+        paper: row → column → the published number.
+        better: "low" or "high": which numbers are better; "" if neither is.
     """
 
     title: str
@@ -97,7 +138,7 @@ class Table:
 
     @property
     def heading(self) -> str:
-        """The title, with what is meant to be better."""
+        """The title, with what is better."""
         return f"{self.title} ({self.better}er is better)" if self.better else self.title
 
     @property
@@ -108,15 +149,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Summary:
-    """What records come to.
+    """The results of an experiment over all images.
 
     Args:
         tables: the numbers.
-        plots: the figure's lines.
-        left_out: reason → how many records had to be left out.
+        plots: the lines of the figure.
+        left_out: reason → how many images or records were left out.
         files: name → text of further files.
-        note: why our numbers are not the paper's, where it is known.
-        same_network: whether they were measured with the paper's network, so that the two can be compared.
+        note: why our numbers differ from the paper's, if it is known.
+        same_network: whether the paper's network was used, so that the numbers can be compared.
     """
 
     tables: tuple[Table, ...]
@@ -127,62 +168,46 @@ class Summary:
     same_network: bool = True
 
     def without_paper(self) -> "Summary":
-        """The same without what was published, for data that are not the paper's."""
+        """The same without published numbers, for data that are not the paper's."""
         return replace(self, tables=tuple(replace(table, paper={}) for table in self.tables), note="")
 
     def of_another_network(self) -> "Summary":
-        """The same with a word that what was published is of another network."""
+        """The same with a note that the published numbers are of another network."""
         return replace(self, note=_OTHER_NETWORK, same_network=False)
 
 
 @runtime_checkable
 class Experiment(Protocol):
-    """A pure function from pictures, saliency and a classifier to records, and a summary of records."""
+    """Pure functions from an image, its maps and a classifier to records, and from records to a summary.
 
-    @property
-    def name(self) -> str:
-        """What the command line calls it."""
+    The fields of an experiment are its parameters; `experiment.json` records them.
+    """
 
-    @property
-    def title(self) -> str:
-        """What it finds out, with its place in the paper."""
+    about: ClassVar[About]
 
-    @property
-    def asks(self) -> str:
-        """What is done to find out, in a sentence or two."""
-
-    @property
-    def needs(self) -> str:
-        """Which pictures can serve."""
-
-    @property
-    def target(self) -> str:
-        """What it asks about each picture: one of `unsee.runs.targets.TARGETS`."""
-
-    @property
-    def paper_data(self) -> tuple[str, ...]:
-        """The kinds of data set that the paper's numbers are of."""
+    def map_sources(self, setup: Setup) -> Sequence[MapSource]:
+        """The maps that it reads; those of the first source decide the target."""
 
     def records(self, classifier: Classifier, case: Case) -> Iterable[Record]:
-        """What one picture has to say, a record for each method or more."""
+        """What is measured on one image: one or more records a method, none if the image is unsuitable."""
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """What the records of all pictures come to."""
+        """The results over the records of all images."""
 
 
 def shown(value: float | int, digits: int = 4) -> str:
-    """A number for people: thousands in whole numbers, with commas, others with so many digits."""
+    """A number for people: whole with commas from a thousand on, others with so many significant digits."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
 def by(records: Iterable[Record], key: str) -> dict[Any, list[Record]]:
-    """Records by one of their values, in the order in which values first come."""
+    """Records grouped by one of their values, in the order in which values first occur."""
     found: dict[Any, list[Record]] = {}
     for record in records:
         found.setdefault(record[key], []).append(record)
     return found
 
 
-def on_device(classifier: Classifier, picture: Float[Tensor, "*any h w"]) -> Float[Tensor, "*any h w"]:
-    """A picture where the classifier is, in what it computes in."""
-    return picture.to(classifier.device, classifier.dtype)
+def on_device(classifier: Classifier, image: Float[Tensor, "*any h w"]) -> Float[Tensor, "*any h w"]:
+    """An image on the classifier's device, in its dtype."""
+    return image.to(classifier.device, classifier.dtype)

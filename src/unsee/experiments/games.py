@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Record, Summary
-from unsee.experiments.maps import MASK, MapSource, Picture, Setup
+from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary
+from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import mask_numbers, means_table
 from unsee.masks import PRESETS
 from unsee.masks.settings import adjusted
@@ -15,16 +16,18 @@ from unsee.masks.settings import adjusted
 class Games:
     """The masks of the deletion and of the preservation game."""
 
-    name: str = "games"
-    title: str = "Deletion and preservation (supplement §6.5, fig. 9)"
-    asks: str = (
-        "The smallest region whose deletion lowers the score, next to the smallest region that alone "
-        "keeps it."
+    about: ClassVar[About] = About(
+        name="games",
+        title="Deletion and preservation (supplement §6.5, fig. 9)",
+        asks=(
+            "The smallest region whose deletion lowers the score, next to the smallest region that alone "
+            "keeps it."
+        ),
+        needs="images with a mask of either game",
+        target="predicted",
+        shows=FirstImages.MAPS,
+        own_maps=True,
     )
-    paper_data: tuple[str, ...] = ()
-    needs: str = "pictures with a mask of either game"
-    target: str = "predicted"
-    shows: Picture = Picture.MAPS
 
     def map_sources(self, setup: Setup) -> list[MapSource]:
         """One for each game; preservation without a blur of the mask, as published."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
+from unsee.experiments.experiment import About, Case, Line, Plot, Record, Summary, Table, by
+from unsee.experiments.maps import MapSource, Setup, of_methods
 from unsee.metrics import Estimate, deletion, insertion, mean_of
 
 _GAMES = {"deletion": deletion, "insertion": insertion}
@@ -12,29 +14,34 @@ _GAMES = {"deletion": deletion, "insertion": insertion}
 
 @dataclass(frozen=True)
 class InsertionDeletion:
-    """The area under the score while pixels are taken away or put back, the most salient first.
+    """The area under the score while pixels are removed or inserted, the most salient first.
 
     Args:
-        steps: in which the pixels are exchanged.
+        steps: number of steps in which all pixels are exchanged.
     """
 
     steps: int = 28
-    name: str = "insertion-deletion"
-    title: str = "Insertion and deletion (RISE, for comparison with §5.3)"
-    asks: str = (
-        "Pixels are taken away, the most salient first, or put back into a blurred picture; the area under "
-        "the score tells how soon it changes: low is good for deletion, high for insertion."
+    about: ClassVar[About] = About(
+        name="insertion-deletion",
+        title="Insertion and deletion (RISE, for comparison with §5.3)",
+        asks=(
+            "Pixels are removed, the most salient first, or inserted into a blurred image. The area under "
+            "the score shows how soon it changes: low is better for deletion, high for insertion."
+        ),
+        needs="images with a map of every method",
+        target="label",
     )
-    paper_data: tuple[str, ...] = ()
-    needs: str = "pictures with a map of every method"
-    target: str = "label"
+
+    def map_sources(self, setup: Setup) -> list[MapSource]:
+        """One for each method."""
+        return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
-        """For each method and game the scores along the curve, and the area under it."""
-        picture = case.network_input.plain[None].float()
+        """For each method and game, the scores along the curve and the area under it."""
+        image = case.network_input.plain[None].float()
         for method, saliency in case.maps.items():
             for game, curve_of in _GAMES.items():
-                curve = curve_of(classifier, picture, saliency[None].float(), [case.target], self.steps)
+                curve = curve_of(classifier, image, saliency[None].float(), [case.target], self.steps)
                 yield {
                     "id": case.sample.id,
                     "method": method,

@@ -1,13 +1,14 @@
-"""Interrogation (§5.1, fig. 6): boxes are blurred, and the scores before and after are reported."""
+"""Interrogation (§5.1, fig. 6): boxes are blurred, and scores are compared before and after."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Record, Summary, Table, by, on_device
-from unsee.experiments.maps import MapSource, Picture, Setup, of_methods
+from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary, Table, by, on_device
+from unsee.experiments.maps import MapSource, Setup, of_methods
 from unsee.experiments.scoring import scores_under
 from unsee.masks.edits.perturbation import Blur
 from unsee.metrics import LEAST_SPAN, mean_of, proportion
@@ -19,18 +20,19 @@ _CUT, _MUCH = 0.5, 0.8
 
 @dataclass(frozen=True)
 class Interrogations:
-    """The box fitted to each map, and the object's own, blurred: what is left of the score."""
+    """The score after blurring the box fitted to each map, and the object's own box."""
 
-    name: str = "interrogation"
-    title: str = "Interrogation of boxes (§5.1, fig. 6)"
-    asks: str = (
-        "The tight box round the upper half of each map's range is blurred, and the object's own box where "
-        "it is known; the score before and after says whether what lies in it mattered."
+    about: ClassVar[About] = About(
+        name="interrogation",
+        title="Interrogation of boxes (§5.1, fig. 6)",
+        asks=(
+            "The tight box around the upper half of each map's range is blurred, and the object's own box if "
+            "it is known. The scores before and after show whether the content of the box mattered."
+        ),
+        needs="images with a map of every method",
+        target="label",
+        shows=FirstImages.BOXES,
     )
-    paper_data: tuple[str, ...] = ()
-    needs: str = "pictures with a map of every method"
-    target: str = "label"
-    shows: Picture = Picture.BOXES
 
     def map_sources(self, setup: Setup) -> list[MapSource]:
         """One for each method."""
@@ -41,13 +43,13 @@ class Interrogations:
         boxes = {method: fitted_box(case.at_input(method), _CUT) for method in case.maps}
         if case.label is not None and case.sample.boxes(case.label):
             boxes[OBJECT] = _around(case)
-        picture = on_device(classifier, case.network_input.plain)
+        image = on_device(classifier, case.network_input.plain)
         blurred = on_device(classifier, Blur().references(case.network_input)[0])
-        keep = torch.ones(len(boxes) + 2, *case.network_input.size).to(picture)
+        keep = torch.ones(len(boxes) + 2, *case.network_input.size).to(image)
         keep[-1] = 0
         for row, (left, top, right, bottom) in zip(keep, boxes.values(), strict=False):
             row[top:bottom, left:right] = 0
-        *scores, before, gone = scores_under(classifier, picture, blurred, keep, case.target).tolist()
+        *scores, before, gone = scores_under(classifier, image, blurred, keep, case.target).tolist()
         for (what, box), after in zip(boxes.items(), scores, strict=True):
             area = (
                 (box[2] - box[0])
@@ -66,26 +68,28 @@ class Interrogations:
             }
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """Means for each kind of box, and how many take away four fifths of the score."""
+        """Means for each kind of box, and the share of images that lose four fifths of the score."""
         rows = {}
         for what, own in by(records, "what").items():
             lost = [record["lost"] for record in own if record["lost"] is not None]
             rows[what] = {
                 "score before": mean_of([record["before"] for record in own]),
                 "after": mean_of([record["after"] for record in own]),
-                "share of the picture": mean_of([record["area"] for record in own]),
-                "score taken away": mean_of(lost),
-                "pictures that lose four fifths": proportion([value >= _MUCH for value in lost]),
+                "share of the image": mean_of([record["area"] for record in own]),
+                "share of the score lost": mean_of(lost),
+                "images that lose four fifths": proportion([value >= _MUCH for value in lost]),
             }
         unclear = sum(record["lost"] is None for record in records)
         left_out = (
-            {"boxes of pictures whose score does not fall when all is blurred": unclear} if unclear else {}
+            {"boxes of images whose score does not fall if all of the image is blurred": unclear}
+            if unclear
+            else {}
         )
         return Summary((Table("boxes blurred", rows),), left_out=left_out)
 
 
 def _around(case: Case) -> Box:
-    """The box round all objects of the class, brought to the network's input, outwards."""
+    """The box around all objects of the class, in pixels of the network's input, rounded outwards."""
     boxes = torch.tensor(case.sample.boxes(case.label or 0), dtype=torch.float64)
     height, width = case.sample.image.shape[:2]
     down, across = case.network_input.size[0] / height, case.network_input.size[1] / width

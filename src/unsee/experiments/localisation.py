@@ -1,12 +1,14 @@
-"""Weak localisation (§5.6, table 1): how often the box round the salient part misses the object."""
+"""Weak localisation (§5.6, table 1): how often the box around the salient part misses the object."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
+from unsee.experiments.experiment import About, Case, Line, Plot, Record, Summary, Table, by
+from unsee.experiments.maps import MASK_TOP5, MapSource, Setup, of_methods
 from unsee.metrics import ENERGY_ALPHAS, MEAN_ALPHAS, VALUE_ALPHAS, Estimate, boxes_at, localised, proportion
 
 RULES: Mapping[str, tuple[float, ...]] = {
@@ -14,10 +16,10 @@ RULES: Mapping[str, tuple[float, ...]] = {
     "energy": ENERGY_ALPHAS,
     "mean": MEAN_ALPHAS,
 }
-"""The three ways to cut a map, with the thresholds that are tried."""
+"""The three rules that threshold a map, with the thresholds that are tried."""
 
-PICTURES = "submission-pictures.txt"
-"""The file that says which picture each line of a submission is of."""
+IMAGES_FILE = "submission-pictures.txt"
+"""The file that names the image of each line of a submission."""
 
 PAPER = {
     "gradient": (46.04, 43.91, 41.66),
@@ -28,32 +30,39 @@ PAPER = {
     "mask": (48.4, 46.1, 46.0),
     "mask_top5": (44.02, 43.15, 43.24),
 }
-"""Table 1, errors in %: BVLC GoogLeNet, 48,238 validation pictures of ImageNet. Printed is the mask of the
-best five classes; that of the default preset stands in the supplement, table 1."""
+"""Table 1, errors in %: BVLC GoogLeNet, 48,238 validation images of ImageNet. The table has the mask of the
+best five classes; the supplement's table 1 has that of the default preset."""
 
 
 @dataclass(frozen=True)
 class Localisation:
-    """The error of each rule, at the threshold that does best on other pictures.
+    """The error of each rule, at the threshold that is best on other images.
 
     Args:
-        folds: into so many parts are the pictures dealt out; of each the threshold is chosen on the others.
+        folds: number of folds of the images; the threshold of each is chosen on the others.
     """
 
     folds: int = 5
-    name: str = "localisation"
-    title: str = "Weak localisation (§5.6, table 1)"
-    asks: str = (
-        "Each map is cut by three rules, the tight box round what is left is set against the object's boxes, "
-        "and misses below an IoU of a half are counted. The threshold of each fifth of the pictures is "
-        "chosen on the other four; the one that is shown is that of all."
+    about: ClassVar[About] = About(
+        name="localisation",
+        title="Weak localisation (§5.6, table 1)",
+        asks=(
+            "Each map is thresholded by three rules, and the tight box around the rest is compared with the "
+            "object's boxes: an IoU below 0.5 counts as an error. The threshold for each fifth of the images "
+            "is chosen on the other four; the α shown is the one chosen on all."
+        ),
+        needs="images of one class with boxes: imagenet:, voc:, coco: or the menagerie",
+        target="label",
+        paper_data=("imagenet",),
+        methods_added=(MASK_TOP5,),
     )
-    paper_data: tuple[str, ...] = ("imagenet",)
-    needs: str = "pictures of one class with boxes: imagenet:, voc:, coco: or the menagerie"
-    target: str = "label"
+
+    def map_sources(self, setup: Setup) -> list[MapSource]:
+        """One for each method."""
+        return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
-        """For each method and rule the box at each threshold, and whether it finds an object of the class."""
+        """For each method and rule, the box at each threshold and whether it finds an object of the class."""
         if case.label is None or not case.sample.boxes(case.label):
             return
         truths = torch.tensor(case.sample.boxes(case.label), dtype=torch.float64)
@@ -88,14 +97,14 @@ class Localisation:
                 errors = tuple(proportion([not hit for hit in column], 100) for column in columns)
                 lines[rule][method] = Line(alphas, errors)
                 files[f"submission-{method}-{rule}.txt"] = _submission(some, chosen)
-        files[PICTURES] = "".join(f"{id}\n" for id in order)
+        files[IMAGES_FILE] = "".join(f"{id}\n" for id in order)
         paper = {m: dict(zip(RULES, PAPER[m], strict=True)) for m in rows if m in PAPER}
         table = Table("localisation error, %", rows, paper, "low")
         plots = tuple(Plot(f"threshold by {rule}", "α", "error, %", lines[rule]) for rule in RULES)
         return Summary((table,), plots, files=files)
 
     def _chosen(self, records: Sequence[Record], fold: Mapping[str, int]) -> list[int]:
-        """For each picture the threshold that does best on other folds, or on all if there are none."""
+        """For each image the threshold that is best on the other folds, or on all if there are no others."""
         best = {}
         for own in set(fold.values()):
             others = [record["found"] for record in records if fold[record["id"]] != own]
@@ -104,7 +113,7 @@ class Localisation:
 
 
 def _submission(records: Sequence[Record], chosen: Sequence[int]) -> str:
-    """A line for each picture as ILSVRC has it: class, and the box with both ends in it, from 0."""
+    """A line for each image in ILSVRC's format: the class, and the box with inclusive ends, from 0."""
     lines = []
     for record, place in zip(records, chosen, strict=True):
         left, top, right, bottom = (round(end) for end in record["boxes"][place])
@@ -113,6 +122,6 @@ def _submission(records: Sequence[Record], chosen: Sequence[int]) -> str:
 
 
 def _best(tried: Sequence[Sequence[bool]]) -> int:
-    """The threshold at which most pictures were found, the first of several."""
+    """The threshold at which most images are localised, the first of several."""
     found = [sum(column) for column in zip(*tried, strict=True)]
     return found.index(max(found))

@@ -1,9 +1,6 @@
-"""Which maps an experiment reads: one of each method, or those that it asks for itself."""
+"""Which maps an experiment reads: one for each method, or maps that it makes itself."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,7 +8,6 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
-from unsee.experiments.experiment import Experiment
 from unsee.masks import PRESETS
 from unsee.masks.settings import Settings
 
@@ -21,16 +17,16 @@ TOP5, EACH = "top5", "each"
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """What an experiment is done with.
+    """What an experiment runs on.
 
     Args:
         classifiers: the networks, at least one.
-        dataset: the pictures.
+        dataset: the images.
         methods: names in `unsee.METHODS`, or "mask_top5": the mask of the five best classes
-            with the λ1 and β that the paper has for localisation; where each class is asked about, as in
-            pointing, that class's mask with the same λ1 and β.
+            with the λ1 and β that the paper has for localisation; if each class is explained, as in pointing,
+            the mask of that class with the same λ1 and β.
         preset: how masks are learned.
-        target: what is asked about each picture.
+        target: what is explained in each image.
     """
 
     classifiers: tuple[Classifier, ...]
@@ -42,15 +38,15 @@ class Setup:
 
 @dataclass(frozen=True, eq=False)
 class MapSource:
-    """A method that looks at a data set: the maps of one store.
+    """A method run over a data set: the maps of one store.
 
     Args:
         name: what its maps are called.
         method: a name in `unsee.METHODS`.
-        dataset: the pictures.
+        dataset: the images.
         classifier: the network.
-        preset: how the mask is learned; other methods have no use for it.
-        target: what is asked about each picture.
+        preset: how masks are learned; other methods ignore it.
+        target: what is explained in each image.
     """
 
     name: str
@@ -61,28 +57,8 @@ class MapSource:
     target: str
 
 
-class Picture(Enum):
-    """What the first pictures of an experiment are drawn as: maps with edited pictures, boxes, keypoints."""
-
-    MAPS = "maps"
-    BOXES = "boxes"
-    POINTS = "points"
-
-
-@runtime_checkable
-class OwnMaps(Experiment, Protocol):
-    """An experiment that asks for its own maps, and has pictures to show."""
-
-    @property
-    def shows(self) -> Picture:
-        """How its first pictures are drawn."""
-
-    def map_sources(self, setup: Setup) -> Sequence[MapSource]:
-        """The maps that it reads; those of the first look say what was asked."""
-
-
 def of_methods(setup: Setup) -> list[MapSource]:
-    """One look for each method, by the first network."""
+    """A source for each method, with the first network."""
     return [_of_method(setup, method) for method in setup.methods]
 
 
@@ -95,13 +71,13 @@ def _of_method(setup: Setup, method: str) -> MapSource:
 
 
 def five_best() -> Settings:
-    """The objective of the preset `top5`, reached the fast way."""
+    """The objective of the preset `top5` with the optimiser of `fast`."""
     published = PRESETS["top5"]
     return replace(PRESETS["fast"], objective=published.objective, targets=published.targets)
 
 
 def heat_of(method: str, saliency: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
-    """A heatmap in [0,1]: a mask's as it was learned, another's min-max normalised."""
+    """A heatmap in [0,1]: masks as they are, other maps min-max normalised."""
     if method in (MASK, MASK_TOP5):
         return saliency.float()
     low, high = saliency.float().aminmax()

@@ -1,4 +1,4 @@
-"""The learned mask beside every other way to look (fig. 2), each with the smallest box that matters."""
+"""The learned mask next to the other saliency methods (fig. 2), each with its smallest box (§5.3)."""
 
 import math
 import time
@@ -29,18 +29,18 @@ from unsee.records import finite
 from unsee.tensors import Box, smooth
 
 SHARE = 0.9
-"""The share of the score that a method's smallest box takes away."""
+"""The share of the score that a method's smallest box removes."""
 _NEAR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class MethodResult:
-    """What one method made of one photo.
+    """One method's map of one photo, with its smallest box.
 
     Args:
         saliency: at the method's own size, high where salient, in the method's own units.
-        box: the smallest that suppresses the score by `SHARE`; None where none does.
-        seconds: what the map took.
+        box: the smallest that suppresses the score by `SHARE`; None if none does.
+        seconds: time to compute the map.
     """
 
     saliency: Float[Tensor, "hm wm"]
@@ -50,15 +50,17 @@ class MethodResult:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One photo as every method sees it.
+    """One photo explained by several methods.
 
     Args:
         photo: as it was read.
-        target: the classes asked about.
-        scores: of the photo, and of the blurred photo as `reference`; `perturbed` is that too.
-        results: method → what it made of the photo.
-        refused: method → why it cannot serve this network.
-        how: model, weights, fit, seed, preset, layer and versions: what the numbers depend on.
+        target: the explained classes.
+        scores: of the photo, and of the blurred photo as `reference` and `perturbed`.
+        results: method → its map and smallest box.
+        refused: method → why it does not support this network.
+        how: what the numbers depend on: model, weights, fit, seed, preset, layer and versions.
+        fit: how the photo was fitted to the network's input.
+        size: height and width of that input.
     """
 
     photo: Photo
@@ -123,14 +125,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """What is compared, and how.
+    """The methods of a comparison, and their settings.
 
     Args:
         methods: names in `unsee.METHODS`.
-        fit: how photos are brought to the network's input.
-        seed: of the methods that draw, and of the mask.
+        fit: how photos are fitted to the network's input.
+        seed: of the random methods, and of the mask.
         preset: how the mask is learned.
-        layer: read by the methods that read one; each method's own unless told.
+        layer: for the methods that read one; defaults to each method's own.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -144,7 +146,7 @@ class ComparisonSettings:
         for name in self.methods:
             method_named(name)
         if not self.methods:
-            raise UnseeError("there is nothing to compare: name a method")
+            raise UnseeError("there is nothing to compare: name at least one method")
 
 
 def compare(
@@ -158,25 +160,25 @@ def compare(
     fit: Fit | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
-    """The learned mask beside other saliency methods (fig. 2), each with its smallest box (§5.3).
+    """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
 
     Args:
         classifier: borrowed, and given back as it was.
         photos: one, or a list of them.
-        methods: names in `unsee.METHODS`; all of them unless told.
+        methods: names in `unsee.METHODS`; defaults to all.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
-        seed: of the methods that draw, and of the mask.
+        seed: of the random methods, and of the mask.
         preset: how the mask is learned.
-        layer: read by the methods that read one; each method's own unless told.
-        fit: how photos are brought to the network's input; squashed unless told.
-        progress: told the photo's name and the method before each method.
+        layer: for the methods that read one; defaults to each method's own.
+        fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        progress: called with the photo's name and the method before each method.
 
     Returns:
-        One comparison for one photo, a list of them for several. A method that cannot serve the network is
-        among the `refused`.
+        One comparison for one photo, a list for several. A method that does not support the network is in
+        `refused`.
 
     Raises:
-        UnseeError: a photo, method, target or preset that is none.
+        UnseeError: a photo cannot be read, or a method, target or preset does not exist.
     """
     if isinstance(methods, str):
         methods = [methods]
@@ -200,7 +202,7 @@ def compare(
 
 @dataclass(eq=False)
 class PhotoComparer:
-    """A photo that is looked at by one method after another; `known` may hold those of an earlier run."""
+    """Explains one photo by one method after another; `known` may hold results of an earlier run."""
 
     classifier: Classifier
     network_input: NetworkInput
@@ -214,18 +216,18 @@ class PhotoComparer:
     def prepare(
         cls, classifier: Classifier, photo: Photo, target: TargetLike | None, settings: ComparisonSettings
     ) -> "PhotoComparer":
-        """The photo at the network's input, its target and its scores.
+        """Bring the photo to the network's input, and score its target.
 
         Raises:
-            UnseeError: a target that is none, or no layer of the name that is given.
+            UnseeError: the target or the layer does not exist, or the scores are not finite.
         """
         if settings.layer is not None:
             layer_named(classifier, settings.layer)
         network_input = NetworkInput(
             photo, classifier.size, 0, settings.fit, classifier.color, settings.seed, classifier.dtype
         )
-        views = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
-        clean, blurred = classifier.probabilities(views).cpu()
+        images = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
+        clean, blurred = classifier.probabilities(images).cpu()
         if not bool(clean.isfinite().all()):
             raise UnseeError(f"{classifier.name} gives scores for {photo.name} that are not finite")
         indices = target_indices(classifier, target, clean)
@@ -236,11 +238,11 @@ class PhotoComparer:
 
     @property
     def missing(self) -> list[str]:
-        """The methods that have not looked yet."""
+        """The methods that have not run yet."""
         return [name for name in self.settings.methods if name not in self.known and name not in self.refused]
 
     def run(self, method: str) -> None:
-        """Let one method look; its answer, or why there is none, is kept."""
+        """Run one method, and keep its result or the reason why there is none."""
         began = time.perf_counter()
         try:
             saliency = self._saliency(method).detach().float().cpu()
@@ -254,14 +256,14 @@ class PhotoComparer:
         self.known[method] = MethodResult(saliency, box, seconds)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
-        """What some methods have seen so far, in their order; those that were asked for unless told."""
-        asked = self.settings.methods if methods is None else methods
+        """The results so far of some methods, in their order; defaults to the methods of the settings."""
+        chosen = self.settings.methods if methods is None else methods
         return Comparison(
             photo=self.network_input.photo,
             target=self.target,
             scores=self.scores,
-            results={name: self.known[name] for name in asked if name in self.known},
-            refused={name: self.refused[name] for name in asked if name in self.refused},
+            results={name: self.known[name] for name in chosen if name in self.known},
+            refused={name: self.refused[name] for name in chosen if name in self.refused},
             how=described(self.classifier, self.settings),
             fit=self.settings.fit,
             size=self.classifier.size,
@@ -308,7 +310,7 @@ def described(classifier: Classifier, settings: ComparisonSettings) -> dict[str,
 
 
 def _helpers() -> dict[str, str]:
-    """The versions of the libraries that do some methods' work, where they are installed."""
+    """The versions of the libraries that some methods use, if they are installed."""
     found = {}
     for name in ("captum", "zennit", "scikit-image", "scikit-learn"):
         with suppress(PackageNotFoundError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.datasets.sample import Instance
-from unsee.experiments.experiment import Case, Record, Summary, Table, by
+from unsee.experiments.experiment import About, Case, Record, Summary, Table, by
+from unsee.experiments.maps import MASK_TOP5, MapSource, Setup, of_methods
 from unsee.metrics import Estimate, difficult, first_peak, hits, mean_precision_of, peak, touched
 
 PAPER = {
@@ -28,32 +30,39 @@ PAPER = {
 
 @dataclass(frozen=True)
 class Pointing:
-    """Hits within 15 px of the network's input, ties averaged, as in the paper; and by the rules of TorchRay.
+    """Hits within 15 px of the network's input, ties averaged, as in the paper; and by TorchRay's rules.
 
-    The paper brought its pictures to 224² (supplement 4); TorchRay measures in pixels of the picture.
+    The paper resized its images to 224² (supplement 4); TorchRay measures in pixels of the image.
 
     Args:
-        most: so many pictures of a class count, the first ones (§5.6).
+        most: only the first so many images of a class count (§5.6).
     """
 
     most: int = 400
-    name: str = "pointing"
-    title: str = "The pointing game (§5.6, table 2)"
-    asks: str = (
-        "The highest point of each map is a hit if it lies within 15 pixels of an object of the class that "
-        "was asked about."
+    about: ClassVar[About] = About(
+        name="pointing",
+        title="The pointing game (§5.6, table 2)",
+        asks=(
+            "The maximum of each map is a hit if it lies within 15 pixels of an object of the explained "
+            "class."
+        ),
+        needs="images with objects: coco:, voc: or the menagerie",
+        target="each",
+        paper_data=("coco",),
+        methods_added=(MASK_TOP5,),
     )
-    paper_data: tuple[str, ...] = ("coco",)
-    needs: str = "pictures with objects: coco:, voc: or the menagerie"
-    target: str = "each"
+
+    def map_sources(self, setup: Setup) -> list[MapSource]:
+        """One for each method."""
+        return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
-        """For each method whether its point hits, by either rule, and whether the picture is difficult."""
+        """For each method whether its maximum hits, by either rule, and whether the image is difficult."""
         if case.label is None or case.label not in case.sample.labels:
             return
         height, width = case.sample.image.shape[:2]
         instances = _instances([i for i in case.sample.instances if i.label == case.label])
-        shrunk = _brought(instances, (height, width), case.network_input.size)
+        shrunk = _resized(instances, (height, width), case.network_input.size)
         for method, saliency in case.maps.items():
             yield {
                 "id": case.sample.id,
@@ -65,7 +74,7 @@ class Pointing:
             }
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """Mean per-class precision in %, of all pictures and of the difficult ones."""
+        """Mean per-class precision in %, over all images and over the difficult ones."""
         rows = {}
         for method, every in by(records, "method").items():
             own = [record for some in by(every, "label").values() for record in some[: self.most]]
@@ -88,8 +97,8 @@ def _precision(records: Sequence[Record], key: str) -> Estimate:
     return mean_precision_of([r[key] for r in records], [r["label"] for r in records], 100)
 
 
-def _brought(instances: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Segments or boxes brought from a picture's size to another; segments by the pixels that they touch."""
+def _resized(instances: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Segments or boxes resized from one image size to another; segments keep every pixel that they touch."""
     if instances.dtype == torch.bool:
         return F.adaptive_max_pool2d(instances[:, None].float(), new)[:, 0] > 0
     across, down = new[1] / old[1], new[0] / old[0]
@@ -97,7 +106,7 @@ def _brought(instances: Tensor, old: tuple[int, int], new: tuple[int, int]) -> T
 
 
 def _instances(instances: Sequence[Instance]) -> Tensor:
-    """Their segments where all have one, else their boxes."""
+    """Their segments if all have one, else their boxes."""
     segments = [i.segment for i in instances if i.segment is not None]
     if len(segments) == len(instances):
         return torch.stack([torch.from_numpy(segment) for segment in segments])

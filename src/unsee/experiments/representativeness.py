@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by, on_device
+from unsee.experiments.experiment import About, Case, Line, Plot, Record, Summary, Table, by, on_device
+from unsee.experiments.maps import MapSource, Setup, of_methods
 from unsee.experiments.scoring import scores_under
 from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Perturbation
 from unsee.metrics import binarised, mean_of, normalised
@@ -17,32 +19,37 @@ _SHOWN = (0.2, 0.4, 0.6, 0.8)
 
 @dataclass(frozen=True)
 class Representativeness:
-    """The normalised score under binary masks cut at each threshold, with each perturbation."""
+    """The normalised score under masks binarised at each threshold, with each perturbation."""
 
     alphas: tuple[float, ...] = ALPHAS
     perturbations: tuple[Perturbation, ...] = (Constant(), GaussianNoise(), Blur())
-    name: str = "representativeness"
-    title: str = "Representativeness of deleted regions (§5.2, fig. 7)"
-    asks: str = (
-        "The mask is blurred again, cut at each threshold, and what lies under it is perturbed in three "
-        "ways: a mask that says something holds for perturbations that it was not learned with."
+    about: ClassVar[About] = About(
+        name="representativeness",
+        title="Representativeness of deleted regions (§5.2, fig. 7)",
+        asks=(
+            "The mask is blurred again and binarised at each threshold, and the deleted region is perturbed "
+            "in three ways: a representative mask works with perturbations that it was not learned with."
+        ),
+        needs="images with a map of every method",
+        target="predicted",
     )
-    paper_data: tuple[str, ...] = ()
-    needs: str = "pictures with a map of every method"
-    target: str = "predicted"
+
+    def map_sources(self, setup: Setup) -> list[MapSource]:
+        """One for each method."""
+        return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
-        """For each method, perturbation and threshold p'; None where p₀ - p_b is below 1e-6."""
-        picture = on_device(classifier, case.network_input.plain)
-        ends = torch.ones(2, *case.network_input.size).to(picture)
+        """p' for each method, perturbation and threshold; None if p₀ - p_b is below 1e-6."""
+        image = on_device(classifier, case.network_input.plain)
+        ends = torch.ones(2, *case.network_input.size).to(image)
         ends[1] = 0
         blurred = on_device(classifier, Blur().references(case.network_input)[0])
-        whole, gone = scores_under(classifier, picture, blurred, ends, case.target)
+        whole, gone = scores_under(classifier, image, blurred, ends, case.target)
         for method in case.maps:
-            cuts = binarised(1 - case.at_input(method), self.alphas).to(picture)
+            cuts = binarised(1 - case.at_input(method), self.alphas).to(image)
             for perturbation in self.perturbations:
                 reference = on_device(classifier, perturbation.references(case.network_input)[0])
-                scores = scores_under(classifier, picture, reference, cuts, case.target)
+                scores = scores_under(classifier, image, reference, cuts, case.target)
                 shares = normalised(scores, whole, gone)
                 for alpha, share in zip(self.alphas, shares.tolist(), strict=True):
                     yield {
@@ -54,7 +61,7 @@ class Representativeness:
                     }
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """Mean p' over α; pictures whose score hardly falls when all is blurred are left out, and counted."""
+        """Mean p' over α; images whose score hardly falls under full blur are left out, and counted."""
         kept = [record for record in records if record["normalised"] is not None]
         lines: dict[str, dict[str, Line]] = {}
         rows = {}
@@ -73,5 +80,5 @@ class Representativeness:
             for name, own in lines.items()
         )
         gone = {record["id"] for record in records if record["normalised"] is None}
-        left_out = {"pictures whose score falls by less than 1e-6 when all is blurred": len(gone)}
+        left_out = {"images whose score falls by less than 1e-6 if all of the image is blurred": len(gone)}
         return Summary((table,), plots, left_out if gone else {})

@@ -1,4 +1,4 @@
-"""The score of one picture under many masks."""
+"""The score of one image under many masks."""
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from unsee.memory import BATCH_SIZE
 @torch.no_grad()
 def scores_under(
     classifier: Classifier,
-    picture: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "3 h w"],
     reference: Float[Tensor, "3 h w"],
     keep: Float[Tensor, "n h w"],
     target: tuple[int, ...],
@@ -21,17 +21,17 @@ def scores_under(
     """The summed probability of the target under each mask, on the CPU.
 
     Args:
-        classifier: asked about each mask once.
-        picture: at the network's input, in [0,1], on the classifier's device.
-        reference: what deleted pixels become.
-        keep: one mask each, 1 keeps.
+        classifier: evaluated once for each mask.
+        image: at the network's input, in [0,1], on the classifier's device.
+        reference: the values of deleted pixels.
+        keep: the masks; 1 keeps.
         target: the classes whose probabilities are summed.
     """
     scores = []
     with classifier.borrowed():
         for some in torch.split(keep, BATCH_SIZE):
-            image, edit = (part.expand(len(some), -1, -1, -1) for part in (picture, reference))
-            logits = classifier.logits(blend(image, edit, some[:, None]))
+            images, edits = (part.expand(len(some), -1, -1, -1) for part in (image, reference))
+            logits = classifier.logits(blend(images, edits, some[:, None]))
             marks = torch.zeros_like(logits)
             marks[:, list(target)] = 1
             scores.append(softmax_score(logits, marks))

@@ -1,14 +1,15 @@
-"""How much the mask's hyper-parameters matter: each is changed alone."""
+"""Sensitivity of masks to their hyper-parameters: each is changed alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
-from unsee.experiments.maps import MASK, MapSource, Picture, Setup
+from unsee.experiments.experiment import About, Case, FirstImages, Line, Plot, Record, Summary, Table, by
+from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import SOURCE
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
@@ -19,7 +20,7 @@ from unsee.metrics import boxes_at, localised, mean_of, proportion
 
 DEFAULT = "default"
 _CUT = 0.25
-"""Share of a mask's range at which its box is cut: the value rule, the paper's α for the default mask."""
+"""Threshold of a mask's box, as a share of its range: the value rule with the paper's α for the mask."""
 _SIGN, _UP = " = ", "mean or share"
 
 
@@ -44,7 +45,7 @@ def _jitter(settings: Settings, places: float) -> Settings:
 
 
 def _cells(settings: Settings, cell: float) -> Settings:
-    """Another size of cells; λ1 is a sum over cells, and scales itself with their number."""
+    """Another cell size; λ1 weighs a sum over cells, and scales with their number."""
     return replace(settings, grid=Grid(cell=cell))
 
 
@@ -56,7 +57,7 @@ CHANGES: Mapping[str, tuple[Change, tuple[float, ...], float, str]] = {
     "jitter": (_jitter, (0.0, 2.0, 8.0, 16.0), 4.0, "places of the jitter"),
     "cell": (_cells, (4.0, 6.0, 16.0, 32.0), 8.0, "pixels of a mask's cell"),
 }
-"""Hyper-parameter → what sets it, the values that are tried, the default's, and the name of the axis."""
+"""Hyper-parameter → how to set it, the values to try, the default value, and the label of the axis."""
 OTHERS = ("constant", "noise", "median", "joint")
 _VARIED = ("objective", "jitter", "grid", "perturbations")
 
@@ -65,29 +66,32 @@ _VARIED = ("objective", "jitter", "grid", "perturbations")
 class Sensitivity:
     """Objective, area, suppression and localisation of masks, one hyper-parameter at a time."""
 
-    name: str = "thresholds-sensitivity"
-    title: str = "Sensitivity to hyper-parameters (§4.3, supplement §6.2)"
-    asks: str = (
-        "Masks are learned anew with one hyper-parameter changed at a time: λ1, λ2, β, jitter, size of the "
-        "mask's cells, perturbation. The objective is the changed one, so that it compares along a line only "
-        "where the setting is no part of it. A picture is missed where the box of its mask, cut at a quarter "
-        "of its range, has an IoU below a half."
+    about: ClassVar[About] = About(
+        name="thresholds-sensitivity",
+        title="Sensitivity to hyper-parameters (§4.3, supplement §6.2)",
+        asks=(
+            "Masks are learned with one hyper-parameter changed at a time: λ1, λ2, β, jitter, cell size, "
+            "perturbation. The objective includes the changed setting, so it is comparable along a line only "
+            "if the setting is not part of it. Localisation fails if the box of the mask, thresholded at a "
+            "quarter of its range, has an IoU below 0.5."
+        ),
+        needs="images with a map of every setting",
+        target="label",
+        shows=FirstImages.MAPS,
+        costly=True,
+        own_maps=True,
     )
-    paper_data: tuple[str, ...] = ()
-    needs: str = "pictures with a map of every setting"
-    target: str = "label"
-    shows: Picture = Picture.MAPS
 
     def map_sources(self, setup: Setup) -> list[MapSource]:
-        """The preset, and one for each change to it.
+        """The preset, and each change to it.
 
         Raises:
-            UnseeError: a preset with other values than the paper's, from which the changes start.
+            UnseeError: the preset's values differ from the paper's, from which the changes start.
         """
         base, paper = PRESETS[setup.preset], PRESETS["paper"]
         if any(getattr(base, part) != getattr(paper, part) for part in _VARIED):
             raise UnseeError(
-                f"{self.name} varies the paper's settings, {setup.preset} has others: use fast or paper"
+                f"{self.about.name} varies the paper's settings, {setup.preset} has others: use fast or paper"
             )
         every = {DEFAULT: base}
         for name, (change, values, _, _) in CHANGES.items():
@@ -102,7 +106,7 @@ class Sensitivity:
         ]
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
-        """For each source its numbers, and whether its box finds the object, None where no box is known."""
+        """For each source its numbers, and whether its box finds the object; None if no box is known."""
         boxes = () if case.label is None else case.sample.boxes(case.label)
         truths = torch.tensor(boxes, dtype=torch.float64)
         size = case.sample.image.shape[:2]
@@ -115,7 +119,7 @@ class Sensitivity:
             yield {"id": case.sample.id, SOURCE: source, "found": found, **numbers}
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """Means for each source, and for each hyper-parameter their course over its values."""
+        """Means for each source, and for each hyper-parameter a line over its values."""
         rows = {}
         for source, own in by(records, SOURCE).items():
             hits = [record["found"] for record in own if record["found"] is not None]
@@ -135,18 +139,18 @@ def _plot(name: str, table: Table) -> Plot:
     _, values, usual, axis = CHANGES[name]
     places = tuple(sorted((*values, usual)))
     sources = [DEFAULT if value == usual else f"{name}{_SIGN}{value:g}" for value in places]
-    lines = _courses(table, dict(zip(places, sources, strict=True)))
+    lines = _lines(table, dict(zip(places, sources, strict=True)))
     return Plot(name, axis, _UP, lines, logarithmic=name.startswith("λ"), usual=usual)
 
 
 def _perturbations(table: Table) -> Plot:
     sources = (DEFAULT, *(f"perturbation{_SIGN}{name}" for name in OTHERS))
-    lines = _courses(table, {float(place): source for place, source in enumerate(sources)})
+    lines = _lines(table, {float(place): source for place, source in enumerate(sources)})
     return Plot("perturbation", "", _UP, lines, usual=0.0, ticks=("blur", *OTHERS))
 
 
-def _courses(table: Table, sources: Mapping[float, str]) -> dict[str, Line]:
-    """Column → its course over the places of sources."""
+def _lines(table: Table, sources: Mapping[float, str]) -> dict[str, Line]:
+    """Column → its line over the places of sources."""
     return {
         column: Line(
             tuple(place for place, source in sources.items() if column in table.rows.get(source, {})),

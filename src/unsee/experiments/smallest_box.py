@@ -1,4 +1,4 @@
-"""Minimality (§5.3): how small a box suppresses the score, when it is fitted to a saliency map."""
+"""Minimality (§5.3): the smallest box, fitted to a saliency map, that suppresses the score."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,74 +34,76 @@ class SmallestBox:
 
 def smallest_box(
     classifier: Classifier,
-    view: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "3 h w"],
     saliency: Float[Tensor, "hm wm"],
     target: tuple[int, ...],
     share: float = 0.9,
     blur: float = 10.0,
 ) -> SmallestBox | None:
-    """The smallest box whose blurring takes away a share of the score.
+    """The smallest box whose blurring removes a share of the score.
 
-    The map, brought to the input's size, is min-max normalised and cut at 0, 0.01, …, 1; each cut gives the
-    tightest box round all that is left (§5.3; the authors' code has this step). None where no box will do, or
-    where blurring the whole picture does not lower the score by 1e-6.
+    The map, resized to the input, is min-max normalised and thresholded at 0, 0.01, …, 1; each threshold
+    gives the tightest box around the rest (§5.3; the step is that of the authors' code).
 
     Args:
-        classifier: asked about each different box once.
-        view: the picture at the input's size, in [0,1].
-        saliency: at any size, high where salient; it is not changed.
+        classifier: evaluated once for each distinct box.
+        image: at the input's size, in [0,1].
+        saliency: at any size, high where salient.
         target: the classes whose probabilities are summed.
-        share: of the normalised score that is to go, in (0,1].
-        blur: deviation in pixels of the Gaussian.
+        share: of the normalised score to remove, in (0, 1].
+        blur: standard deviation of the Gaussian, in pixels.
+
+    Returns:
+        None if no box suffices, or if blurring the whole image lowers the score by less than 1e-6.
 
     Raises:
-        UnseeError: a share outside (0,1], or a map that is not finite.
+        UnseeError: share is outside (0, 1], or the map is not finite.
     """
-    return smallest_boxes(classifier, view, saliency, target, (share,), blur)[0]
+    return smallest_boxes(classifier, image, saliency, target, (share,), blur)[0]
 
 
 def smallest_boxes(
     classifier: Classifier,
-    view: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "3 h w"],
     saliency: Float[Tensor, "hm wm"],
     target: tuple[int, ...],
     shares: tuple[float, ...],
     blur: float = 10.0,
 ) -> list[SmallestBox | None]:
-    """`smallest_box` for several shares of the score, for the evaluations of one.
+    """`smallest_box` for several shares of the score, with the evaluations of one.
 
     Raises:
-        UnseeError: a share outside (0,1], or a map that is not finite.
+        UnseeError: a share is outside (0, 1], or the map is not finite.
     """
     for share in shares:
         if not 0 < share <= 1:
-            raise UnseeError(f"a share of the score lies above 0 and up to 1, not {share}")
-    found = blurred_boxes(classifier, view, saliency, target, blur)
+            raise UnseeError(f"share must be in (0, 1], got {share}")
+    found = blurred_boxes(classifier, image, saliency, target, blur)
     return [smallest_of(found, share) for share in shares]
 
 
 @torch.no_grad()
 def blurred_boxes(
     classifier: Classifier,
-    view: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "3 h w"],
     saliency: Float[Tensor, "hm wm"],
     target: tuple[int, ...],
     blur: float = 10.0,
 ) -> list[SmallestBox]:
-    """Every different box that a map's cuts give, with the score that its blurring leaves, the largest first.
+    """Every distinct box of a map's thresholds, with the score after blurring it, the largest first.
 
-    None at all where blurring the whole picture does not lower the score by 1e-6.
+    The list is empty if blurring the whole image lowers the score by less than 1e-6.
 
     Raises:
-        UnseeError: a map that is not finite.
+        UnseeError: the map is not finite.
     """
-    picture = view.to(classifier.device, classifier.dtype)
-    boxes = boxes_of(saliency, (view.shape[1], view.shape[2]), STEPS)
-    keep = torch.ones(len(boxes) + 2, *view.shape[1:], device=picture.device, dtype=picture.dtype)
+    moved = image.to(classifier.device, classifier.dtype)
+    boxes = boxes_of(saliency, (image.shape[1], image.shape[2]), STEPS)
+    keep = torch.ones(len(boxes) + 2, *image.shape[1:], device=moved.device, dtype=moved.dtype)
     keep[-1] = 0
     for row, (left, top, right, bottom) in zip(keep, boxes, strict=False):
         row[top:bottom, left:right] = 0
-    scores = scores_under(classifier, picture, smooth(picture, blur), keep, target)
+    scores = scores_under(classifier, moved, smooth(moved, blur), keep, target)
     original, reference = float(scores[-2]), float(scores[-1])
     if original - reference < _SAME_SCORE:
         return []
@@ -112,15 +114,15 @@ def blurred_boxes(
 
 
 def smallest_of(found: Iterable[SmallestBox], share: float) -> SmallestBox | None:
-    """The smallest box that takes away a share of the score, None where none does."""
+    """The smallest box that removes a share of the score, None if none does."""
     return min((box for box in found if box.suppression >= share), key=lambda box: box.area, default=None)
 
 
 def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int], steps: int = STEPS) -> list[Box]:
-    """The different boxes round what is left of a map at each of `steps` thresholds, the largest first.
+    """The distinct boxes around the part of a map above each of `steps` thresholds, the largest first.
 
     Raises:
-        UnseeError: a map that is not finite.
+        UnseeError: the map is not finite.
     """
     small = saliency[None, None].float().cpu()
     large = F.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0]

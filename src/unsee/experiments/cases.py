@@ -1,4 +1,4 @@
-"""Pictures with the maps that stores hold of them, for `unsee experiment`."""
+"""Images with the maps that stores hold of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from unsee.runs.targets import EACH, LABEL, ClassMap, question
 
 
 @dataclass(frozen=True, eq=False)
-class Cast:
-    """Looks with their stores.
+class StoredMaps:
+    """Map sources with their stores.
 
     Args:
-        sources: at least one; the first says what was asked.
-        stores: its name → where its maps are.
+        sources: at least one; the first decides the target.
+        stores: a source's name → the store of its maps.
         seed: of the network inputs.
-        class_map: label's name → the first network's classes, None where their names are the same.
+        class_map: name of a label → the first network's classes, None if their names are the same.
     """
 
     sources: Sequence[MapSource]
@@ -37,8 +37,8 @@ class Cast:
     class_map: ClassMap | None = None
 
     @cached_property
-    def _asked(self) -> Mapping[str, Mapping[str, list[str]]]:
-        """Map source → picture → what was asked about it, where there is a map."""
+    def _targets(self) -> Mapping[str, Mapping[str, list[str]]]:
+        """Source → image → the targets of its maps."""
         found: dict[str, dict[str, list[str]]] = {}
         for source in self.sources:
             own = found.setdefault(source.name, {})
@@ -47,18 +47,18 @@ class Cast:
                     own.setdefault(row["id"], []).append(row["asked"])
         return found
 
-    def asked(self, numbers: Sequence[int]) -> list[list[Any]]:
-        """For each picture its id, and which maps each source has of it, as JSON values."""
+    def contents(self, numbers: Sequence[int]) -> list[list[Any]]:
+        """For each image its id, and the targets of each source's maps of it, as JSON values."""
         ids = [self.sources[0].dataset.id(number) for number in numbers]
-        return [[id, *(own.get(id, []) for own in self._asked.values())] for id in ids]
+        return [[id, *(own.get(id, []) for own in self._targets.values())] for id in ids]
 
-    def seen_by_all(self, numbers: Sequence[int]) -> set[str]:
-        """The pictures that every source has a map of."""
-        return {id for id, *maps in self.asked(numbers) if all(maps)}
+    def complete(self, numbers: Sequence[int]) -> set[str]:
+        """The ids of the images that have a map of every source."""
+        return {id for id, *maps in self.contents(numbers) if all(maps)}
 
     @cached_property
     def _truths(self) -> Mapping[int, tuple[int, ...]]:
-        """Label → the first network's classes for it; empty where the two do not go together."""
+        """Label → the first network's classes for it; empty if data set and network share no classes."""
         first = self.sources[0]
         try:
             return question(LABEL, first.dataset, first.classifier, self.class_map).classes
@@ -70,29 +70,26 @@ class Cast:
         dataset = self.sources[0].dataset
         place = {dataset.id(number): number for number in numbers}
         rows = {source.name: self._rows(source, list(place)) for source in self.sources}
-        asked = self._questions(rows)
-        for key in sorted(asked, key=lambda key: place[key[0]]):
+        keys = _keys(rows)
+        for key in sorted(keys, key=lambda key: place[key[0]]):
             own = {name: known.get(key) or known.get((key[0], "")) for name, known in rows.items()}
             if all(own.values()):
                 yield self._case(place[key[0]], {name: row for name, row in own.items() if row is not None})
 
-    def _rows(self, source: MapSource, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
-        """Rows with a map by image and target; by image alone where a source has one target for all."""
-        store = self.stores[source.name]
-        own = store.manifest["settings"]["target"] in (LABEL, EACH)
-        return {
-            (row["id"], row["asked"] if own else ""): row for row in store.rows(ids) if row["error"] is None
-        }
+    def _by_label(self, source: MapSource) -> bool:
+        """Whether a source explains labels, so that its targets differ from image to image."""
+        return self.stores[source.name].manifest["settings"]["target"] in (LABEL, EACH)
 
-    def _questions(self, rows: Mapping[str, Mapping[tuple[str, str], Any]]) -> list[tuple[str, str]]:
-        """What was asked about which picture: by sources that ask after labels, if there are any."""
-        found = dict.fromkeys(key for known in rows.values() for key in known)
-        return [key for key in found if key[1]] or list(found)
+    def _rows(self, source: MapSource, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
+        """Rows with a map by image and target; by image alone if the source does not explain labels."""
+        own = self._by_label(source)
+        rows = self.stores[source.name].rows(ids)
+        return {(row["id"], row["asked"] if own else ""): row for row in rows if row["error"] is None}
 
     def _case(self, number: int, rows: Mapping[str, dict[str, Any]]) -> Case:
         samples: dict[int, Sample] = {}
         inputs: dict[tuple[int, tuple[int, int]], NetworkInput] = {}
-        seen: dict[str, NetworkInput] = {}
+        own_input: dict[str, NetworkInput] = {}
         maps: dict[str, Tensor] = {}
         for source in self.sources:
             data, size = id(source.dataset), source.classifier.size
@@ -103,26 +100,33 @@ class Cast:
                 inputs[data, size] = NetworkInput(
                     photo, size, 0, Squash(), network.color, self.seed, network.dtype
                 )
-            seen[source.name] = inputs[data, size]
+            own_input[source.name] = inputs[data, size]
             maps[source.name] = torch.from_numpy(self.stores[source.name].saliency(rows[source.name]))
         first = self._first(rows)
         numbers = {
             name: {key: value for key, value in row.items() if key != "mask"} for name, row in rows.items()
         }
         sample = samples[id(self.sources[0].dataset)]
-        network_input = seen[self.sources[0].name]
-        truth = None if sample.label is None else self._truths.get(sample.label)
-        return Case(sample, network_input, tuple(first["target"]), first["label"], maps, seen, numbers, truth)
+        return Case(
+            sample=sample,
+            network_input=own_input[self.sources[0].name],
+            target=tuple(first["target"]),
+            label=first["label"],
+            maps=maps,
+            network_inputs=own_input,
+            numbers=numbers,
+            truth=None if sample.label is None else self._truths.get(sample.label),
+        )
 
     def _first(self, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-        """The row that says what was asked: of the first source that asks after labels, or of the first."""
+        """The row that decides the target: of the first source that explains labels, else of the first."""
         for source in self.sources:
-            if self.stores[source.name].manifest["settings"]["target"] in (LABEL, EACH):
+            if self._by_label(source):
                 return rows[source.name]
         return rows[self.sources[0].name]
 
-    def proofs(self, numbers: Sequence[int], count: int) -> dict[str, list[RenderedRow]]:
-        """The first pictures that every source has a map of, source by source, at most so many."""
+    def rendered(self, numbers: Sequence[int], count: int) -> dict[str, list[RenderedRow]]:
+        """Source → rendered rows of the first images that have a map of every source, at most `count`."""
         found: dict[str, list[RenderedRow]] = {source.name: [] for source in self.sources}
         dataset = self.sources[0].dataset
         for number in numbers:
@@ -135,3 +139,9 @@ class Cast:
                 if len(found[self.sources[0].name]) == count:
                     break
         return found
+
+
+def _keys(rows: Mapping[str, Mapping[tuple[str, str], Any]]) -> list[tuple[str, str]]:
+    """Every (image, target): the targets of sources that explain labels, if there are any."""
+    found = dict.fromkeys(key for known in rows.values() for key in known)
+    return [key for key in found if key[1]] or list(found)

@@ -1,31 +1,30 @@
-"""The report of `unsee reproduce`: every experiment's numbers beside the paper's, with its figure."""
+"""The report of `reproduce`: the numbers of every experiment next to the paper's, with its figure."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
+from unsee.drawing.charts import charts_figure
 from unsee.drawing.report import Lines, Section, page
+from unsee.experiments.drawn import summary_charts
 from unsee.experiments.experiment import Summary, Table, shown
-from unsee.figures.experiment import summary_figure
 from unsee.metrics import Estimate
 
 _AGREES = 3.0
-"""Standard errors within which a number is taken to agree with the paper's."""
+"""Standard errors within which a number agrees with the paper's."""
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """What came of one experiment.
+class Chapter:
+    """The section of one experiment.
 
     Args:
         heading: what it finds out, with its place in the paper.
         text: what is done, in a sentence or two.
-        command: what does it alone.
-        summary: its numbers; None where the data could not serve.
-        problem: why they could not.
-        pictures: PNG files beside the figure of the summary.
+        command: the command that runs it alone.
+        summary: its numbers; None if it could not be run on the data.
+        problem: why it could not be run.
+        pictures: PNG files to show after the figure of the summary.
     """
 
     heading: str
@@ -36,29 +35,35 @@ class Part:
     pictures: Sequence[bytes] = ()
 
 
-def reproduction_page(parts: Sequence[Part], title: str, lead: str, footer: str) -> str:
-    """The self-contained page as HTML text."""
-    return page(title, lead, list(map(_section, parts)), footer)
+def reproduction_page(chapters: Sequence[Chapter], title: str, lead: str, footer: str) -> str:
+    """The self-contained page as HTML."""
+    return page(title, lead, list(map(_section, chapters)), footer)
 
 
-def _section(part: Part) -> Section:
-    facts = {"alone": part.command}
-    if part.summary is None:
-        return Section(part.heading, part.text, (), "", {"not done": part.problem, **facts})
-    facts |= {f"left out: {why}": str(count) for why, count in part.summary.left_out.items()}
-    if part.summary.note:
-        facts["beside the paper"] = part.summary.note
-    drawn = bool(part.summary.plots or part.summary.tables)
-    figures: list[Figure | bytes] = [summary_figure(part.summary)] if drawn else []
-    figures += part.pictures
-    tables = [lines_of(table, part.summary.same_network) for table in part.summary.tables]
-    return Section(part.heading, part.text, figures, part.heading, facts, tables)
+def _section(chapter: Chapter) -> Section:
+    facts, summary = {"alone": chapter.command}, chapter.summary
+    if summary is None:
+        return Section(chapter.heading, chapter.text, (), "", {"not done": chapter.problem, **facts})
+    facts |= {f"left out: {why}": str(count) for why, count in summary.left_out.items()}
+    if summary.note:
+        facts["compared with the paper"] = summary.note
+    drawn = bool(summary.plots or summary.tables)
+    return Section(
+        chapter.heading,
+        chapter.text,
+        [*([charts_figure(summary_charts(summary))] if drawn else []), *chapter.pictures],
+        chapter.heading,
+        facts,
+        [lines_of(table, summary.same_network) for table in summary.tables],
+    )
 
 
 def lines_of(table: Table, compared: bool = True) -> Lines:
-    """Our number with its 95 % interval, and the paper's where it has one, row by row.
+    """A table with our numbers, their 95 % intervals, and the paper's numbers.
 
-    Where they are `compared`, the distance between the two is told.
+    Args:
+        table: the numbers.
+        compared: whether to give the distance to the paper's numbers.
     """
     columns = [""]
     published = [name for name in table.columns if any(name in own for own in table.paper.values())]
@@ -95,7 +100,7 @@ def _number(cell: Estimate | None) -> str:
 
 
 def _verdict(cell: Estimate | None, known: float | int) -> str:
-    """How many standard errors lie between our number and the paper's, or whether our interval has it."""
+    """The distance to the paper's number in standard errors, or whether our interval holds it."""
     if cell is None or math.isnan(cell.value):
         return ""
     if not cell.standard_error > 0:

@@ -1,4 +1,4 @@
-"""The tables of an experiment for programs, for files and for people."""
+"""The tables of an experiment: as text, CSV and JSON."""
 
 import csv
 import io
@@ -8,18 +8,19 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from unsee.cli.console import plain
 from unsee.experiments.experiment import Summary, shown
 from unsee.metrics import Estimate
 from unsee.records import finite
+from unsee.runs.job import text_of
 
-_WIDE = 160
+_WIDTH = 160
 
 
-def files_of(summary: Summary) -> dict[str, bytes]:
-    """Name → content of every file of text that a summary makes."""
+def table_files(summary: Summary) -> dict[str, bytes]:
+    """Name → content of every text file of a summary."""
     rows = table_rows(summary)
     table = io.StringIO()
     if rows:
@@ -27,26 +28,26 @@ def files_of(summary: Summary) -> dict[str, bytes]:
         writer.writeheader()
         writer.writerows(rows)
     text = io.StringIO()
-    console = Console(file=text, width=_WIDE)
-    for each in tables_of(summary):
+    console = Console(file=text, width=_WIDTH)
+    for each in text_tables(summary):
         console.print(each)
     found = {
         "table.csv": table.getvalue(),
-        "table.json": json_of(summary),
+        "table.json": tables_json(summary),
         "table.txt": text.getvalue(),
         **summary.files,
     }
     return {name: content.encode() for name, content in found.items()}
 
 
-def json_of(summary: Summary) -> str:
-    """The numbers as JSON, null where there is none."""
+def tables_json(summary: Summary) -> str:
+    """The numbers as JSON; null for numbers that are not finite."""
     kept = {"tables": table_rows(summary), "left_out": dict(summary.left_out), "note": summary.note}
     return json.dumps(finite(kept), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def table_rows(summary: Summary) -> list[dict[str, Any]]:
-    """Every number of the tables, a row each."""
+    """Every number of the tables, one to a row."""
     return [
         {
             "table": table.title,
@@ -61,20 +62,24 @@ def table_rows(summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
-def tables_of(summary: Summary) -> list[Table]:
+def text_tables(summary: Summary) -> list[Table]:
     """The tables for people: value ± standard error, and the paper's number in brackets."""
     found = []
     for each in summary.tables:
         table = Table("", *each.columns, title=each.heading)
         for name, cells in each.rows.items():
             paper = each.paper.get(name, {})
-            table.add_row(plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
+            table.add_row(_plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
         found.append(table)
     lines = [f"{count} left out: {why}" for why, count in summary.left_out.items()]
     lines += [summary.note] if summary.note else []
     if found and lines:
-        found[-1].caption = plain("\n".join(lines))
+        found[-1].caption = _plain("\n".join(lines))
     return found
+
+
+def _plain(text: str) -> str:
+    return escape(text_of(text))
 
 
 def _cell(estimate: Estimate | None, paper: float | int | None) -> str:

@@ -1,0 +1,354 @@
+"""Run an experiment: maps from stores, records image by image, and their summary."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from unsee.choices import look_up
+from unsee.classifier import Classifier
+from unsee.datasets.dataset import Dataset, description
+from unsee.errors import UnseeError
+from unsee.experiments.cases import StoredMaps
+from unsee.experiments.catalogue import EXPERIMENTS
+from unsee.experiments.drawn import draw_boxed, draw_map_columns, draw_pointed, draw_summary
+from unsee.experiments.experiment import Case, Experiment, FirstImages, Record, Summary, by
+from unsee.experiments.map_stores import check_store, chosen_methods, stores_by_method
+from unsee.experiments.maps import MapSource, Setup
+from unsee.experiments.record_files import records_of
+from unsee.experiments.tables import table_files
+from unsee.masks import PRESETS
+from unsee.models import BVLC_GOOGLENET
+from unsee.records import described, differences
+from unsee.runs.learn import learn
+from unsee.runs.storage import Storage
+from unsee.runs.store import Store
+from unsee.runs.targets import ClassMap, class_map_of
+from unsee.tuning import tuned
+
+METHODS_SHOWN = ("mask", "gradient", "guided_backprop", "grad_cam", "center")
+"""The methods that an experiment compares by default."""
+FIGURE, PICTURES, MAPS = "figure.png", "pictures.png", "maps"
+"""The figure; the first images, if the experiment shows them; and the folder of the stores."""
+_RECORD = "experiment.json"
+_DRAWN = 3
+
+
+class MapsStarted(NamedTuple):
+    """The maps of a source are about to be made or completed."""
+
+    source: str
+
+
+class MapsEvent(NamedTuple):
+    """An event of the run that makes the maps of a source."""
+
+    source: str
+    event: Any
+
+
+class ImagesMeasured(NamedTuple):
+    """So many images have been measured."""
+
+    experiment: str
+    done: int
+    total: int
+
+
+Progress = Callable[[MapsStarted | MapsEvent | ImagesMeasured], None]
+"""Called as an experiment goes on; an exception that it raises stops the experiment."""
+
+
+class FolderTakenError(UnseeError):
+    """The folder holds something else than the experiment that is to be written there."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentResult:
+    """What an experiment has found.
+
+    Args:
+        name: the experiment.
+        summary: its tables and plots.
+        records: what was measured on each image, as JSON values.
+        folder: where tables, figures, records and maps are.
+    """
+
+    name: str
+    summary: Summary
+    records: tuple[Record, ...]
+    folder: Path
+
+
+def run_experiment(
+    experiment: str | Experiment,
+    classifiers: Classifier | Sequence[Classifier],
+    dataset: Dataset,
+    *,
+    methods: Sequence[str] = METHODS_SHOWN,
+    masks: Sequence[Store | str | Path] = (),
+    preset: str = "fast",
+    target: str | None = None,
+    class_map: Mapping[str, int | Sequence[int]] | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    out: str | Path | None = None,
+    maps: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ExperimentResult:
+    """Run an experiment of the paper over a data set, and write its tables, figures, records and maps.
+
+    The same call again does only what is missing; a larger `limit` continues.
+
+    Args:
+        experiment: a name in `unsee.experiments.catalogue.EXPERIMENTS`, or an experiment of your own.
+        classifiers: the network; several for experiments that compare networks.
+        dataset: `unsee.open_dataset` opens one; any object with the methods of `Dataset` will do.
+        methods: names of methods, "all", or "mask_top5": the mask of the five best classes with the λ1 and β
+            of table 1.
+        masks: stores of existing maps, or their addresses; their methods are compared too.
+        preset: how masks are learned.
+        target: as in `unsee.learn`; defaults to the experiment's.
+        class_map: name of a label → the network's classes, if their names differ.
+        seed: of random methods, of masks and of perturbations.
+        limit: only the first so many images.
+        out: the folder of the results; defaults to experiments/NAME.
+        maps: the folder of the stores, which experiments can share; defaults to `maps` in `out`.
+        progress: called as the experiment goes on.
+
+    Raises:
+        UnseeError: no image is suitable, a name does not exist, a store does not fit, or the folder holds
+            something else.
+    """
+    chosen = look_up(EXPERIMENTS, experiment, "experiment") if isinstance(experiment, str) else experiment
+    about = chosen.about
+    look_up(PRESETS, preset, "preset")
+    networks = (classifiers,) if isinstance(classifiers, Classifier) else tuple(classifiers)
+    if len(networks) != 1 and not about.several_networks:
+        raise UnseeError(
+            f"{about.name} takes one network, not {len(networks)}: give --model once; architectures takes "
+            "several"
+        )
+    stores = stores_by_method(masks)
+    if stores and about.own_maps:
+        raise UnseeError(f"{about.name} makes its own maps and cannot use existing ones: leave --masks out")
+    names = chosen_methods([methods] if isinstance(methods, str) else methods, stores)
+    folder = Path(out) if out is not None else Path("experiments") / about.name
+    run = _Run(
+        chosen,
+        Setup(networks, dataset, names, preset, target or about.target),
+        class_map_of(class_map),
+        stores,
+        seed,
+        limit,
+        folder,
+        Path(maps) if maps is not None else folder / MAPS,
+        progress or _ignore,
+    )
+    return run.result()
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """An experiment, what it runs on, and where its results go.
+
+    Args:
+        experiment: the experiment.
+        setup: networks, images, methods, preset and target.
+        class_map: name of a label → the network's classes.
+        stores: method → store of existing maps.
+        seed: of random methods, of masks and of perturbations.
+        limit: only the first so many images.
+        out: the folder of records, tables and figures.
+        maps: the folder of the stores to make.
+        progress: called as the experiment goes on.
+    """
+
+    experiment: Experiment
+    setup: Setup
+    class_map: ClassMap | None
+    stores: Mapping[str, Store]
+    seed: int
+    limit: int | None
+    out: Path
+    maps: Path
+    progress: Progress
+
+    def result(self) -> ExperimentResult:
+        """Do what is missing, and write tables and figures.
+
+        Raises:
+            UnseeError: no image is suitable, a store does not fit, or the folder holds something else.
+        """
+        name, storage = self.experiment.about.name, Storage.at(self.out)
+        self._check_free(storage)
+        with storage.claimed():
+            stored = self._stored_maps()
+            self._check_unchanged(storage, stored)
+            records = list(self._records(storage, stored))
+            if not records:
+                raise UnseeError(f"no image is suitable for {name}: it needs {self._needs(stored)}")
+            summary = self._with_paper(self.experiment.summary(records))
+            summary = replace(summary, left_out={**summary.left_out, **self._left_out(stored, records)})
+            for file, content in table_files(summary).items():
+                storage.write(file, content)
+            draw_summary(summary, self.out / FIGURE)
+            self._draw_first(stored, records)
+        return ExperimentResult(name, summary, tuple(records), self.out)
+
+    def _needs(self, stored: StoredMaps) -> str:
+        if stored.complete(self._numbers):
+            return self.experiment.about.needs
+        return "images with a map of every method, and there are none (`unsee status` says why)"
+
+    def _with_paper(self, summary: Summary) -> Summary:
+        """Published numbers only for the paper's kind of data, and compared only for the paper's network."""
+        kind = str(description(self.setup.dataset).get("name", "")).partition(":")[0]
+        if kind not in self.experiment.about.paper_data:
+            return summary.without_paper()
+        same = self.setup.classifiers[0].name == BVLC_GOOGLENET
+        return summary if same else summary.of_another_network()
+
+    def _left_out(self, stored: StoredMaps, records: Sequence[Record]) -> dict[str, int]:
+        """Why images have no record, and how many."""
+        complete = stored.complete(self._numbers)
+        reasons = {
+            "images without a map of every method": len(self._numbers) - len(complete),
+            f"images other than {self.experiment.about.needs}": len(
+                complete - {record["id"] for record in records}
+            ),
+        }
+        return {why: count for why, count in reasons.items() if count}
+
+    def _stored_maps(self) -> StoredMaps:
+        """The experiment's map sources with their stores, which are made or completed."""
+        sources = self.experiment.map_sources(self.setup)
+        stores = {
+            source.name: check_store(self.stores[source.name], source, self.class_map)
+            for source in sources
+            if source.name in self.stores
+        }
+        for source in sources:
+            if source.name not in stores:
+                stores[source.name] = self._made(source)
+        return StoredMaps(sources, stores, self.seed, self.class_map)
+
+    def _made(self, source: MapSource) -> Store:
+        self.progress(MapsStarted(source.name))
+        return learn(
+            source.classifier,
+            source.dataset,
+            self.maps / _folder_name(source),
+            method=source.method,
+            preset=source.preset,
+            target=source.target,
+            class_map=self.class_map if source.target in ("label", "each") else None,
+            seed=self.seed,
+            limit=self.limit,
+            progress=lambda event: self.progress(MapsEvent(source.name, event)),
+        )
+
+    def _check_free(self, storage: Storage) -> None:
+        """Refuse a folder that holds other files.
+
+        Raises:
+            FolderTakenError: it does.
+        """
+        others = [name for name in storage.others() if name != self.maps.name]
+        if others and _RECORD not in others:
+            refuse_other_files(self.out, others)
+
+    def _check_unchanged(self, storage: Storage, stored: StoredMaps) -> None:
+        """Write what decides the records, or compare it with what an earlier run wrote.
+
+        Raises:
+            FolderTakenError: the folder holds another experiment.
+        """
+        about = self.experiment.about
+        parameters = {**described(self.experiment), "name": about.name, "target": about.target}
+        hashes = {name: store.manifest["settings_hash"] for name, store in stored.stores.items()}
+        wanted = json.loads(json.dumps({"experiment": parameters, "maps": hashes}))
+        try:
+            kept = json.loads(storage.read(_RECORD))
+        except FileNotFoundError:
+            kept = wanted
+            storage.write(_RECORD, json.dumps(wanted, indent=1).encode())
+        except ValueError:
+            raise FolderTakenError(f"{self.out / _RECORD} is damaged: name another folder") from None
+        if changed := _changes(kept, wanted):
+            raise FolderTakenError(f"{self.out} holds {changed}: name another folder")
+
+    @property
+    def _numbers(self) -> range:
+        count = len(self.setup.dataset)
+        return range(min(count, self.limit or count))
+
+    def _records(self, storage: Storage, stored: StoredMaps) -> Iterator[Record]:
+        """The records of all images; those of an earlier run are read again."""
+        name, total = self.experiment.about.name, len(self._numbers)
+        measure = partial(self.experiment.records, tuned(self.setup.classifiers[0]))
+        self.progress(ImagesMeasured(name, 0, total))
+        yield from records_of(
+            storage,
+            stored,
+            self._numbers,
+            measure,
+            lambda done: self.progress(ImagesMeasured(name, done, total)),
+        )
+
+    def _draw_first(self, stored: StoredMaps, records: Sequence[Record]) -> None:
+        """Draw the first images, if the experiment shows them."""
+        file, shows = self.out / PICTURES, self.experiment.about.shows
+        if shows is FirstImages.BOXES:
+            draw_boxed(self._first(stored, records), file)
+        elif shows is FirstImages.POINTS:
+            draw_pointed([case for case, _ in self._first(stored, records)], file)
+        elif shows is FirstImages.MAPS:
+            rendered = stored.rendered(self._numbers, _DRAWN)
+            if all(rendered.values()):
+                draw_map_columns(rendered, file)
+
+    def _first(self, stored: StoredMaps, records: Sequence[Record]) -> list[tuple[Case, list[Record]]]:
+        """The first images that have records, with their records."""
+        known = dict(list(by(records, "id").items())[:_DRAWN])
+        dataset = self.setup.dataset
+        numbers = [number for number in self._numbers if dataset.id(number) in known]
+        cases = {case.sample.id: case for case in stored.cases(numbers)}
+        return [(cases[name], own) for name, own in known.items()]
+
+
+def refuse_other_files(folder: Path, others: Sequence[str]) -> None:
+    """Say that a folder holds other files.
+
+    Raises:
+        FolderTakenError: always.
+    """
+    few = ", ".join(others[:3])
+    raise FolderTakenError(f"{folder} holds other files ({few}): name a new or an empty folder")
+
+
+def _ignore(_: object) -> None:
+    """Ignore progress."""
+
+
+def _folder_name(source: MapSource) -> str:
+    """The name and target of a source, reduced to characters that every file system allows."""
+    return "-".join(re.findall(r"[\w.]+", f"{source.name} {source.target}"))
+
+
+def _changes(kept: Any, wanted: Any) -> str:  # noqa: ANN401
+    """How the experiment in a folder differs from the one that is run, "" if it does not."""
+    before, after = (own["experiment"]["name"] for own in (kept, wanted))
+    if before != after:
+        return f"the experiment {before}, not {after}"
+    maps = [
+        name
+        for name in {**kept["maps"], **wanted["maps"]}
+        if kept["maps"].get(name) != wanted["maps"].get(name)
+    ]
+    lines = differences(kept["experiment"], wanted["experiment"])
+    lines += [f"other maps of {', '.join(maps)}"] if maps else []
+    return f"another experiment ({'; '.join(lines)})" if lines else ""
