@@ -24,9 +24,9 @@ from unsee.cli.exporting import safe
 from unsee.cli.learning import engine_from, map_from, names_in, opened, watched
 from unsee.cli.stopping import stoppable
 from unsee.errors import UnseeError
-from unsee.runs.engines.local import Local, Written
+from unsee.runs.engines.local import Local, PartWritten
 from unsee.runs.engines.ray import OnRay
-from unsee.runs.resume import Outset
+from unsee.runs.resume import RunState
 from unsee.runs.store import Store
 
 
@@ -130,7 +130,7 @@ class TestLearn:
         (tmp_path / "mine" / "thesis").mkdir(parents=True)
         found = run("learn", photos, "--out", "mine")
         assert found.code == 2
-        assert "mine holds other things (thesis)" in found.err
+        assert "mine has other files (thesis)" in found.err
         assert not list((tmp_path / "mine").glob("part-*"))
 
     def test_python_and_the_command_line_share_a_store(self, run, tmp_path):
@@ -421,11 +421,11 @@ class TestPieces:
     def test_lines_where_there_is_no_bar(self, monkeypatch, capsys):
         monkeypatch.setattr("unsee.cli.learning._SECONDS_BETWEEN_LINES", -1.0)
         with watched("maps:") as tell:
-            tell(Outset(100, 20, 1, (), 0))
+            tell(RunState(100, 20, 1, (), 0))
             time.sleep(0.2)
-            tell(Written("part", 8, 1))
+            tell(PartWritten("part", 8, 1))
             time.sleep(0.2)
-            tell(Written("part", 8, 0))
+            tell(PartWritten("part", 8, 0))
         last = capsys.readouterr().err.strip().splitlines()[-1]
         assert re.fullmatch(r"maps: 36 of 100 rows, \d+(\.\d\d)?/s, 0:00:\d\d left, 2 without a map", last), (
             last

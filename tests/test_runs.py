@@ -23,9 +23,9 @@ from unsee.classifier import Classifier
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.masks import adjusted
-from unsee.runs.engines.local import Written
+from unsee.runs.engines.local import PartWritten
 from unsee.runs.learn import learn
-from unsee.runs.resume import Outset, Terms
+from unsee.runs.resume import Extent, RunState
 from unsee.runs.rows import SCHEMA
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
@@ -132,7 +132,7 @@ class TestKilled:
         torch.set_num_threads(1)
 
         def stop(event):
-            if isinstance(event, Written) and "part-00000002" in event.part:
+            if isinstance(event, PartWritten) and "part-00000002" in event.part:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -147,7 +147,7 @@ class TestKilled:
         data, told = Pictures(COUNT, BROKEN), []
         quick(tmp_path / "s", data, progress=told.append)
         assert data.read == []
-        assert [event for event in told if isinstance(event, Outset)] == [Outset(COUNT, COUNT, 2, (), 0)]
+        assert [event for event in told if isinstance(event, RunState)] == [RunState(COUNT, COUNT, 2, (), 0)]
 
 
 class TestDamage:
@@ -155,7 +155,7 @@ class TestDamage:
     def test_a_truncated_part_is_found_named_and_done_again(self, whole, tmp_path, share):
         torch.set_num_threads(1)
         store = quick(tmp_path / "s")
-        part = Path(store.place.path(store.parts[2]))
+        part = Path(store.storage.path(store.parts[2]))
         data = part.read_bytes()
         part.write_bytes(data[: int(share * len(data))])
         broken = Store.open(tmp_path / "s")
@@ -164,9 +164,9 @@ class TestDamage:
         told, read = [], Pictures(COUNT, BROKEN)
         assert content(quick(tmp_path / "s", read, progress=told.append)) == whole
         assert set(read.read) == {8, 9, 10, 11}
-        outset = next(event for event in told if isinstance(event, Outset))
-        assert [damage.part for damage in outset.damaged] == [part.name]
-        assert part.name in str(outset.damaged[0])
+        state = next(event for event in told if isinstance(event, RunState))
+        assert [damage.part for damage in state.damaged] == [part.name]
+        assert part.name in str(state.damaged[0])
 
     @pytest.mark.parametrize("column", SCHEMA.names)
     def test_a_flipped_bit_in_any_column_is_found_and_mended(self, whole, undisturbed, column, tmp_path):
@@ -180,19 +180,19 @@ class TestDamage:
         told, data = [], Pictures(COUNT, BROKEN)
         assert content(quick(tmp_path / "s", data, progress=told.append)) == whole
         assert set(data.read) == {4, 5, 6, 7}
-        outset = next(event for event in told if isinstance(event, Outset))
-        assert [damage.part for damage in outset.damaged] == [part]
+        state = next(event for event in told if isinstance(event, RunState))
+        assert [damage.part for damage in state.damaged] == [part]
 
     def test_a_part_that_cannot_be_read_just_now_is_not_taken_for_damaged(self, tmp_path, monkeypatch):
         store = quick(tmp_path / "s")
-        opened = store.place.fs.__class__.open
+        opened = store.storage.fs.__class__.open
 
         def stumble(fs, path, *more, **named):
             if "part-00000001" in path:
                 raise OSError(5, "Input/output error")
             return opened(fs, path, *more, **named)
 
-        monkeypatch.setattr(store.place.fs.__class__, "open", stumble)
+        monkeypatch.setattr(store.storage.fs.__class__, "open", stumble)
         with pytest.raises(UnseeError, match=r"part-00000001.*try again"):
             quick(tmp_path / "s")
         monkeypatch.undo()
@@ -222,8 +222,8 @@ class TestDamage:
         again = quick(tmp_path / "s", progress=told.append)
         assert again.damaged == []
         assert content(again) == whole
-        outset = next(event for event in told if isinstance(event, Outset))
-        assert (outset.damaged, outset.beyond) == ((), ())
+        state = next(event for event in told if isinstance(event, RunState))
+        assert (state.damaged, state.beyond) == ((), ())
 
     def test_damage_beyond_the_limit_stays_as_it_is(self, tmp_path):
         store = quick(tmp_path / "s")
@@ -232,9 +232,9 @@ class TestDamage:
             (tmp_path / "s" / name).write_bytes(b"PAR1 half")
         told = []
         again = quick(tmp_path / "s", limit=8, progress=told.append)
-        outset = next(event for event in told if isinstance(event, Outset))
-        assert [damage.part for damage in outset.damaged] == [first]
-        assert [damage.part for damage in outset.beyond] == [last]
+        state = next(event for event in told if isinstance(event, RunState))
+        assert [damage.part for damage in state.damaged] == [first]
+        assert [damage.part for damage in state.beyond] == [last]
         assert [damage.part for damage in again.damaged] == [last]
 
     def test_a_part_of_other_settings_is_damage(self, whole, tmp_path):
@@ -255,7 +255,7 @@ class TestDamage:
 
     def test_parts_without_a_manifest_are_not_taken_for_a_new_store(self, tmp_path):
         store = quick(tmp_path / "s")
-        Path(store.place.path("_manifest.json")).unlink()
+        Path(store.storage.path("_manifest.json")).unlink()
         with pytest.raises(UnseeError, match="parts without a manifest"):
             quick(tmp_path / "s")
 
@@ -446,7 +446,7 @@ class TestSettings:
         with pytest.raises(UnseeError, match="give a whole number, at least 1"):
             learn(network(), Pictures(3), tmp_path / "s", **options)
         with pytest.raises(UnseeError):
-            Terms(limit=0)
+            Extent(limit=0)
         assert not (tmp_path / "s").exists()
 
 
@@ -490,7 +490,7 @@ class TestFailures:
         before = content(quick(tmp_path / "s"))
 
         def stop(event):
-            if isinstance(event, Outset):
+            if isinstance(event, RunState):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -756,7 +756,7 @@ class TestMemory:
         held = []
 
         def note(event):
-            if isinstance(event, Written):
+            if isinstance(event, PartWritten):
                 gc.collect()
                 held.append(tracemalloc.get_traced_memory()[0])
 

@@ -62,7 +62,7 @@ class TestRows:
         assert table.schema.metadata[b"note"] == b"said"
 
     def test_row_groups_are_small(self, store):
-        file = pq.ParquetFile(store.place.path(store.parts[0]))
+        file = pq.ParquetFile(store.storage.path(store.parts[0]))
         assert max(file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)) <= GROUP
 
 
@@ -121,7 +121,7 @@ class TestReading:
             store.table(["colour"])
 
     def test_columns_of_a_store_cost_a_small_share_of_its_bytes(self, store):
-        group = pq.ParquetFile(store.place.path(store.parts[0])).metadata.row_group(0)
+        group = pq.ParquetFile(store.storage.path(store.parts[0])).metadata.row_group(0)
         sizes = {
             group.column(k).path_in_schema: group.column(k).total_compressed_size
             for k in range(group.num_columns)
@@ -133,7 +133,7 @@ class TestReading:
         """The store's own reads are watched: threads that outlive an error would end the interpreter."""
         dice = np.random.default_rng(0)
         kept = Store(tmp_path / "s")
-        with kept.place.claimed():
+        with kept.storage.claimed():
             rows = [
                 Row(
                     id=f"{k}",
@@ -146,8 +146,8 @@ class TestReading:
             ]
             kept.add(0, rows, {})
         reads = []
-        opened = kept.place.fs.open
-        monkeypatch.setattr(type(kept.place.fs), "open", lambda _, *how: Watched(opened(*how), reads))
+        opened = kept.storage.fs.open
+        monkeypatch.setattr(type(kept.storage.fs), "open", lambda _, *how: Watched(opened(*how), reads))
         store = Store(tmp_path / "s")
         assert len(store) == 2 * GROUP
         assert store.table(["score"])["score"].to_pylist() == [0.5] * 2 * GROUP
@@ -178,7 +178,7 @@ class TestReading:
             ("{", "is damaged"),
             ("[]", "does not know"),
             ('{"format": 99}', "does not know"),
-            ('{"format": 1}', "is damaged .it lacks settings, settings_hash, part_size"),
+            ('{"format": 1}', "is damaged .no settings, settings_hash, part_size"),
             ("[" * 100_000, "is damaged"),
         ):
             (tmp_path / "_manifest.json").write_text(text)
@@ -190,7 +190,7 @@ class TestOtherTools:
     def test_pandas(self, store):
         import pandas as pd
 
-        frame = pd.read_parquet(store.place.root, columns=["id", "score", "mask", "mask_shape"])
+        frame = pd.read_parquet(store.storage.root, columns=["id", "score", "mask", "mask_shape"])
         assert len(frame) == 20
         row = frame[frame["id"] == "picture-0005"].iloc[0]
         mask = row["mask"].reshape(row["mask_shape"])
@@ -200,7 +200,7 @@ class TestOtherTools:
         import duckdb
 
         wanted = "count(*), count(error), avg(suppression), max(len(mask))"
-        counted = duckdb.sql(f"select {wanted} from '{store.place.root}/*.parquet'").fetchall()[0]
+        counted = duckdb.sql(f"select {wanted} from '{store.storage.root}/*.parquet'").fetchall()[0]
         table = store.table(["suppression"])["suppression"].to_pylist()
         known = [value for value in table if value is not None]
         assert counted[0] == 20
@@ -212,7 +212,7 @@ class TestOtherTools:
         import datasets
 
         found = datasets.load_dataset(
-            "parquet", data_files=f"{store.place.root}/*.parquet", split="train", cache_dir=str(tmp_path)
+            "parquet", data_files=f"{store.storage.root}/*.parquet", split="train", cache_dir=str(tmp_path)
         )
         assert found.num_rows == 20
         assert len(found[5]["mask"]) == 32 * 32
@@ -260,7 +260,7 @@ class TestPlaces:
             assert Storage.at(tmp_path).names() == ["_lock"]
 
     def test_the_manifest_says_all_that_decides_the_rows(self, store):
-        manifest = json.loads(store.place.read("_manifest.json"))
+        manifest = json.loads(store.storage.read("_manifest.json"))
         assert manifest["settings"]["mask"]["objective"]["l1"]["weight"] == 1e-4
         assert manifest["settings"]["model"] == "tiny"
         assert manifest["starts"][0]["versions"]["torch"]

@@ -15,7 +15,7 @@ from unsee.datasets.files import SUFFIXES
 from unsee.errors import UnseeError
 from unsee.figures.panels import colored, overlaid
 from unsee.images import save_png
-from unsee.runs.rendered_row import at_size, unit_saliency
+from unsee.runs.rendered_row import resized, unit_saliency
 from unsee.runs.rows import PLAIN
 from unsee.runs.store import Store
 
@@ -98,7 +98,7 @@ def _plain(store: Store) -> Draw:
 
 def _heat(store: Store) -> Draw:
     size = store.manifest["settings"]["input_size"]
-    return lambda row: colored(at_size(unit_saliency(store, row), (size[0], size[1])))
+    return lambda row: colored(resized(unit_saliency(store, row), (size[0], size[1])))
 
 
 def _overlay(store: Store) -> Draw:
@@ -106,7 +106,7 @@ def _overlay(store: Store) -> Draw:
 
     def draw(row: Mapping[str, Any]) -> torch.Tensor:
         proof = proofs(row)
-        return overlaid(proof.picture, proof.saliency)
+        return overlaid(proof.image, proof.saliency)
 
     return draw
 

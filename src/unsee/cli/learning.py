@@ -33,10 +33,10 @@ from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.masks import PRESETS, adjusted
 from unsee.masks.settings import Settings
-from unsee.runs.engines.local import Engine, Local, Written
+from unsee.runs.engines.local import Engine, Local, PartWritten
 from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import MASK, learn
-from unsee.runs.resume import Answer, Checked, Outset
+from unsee.runs.resume import PartChecked, RowDone, RunState
 from unsee.runs.resume import Progress as Told
 from unsee.runs.store import Store
 
@@ -259,15 +259,15 @@ def watched(what: str = "", check: Callable[[], None] = _nothing) -> Iterator[To
         unwritten = 0
         spoken = time.monotonic()
 
-        def told(event: Checked | Outset | Answer | Written) -> None:
+        def told(event: PartChecked | RunState | RowDone | PartWritten) -> None:
             nonlocal rows, errors, unwritten, spoken
             check()
-            if isinstance(event, Checked):
+            if isinstance(event, PartChecked):
                 bar.update(
                     task, description=f"{what} checking parts", completed=event.done, total=event.total
                 )
                 return
-            if isinstance(event, Outset):
+            if isinstance(event, RunState):
                 for damage in event.damaged:
                     CONSOLE.print(f"[yellow]{plain(damage)}[/]: its pictures are done again")
                 for damage in event.beyond:
@@ -276,7 +276,7 @@ def watched(what: str = "", check: Callable[[], None] = _nothing) -> Iterator[To
                     CONSOLE.print(f"{event.left_out} pictures show no class which is asked about: left out")
                 rows, errors = event.there, event.errors
                 bar.reset(task, description=f"{what} learning", completed=rows, total=event.total)
-            elif isinstance(event, Answer):
+            elif isinstance(event, RowDone):
                 unwritten += 1
             else:
                 rows, errors, unwritten = rows + event.rows, errors + event.errors, 0

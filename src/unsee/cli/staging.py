@@ -92,5 +92,5 @@ def fitting(store: Store, look: Look, class_map: ClassMap | None) -> Store:
     there["data"] = {name: settings["data"].get(name) for name in named}
     changed = differences(there, wanted)
     if changed:
-        raise UnseeError(f"the maps in {store.place.address} do not serve here ({'; '.join(changed)})")
+        raise UnseeError(f"the maps in {store.storage.address} do not serve here ({'; '.join(changed)})")
     return store

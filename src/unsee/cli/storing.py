@@ -15,7 +15,7 @@ from unsee.errors import UnseeError
 from unsee.images import Photo, read_photo
 from unsee.records import finite
 from unsee.runs.job import text_of
-from unsee.runs.rendered_row import RenderedRow, has_changed, render_row
+from unsee.runs.rendered_row import RenderedRow, photo_changed, render_row
 from unsee.runs.store import Store
 
 _SHOWN, _DRAWN = 10, 6
@@ -31,7 +31,7 @@ def summary(store: Store, check: bool = False) -> dict[str, Any]:
     means = {name: pc.mean(table[name]).as_py() for name in _MEANS}
     whole: dict[str, Any] = finite(
         {
-            "store": store.place.address,
+            "store": store.storage.address,
             "settings": store.manifest["settings"],
             "settings_hash": store.manifest["settings_hash"],
             "rows": len(table),
@@ -108,7 +108,7 @@ def proofs(store: Store, ids: Sequence[str]) -> list[RenderedRow]:
         whole = store.table(["id"]).filter(pc.is_null(store.table(["error"])["error"]))
         ids = list(dict.fromkeys(whole["id"].to_pylist()))[:_DRAWN]
         if not ids:
-            raise UnseeError(f"{store.place.address} has no map yet: there is nothing to show")
+            raise UnseeError(f"{store.storage.address} has no map yet: there is nothing to show")
     found = []
     for name in ids:
         rows = store.find(name)
@@ -129,7 +129,7 @@ def _as_read(row: Mapping[str, Any]) -> Photo:
         photo = read_photo(row["photo"], upright=upright)
         if list(photo.pixels.shape[1:]) == row["photo_size"]:
             return photo
-    raise UnseeError(has_changed(row))
+    raise UnseeError(photo_changed(row))
 
 
 def proofs_of(store: Store) -> Callable[[Mapping[str, Any]], RenderedRow]:

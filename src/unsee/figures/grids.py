@@ -35,7 +35,7 @@ def draw_maps(looks: Mapping[str, Sequence[RenderedRow]], file: Path) -> None:
     for column, (name, proofs) in zip(grid.T, looks.items(), strict=True):
         for number, proof in enumerate(proofs[:pictures]):
             said = f"{_short(proof.row['target_name'][0])}: {proof.row['score']:.3f}"
-            over = panels.overlaid(proof.picture, proof.saliency)
+            over = panels.overlaid(proof.image, proof.saliency)
             _picture(column[number * each], over, f"{_broken(name)}\n{said}" if number == 0 else said)
             if proof.edited is not None and edited:
                 title = f"edited: {proof.row['perturbed_score']:.3f}"

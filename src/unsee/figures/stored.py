@@ -15,12 +15,12 @@ _GENERAL = ("predicted", "top1", "top5", "label")
 
 def draw_stored(proofs: Sequence[RenderedRow], file: Path) -> None:
     """Write a PNG with a row of panels for each proof."""
-    heights = [min(max(p.picture.shape[-2] / p.picture.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for p in proofs]
+    heights = [min(max(p.image.shape[-2] / p.image.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for p in proofs]
     figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))
     grid = figure.subplots(len(proofs), 3, squeeze=False, height_ratios=heights)
     for axes, proof in zip(grid, proofs, strict=True):
-        panels.picture(axes[0], proof.picture, f"{_asked(proof.row)}: {proof.row['score']:.4f}")
-        panels.picture(axes[1], panels.overlaid(proof.picture, proof.saliency), proof.row["id"])
+        panels.picture(axes[0], proof.image, f"{_asked(proof.row)}: {proof.row['score']:.4f}")
+        panels.picture(axes[1], panels.overlaid(proof.image, proof.saliency), proof.row["id"])
         if proof.edited is None:
             panels.picture(axes[2], panels.colored(proof.saliency), "saliency")
         else:

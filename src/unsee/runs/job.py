@@ -18,11 +18,11 @@ from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.records import digest
-from unsee.runs.methods import Ready, Work
+from unsee.runs.methods import RowMethod, TargetedPhoto
 from unsee.runs.rows import Row
-from unsee.runs.targets import Asked, ClassMap, Question
+from unsee.runs.targets import ClassMap, RowTarget, TargetRule
 
-Answered = Callable[[], None]
+OnRow = Callable[[], None]
 _OTHERS = 3
 """Pictures that are tried where a whole portion has failed."""
 
@@ -32,12 +32,12 @@ class Item(NamedTuple):
 
     number: int
     id: str
-    asked: Asked
+    target: RowTarget
 
     @property
     def key(self) -> tuple[str, str]:
         """What no two rows of a store share."""
-        return self.id, self.asked.name
+        return self.id, self.target.name
 
 
 class Portion(NamedTuple):
@@ -56,15 +56,15 @@ class Job:
         classifier: borrowed while at work, and given back as it was.
         dataset: where pictures come from.
         question: what is asked about each.
-        work: what is done to each; settled.
+        work: what is done to each; resolved.
         data: what the data set is called, for the record.
         class_map: label's name → classes, for the record; None where none was given.
     """
 
     classifier: Classifier
     dataset: Dataset
-    question: Question
-    work: Work
+    rule: TargetRule
+    method: RowMethod
     data: Mapping[str, Any]
     class_map: ClassMap | None = None
 
@@ -79,10 +79,10 @@ class Job:
             "mean": self.classifier.mean,
             "std": self.classifier.std,
             "color": self.classifier.color,
-            "target": self.question.kind,
+            "target": self.rule.kind,
             "class_map": None if self.class_map is None else {k: list(v) for k, v in self.class_map.items()},
         }
-        whole: dict[str, Any] = json.loads(json.dumps(own | self.work.settings()))
+        whole: dict[str, Any] = json.loads(json.dumps(own | self.method.settings()))
         return whole
 
     @cached_property
@@ -98,11 +98,11 @@ class Job:
 
     def items(self, portion: Portion) -> list[Item]:
         """The rows to come of a portion, in order."""
-        return [item for number in range(portion.first, portion.stop) for item in self._about(number)]
+        return [item for number in range(portion.first, portion.stop) for item in self._items_of(number)]
 
-    def _about(self, number: int) -> list[Item]:
+    def _items_of(self, number: int) -> list[Item]:
         id = text_of(self.dataset.id(number))
-        return [Item(number, id, asked) for asked in self.question.about(self.dataset, number)]
+        return [Item(number, id, target) for target in self.rule.targets_in(self.dataset, number)]
 
     def prove(self, portions: Sequence[Portion]) -> None:
         """See that some picture can be read, of the first portions if there is one.
@@ -119,8 +119,8 @@ class Job:
                 failed[item.number] = sample
         raise UnseeError(f"none of the {len(failed)} pictures can be read: {next(iter(failed.values()))}")
 
-    def rows(self, portion: Portion, answered: Answered | None = None) -> list[Row]:
-        """The rows of a portion, in order; `answered` is called after each, in any order.
+    def rows(self, portion: Portion, on_row: OnRow | None = None) -> list[Row]:
+        """The rows of a portion, in order; `on_row` is called after each, in any order.
 
         A picture that cannot be read, and one that the network or the method fails at, gets a row that says
         why. Where they fail at all pictures, and at others too that are tried then, the failure is not the
@@ -131,7 +131,7 @@ class Job:
         """
         items, failure = self.items(portion), None
         try:
-            found = self._rows(items, answered)
+            found = self._rows(items, on_row)
         except Exception as error:
             failure = error
             found = [self._alone(item) for item in items]
@@ -143,7 +143,7 @@ class Job:
     def _can_do_others(self, portion: Portion) -> bool:
         """Whether network and method can do one of the next pictures that can be read."""
         numbers = chain(range(portion.stop, len(self.dataset)), range(portion.first))
-        looked = (self._alone(item) for number in numbers for item in self._about(number)[:1])
+        looked = (self._alone(item) for number in numbers for item in self._items_of(number)[:1])
         return any(row.error is None for row in islice(filter(_was_read, looked), _OTHERS))
 
     def _alone(self, item: Item) -> Row:
@@ -153,27 +153,27 @@ class Job:
         facts: dict[str, Any] = {}
         try:
             facts = _facts(sample)
-            ready = Ready(photo_of(sample), item.asked.target)
-            (values,) = self.work.answers(self.classifier, [ready])
+            ready = TargetedPhoto(photo_of(sample), item.target.classes)
+            (values,) = self.method.answers(self.classifier, [ready])
         except Exception as error:
             values = {"error": _reason(error)}
         return self._row(item, facts | values)
 
-    def _rows(self, items: Sequence[Item], answered: Answered | None = None) -> list[Row]:
+    def _rows(self, items: Sequence[Item], on_row: OnRow | None = None) -> list[Row]:
         done: dict[tuple[str, str], Row] = {}
-        tell = answered or _nobody
+        tell = on_row or _nobody
         drawn: deque[tuple[Item, dict[str, Any]]] = deque()
 
-        def photos() -> Iterator[Ready]:
+        def photos() -> Iterator[TargetedPhoto]:
             for item, sample in self._read(items):
                 if isinstance(sample, str):
                     done[item.key] = self._row(item, {"error": sample})
                     tell()
                     continue
                 drawn.append((item, _facts(sample)))
-                yield Ready(photo_of(sample), item.asked.target)
+                yield TargetedPhoto(photo_of(sample), item.target.classes)
 
-        for values in self.work.answers(self.classifier, photos()):
+        for values in self.method.answers(self.classifier, photos()):
             item, facts = drawn.popleft()
             done[item.key] = self._row(item, facts | values)
             tell()
@@ -186,11 +186,11 @@ class Job:
                 sample: Sample | str = self.dataset[number]
             except Exception as error:
                 sample = _reason(error)
-            yield from ((item, item.asked.problem or sample) for item in group)
+            yield from ((item, item.target.problem or sample) for item in group)
 
     def _row(self, item: Item, values: dict[str, Any]) -> Row:
         id, asked = item.key
-        known = {"id": id, "asked": asked, "label": item.asked.label, "settings_hash": self.settings_hash}
+        known = {"id": id, "asked": asked, "label": item.target.label, "settings_hash": self.settings_hash}
         return Row(**(known | values))
 
 

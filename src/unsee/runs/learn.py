@@ -17,10 +17,10 @@ from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
-from unsee.runs.methods import LearnedMask, Saliency, Work
-from unsee.runs.resume import Progress, Terms, run
+from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
+from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
-from unsee.runs.targets import PREDICTED, TOP1, class_map_of, question
+from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
 from unsee.saliency import LAYERED, METHODS, SEEDED
 
 MASK = "mask"
@@ -63,7 +63,7 @@ def learn(
             "top5", "label" (the picture's own class), "each" (every class in the picture, a row each), or
             one class for all pictures by name or index, several joined by "+".
         class_map: label's name → the classifier's classes, where their names differ; others are left out.
-        limit, part_size, retry: see `unsee.runs.resume.Terms`.
+        limit, part_size, retry: see `unsee.runs.resume.Extent`.
         engine: `unsee.runs.engines.local.Local()`, or `unsee.runs.engines.ray.OnRay(workers)`.
         progress: told how it goes.
 
@@ -73,15 +73,17 @@ def learn(
     """
     _understood(classifier, dataset, engine, method)
     mapping = class_map_of(class_map)
-    asked = question(str(target), dataset, classifier, mapping)
+    rule = target_rule(str(target), dataset, classifier, mapping)
     kept = Store(out).manifest.get("settings", {})
     size = kept.get("batch_size") if batch_size is None else batch_size
     settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     plan = Plan(settings, _name(settings), fit or Squash(), seed, size, precision)
-    best = _BEST.get(asked.kind)
-    work = _learning(plan, layer, best) if method == MASK else _looking(classifier, method, layer, plan, best)
-    job = Job(classifier, dataset, asked, work.settled(classifier), description(dataset), mapping)
-    return run(job, str(out), engine or Local(), Terms(limit, part_size, retry), progress)
+    best = _BEST.get(rule.kind)
+    row_method = (
+        _learning(plan, layer, best) if method == MASK else _looking(classifier, method, layer, plan, best)
+    )
+    job = Job(classifier, dataset, rule, row_method.resolved(classifier), description(dataset), mapping)
+    return resume(job, str(out), engine or Local(), Extent(limit, part_size, retry), progress)
 
 
 def _understood(classifier: object, dataset: object, engine: object, method: object) -> None:
@@ -113,7 +115,7 @@ def _name(settings: Settings) -> str:
     return "custom"
 
 
-def _learning(plan: Plan, layer: str | None, best: int | None) -> Work:
+def _learning(plan: Plan, layer: str | None, best: int | None) -> RowMethod:
     """The learned mask, about the `best` classes, or as many as its settings say."""
     if layer is not None:
         raise UnseeError("the learned mask reads no layer: leave it out")
@@ -121,7 +123,7 @@ def _learning(plan: Plan, layer: str | None, best: int | None) -> Work:
     return LearnedMask(replace(plan, settings=settings))
 
 
-def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan, best: int | None) -> Work:
+def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan, best: int | None) -> RowMethod:
     """Another method, about the `best` classes, or the best one; of a plan it takes fit, seed and batch size.
 
     Raises:
@@ -142,4 +144,4 @@ def _looking(classifier: Classifier, name: str, layer: str | None, plan: Plan, b
     if key in SEEDED:
         options["seed"] = plan.seed
         call = partial(call, seed=plan.seed)
-    return Saliency(key, call, tuple(options.items()), best or 1, plan.fit, plan.batch_size)
+    return SaliencyMaps(key, call, tuple(options.items()), best or 1, plan.fit, plan.batch_size)

@@ -28,7 +28,7 @@ _DEAR = ("occlusion", "blur_occlusion", "variable_occlusion", "lime", "rise")
 """Methods that ask a network hundreds of times, for its answers alone."""
 
 
-class Ready(NamedTuple):
+class TargetedPhoto(NamedTuple):
     """A photo that is asked about; the predicted classes where `target` is None."""
 
     photo: Photo
@@ -36,10 +36,10 @@ class Ready(NamedTuple):
 
 
 @runtime_checkable
-class Work(Protocol):
+class RowMethod(Protocol):
     """Turns photos into what their rows hold."""
 
-    def settled(self, classifier: Classifier) -> "Work":
+    def resolved(self, classifier: Classifier) -> "RowMethod":
         """The same with nothing left open that depends on the machine."""
 
     @property
@@ -49,7 +49,7 @@ class Work(Protocol):
     def settings(self) -> dict[str, Any]:
         """All that decides the result, as JSON values."""
 
-    def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
+    def answers(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
         """What the row of each photo holds, in order; photos are drawn as they are needed."""
 
 
@@ -59,7 +59,7 @@ class LearnedMask:
 
     plan: Plan
 
-    def settled(self, classifier: Classifier) -> "LearnedMask":
+    def resolved(self, classifier: Classifier) -> "LearnedMask":
         """The same with its batch size found and its precision chosen."""
         half = precision_of(classifier, self.plan) == "bfloat16"
         size = self.plan.batch_size or images_at_once(classifier, self.plan.settings, half)
@@ -86,7 +86,7 @@ class LearnedMask:
             "batch_size": plan.batch_size,
         }
 
-    def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
+    def answers(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
         """Masks with their scores and the terms of their objective."""
         for seen in learn_photos(classifier, photos, self.plan):
             yield self._answer(seen)
@@ -116,7 +116,7 @@ class LearnedMask:
 
 
 @dataclass(frozen=True)
-class Saliency:
+class SaliencyMaps:
     """A saliency method's maps, at their own size and in their own units.
 
     Args:
@@ -135,7 +135,7 @@ class Saliency:
     fit: Fit = Squash()
     batch_size: int | None = None
 
-    def settled(self, classifier: Classifier) -> "Saliency":  # noqa: ARG002
+    def resolved(self, classifier: Classifier) -> "SaliencyMaps":  # noqa: ARG002
         """The same with its batch size chosen."""
         return replace(self, batch_size=self.batch_size or (_FEW if self.name in _DEAR else BATCH_SIZE))
 
@@ -150,14 +150,14 @@ class Saliency:
         own = {"targets": self.best, "fit": self.fit.name, "batch_size": self.batch_size}
         return {"method": self.name, **dict(self.options), **own}
 
-    def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
+    def answers(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
         """Maps with the score of the picture as it is."""
         waiting = iter(photos)
         asked = tuned(classifier) if self.name in _DEAR else classifier
         while batch := list(islice(waiting, self.batch_size or BATCH_SIZE)):
             yield from by_halves(lambda some: self._answers(asked, some), batch)
 
-    def _answers(self, classifier: Classifier, batch: Sequence[Ready]) -> list[dict[str, Any]]:
+    def _answers(self, classifier: Classifier, batch: Sequence[TargetedPhoto]) -> list[dict[str, Any]]:
         began = time.perf_counter()
         images = torch.stack([self.fit.apply(ready.photo.pixels, classifier.size) for ready in batch])
         images = images.to(classifier.device, classifier.dtype)

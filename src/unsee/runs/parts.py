@@ -54,7 +54,7 @@ def part_number(name: str) -> int:
 
 
 @contextmanager
-def opened(place: Storage, name: str) -> Iterator[pq.ParquetFile]:
+def opened(storage: Storage, name: str) -> Iterator[pq.ParquetFile]:
     """A part, to be read by `tables`.
 
     Raises:
@@ -62,15 +62,15 @@ def opened(place: Storage, name: str) -> Iterator[pq.ParquetFile]:
         UnseeError: it cannot be read for another reason, which may pass.
     """
     try:
-        with place.fs.open(place.path(name)) as file:
+        with storage.fs.open(storage.path(name)) as file:
             yield pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
     except FileNotFoundError as error:
-        raise DamagedError(place.address, Damage(name, "it has gone")) from error
+        raise DamagedError(storage.address, Damage(name, "it has gone")) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         if getattr(error, "errno", None) is not None:
-            raise UnseeError(f"{place.path(name)} cannot be read ({reason}): try again") from error
-        raise DamagedError(place.address, Damage(name, reason)) from error
+            raise UnseeError(f"{storage.path(name)} cannot be read ({reason}): try again") from error
+        raise DamagedError(storage.address, Damage(name, reason)) from error
 
 
 def tables(

@@ -33,7 +33,7 @@ class RenderedRow:
     """
 
     row: Mapping[str, Any]
-    picture: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "3 h w"]
     saliency: Float[Tensor, "h w"]
     edited: Float[Tensor, "3 h w"] | None
 
@@ -46,7 +46,7 @@ def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRo
     """
     settings = store.manifest["settings"]
     if photo.sha256 != row["file_hash"] and row["error"] is None:
-        raise UnseeError(has_changed(row))
+        raise UnseeError(photo_changed(row))
     fit = look_up(dict(FITS), settings["fit"], "fit")
     size = (settings["input_size"][0], settings["input_size"][1])
     learned = settings["method"] == "mask"
@@ -57,11 +57,11 @@ def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRo
     if learned and (shown := _shown(settings["mask"])) is not None:
         mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
         edited = edited_photo(frame, fit, shown, mask)
-    saliency = fit.back(at_size(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
+    saliency = fit.back(resized(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
     return RenderedRow(row, photo.pixels, saliency, edited)
 
 
-def has_changed(row: Mapping[str, Any]) -> str:
+def photo_changed(row: Mapping[str, Any]) -> str:
     """What to say of a row whose photo is another now."""
     return f"{row['id']} is not the picture that was looked at: its file has changed"
 
@@ -74,7 +74,7 @@ def _shown(mask: Mapping[str, Any]) -> Perturbation | None:
     return next((one for one in known if described(one) == wanted), None)
 
 
-def at_size(saliency: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "hs ws"]:
+def resized(saliency: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "hs ws"]:
     """A map brought to a size bilinearly."""
     grown: Tensor = F.interpolate(saliency[None, None], size, mode="bilinear", antialias=True)
     return grown[0, 0]

@@ -12,17 +12,17 @@ import torch
 from unsee.errors import UnseeError
 from unsee.masks.explain import versions
 from unsee.records import differences
-from unsee.runs.engines.local import Engine, Written
+from unsee.runs.engines.local import Engine, PartWritten
 from unsee.runs.job import Job, Portion
 from unsee.runs.parts import Damage, part_name, part_number
-from unsee.runs.stale import outdated
+from unsee.runs.stale import stale_parts
 from unsee.runs.store import FORMAT, HASH, RUN, Store
 
 _MOST_PARTS, _DIFFERENCES = 4096, 6
 
 
 @dataclass(frozen=True)
-class Outset:
+class RunState:
     """What a run found when it began.
 
     Args:
@@ -43,7 +43,7 @@ class Outset:
 
 
 @dataclass(frozen=True)
-class Terms:
+class Extent:
     """How far a run goes, and how it is cut.
 
     Args:
@@ -62,23 +62,23 @@ class Terms:
                 raise UnseeError(f"a {name} of {value!r} makes no run: give a whole number, at least 1")
 
 
-class Checked(NamedTuple):
+class PartChecked(NamedTuple):
     """So many of the parts that are there have been read whole."""
 
     done: int
     total: int
 
 
-class Answer(NamedTuple):
+class RowDone(NamedTuple):
     """One more row is there, though its part is not written yet."""
 
 
-Progress = Callable[[Checked | Outset | Answer | Written], None]
+Progress = Callable[[PartChecked | RunState | RowDone | PartWritten], None]
 """Told of each part that is checked, then what there is to do, then of rows and of parts written."""
 
 
-def run(
-    job: Job, address: str, engine: Engine, terms: Terms | None = None, progress: Progress | None = None
+def resume(
+    job: Job, address: str, engine: Engine, extent: Extent | None = None, progress: Progress | None = None
 ) -> Store:
     """Do what a store lacks of a job, and return the store.
 
@@ -89,29 +89,29 @@ def run(
         UnseeError: the store holds rows of other settings, another run is writing to it, it cannot be
             written to, or what ails every picture alike.
     """
-    terms, tell = terms or Terms(), progress or _nobody
-    with Store(address).place.claimed():
+    extent, tell = extent or Extent(), progress or _nobody
+    with Store(address).storage.claimed():
         store = Store(address)
-        size = _agreed(job, store, terms)
+        size = _agreed(job, store, extent)
         store = store.without(_checked(store, tell))
-        store = store.without([*store.damaged, *outdated(store)])
+        store = store.without([*store.damaged, *stale_parts(store)])
         ledger = Ledger.of(store)
-        work = _to_do(job, ledger, size, terms)
-        if work.total == 0:
+        todo = _to_do(job, ledger, size, extent)
+        if todo.total == 0:
             raise UnseeError("there is nothing to ask: no picture has a class that the network knows")
-        again, beyond = _sorted(ledger, work)
-        tell(Outset(work.total, work.there, store.count_errors(), again, work.left_out, beyond))
-        if work.missing:
-            job.prove([*work.missing, *job.portions(size, terms.limit)])
+        again, beyond = _sorted(ledger, todo)
+        tell(RunState(todo.total, todo.there, store.count_errors(), again, todo.left_out, beyond))
+        if todo.missing:
+            job.prove([*todo.missing, *job.portions(size, extent.limit)])
         start = _start(job, engine)
-        store.keep(_manifest(job, store, start, size, work))
-        if work.missing:
+        store.keep(_manifest(job, store, start, size, todo))
+        if todo.missing:
             notes = {
                 HASH: job.settings_hash,
                 "versions": json.dumps(start["versions"]),
                 RUN: start[RUN],
             }
-            for written in engine.run(job, store, work.missing, notes, lambda: tell(Answer())):
+            for written in engine.run(job, store, todo.missing, notes, lambda: tell(RowDone())):
                 ledger.replace(written.part)
                 tell(written)
     return Store.open(address)
@@ -148,7 +148,7 @@ class Ledger:
         number = part_number(part)
         for name in self.names.get(number, ()):
             if name != part:
-                self.store.place.remove(name)
+                self.store.storage.remove(name)
         self.names[number] = [part]
 
 
@@ -161,11 +161,11 @@ class ToDo(NamedTuple):
     left_out: int
 
 
-def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
+def _to_do(job: Job, ledger: Ledger, size: int, extent: Extent) -> ToDo:
     """Portions of which anything is missing are done again as a whole, in the company they would have had."""
-    again = set(map(part_number, ledger.store.parts_with_errors())) if terms.retry else set()
+    again = set(map(part_number, ledger.store.parts_with_errors())) if extent.retry else set()
     missing, total, there, left_out = [], 0, 0, 0
-    for portion in job.portions(size, terms.limit):
+    for portion in job.portions(size, extent.limit):
         keys = [item.key for item in job.items(portion)]
         total += len(keys)
         left_out += portion.stop - portion.first - len({id for id, _ in keys})
@@ -180,9 +180,9 @@ def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
     return ToDo(missing, total, there, left_out)
 
 
-def _sorted(ledger: Ledger, work: ToDo) -> tuple[tuple[Damage, ...], tuple[Damage, ...]]:
+def _sorted(ledger: Ledger, todo: ToDo) -> tuple[tuple[Damage, ...], tuple[Damage, ...]]:
     """What is damaged: the parts that are done again, and those that stay as they are."""
-    wanted = {portion.number for portion in work.missing}
+    wanted = {portion.number for portion in todo.missing}
     damaged = {damage: part_number(damage.part) for damage in ledger.store.damaged}
     again = (damage for damage, number in damaged.items() if number in wanted)
     beyond = (damage for damage, number in damaged.items() if number not in wanted | ledger.whole.keys())
@@ -199,7 +199,7 @@ def _as_large_as_kept(job: Job, ledger: Ledger, portion: Portion, size: int) -> 
     return portion
 
 
-def _agreed(job: Job, store: Store, terms: Terms) -> int:
+def _agreed(job: Job, store: Store, extent: Extent) -> int:
     """Pictures to a part.
 
     Raises:
@@ -207,20 +207,20 @@ def _agreed(job: Job, store: Store, terms: Terms) -> int:
     """
     known = store.manifest
     if not known and store.names:
-        raise UnseeError(f"{store.place.address} holds parts without a manifest: name another store")
-    if not known and (other := store.place.others()):
+        raise UnseeError(f"{store.storage.address} holds parts without a manifest: name another store")
+    if not known and (other := store.storage.others()):
         raise UnseeError(
-            f"{store.place.address} holds other things ({', '.join(other[:3])}): name a folder that is empty "
+            f"{store.storage.address} has other files ({', '.join(other[:3])}): name a folder that is empty "
             "or not there yet"
         )
     if not store.names:
-        return terms.part_size or _part_size(job.work.portion, len(job.dataset))
+        return extent.part_size or _part_size(job.method.portion, len(job.dataset))
     changed = _in_short(known["settings"], job.settings)
-    if terms.part_size not in (None, known["part_size"]):
-        changed.append(f"part_size: {known['part_size']} → {terms.part_size}")
+    if extent.part_size not in (None, known["part_size"]):
+        changed.append(f"part_size: {known['part_size']} → {extent.part_size}")
     if changed:
         raise UnseeError(
-            f"{store.place.address} was begun with other settings ({'; '.join(changed)}): give the same "
+            f"{store.storage.address} was begun with other settings ({'; '.join(changed)}): give the same "
             "again, or name another store"
         )
     return int(known["part_size"])
@@ -254,7 +254,7 @@ def _checked(store: Store, tell: Progress) -> list[Damage]:
     """The parts that cannot be read; they stay until others take their place."""
     damaged = []
     for done, damage in enumerate(store.checked(), start=1):
-        tell(Checked(done, len(store.names)))
+        tell(PartChecked(done, len(store.names)))
         if damage is not None:
             damaged.append(damage)
     return damaged
@@ -272,14 +272,14 @@ def _start(job: Job, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _manifest(job: Job, store: Store, start: Mapping[str, Any], size: int, work: ToDo) -> Mapping[str, Any]:
+def _manifest(job: Job, store: Store, start: Mapping[str, Any], size: int, todo: ToDo) -> Mapping[str, Any]:
     known = store.manifest if store.names else {}
     return {
         "format": FORMAT,
         "settings": job.settings,
         "settings_hash": job.settings_hash,
         "part_size": size,
-        "rows_wanted": max(work.total, known.get("rows_wanted", 0)),
-        "left_out": work.left_out,
+        "rows_wanted": max(todo.total, known.get("rows_wanted", 0)),
+        "left_out": todo.left_out,
         "starts": [*known.get("starts", []), start],
     }

@@ -8,7 +8,7 @@ from unsee.runs.parts import Damage
 from unsee.runs.store import Store
 
 
-def outdated(store: Store) -> list[Damage]:
+def stale_parts(store: Store) -> list[Damage]:
     """The parts with a row whose picture's file is newer than the part, and has another hash.
 
     Files that are gone, and pictures that were never files, count as unchanged.
@@ -16,7 +16,7 @@ def outdated(store: Store) -> list[Damage]:
     found = []
     for name in store.parts:
         rows = store.columns(name, ["id", "photo", "file_hash"]).to_pylist()
-        written = _seconds(store.place.fs.modified(store.place.path(name)))
+        written = _seconds(store.storage.fs.modified(store.storage.path(name)))
         changed = [row["id"] for row in rows if row["photo"] and _differs(Path(row["photo"]), row, written)]
         if changed:
             found.append(Damage(name, f"{changed[0]} has changed since", "is out of date"))

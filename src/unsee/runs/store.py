@@ -31,7 +31,7 @@ _CHECKING = pads.ParquetFileFormat(
 )
 
 
-class _Look(NamedTuple):
+class _PartIndex(NamedTuple):
     """The parts that are read and how many rows each has, those that cannot be read, and those that are in
     a larger one too."""
 
@@ -48,12 +48,12 @@ class Store:
     """
 
     def __init__(self, address: str | Path, known: Iterable[Damage] = ()) -> None:
-        self.place = Storage.at(address)
-        self.names = [name for name in self.place.names() if is_part(name)]
+        self.storage = Storage.at(address)
+        self.names = [name for name in self.storage.names() if is_part(name)]
         self._known = {damage.part: damage for damage in known}
 
     def __repr__(self) -> str:
-        return f"<store {self.place.address}: {_counted(self.names)}>"
+        return f"<store {self.storage.address}: {_counted(self.names)}>"
 
     @classmethod
     def open(cls, address: str | Path) -> "Store":
@@ -69,7 +69,7 @@ class Store:
 
     def without(self, damaged: Iterable[Damage]) -> "Store":
         """The store with these parts left out of all that is read, looked at anew."""
-        return Store(self.place.address, damaged)
+        return Store(self.storage.address, damaged)
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
@@ -79,26 +79,26 @@ class Store:
             UnseeError: it is damaged, or of another version's form.
         """
         try:
-            kept: dict[str, Any] = json.loads(self.place.read(MANIFEST))
+            kept: dict[str, Any] = json.loads(self.storage.read(MANIFEST))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
             raise UnseeError(
-                f"{self.place.path(MANIFEST)} is damaged ({error}): name another store"
+                f"{self.storage.path(MANIFEST)} is damaged ({error}): name another store"
             ) from None
         if not isinstance(kept, dict) or kept.get("format") != FORMAT:
             raise UnseeError(
-                f"{self.place.address} has a form that this unsee does not know: name another store"
+                f"{self.storage.address} has a form that this unsee does not know: name another store"
             )
         lacking = [name for name, kind in _NEEDED.items() if not isinstance(kept.get(name), kind)]
         if lacking:
             raise UnseeError(
-                f"{self.place.path(MANIFEST)} is damaged (it lacks {', '.join(lacking)}): name another store"
+                f"{self.storage.path(MANIFEST)} is damaged (no {', '.join(lacking)}): name another store"
             )
         return kept
 
     @cached_property
-    def _look(self) -> _Look:
+    def _index(self) -> _PartIndex:
         rows, damaged = {}, list(self._known.values())
         for name in self.names:
             if name not in self._known:
@@ -110,7 +110,7 @@ class Store:
         largest = {part_number(name): name for name in sorted(rows, key=lambda name: rows[name])}
         twins = [name for name in rows if largest[part_number(name)] != name]
         used = {name: count for name, count in rows.items() if name not in twins}
-        return _Look(used, sorted(damaged, key=lambda damage: damage.part), twins)
+        return _PartIndex(used, sorted(damaged, key=lambda damage: damage.part), twins)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
@@ -120,32 +120,32 @@ class Store:
             DamagedError: its bytes are not what was written, or it is of other settings.
             UnseeError: it cannot be read for another reason, which may pass.
         """
-        with opened(self.place, name) as file:
+        with opened(self.storage, name) as file:
             own = (file.metadata.metadata or {}).get(HASH.encode(), b"").decode()
             if own != self.manifest.get(HASH, own):
                 reason = f"it was made with other settings, {own[:12] or 'unknown'}"
-                raise DamagedError(self.place.address, Damage(name, reason))
+                raise DamagedError(self.storage.address, Damage(name, reason))
             yield file
 
     @property
     def parts(self) -> list[str]:
         """The names of the parts that are read."""
-        return list(self._look.rows)
+        return list(self._index.rows)
 
     @property
     def damaged(self) -> list[Damage]:
         """The parts that cannot be read, as far as their ends tell; `checked` reads them whole."""
-        return self._look.damaged
+        return self._index.damaged
 
     @property
     def twins(self) -> list[str]:
         """Parts whose rows are in a larger part too, which a kill can leave; they are not read."""
-        return self._look.twins
+        return self._index.twins
 
     def dataset(self) -> pads.Dataset:
         """All rows as a PyArrow data set, for filters and columns: nothing is read before it is asked for."""
-        paths = [self.place.path(name) for name in self.parts]
-        own = None if self.place.local else self.place.fs
+        paths = [self.storage.path(name) for name in self.parts]
+        own = None if self.storage.local else self.storage.fs
         return pads.dataset(paths, schema=SCHEMA, format=_CHECKING, filesystem=own)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -172,7 +172,7 @@ class Store:
         return found.replace_schema_metadata(None).select(columns)
 
     def __len__(self) -> int:
-        return sum(self._look.rows.values())
+        return sum(self._index.rows.values())
 
     def keys_of(self, part: str) -> list[tuple[str, str]]:
         """The (id, asked) of a part's rows, in order."""
@@ -207,7 +207,7 @@ class Store:
     @property
     def bytes(self) -> int:
         """What the parts take."""
-        return sum(int(self.place.fs.size(self.place.path(name))) for name in self.names)
+        return sum(int(self.storage.fs.size(self.storage.path(name))) for name in self.names)
 
     def find(self, id: str) -> list[dict[str, Any]]:
         """The rows of one picture, one for each target.
@@ -221,7 +221,7 @@ class Store:
         known = list(dict.fromkeys(self.table(["id"])["id"].to_pylist()))
         close = nearest(id, known) or known[:3]
         hint = f"such as {', '.join(map(repr, close))}" if close else "it is empty"
-        raise UnseeError(f"{self.place.address} has no picture {id!r} among its {len(known)}, {hint}")
+        raise UnseeError(f"{self.storage.address} has no picture {id!r} among its {len(known)}, {hint}")
 
     def map_of(self, row: Mapping[str, Any]) -> Float[np.ndarray, "h w"]:
         """The map of a row, float32: a learned mask in [0,1] where 1 keeps, or a saliency in its own units.
@@ -265,7 +265,7 @@ class Store:
         written twice are there once.
         """
         name = part_name(number, [row.key for row in rows])
-        self.place.write(name, encoded(rows, dict(notes)))
+        self.storage.write(name, encoded(rows, dict(notes)))
         return name
 
     def belongs_to(self, run: str) -> bool:
@@ -275,7 +275,7 @@ class Store:
     def keep(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest."""
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-        self.place.write(MANIFEST, text.encode())
+        self.storage.write(MANIFEST, text.encode())
 
 
 def _with_maps(table: pa.Table) -> Iterator[dict[str, Any]]:

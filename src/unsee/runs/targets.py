@@ -23,7 +23,7 @@ ClassMap = Mapping[str, tuple[int, ...]]
 _SHOWN = 6
 
 
-class Asked(NamedTuple):
+class RowTarget(NamedTuple):
     """One question about one picture.
 
     `name` is what its row says was asked; `target` the classes, None for the predicted ones; `label` the
@@ -32,13 +32,13 @@ class Asked(NamedTuple):
     """
 
     name: str
-    target: tuple[int, ...] | None
+    classes: tuple[int, ...] | None
     label: int | None
     problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Question:
+class TargetRule:
     """What is asked about every picture of a data set.
 
     Args:
@@ -51,20 +51,20 @@ class Question:
     classes: Mapping[int, tuple[int, ...]]
     fixed: tuple[int, ...] | None = None
 
-    def about(self, dataset: Dataset, index: int) -> list[Asked]:
+    def targets_in(self, dataset: Dataset, index: int) -> list[RowTarget]:
         """The questions about one picture; none where "each" finds no class that the classifier knows."""
         try:
             labels = dataset.labels(index)
         except UnseeError as error:
             asks_for_labels = self.kind in (LABEL, EACH)
-            return [Asked(self.kind, None, None, str(error) if asks_for_labels else None)]
+            return [RowTarget(self.kind, None, None, str(error) if asks_for_labels else None)]
         label = labels[0] if labels else None
         if self.kind == EACH:
-            return [Asked(named(dataset, k), self.classes[k], k) for k in labels if k in self.classes]
+            return [RowTarget(named(dataset, k), self.classes[k], k) for k in labels if k in self.classes]
         if self.kind == LABEL:
             known = None if label is None else self.classes.get(label)
-            return [] if known is None else [Asked(LABEL, known, label)]
-        return [Asked(self.kind, self.fixed, label)]
+            return [] if known is None else [RowTarget(LABEL, known, label)]
+        return [RowTarget(self.kind, self.fixed, label)]
 
 
 def named(dataset: Dataset, label: int) -> str:
@@ -75,12 +75,12 @@ def named(dataset: Dataset, label: int) -> str:
     return name if dataset.classes.count(name) == 1 else f"{name} ({label})"
 
 
-def question(
+def target_rule(
     kind: str,
     dataset: Dataset,
     classifier: Classifier,
     class_map: ClassMap | None = None,
-) -> Question:
+) -> TargetRule:
     """The question of a kind, with the classifier's classes for the data set's labels.
 
     Args:
@@ -97,16 +97,16 @@ def question(
     if class_map is not None and kind not in (LABEL, EACH):
         raise UnseeError(f"a class map is for the targets label and each: {kind} asks about no label")
     if kind in TARGETS and kind not in (LABEL, EACH):
-        return Question(kind, {})
+        return TargetRule(kind, {})
     count = classifier.probabilities(torch.zeros(1, 3, *classifier.size)).shape[1]
     if kind not in TARGETS:
-        return Question(kind, {}, _fixed(kind, classifier, count))
+        return TargetRule(kind, {}, _fixed(kind, classifier, count))
     present = _labels_in(dataset, kind)
     if kind == LABEL and not _has_own_label(dataset):
         raise UnseeError("no picture has a class of its own: ask for each class in it, with --target each")
     if class_map is not None:
-        return Question(kind, _mapped(class_map, present, dataset, count))
-    return Question(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
+        return TargetRule(kind, _mapped(class_map, present, dataset, count))
+    return TargetRule(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
 
 
 def _fixed(text: str, classifier: Classifier, count: int) -> tuple[int, ...]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from unsee.runs.job import Answered, Job, Portion
+from unsee.runs.job import Job, OnRow, Portion
 from unsee.runs.rows import Row
 from unsee.runs.store import Store
 
 
-class Written(NamedTuple):
+class PartWritten(NamedTuple):
     """What a part that has just been written holds."""
 
     part: str
@@ -30,9 +30,9 @@ class Engine(Protocol):
         store: Store,
         portions: Sequence[Portion],
         notes: Mapping[str, str],
-        answered: Answered | None = None,
-    ) -> Iterator[Written]:
-        """Each part as it is written, with `notes` in its metadata; `answered` may be called for each row."""
+        on_row: OnRow | None = None,
+    ) -> Iterator[PartWritten]:
+        """Each part as it is written, with `notes` in its metadata; `on_row` may be called for each row."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Local:
         store: Store,
         portions: Sequence[Portion],
         notes: Mapping[str, str],
-        answered: Answered | None = None,
-    ) -> Iterator[Written]:
+        on_row: OnRow | None = None,
+    ) -> Iterator[PartWritten]:
         """Each part as it is written."""
         for portion in portions:
-            yield write(store, portion, job.rows(portion, answered), notes)
+            yield write(store, portion, job.rows(portion, on_row), notes)
 
 
-def write(store: Store, portion: Portion, rows: Sequence[Row], notes: Mapping[str, str]) -> Written:
+def write(store: Store, portion: Portion, rows: Sequence[Row], notes: Mapping[str, str]) -> PartWritten:
     """Write the part of a portion."""
     part = store.add(portion.number, rows, notes)
-    return Written(part, len(rows), sum(row.error is not None for row in rows))
+    return PartWritten(part, len(rows), sum(row.error is not None for row in rows))

@@ -16,8 +16,8 @@ import torch
 from unsee.errors import UnseeError
 from unsee.memory import keep_freed
 from unsee.optional import library
-from unsee.runs.engines.local import Written, write
-from unsee.runs.job import Answered, Job, Portion
+from unsee.runs.engines.local import PartWritten, write
+from unsee.runs.job import Job, OnRow, Portion
 from unsee.runs.store import RUN, Store
 
 _MOST_BLOCKS, _READER, _TRIES, _PATIENCE = 4096, 1, 3, 10.0
@@ -56,17 +56,17 @@ class OnRay:
         store: Store,
         portions: Sequence[Portion],
         notes: Mapping[str, str],
-        answered: Answered | None = None,  # noqa: ARG002
-    ) -> Iterator[Written]:
+        on_row: OnRow | None = None,  # noqa: ARG002
+    ) -> Iterator[PartWritten]:
         """Each part as it is written by a worker; one that dies is started anew and its part done again.
 
         Raises:
             UnseeError: Ray is not installed, its cluster cannot be joined, workers would not see the store or
                 have no room, or what ails every picture alike.
         """
-        if not store.place.shared:
+        if not store.storage.shared:
             raise UnseeError(
-                f"{store.place.address} is in the memory of one process: give Ray's workers a folder or an "
+                f"{store.storage.address} is in the memory of one process: give Ray's workers a folder or an "
                 "address that all of them see"
             )
         ray, data = library("ray", "ray"), library("ray.data", "ray")
@@ -76,11 +76,13 @@ class OnRay:
             net = copy.deepcopy(job.classifier.net).to("cpu")
             parcel = ray.put((replace(job, classifier=replace(job.classifier, net=net)), list(portions)))
             blocks = min(len(portions), _MOST_BLOCKS)
-            home = Home(store.place.whole_address, str(Path.cwd()), dict(notes), self.threads, self.gpus > 0)
+            setup = WorkerSetup(
+                store.storage.whole_address, str(Path.cwd()), dict(notes), self.threads, self.gpus > 0
+            )
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
                 written = data.range(len(portions), override_num_blocks=blocks).map_batches(
                     Worker,
-                    fn_constructor_args=(parcel, home),
+                    fn_constructor_args=(parcel, setup),
                     batch_size=1,
                     compute=data.ActorPoolStrategy(size=self.workers),
                     num_cpus=self.threads,
@@ -90,7 +92,7 @@ class OnRay:
             for row in written.iter_rows():
                 if row["failure"]:
                     raise UnseeError(row["failure"])
-                yield Written(row["part"], row["rows"], row["errors"])
+                yield PartWritten(row["part"], row["rows"], row["errors"])
         except ray.exceptions.RayActorError as error:
             raise UnseeError(
                 "a worker of Ray died again and again at the same pictures (out of memory, or a crash): the "
@@ -101,7 +103,7 @@ class OnRay:
                 ray.shutdown()
 
 
-class Home(NamedTuple):
+class WorkerSetup(NamedTuple):
     """How a worker settles in: the store's address, the folder where the run was started, the notes of each
     part, CPU threads, and whether it has a GPU."""
 
@@ -115,16 +117,16 @@ class Home(NamedTuple):
 class Worker:
     """An actor: keeps job and network, and writes the part of each portion that it is sent."""
 
-    def __init__(self, parcel: Any, home: Home) -> None:  # noqa: ANN401
-        torch.set_num_threads(home.threads)
+    def __init__(self, parcel: Any, setup: WorkerSetup) -> None:  # noqa: ANN401
+        torch.set_num_threads(setup.threads)
         keep_freed()
         with suppress(OSError):
-            os.chdir(home.folder)
+            os.chdir(setup.folder)
         job, self.portions = library("ray", "ray").get(parcel)
-        if home.gpu:
+        if setup.gpu:
             job = replace(job, classifier=replace(job.classifier, net=job.classifier.net.to("cuda")))
         self.job: Job = job
-        self.home = home
+        self.setup = setup
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Do the portions of these numbers; what the user can mend comes back as `failure`."""
@@ -136,16 +138,16 @@ class Worker:
             self._store()
             portion = self.portions[number]
             rows = self.job.rows(portion)
-            written = write(self._store(), portion, rows, self.home.notes)
+            written = write(self._store(), portion, rows, self.setup.notes)
         except UnseeError as error:
             return {"part": "", "rows": 0, "errors": 0, "failure": str(error)}
         return {**written._asdict(), "failure": ""}
 
     def _store(self) -> Store:
         """The store, unless a later run has it: a worker can outlive the run that sent it."""
-        store = Store(self.home.address)
-        if not store.belongs_to(self.home.notes[RUN]):
-            raise UnseeError(f"another run has taken {self.home.address} over: this one ends")
+        store = Store(self.setup.address)
+        if not store.belongs_to(self.setup.notes[RUN]):
+            raise UnseeError(f"another run has taken {self.setup.address} over: this one ends")
         return store
 
 
