@@ -248,7 +248,7 @@ class TestPlaces:
         def full(handle):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("unsee.runs.storage.os.fsync", full)
+        monkeypatch.setattr("unsee.files.os.fsync", full)
         with pytest.raises(UnseeError, match=r"cannot be written to \(No space left on device\)"):
             place.write("a", b"second")
         assert place.read("a") == b"first"
