@@ -17,8 +17,8 @@ from torch import Tensor
 
 import unsee
 from common import network, objectives, scenes, sources
+from unsee.drawing import panels
 from unsee.explanation import Explanation
-from unsee.figures import panels
 from unsee.images import PhotoLike
 
 _AT_ONCE = 16

@@ -56,7 +56,7 @@ def use(monkeypatch):
 
     def use(load):
         monkeypatch.setattr("unsee.cli.names.load", load)
-        monkeypatch.setattr("unsee.figures.panels.save", save)
+        monkeypatch.setattr("unsee.drawing.panels.save", save)
 
     return use
 

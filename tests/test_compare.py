@@ -177,7 +177,7 @@ def compare(classifier, make_photo, tmp_path, monkeypatch):
     """Runs `unsee compare` on a photo with a small network."""
     monkeypatch.setattr("unsee.cli.names.load", lambda *_: classifier)
     monkeypatch.setattr(
-        "unsee.figures.panels.save", lambda _figure, path: Image.new("RGB", (3, 1)).save(path, format="PNG")
+        "unsee.drawing.panels.save", lambda _figure, path: Image.new("RGB", (3, 1)).save(path, format="PNG")
     )
     photo = make_photo()
 

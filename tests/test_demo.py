@@ -13,6 +13,8 @@ from PIL import Image
 
 import unsee
 from unsee.datasets.menagerie import CLASSES, compose, render
+from unsee.drawing import panels
+from unsee.drawing.report import Lines, Section, page
 from unsee.experiments.demonstration import (
     PLAIN,
     QUESTIONS,
@@ -23,9 +25,7 @@ from unsee.experiments.demonstration import (
     marked,
     share_inside,
 )
-from unsee.figures import demonstration_page, overview, panels
-from unsee.figures.demonstration import facts
-from unsee.figures.report import Lines, Section, page
+from unsee.figures.demonstration import demonstration_page, facts, overview
 from unsee.masks import PRESETS, Plan, adjusted
 from unsee.training import Recipe
 

@@ -285,7 +285,7 @@ class TestSave:
             assert (path.parent / "mask.png").exists()
             raise failure
 
-        monkeypatch.setattr("unsee.figures.panels.save", fail)
+        monkeypatch.setattr("unsee.drawing.panels.save", fail)
 
     def test_a_full_disk_is_told_in_one_line(self, tmp_path, explanation, monkeypatch):
         self.break_drawing(monkeypatch, OSError(28, "No space left on device"))
@@ -498,7 +498,7 @@ class TestProof:
         Rounding moves each value by at most 0.5/255, and so the score, to first order, by at most that times
         the sum of the absolute gradient; twice that leaves room for its curvature.
         """
-        monkeypatch.setattr("unsee.figures.panels.save", lambda figure, path: None)
+        monkeypatch.setattr("unsee.drawing.panels.save", lambda figure, path: None)
         path = make_photo(height=32, width=32, seed=1)
         done = explain(classifier, path, preset="paper", iterations=8, perturbation=perturbation, game=game)
         assert self.score_of(classifier, done.perturbed, done.target) == pytest.approx(

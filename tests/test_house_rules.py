@@ -41,7 +41,7 @@ def imported(tree):
 
 
 def test_the_source_is_found():
-    assert {"__init__.py", "cli/app.py", "masks/loop.py", "figures/panels.py"} <= TREES.keys()
+    assert {"__init__.py", "cli/app.py", "masks/loop.py", "drawing/panels.py"} <= TREES.keys()
 
 
 def test_one_optimisation_loop_learns_masks():
@@ -57,10 +57,10 @@ def test_one_optimisation_loop_learns_masks():
     ]
 
 
-def test_only_figures_import_matplotlib():
+def test_only_drawing_and_figures_import_matplotlib():
     users = {name for name, tree in TREES.items() if "matplotlib" in set(imported(tree))}
     assert users
-    assert {name for name in users if not name.startswith("figures/")} == set()
+    assert {name for name in users if not name.startswith(("drawing/", "figures/"))} == set()
 
 
 def test_nothing_imports_tests_or_development_tools():

@@ -181,7 +181,7 @@ class Explanation:
 
     def show(self) -> None:
         """Draw the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
-        from unsee.figures import show_explanation  # noqa: PLC0415
+        from unsee.figures.explanation import show_explanation  # noqa: PLC0415
 
         show_explanation(self)
 
@@ -194,7 +194,7 @@ class Explanation:
             UnseeError: the folder already holds an explanation and is not to be overwritten, or cannot be
                 written to.
         """
-        from unsee.figures import draw_explanation  # noqa: PLC0415
+        from unsee.figures.explanation import draw_explanation  # noqa: PLC0415
 
         place = Path(folder)
         if (place / MANIFEST).exists() and not overwrite:
@@ -271,7 +271,7 @@ class Explanation:
         )
 
     def _repr_html_(self) -> str:
-        from unsee.figures import explanation_html  # noqa: PLC0415
+        from unsee.figures.explanation import explanation_html  # noqa: PLC0415
 
         return explanation_html(self)
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from unsee.cli.console import CONSOLE
 from unsee.cli.names import load_model
 from unsee.cli.progress import learning
+from unsee.drawing import panels
 from unsee.errors import UnseeError
 from unsee.experiments.demonstration import PLAIN, QUESTIONS, SHORTCUT, Finding, demonstrate
-from unsee.figures import demonstration_page, overview, panels
+from unsee.figures.demonstration import demonstration_page, overview
 from unsee.masks import PRESETS, Plan, adjusted
 from unsee.masks.explain import versions
 

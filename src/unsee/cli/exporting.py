@@ -12,8 +12,8 @@ import torch
 
 from unsee.cli.storing import proofs_of
 from unsee.datasets.files import SUFFIXES
+from unsee.drawing.panels import colored, overlaid
 from unsee.errors import UnseeError
-from unsee.figures.panels import colored, overlaid
 from unsee.images import save_png
 from unsee.runs.rendered_row import resized, unit_saliency
 from unsee.runs.rows import PLAIN

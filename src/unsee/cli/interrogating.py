@@ -10,7 +10,7 @@ from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import Interrogation, interrogate
 from unsee.explanation import Explanation, Target
-from unsee.figures import draw_interrogation
+from unsee.figures.interrogation import draw_interrogation
 from unsee.fits import Fit
 from unsee.images import Photo, read_photo
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from unsee.drawing import panels
 from unsee.experiments.photo_comparison import Comparison
-from unsee.figures import panels
 
 _INCHES = 1.7
 _LINE = "#12d8a0"

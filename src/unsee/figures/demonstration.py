@@ -6,9 +6,9 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unsee.drawing import panels
+from unsee.drawing.report import Section, page
 from unsee.experiments.demonstration import Finding
-from unsee.figures import panels
-from unsee.figures.report import Section, page
 
 _OUTLINES = ("#12d8a0", "#ff3d7f")
 

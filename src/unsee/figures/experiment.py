@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unsee.drawing import panels
 from unsee.experiments.experiment import Plot, Summary, Table
-from unsee.figures import panels
 
 _WIDE, _HIGH, _LEGEND, _COLUMNS = 5.4, 3.6, 0.6, 2
 _BAR, _MANY, _ENTRY = 0.22, 24, 2.4

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from unsee.drawing import panels
+from unsee.drawing.report import embedded, facts_table
 from unsee.explanation import Explanation
-from unsee.figures import panels
-from unsee.figures.report import embedded, facts_table
 from unsee.images import save_png
 
 

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from unsee.drawing import panels
 from unsee.experiments.animal_parts import EYE, FOOT, animals_in
 from unsee.experiments.experiment import Case, Record
-from unsee.figures import panels
 from unsee.runs.rendered_row import RenderedRow
 from unsee.tensors import Box, smooth
 

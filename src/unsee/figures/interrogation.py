@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from unsee.drawing import panels
 from unsee.experiments.photo_interrogation import Interrogation
-from unsee.figures import panels
 from unsee.images import save_png
 
 _LINE = "#e4002b"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from unsee.drawing.report import Lines, Section, page
 from unsee.experiments.experiment import Summary, Table, shown
 from unsee.figures.experiment import summary_figure
-from unsee.figures.report import Lines, Section, page
 from unsee.metrics import Estimate
 
 _AGREES = 3.0

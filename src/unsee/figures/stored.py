@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from unsee.figures import panels
+from unsee.drawing import panels
 from unsee.runs.rendered_row import RenderedRow
 
 _NAMED = 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from PIL import Image
 
-from unsee.figures import panels
+from unsee.drawing import panels
 
 _QUALITY = 85
 _STYLE = """

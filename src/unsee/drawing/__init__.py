@@ -1,0 +1,1 @@
+"""Figures and pages from plain tensors, strings and numbers; knows no result."""
