@@ -1,4 +1,4 @@
-"""Parts whose pictures have changed since they were looked at."""
+"""Parts whose photos have changed since they were explained."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ from unsee.runs.store import Store
 
 
 def stale_parts(store: Store) -> list[Damage]:
-    """The parts with a row whose picture's file is newer than the part, and has another hash.
+    """The parts with a row whose photo is newer than the part and has another hash.
 
-    Files that are gone, and pictures that were never files, count as unchanged.
+    Photos that are gone, and images that were never files, count as unchanged.
     """
     found = []
     for name in store.parts:

@@ -34,6 +34,16 @@ class Adam:
         if not self.rate > 0:
             raise UnseeError(f"the learning rate must be above 0, not {self.rate}")
 
+    @property
+    def exact(self) -> bool:
+        """The published presets use Adam."""
+        return True
+
+    @property
+    def settles_early(self) -> bool:
+        """Every image takes all iterations."""
+        return False
+
     def limited(self, iterations: int) -> "Adam":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)

@@ -66,6 +66,16 @@ class Bundle:
         if not (0 < self.shrink < 1 and 0 < self.memory <= 1 and 0 <= self.probe <= 1):
             raise UnseeError("a bundle's shrink, memory and probe are shares between 0 and 1")
 
+    @property
+    def exact(self) -> bool:
+        """It approximates the published optimiser's result, so lower precision is acceptable."""
+        return False
+
+    @property
+    def settles_early(self) -> bool:
+        """An image ends once its objective has converged."""
+        return True
+
     def limited(self, iterations: int) -> "Bundle":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)

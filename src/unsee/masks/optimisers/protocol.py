@@ -38,6 +38,14 @@ class Algorithm(Protocol):
     def iterations(self) -> int:
         """Steps for each image at most."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether it reproduces a published result, so that full precision is its default."""
+
+    @property
+    def settles_early(self) -> bool:
+        """Whether images can end before the last iteration, so that others take their place."""
+
     def limited(self, iterations: int) -> "Algorithm":
         """The same with another number of steps."""
 

@@ -1,4 +1,4 @@
-"""The engine of one machine: portions one after another, in this process."""
+"""The engine for one machine: portions one after another, in this process."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from unsee.runs.store import Store
 
 
 class PartWritten(NamedTuple):
-    """What a part that has just been written holds."""
+    """A part that has just been written: its rows, and how many of them are errors."""
 
     part: str
     rows: int
@@ -19,10 +19,10 @@ class PartWritten(NamedTuple):
 
 @runtime_checkable
 class Engine(Protocol):
-    """Does portions, in any order, and writes each as a part."""
+    """Does portions in any order, and writes each as a part."""
 
     def described(self) -> dict[str, str | int]:
-        """What it is, for the record of a run."""
+        """Its name and options, for the record of a run."""
 
     def run(
         self,
@@ -32,7 +32,7 @@ class Engine(Protocol):
         notes: Mapping[str, str],
         on_row: OnRow | None = None,
     ) -> Iterator[PartWritten]:
-        """Each part as it is written, with `notes` in its metadata; `on_row` may be called for each row."""
+        """Yield each part once it is written, with `notes` in its metadata; may call `on_row` for each row."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Local:
     """This process, one portion after another."""
 
     def described(self) -> dict[str, str | int]:
-        """What it is, for the record of a run."""
+        """Its name and options, for the record of a run."""
         return {"engine": "local"}
 
     def run(
@@ -51,12 +51,12 @@ class Local:
         notes: Mapping[str, str],
         on_row: OnRow | None = None,
     ) -> Iterator[PartWritten]:
-        """Each part as it is written."""
+        """Yield each part once it is written."""
         for portion in portions:
             yield write(store, portion, job.rows(portion, on_row), notes)
 
 
 def write(store: Store, portion: Portion, rows: Sequence[Row], notes: Mapping[str, str]) -> PartWritten:
-    """Write the part of a portion."""
+    """Write the rows of a portion as a part."""
     part = store.add(portion.number, rows, notes)
     return PartWritten(part, len(rows), sum(row.error is not None for row in rows))
