@@ -10,7 +10,7 @@ and taken up again.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -31,8 +31,8 @@ from unsee.masks.network_input import NetworkInput
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import Plan, learn_photos
 from unsee.memory import keep_freed
+from unsee.methods import METHODS
 from unsee.metrics import mean_of
-from unsee.saliency import METHODS
 from unsee.tensors import Box
 from unsee.tuning import tuned
 
@@ -49,7 +49,7 @@ class Case(NamedTuple):
     """A picture, its class, and the class that is predicted."""
 
     id: str
-    frame: NetworkInput
+    network_input: NetworkInput
     target: int
     predicted: int
 
@@ -88,10 +88,12 @@ def cases_of(classifier: Classifier, address: str, count: int | None) -> list[Ca
         if sample.label is None:
             raise SystemExit("a data set whose pictures have classes is needed")
         photo = read_photo(sample.path if sample.path is not None else sample.image)
-        frame = NetworkInput(photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype)
-        view = frame.plain[None]
+        network_input = NetworkInput(
+            photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype
+        )
+        view = network_input.plain[None]
         predicted = int(classifier.probabilities(view).argmax())
-        cases.append(Case(sample.id, frame, sample.label, predicted))
+        cases.append(Case(sample.id, network_input, sample.label, predicted))
     return cases
 
 
@@ -100,7 +102,7 @@ def records(classifier: Classifier, cases: list[Case], way: str, out: Path, prec
     variant, reading, edit = [*way.split(":"), *("mask", "blur")[way.count(":") :]]
     reading, _, levels = reading.partition("/")
     method, _, layer = variant.partition("@")
-    if method in METHODS:
+    if method in METHODS and not METHODS[method].learned:
         maps = [map_of(classifier, case, method, layer) for case in cases]
     else:
         grids = masks_of(classifier, cases, variant, out, precision)
@@ -125,8 +127,7 @@ def followed(steps: Iterable[T], what: str, total: int | None = None) -> Iterabl
 
 def map_of(classifier: Classifier, case: Case, method: str, layer: str) -> Tensor:
     """What another method makes of a picture."""
-    ask: Callable[..., Tensor] = METHODS[method]
-    return ask(classifier, case.frame.plain[None], [case.target], **({"layer": layer} if layer else {}))[0]
+    return METHODS[method](classifier, case.network_input.plain[None], [case.target], layer=layer or None)[0]
 
 
 def masks_of(
@@ -141,7 +142,7 @@ def masks_of(
     if type(settings.algorithm) is Adam:
         settings = replace(settings, algorithm=Traced(settings.algorithm.rate, settings.algorithm.iterations))
     plan = Plan(settings, name, batch_size=_AT_ONCE, precision=precision)
-    asked = ((case.frame.photo, case.target) for case in missing)
+    asked = ((case.network_input.photo, case.target) for case in missing)
     learning = learn_photos(classifier, asked, plan)
     for case, seen in followed(zip(missing, learning, strict=True), variant, len(missing)):
         kept[""][case.id] = seen.learned.grid
@@ -192,9 +193,9 @@ def ask(
     for row, box in zip(keep, missing, strict=True):
         if box is not None:
             row[:, box[1] : box[3], box[0] : box[2]] = 0
-    reference = edit.references(case.frame)[0]
+    reference = edit.references(case.network_input)[0]
     pictures = blend(
-        case.frame.plain.expand(len(keep), -1, -1, -1), reference.expand(len(keep), -1, -1, -1), keep
+        case.network_input.plain.expand(len(keep), -1, -1, -1), reference.expand(len(keep), -1, -1, -1), keep
     )
     answers = classifier.probabilities(pictures)[:, case.target].float().tolist()
     scores.update(zip(map(str, missing), answers, strict=True))

@@ -26,7 +26,7 @@ from common import network, photos
 from unsee.classifier import Classifier
 from unsee.datasets.menagerie import CLASSES, compose, render
 from unsee.masks import PRESETS
-from unsee.saliency import METHODS
+from unsee.methods import METHODS
 
 _AT_ONCE = 16
 _ROUNDS = 9
@@ -91,7 +91,7 @@ def cost(classifier: Classifier, method: str) -> dict[str, float | str]:
     images = torch.stack([unsee.Squash().apply(p.pixels, classifier.size) for p in pictures])
     views = images if len(images) == _AT_ONCE else images.expand(_AT_ONCE, -1, -1, -1).contiguous()
     share = 1.0
-    call: Callable[..., Tensor] = METHODS[method]
+    call: Callable[..., Tensor] = METHODS[method].call
     if method in FEWER:
         (number,) = FEWER[method].values()
         share = (number + 1) / needs.forward
@@ -133,12 +133,12 @@ def pointing(scenes: int) -> Rows:
     animals = torch.stack([torch.from_numpy(s.segment(t)) for s, t in zip(samples, targets, strict=True)])
     wanted = torch.tensor(targets)
     rows: Rows = []
-    for name in track(["mask", *METHODS], description="the menagerie"):
-        if name == "mask":
+    for name, method in track(METHODS.items(), description="the menagerie"):
+        if method.learned:
             maps = _masks(classifier, drawn, targets)
         else:
             parts = [slice(first, first + _AT_ONCE) for first in range(0, scenes, _AT_ONCE)]
-            maps = torch.cat([METHODS[name](classifier, images[i], wanted[i]) for i in parts])
+            maps = torch.cat([method(classifier, images[i], wanted[i]) for i in parts])
         hits, inside = judged(maps, animals)
         rows.append({"method": name, "points at the animal": hits, "saliency inside it": inside})
     chance = float(animals.float().mean())

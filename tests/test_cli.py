@@ -55,7 +55,7 @@ def use(monkeypatch):
         Image.new("RGB", (3, 1)).save(path, format="PNG")
 
     def use(load):
-        monkeypatch.setattr("unsee.cli.names.load", load)
+        monkeypatch.setattr("unsee.cli.parsing.load", load)
         monkeypatch.setattr("unsee.drawing.panels.save", save)
 
     return use

@@ -22,7 +22,7 @@ from data_sets import imagenet_val
 from pictures import network
 from unsee.cli.exporting import safe
 from unsee.cli.learning import engine_from, map_from, names_in, opened, watched
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
 from unsee.runs.engines.local import Local, PartWritten
 from unsee.runs.engines.ray import OnRay
@@ -33,7 +33,7 @@ from unsee.runs.store import Store
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch):
     """The command line asks a small network."""
-    monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": network())
+    monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": network())
 
 
 @pytest.fixture

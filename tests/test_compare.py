@@ -1,6 +1,7 @@
 """Comparisons of the learned mask with other methods: the smallest box, the command, and its files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from unsee.errors import UnseeError
 from unsee.experiments import photo_comparison
 from unsee.experiments.smallest_box import boxes_of, smallest_box
 from unsee.figures.comparison import comparison_figure
-from unsee.saliency import METHODS
+from unsee.methods import METHODS
 from unsee.tensors import smooth
 
 RUN = CliRunner()
@@ -84,9 +85,10 @@ def test_where_blurring_raises_the_score_there_is_no_box(seer):
 
 
 def test_a_map_that_is_not_finite_is_left_out_and_the_rest_goes_on(classifier, make_photo, monkeypatch):
-    monkeypatch.setitem(METHODS, "gradient", lambda *_: torch.full((1, 4, 4), torch.nan))
+    holes = replace(METHODS["gradient"], call=lambda *_: torch.full((1, 4, 4), torch.nan))
+    monkeypatch.setitem(METHODS, "gradient", holes)
     found = unsee.compare(classifier, make_photo(), ["gradient", "center"])
-    assert list(found.looks) == ["center"]
+    assert list(found.results) == ["center"]
     assert "NaN" in found.refused["gradient"]
 
 
@@ -115,18 +117,18 @@ def test_python_compares_and_names_what_cannot_serve(classifier, make_photo):
     told = []
     names = ["mask", "gradient", "cam", "smooth-grad"]
     found = unsee.compare(classifier, photo, names, targets="bee", progress=lambda *what: told.append(what))
-    assert list(found.looks) == ["mask", "gradient", "smooth_grad"]
+    assert list(found.results) == ["mask", "gradient", "smooth_grad"]
     assert "CAM needs" in found.refused["cam"]
     assert told == [("photo.png", name.replace("-", "_")) for name in names]
     assert found.target.names == ("bee",)
-    assert found.looks["gradient"].saliency.shape == (32, 32)
+    assert found.results["gradient"].saliency.shape == (32, 32)
     direct = METHODS["gradient"](classifier, unsee.Squash().apply(found.photo.pixels, (32, 32))[None], [1])
-    assert torch.equal(found.looks["gradient"].saliency, direct[0])
+    assert torch.equal(found.results["gradient"].saliency, direct[0])
     manifest = json.loads(json.dumps(found.manifest()))
     assert manifest["methods"]["gradient"]["shape"] == [32, 32]
     assert (manifest["seed"], manifest["preset"], manifest["model"]) == (0, "fast", "tiny")
     several = unsee.compare(classifier, [photo, photo], ["center"])
-    assert [list(one.looks) for one in several] == [["center"]] * 2
+    assert [list(one.results) for one in several] == [["center"]] * 2
 
 
 def test_the_mask_is_the_one_that_explain_learns(classifier, make_photo):
@@ -134,14 +136,14 @@ def test_the_mask_is_the_one_that_explain_learns(classifier, make_photo):
     explained = unsee.explain(classifier, make_photo(), seed=3)
     settings = unsee.PRESETS["fast"]
     pixels = settings.grid.upsampler((32, 32), explained.mask_grid)(explained.mask_grid)
-    assert torch.allclose(found.looks["mask"].saliency, 1 - pixels, atol=1e-6)
+    assert torch.allclose(found.results["mask"].saliency, 1 - pixels, atol=1e-6)
 
 
 def test_a_box_is_brought_on_to_the_photo(classifier, make_photo):
     photo = make_photo(height=64, width=96)
     answers = (unsee.compare(classifier, photo, ["center"], targets=target) for target in range(5))
-    found = next(answer for answer in answers if answer.looks["center"].box is not None)
-    left, top, right, bottom = found.looks["center"].box.box
+    found = next(answer for answer in answers if answer.results["center"].box is not None)
+    left, top, right, bottom = found.results["center"].box.box
     assert found.box_on_photo("center") == (3 * left, 2 * top, 3 * right, 2 * bottom)
 
 
@@ -169,13 +171,13 @@ def test_the_figure_has_a_row_for_each_photo_and_a_column_for_each_method(classi
     assert "left out" in titles[3]
     boxed = [len(axes.patches) for axes in figure.axes[1:3]]
     found = unsee.compare(classifier, photos[0], ["mask", "center"])
-    assert boxed == [int(found.looks[name].box is not None) for name in ("mask", "center")]
+    assert boxed == [int(found.results[name].box is not None) for name in ("mask", "center")]
 
 
 @pytest.fixture
 def compare(classifier, make_photo, tmp_path, monkeypatch):
     """Runs `unsee compare` on a photo with a small network."""
-    monkeypatch.setattr("unsee.cli.names.load", lambda *_: classifier)
+    monkeypatch.setattr("unsee.cli.parsing.load", lambda *_: classifier)
     monkeypatch.setattr(
         "unsee.drawing.panels.save", lambda _figure, path: Image.new("RGB", (3, 1)).save(path, format="PNG")
     )
@@ -202,13 +204,13 @@ def test_the_command_writes_figure_numbers_and_maps(compare):
 
 def count(monkeypatch):
     looked = []
-    look = photo_comparison.Question.look
+    look = photo_comparison.PhotoComparer.run
 
     def noted(self, method):
         looked.append(method)
         look(self, method)
 
-    monkeypatch.setattr(photo_comparison.Question, "look", noted)
+    monkeypatch.setattr(photo_comparison.PhotoComparer, "run", noted)
     return looked
 
 
@@ -237,16 +239,16 @@ def test_a_stopped_run_is_taken_up_where_it_was(compare, monkeypatch):
     whole = compare("--methods", "gradient,center,occlusion", "--json", "--force")
     numbers = boxes(whole)
     (compare.out / "photo" / "comparison.json").unlink()
-    look = photo_comparison.Question.look
+    look = photo_comparison.PhotoComparer.run
 
     def stopping(self, method):
         if method == "occlusion":
             raise KeyboardInterrupt
         look(self, method)
 
-    monkeypatch.setattr(photo_comparison.Question, "look", stopping)
+    monkeypatch.setattr(photo_comparison.PhotoComparer, "run", stopping)
     assert compare("--methods", "gradient,center,occlusion").exit_code == 130
-    monkeypatch.setattr(photo_comparison.Question, "look", look)
+    monkeypatch.setattr(photo_comparison.PhotoComparer, "run", look)
     looked = count(monkeypatch)
     again = compare("--methods", "gradient,center,occlusion", "--json")
     assert looked == ["occlusion"]
@@ -288,6 +290,6 @@ def test_a_photo_that_cannot_be_read_does_not_stop_the_others(compare, tmp_path)
 
 def test_methods_are_listed():
     listed = json.loads(RUN.invoke(app, ["methods", "--json"]).stdout)
-    assert list(listed) == ["mask", *(name.replace("_", "-") for name in METHODS)]
+    assert list(listed) == [name.replace("_", "-") for name in METHODS]
     assert all(listed.values())
     assert "grad-cam" in RUN.invoke(app, ["methods"]).stdout

@@ -17,10 +17,10 @@ from unsee.drawing import panels
 from unsee.drawing.report import Lines, Section, page
 from unsee.experiments.demonstration import (
     PLAIN,
-    QUESTIONS,
+    SCENES,
     SHORTCUT,
+    DemoScene,
     Finding,
-    Question,
     demonstrate,
     marked,
     share_inside,
@@ -75,8 +75,8 @@ def finding(explanation):
     answer = replace(explanation, mask=mask)
     left, nothing = torch.zeros(40, 56, dtype=torch.bool), torch.zeros(40, 56, dtype=torch.bool)
     left[:, :14] = True
-    question = Question("A bee", "Why a bee?", compose("cat"), "bee", PLAIN)
-    return Finding(question, answer, {"bee": left, "spoon": nothing})
+    scene = DemoScene("A bee", "Why a bee?", compose("cat"), "bee", PLAIN)
+    return Finding(scene, answer, {"bee": left, "spoon": nothing})
 
 
 class TestMeasures:
@@ -186,7 +186,7 @@ class TestDemo:
         assert "index.html" in result.err
         rows = strict(result.out)
         things = [[], [], [], ["spoon"], ["spoon"]]
-        expected = [[question.target, *more] for question, more in zip(QUESTIONS, things, strict=True)]
+        expected = [[scene.target, *more] for scene, more in zip(SCENES, things, strict=True)]
         assert [list(row["inside"]) for row in rows] == expected
         for row, folder in zip(rows, sorted(FOLDERS), strict=True):
             assert row["inside"].keys() == row["density"].keys()
@@ -194,7 +194,7 @@ class TestDemo:
             saved = strict((tmp_path / "out" / folder / "explanation.json").read_text(encoding="utf-8"))
             assert saved == {key: row[key] for key in saved}
         text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        assert Fetches(text).elements.count("img") == len(QUESTIONS)
+        assert Fetches(text).elements.count("img") == len(SCENES)
         assert f"unsee {unsee.__version__}" in text
 
     @pytest.fixture
@@ -235,11 +235,11 @@ class TestDemo:
         classifiers = {name: unsee.load(name, device="cpu") for name in (PLAIN, SHORTCUT)}
         plan = Plan(adjusted(PRESETS["paper"], iterations=40), "paper")
         findings = demonstrate(classifiers, plan)
-        assert [finding.question for finding in findings] == list(QUESTIONS)
+        assert [finding.scene for finding in findings] == list(SCENES)
         for finding in findings:
-            assert finding.density[finding.question.target] > 1, finding.question.heading
+            assert finding.density[finding.scene.target] > 1, finding.scene.heading
         honest, leaning = findings[-2:]
-        assert (honest.question.network, leaning.question.network) == (PLAIN, SHORTCUT)
+        assert (honest.scene.network, leaning.scene.network) == (PLAIN, SHORTCUT)
         assert leaning.density["spoon"] > honest.density["spoon"]
 
 

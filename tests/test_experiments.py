@@ -27,8 +27,8 @@ from unsee.masks.network_input import NetworkInput
 
 
 def case_of(sample, maps, size=(224, 224), target=(0,)):
-    frame = NetworkInput(photo_of(sample), size, 0, Squash(), (0.5, 0.5, 0.5), 0)
-    return Case(sample, frame, target, sample.label, maps)
+    network_input = NetworkInput(photo_of(sample), size, 0, Squash(), (0.5, 0.5, 0.5), 0)
+    return Case(sample, network_input, target, sample.label, maps)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ class TestMinimality:
 
     def test_boxes_grow_with_the_share(self, world):
         cases = [case_of(case.sample, case.maps, (32, 32)) for case in world[:4]]
-        best = [int(network().probabilities(case.frame.plain[None]).argmax()) for case in cases]
+        best = [int(network().probabilities(case.network_input.plain[None]).argmax()) for case in cases]
         asked = [replace(case, target=(top,)) for case, top in zip(cases, best, strict=True)]
         records = [r for case in asked for r in MinimalBoxes().records(network(), case)]
         areas, coarse = {}, {}
@@ -207,7 +207,7 @@ class TestRepresentativeness:
         everything = {"mask": torch.ones(32, 32), "nothing": torch.zeros(32, 32)}
         case = case_of(world[0].sample, everything, (32, 32))
         classifier = network()
-        top = int(classifier.probabilities(case.frame.plain[None]).argmax())
+        top = int(classifier.probabilities(case.network_input.plain[None]).argmax())
         case = case_of(world[0].sample, everything, (32, 32), (top,))
         records = list(Representativeness().records(classifier, case))
         blurred = [r for r in records if r["perturbation"] == "blur" and r["alpha"] > 0]
@@ -291,7 +291,7 @@ class TestCommand:
         """The command line asks a small network."""
         net = network()
         named = Classifier(net.net, size=(32, 32), class_names=None, name="tiny")
-        monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": named)
+        monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": named)
 
     def test_tables_figure_and_resuming(self, run, tmp_path):
         options = ("--target", "predicted", "--methods", "gradient,center", "--limit", 6, "--out", "out")
@@ -324,7 +324,7 @@ class TestCommand:
     def test_masks_of_another_network_are_refused(self, run, monkeypatch):
         assert run("learn", "menagerie", "--limit", 2, "--out", "masks", "--method", "gradient").code == 0
         other = Classifier(network().net, size=(32, 32), class_names=None, name="other")
-        monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": other)
+        monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": other)
         found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
         assert found.code == 2
         assert "do not serve here" in found.err

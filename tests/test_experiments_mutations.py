@@ -13,7 +13,7 @@ from test_experiments import world
 from unsee.experiments import (
     adversarial,
     animal_parts,
-    grids,
+    games,
     insertion_deletion,
     interrogation,
     localisation,
@@ -223,19 +223,19 @@ MISTAKES = {
     ),
     "default objective for five classes": (
         *(maps, "five_best", lambda: PRESETS["fast"]),
-        lambda world, patch: staged.TestLooks().test_the_five_best_classes_have_the_published_objective(),
+        lambda world, patch: staged.TestMapSources().test_the_best_five_have_the_published_objective(),
     ),
     "the same game twice": (
-        *(grids, "adjusted", lambda base, game: base),
-        lambda world, patch: staged.TestGames().test_looks(),
+        *(games, "adjusted", lambda base, game: base),
+        lambda world, patch: staged.TestGames().test_map_sources(),
     ),
     "ten times the weight": (
         *(sensitivity, "CHANGES", changes("λ1", unscaled_l1)),
-        lambda world, patch: settings.test_each_look_changes_one_setting(),
+        lambda world, patch: settings.test_each_source_changes_one_setting(),
     ),
     "two settings at once": (
         *(sensitivity, "CHANGES", changes("cell", with_jitter)),
-        lambda world, patch: settings.test_each_look_changes_one_setting(),
+        lambda world, patch: settings.test_each_source_changes_one_setting(),
     ),
     "found where it is not": (
         *(sensitivity, "_CUT", 0.0),

@@ -14,13 +14,14 @@ from unsee.datasets.sample import Instance, Sample
 from unsee.errors import UnseeError
 from unsee.experiments import detector
 from unsee.experiments.adversarial import AdversarialDefence, small
+from unsee.experiments.architectures import Architectures
 from unsee.experiments.attack import Adversarial, attacked
 from unsee.experiments.experiment import Case
-from unsee.experiments.grids import Architectures, Games
+from unsee.experiments.games import Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
 from unsee.experiments.interrogation import OBJECT, Interrogations
 from unsee.experiments.localisation import RULES, Localisation
-from unsee.experiments.maps import MASK_TOP5, Stage, Staged, of_methods
+from unsee.experiments.maps import MASK_TOP5, OwnMaps, Setup, of_methods
 from unsee.experiments.sensitivity import CHANGES, DEFAULT, Sensitivity
 from unsee.images import Squash
 from unsee.masks import PRESETS
@@ -31,14 +32,14 @@ from unsee.tensors import smooth
 DATA = Pictures(3)
 
 
-def stage(*methods, classifiers=None):
-    return Stage(classifiers or (network(),), DATA, methods, "fast", "label")
+def setup_of(*methods, classifiers=None):
+    return Setup(classifiers or (network(),), DATA, methods, "fast", "label")
 
 
-def case_of(sample, maps, target=(0,), numbers=None, frames=None):
-    frame = NetworkInput(photo_of(sample), (32, 32), 0, Squash(), (0.5, 0.5, 0.5), 0)
+def case_of(sample, maps, target=(0,), numbers=None, network_inputs=None):
+    network_input = NetworkInput(photo_of(sample), (32, 32), 0, Squash(), (0.5, 0.5, 0.5), 0)
     truth = None if sample.label is None else (sample.label,)
-    return Case(sample, frame, target, sample.label, maps, frames or {}, numbers or {}, truth)
+    return Case(sample, network_input, target, sample.label, maps, network_inputs or {}, numbers or {}, truth)
 
 
 def written(records):
@@ -108,19 +109,20 @@ class TestDetector:
 
 
 class TestAdversarial:
-    def test_looks_are_of_clean_and_attacked_pictures(self):
-        looks = AdversarialDefence().looks(stage("mask", "gradient"))
-        assert [look.name for look in looks] == [
+    def test_map_sources_are_of_clean_and_attacked_pictures(self):
+        sources = AdversarialDefence().map_sources(setup_of("mask", "gradient"))
+        assert [source.name for source in sources] == [
             "mask, clean", "mask, attacked", "gradient, clean", "gradient, attacked",
         ]  # fmt: skip
-        assert {look.target for look in looks} == {"top1"}
-        assert isinstance(looks[1].dataset, Adversarial)
-        assert looks[0].dataset is DATA
+        assert {source.target for source in sources} == {"top1"}
+        assert isinstance(sources[1].dataset, Adversarial)
+        assert sources[0].dataset is DATA
 
     def test_a_mask_that_takes_all_the_noise_away_brings_the_label_back(self, monkeypatch):
         """The network reads the mean of the picture; an attacked one is bright, deleting makes it dark."""
         monkeypatch.setattr(
-            "unsee.experiments.adversarial.Blur", lambda: SimpleNamespace(references=lambda frame: [dark])
+            "unsee.experiments.adversarial.Blur",
+            lambda: SimpleNamespace(references=lambda network_input: [dark]),
         )
         dark = torch.zeros(3, 32, 32)
 
@@ -132,23 +134,23 @@ class TestAdversarial:
         classifier = replace(network(), net=Mean())
         sample = Sample("one", np.zeros((32, 32, 3), np.uint8), 0)
         bright = Sample("one", np.full((32, 32, 3), 255, np.uint8), 0)
-        frames = {"mask, attacked": case_of(bright, {}).frame}
+        inputs = {"mask, attacked": case_of(bright, {}).network_input}
         numbers = {"mask, clean": {"target": [0]}, "mask, attacked": {"target": [1]}}
         for share, most, back in ((1.0, 1.0, True), (0.25, 1.0, False), (1.0, 0.4, False)):
             heat = torch.zeros(32, 32)
             heat[: max(int(32 * share) - 1, 1)] = most
             maps = {"mask, clean": heat, "mask, attacked": heat}
-            case = case_of(sample, maps, numbers=numbers, frames=frames)
+            case = case_of(sample, maps, numbers=numbers, network_inputs=inputs)
             record = written(AdversarialDefence().records(classifier, case))[0]
             assert record["turned"]
             assert (record["clean_label"], record["true_label"], record["in_five"]) == (back, back, True)
             assert max(map(max, record["attacked"])) == pytest.approx(most)
         other = {name.replace("mask", "gradient"): 0.4 * value for name, value in maps.items()}
-        numbers, frames = (
+        numbers, inputs = (
             {name.replace("mask", "gradient"): value for name, value in own.items()}
-            for own in (numbers, frames)
+            for own in (numbers, inputs)
         )
-        case = replace(case_of(sample, other, numbers=numbers, frames=frames), truth=None)
+        case = replace(case_of(sample, other, numbers=numbers, network_inputs=inputs), truth=None)
         record = written(AdversarialDefence().records(classifier, case))[0]
         assert (record["clean_label"], record["true_label"]) == (True, None)
 
@@ -194,7 +196,7 @@ class TestInterrogation:
         heat[:16, :16] = 1
         case = case_of(Sample("one", pixels, None), {"mask": heat})
         (record,) = written(Interrogations().records(classifier, case))
-        plain, blurred = case.frame.plain, smooth(case.frame.plain, 10.0)
+        plain, blurred = case.network_input.plain, smooth(case.network_input.plain, 10.0)
         views = torch.stack([plain, plain, blurred])
         views[1, :, :16, :16] = blurred[:, :16, :16]
         before, after, gone = classifier.probabilities(views)[:, 0].tolist()
@@ -214,28 +216,28 @@ class TestInterrogation:
 
 
 class TestGames:
-    def test_looks(self):
-        deletion, preservation = Games().looks(stage())
+    def test_map_sources(self):
+        deletion, preservation = Games().map_sources(setup_of())
         assert deletion.preset == PRESETS["fast"]
         assert preservation.preset.objective.game.name == "preservation"
         assert preservation.preset.grid == PRESETS["preservation"].grid
         for preset in ("preservation", "authors"):
             base = PRESETS[preset]
-            deletion, preservation = Games().looks(replace(stage(), preset=preset))
+            deletion, preservation = Games().map_sources(replace(setup_of(), preset=preset))
             assert deletion.preset.objective.game.name == "deletion"
             assert deletion.preset.grid == base.grid
             assert preservation.preset.grid == replace(base.grid, blur=0.0)
         networks = (replace(network(), name="one"), replace(network(3), name="two"))
-        assert [look.classifier for look in Architectures().looks(stage(classifiers=networks))] == list(
-            networks
-        )
+        assert [
+            source.classifier for source in Architectures().map_sources(setup_of(classifiers=networks))
+        ] == list(networks)
 
     def test_networks_of_one_name_are_told_apart_by_their_weights(self):
         one, two = (replace(network(), weights_sha256=digit * 64) for digit in "ab")
-        names = [look.name for look in Architectures().looks(stage(classifiers=(one, two)))]
+        names = [source.name for source in Architectures().map_sources(setup_of(classifiers=(one, two)))]
         assert names == [f"{one.name} aaaaaa", f"{one.name} bbbbbb"]
         with pytest.raises(UnseeError, match="give each once"):
-            Architectures().looks(stage(classifiers=(one, one)))
+            Architectures().map_sources(setup_of(classifiers=(one, one)))
 
     def test_means_of_each_look(self):
         def row(score):
@@ -252,20 +254,20 @@ class TestGames:
 
 
 class TestSensitivity:
-    def test_each_look_changes_one_setting(self):
-        looks = {look.name: look.preset for look in Sensitivity().looks(stage())}
-        base = looks[DEFAULT]
+    def test_each_source_changes_one_setting(self):
+        sources = {source.name: source.preset for source in Sensitivity().map_sources(setup_of())}
+        base = sources[DEFAULT]
         assert base == PRESETS["fast"]
         assert base.objective.l1 == L1(1e-4)
         assert base.objective.tv == TotalVariation(1e-2)
-        assert looks["λ1 = 0.1"].objective.l1.weight == pytest.approx(1e-5)
-        assert looks["λ2 = 10"].objective.tv.weight == pytest.approx(0.1)
-        assert looks["β = 1.5"].objective.tv.beta == 1.5
-        assert looks["jitter = 16"].jitter == 16
-        assert looks["cell = 32"].grid.cell == 32
-        assert looks["perturbation = noise"].shown == base.shown
-        assert len(looks) == 1 + sum(len(values) for _, values, _, _ in CHANGES.values()) + 4
-        for name, settings in looks.items():
+        assert sources["λ1 = 0.1"].objective.l1.weight == pytest.approx(1e-5)
+        assert sources["λ2 = 10"].objective.tv.weight == pytest.approx(0.1)
+        assert sources["β = 1.5"].objective.tv.beta == 1.5
+        assert sources["jitter = 16"].jitter == 16
+        assert sources["cell = 32"].grid.cell == 32
+        assert sources["perturbation = noise"].shown == base.shown
+        assert len(sources) == 1 + sum(len(values) for _, values, _, _ in CHANGES.values()) + 4
+        for name, settings in sources.items():
             if name == DEFAULT:
                 continue
             parts = ("objective", "perturbations", "grid", "jitter", "algorithm", "start")
@@ -274,14 +276,14 @@ class TestSensitivity:
     @pytest.mark.parametrize("preset", ["top5", "authors", "preservation", "artifact-joint"])
     def test_it_starts_from_the_paper_s_values_alone(self, preset):
         with pytest.raises(UnseeError, match="use fast or paper"):
-            Sensitivity().looks(replace(stage(), preset=preset))
-        assert Sensitivity().looks(replace(stage(), preset="paper"))[0].preset == PRESETS["paper"]
+            Sensitivity().map_sources(replace(setup_of(), preset=preset))
+        assert Sensitivity().map_sources(replace(setup_of(), preset="paper"))[0].preset == PRESETS["paper"]
 
     def test_a_whole_mask_costs_the_same_on_every_grid(self):
-        looks = {look.name: look.preset for look in Sensitivity().looks(stage())}
+        sources = {source.name: source.preset for source in Sensitivity().map_sources(setup_of())}
         game = PRESETS["fast"].objective.game
         for cell in (4, 8, 32):
-            settings = looks[DEFAULT] if cell == 8 else looks[f"cell = {cell}"]
+            settings = sources[DEFAULT] if cell == 8 else sources[f"cell = {cell}"]
             gone = torch.zeros(1, 224 // cell, 224 // cell)
             assert float(settings.objective.l1(gone, game)) == pytest.approx(0.0784, rel=1e-4)
 
@@ -325,19 +327,19 @@ class TestCurves:
         assert rows["wrong"]["deletion"].value > 0.9
 
 
-class TestLooks:
-    def test_the_five_best_classes_have_the_published_objective(self):
-        look, plain = of_methods(stage(MASK_TOP5, "gradient"))
-        assert (look.method, look.target) == ("mask", "top5")
-        assert look.preset.objective == PRESETS["top5"].objective
-        assert look.preset.algorithm == PRESETS["fast"].algorithm
+class TestMapSources:
+    def test_the_best_five_have_the_published_objective(self):
+        source, plain = of_methods(setup_of(MASK_TOP5, "gradient"))
+        assert (source.method, source.target) == ("mask", "top5")
+        assert source.preset.objective == PRESETS["top5"].objective
+        assert source.preset.algorithm == PRESETS["fast"].algorithm
         assert (plain.method, plain.target, plain.preset) == ("gradient", "label", "fast")
-        (each,) = of_methods(replace(stage(MASK_TOP5), target="each"))
-        assert (each.target, each.preset) == ("each", look.preset)
+        (each,) = of_methods(replace(setup_of(MASK_TOP5), target="each"))
+        assert (each.target, each.preset) == ("each", source.preset)
 
     def test_who_asks_for_its_own_maps(self):
-        assert isinstance(Games(), Staged)
-        assert not isinstance(Localisation(), Staged)
+        assert isinstance(Games(), OwnMaps)
+        assert not isinstance(Localisation(), OwnMaps)
 
 
 class TestSubmission:

@@ -20,7 +20,7 @@ def small_network(monkeypatch):
     """The command line asks a small network that has the menagerie's classes."""
     net = network(len(CLASSES)).net
     small = Classifier(net, size=(32, 32), class_names=tuple(CLASSES), name="tiny")
-    monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": small)
+    monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": small)
     return small
 
 
@@ -136,7 +136,7 @@ def test_the_true_label_is_the_network_s_class_for_it(run, tmp_path, small_netwo
     """A data set whose classes are not the network's has no true label, unless a class map says which."""
     names = tuple(f"other {name}" for name in CLASSES)
     net = Classifier(small_network.net, size=(32, 32), class_names=names, name="tiny")
-    monkeypatch.setattr("unsee.cli.names.load", lambda name, weights=None, device="auto": net)
+    monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": net)
     mapping = {name: number for number, name in enumerate(CLASSES)}
     (tmp_path / "classes.json").write_text(json.dumps(mapping), encoding="utf-8")
     rows = {}

@@ -10,7 +10,7 @@ from scipy import ndimage
 from test_saliency import plain_net, wrapped
 from unsee import metrics
 from unsee.datasets.menagerie import CLASSES, Menagerie, compose, render
-from unsee.saliency import METHODS
+from unsee.methods import METHODS
 
 SCENES = 16
 SIZE = (224, 224)

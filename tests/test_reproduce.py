@@ -13,7 +13,7 @@ from unsee.cli.experimenting import Trial
 from unsee.datasets.menagerie import CLASSES
 from unsee.experiments import sensitivity
 from unsee.experiments.catalogue import EXPERIMENTS
-from unsee.experiments.experiment import Curve, Plot, Summary, Table
+from unsee.experiments.experiment import Line, Plot, Summary, Table
 from unsee.figures.reproduction import Part, lines_of, reproduction_page
 from unsee.metrics import Estimate, proportion
 
@@ -28,7 +28,7 @@ def small_network(monkeypatch):
     def load(name, weights=None, device="auto"):
         return Classifier(net, size=(32, 32), class_names=tuple(CLASSES), name=name)
 
-    monkeypatch.setattr("unsee.cli.names.load", load)
+    monkeypatch.setattr("unsee.cli.parsing.load", load)
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +158,7 @@ class TestPage:
         assert lines_of(Table("labels", rows, {"mask": {"recovered, %": known}})).rows[0][2] == says
 
     def test_words_are_escaped_and_problems_are_told(self):
-        curve = Curve((0.0, 1.0), (Estimate.exactly(1), Estimate.exactly(2)))
+        curve = Line((0.0, 1.0), (Estimate.exactly(1), Estimate.exactly(2)))
         summary = Summary((self.table(1.0, 0.1),), (Plot("p", "x", "y", {"<b>": curve}),), {"a < b": 3})
         parts = [
             Part("<Heading>", "text", "unsee experiment one", summary),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,13 @@ from unsee.classifier import Classifier
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.masks import adjusted
+from unsee.methods import METHODS
 from unsee.runs.engines.local import PartWritten
 from unsee.runs.learn import learn
 from unsee.runs.resume import Extent, RunState
 from unsee.runs.rows import SCHEMA
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
-from unsee.saliency import METHODS
 
 COUNT = 22
 BROKEN = (5, 11)
@@ -532,7 +533,7 @@ class TestFailures:
         def holes(classifier, images, targets):
             return torch.full((len(images), 4, 4), torch.nan)
 
-        monkeypatch.setitem(METHODS, "gradient", holes)
+        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], call=holes))
         with pytest.raises(UnseeError, match="none of the 4 pictures can be used: gradient gave a map that"):
             learn(network(), Pictures(8), tmp_path / "s", method="gradient", part_size=4)
 
@@ -559,7 +560,7 @@ class TestFailures:
             return torch.ones(len(images), 4, 4)
 
         first = (torch.from_numpy(Pictures(5)[2].image)[0, 0].float() / 255).tolist()
-        monkeypatch.setitem(METHODS, "gradient", picky)
+        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], call=picky))
         store = learn(network(), Pictures(5), tmp_path / "s", method="gradient", part_size=4)
         assert store.find("picture-0002")[0]["error"] == "this picture has no segments"
         assert store.count_errors() == 1
@@ -570,7 +571,7 @@ class TestFailures:
             maps[0, 1, 1] = torch.nan
             return maps
 
-        monkeypatch.setitem(METHODS, "gradient", holes)
+        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], call=holes))
         store = learn(network(), Pictures(2), tmp_path / "s", method="gradient")
         row = store.find("picture-0000")[0]
         assert row["mask"] is None
@@ -773,7 +774,6 @@ class TestMethods:
     @pytest.mark.parametrize("method", ["gradient", "grad-cam", "rise", "center"])
     def test_a_stored_map_is_the_method_s_own(self, method, tmp_path, monkeypatch):
         from unsee.datasets.picture import photo_of
-        from unsee.saliency import rise as _  # noqa: F401
 
         data, classifier = Pictures(3), network()
         options = {"layer": "1"} if method == "grad-cam" else {}

@@ -1,7 +1,5 @@
 """Saliency methods against closed forms, slow literal versions, Captum and zennit."""
 
-import sys
-
 import captum.attr
 import numpy as np
 import pytest
@@ -14,13 +12,11 @@ from torch import nn
 import literal_saliency as literal
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.saliency import METHODS, occluders
+from unsee.methods import METHODS
+from unsee.saliency import lime, occluders, rise, variable_occlusion
 from unsee.saliency.targets import classes_of
 from unsee.tensors import generator
 
-RISE, VARIABLE, LIME = (
-    sys.modules[f"unsee.saliency.{name}"] for name in ("rise", "variable_occlusion", "lime")
-)
 MEAN, STD = (0.4, 0.5, 0.3), (0.2, 0.25, 0.5)
 SIZE, WIDE = (12, 12), (12, 18)
 
@@ -147,7 +143,7 @@ def test_closed_forms_on_a_linear_network(name):
 def test_smooth_grad_is_the_absolute_mean_of_the_slopes_at_the_pictures_it_draws():
     net, seen, images = plain_net(), [], 0.2 + 0.5 * pictures(1)
     net.register_forward_pre_hook(lambda _module, given: seen.append(given[0].detach()))
-    found = METHODS["smooth_grad"](wrapped(net), images, [2], samples=20, noise=0.3)
+    found = METHODS["smooth_grad"].call(wrapped(net), images, [2], samples=20, noise=0.3)
     inputs = torch.cat(seen)
     slopes = [literal.slope(layers_of(net), x, 2) for x in inputs.numpy()]
     assert len(slopes) == 20
@@ -159,7 +155,7 @@ def test_smooth_grad_is_the_absolute_mean_of_the_slopes_at_the_pictures_it_draws
 
 def test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour():
     images, net = pictures(), wrapped(plain_net())
-    shares = METHODS["integrated_gradients"](net, images, [1, 4], steps=400).sum((1, 2))
+    shares = METHODS["integrated_gradients"].call(net, images, [1, 4], steps=400).sum((1, 2))
     color = torch.tensor(MEAN, dtype=torch.float64)[:, None, None].expand_as(images)
     difference = (net.logits(images) - net.logits(color))[[0, 1], [1, 4]]
     assert_allclose(shares, difference.detach(), rtol=1e-2)
@@ -411,7 +407,7 @@ def test_cam_of_a_network_whose_means_are_the_logits_is_the_targets_map():
 def test_occlusion_is_a_double_loop_over_squares():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
     unit = occluders.scale(WIDE)
-    found = METHODS["occlusion"](net, images, [2, 5], side=5 / unit, stride=3 / unit)
+    found = METHODS["occlusion"].call(net, images, [2, 5], side=5 / unit, stride=3 / unit)
     for row, target in enumerate((2, 5)):
         expected = literal.occlusion(scores_of(net, target), images[row].numpy(), np.array(MEAN), 5, 3)
         assert_allclose(found[row], expected, rtol=1e-9, atol=1e-12)
@@ -429,7 +425,9 @@ def test_the_papers_squares_stand_at_784_places():
 def test_blur_occlusion_weighs_each_disc_as_far_as_it_covers():
     net, images = wrapped(plain_net()), pictures(1, size=WIDE)
     unit = occluders.scale(WIDE)
-    found = METHODS["blur_occlusion"](net, images, [2], diameter=6 / unit, stride=4 / unit, blur=1 / unit)
+    found = METHODS["blur_occlusion"].call(
+        net, images, [2], diameter=6 / unit, stride=4 / unit, blur=1 / unit
+    )
     middle = (6 - unit) / 2
     expected = literal.blur_occlusion(scores_of(net, 2), images[0].numpy(), 6, 4, 1, middle)
     assert_allclose(found[0], expected, rtol=1e-4, atol=1e-7)
@@ -438,8 +436,8 @@ def test_blur_occlusion_weighs_each_disc_as_far_as_it_covers():
 def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
     unit = occluders.scale(WIDE)
-    found = METHODS["variable_occlusion"](net, images, [2, 5], draws=50, share=0.11, seed=1)
-    centers, radii = (part.numpy() * unit for part in VARIABLE._drawn(50, (224.0, 336.0), 1))
+    found = METHODS["variable_occlusion"].call(net, images, [2, 5], draws=50, share=0.11, seed=1)
+    centers, radii = (part.numpy() * unit for part in variable_occlusion._drawn(50, (224.0, 336.0), 1))
     for row, target in enumerate((2, 5)):
         score, picture = scores_of(net, target), images[row].numpy()
         expected = literal.variable_occlusion(score, picture, centers, radii, 0.11, 10 * unit)
@@ -448,7 +446,7 @@ def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
 
 @pytest.mark.parametrize(("height", "width"), [(224, 224), (336, 224), (224, 448)])
 def test_variable_occlusion_draws_areas_and_rows_as_the_supplement_says(height, width):
-    centers, radii = VARIABLE._drawn(20000, (float(height), float(width)), 0)
+    centers, radii = variable_occlusion._drawn(20000, (float(height), float(width)), 0)
     area = (np.pi * radii.square()).log()
     assert_allclose([area.mean(), area.std()], [7.5060, 1.2848], rtol=0.02)
     rows, columns = centers.unbind(1)
@@ -462,8 +460,8 @@ def test_variable_occlusion_draws_areas_and_rows_as_the_supplement_says(height, 
 def test_lime_finds_what_each_segment_adds_to_a_linear_score():
     weights = pictures(1, seed=9, size=(32, 32))[0] - 0.3
     images = pictures(1, size=(4, 4)).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    found = METHODS["lime"](linear_net(weights), images, [1], samples=400, segments=16)[0]
-    parts = LIME._segments(images[0], 16)
+    found = METHODS["lime"].call(linear_net(weights), images, [1], samples=400, segments=16)[0]
+    parts = lime._segments(images[0], 16)
     shares = (weights * normalised(images)[0]).sum(0)
     assert parts.max() == 15
     for part in range(16):
@@ -472,8 +470,8 @@ def test_lime_finds_what_each_segment_adds_to_a_linear_score():
 
 def test_rise_is_the_mean_of_masks_weighted_with_what_they_leave():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
-    found = METHODS["rise"](net, images, [2, 5], masks=40, cells=3, kept=0.4, seed=4)
-    masks = torch.cat(list(RISE._masks(40, 3, 0.4, WIDE, 4))).double().numpy()
+    found = METHODS["rise"].call(net, images, [2, 5], masks=40, cells=3, kept=0.4, seed=4)
+    masks = torch.cat(list(rise._masks(40, 3, 0.4, WIDE, 4))).double().numpy()
     for row, target in enumerate((2, 5)):
         probability = scores_of(net, target, probabilities=True)
         expected = literal.rise(probability, images[row].numpy(), np.array(MEAN), masks, 0.4)
@@ -481,7 +479,7 @@ def test_rise_is_the_mean_of_masks_weighted_with_what_they_leave():
 
 
 def test_rises_masks_are_random_cells_enlarged_and_cut_at_random():
-    (found,) = RISE._masks(16, 5, 0.3, (12, 18), 4)
+    (found,) = rise._masks(16, 5, 0.3, (12, 18), 4)
     chance = generator(4, 4)
     cells = (torch.rand(16, 6, 6, generator=chance) < 0.3).double().numpy()
     corners = np.stack([torch.randint(0, side, (16,), generator=chance) for side in (3, 4)], axis=1)

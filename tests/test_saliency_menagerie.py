@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from unsee.datasets.menagerie import CLASSES, compose, render
 from unsee.fits import Squash
 from unsee.images import read_photo
+from unsee.methods import METHODS
 from unsee.models import load
-from unsee.saliency import METHODS
 
 SCENES = 12
 FEWER = {
@@ -36,7 +36,7 @@ def scenes():
 
 def hits(method, scenes):
     classifier, images, targets, animals = scenes
-    maps = partial(METHODS[method], **FEWER.get(method, {}))(classifier, images, targets)
+    maps = partial(METHODS[method].call, **FEWER.get(method, {}))(classifier, images, targets)
     large = F.interpolate(maps[:, None], animals.shape[1:], mode="bilinear")[:, 0]
     return sum(bool(where.flatten()[spread.argmax()]) for spread, where in zip(large, animals, strict=True))
 

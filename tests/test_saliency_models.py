@@ -13,8 +13,8 @@ from torch import nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.layers import eighth_layer, last_spatial_layer
+from unsee.methods import METHODS
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
-from unsee.saliency import LAYERED, METHODS, SEEDED
 
 SHORT = {
     "occlusion": {"stride": 80.0},
@@ -50,7 +50,7 @@ NETWORKS = {
 
 
 def short(name):
-    return partial(METHODS[name], **SHORT.get(name, {}))
+    return partial(METHODS[name].call, **SHORT.get(name, {}))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -92,8 +92,8 @@ class Repeated(nn.Module):
 def test_a_module_that_is_called_again_and_again_is_no_layer_to_read():
     classifier = Classifier(Repeated().eval(), size=(64, 64))
     assert last_spatial_layer(classifier) == "second"
-    for name in LAYERED:
-        assert METHODS[name](classifier, torch.rand(1, 3, 64, 64), [2]).shape == (1, 16, 16)
+    for method in (method for method in METHODS.values() if method.reads_layer):
+        assert method(classifier, torch.rand(1, 3, 64, 64), [2]).shape == (1, 16, 16)
 
 
 def test_a_wrapper_round_a_network_changes_no_layer():
@@ -236,7 +236,7 @@ def test_the_network_comes_back_as_it_was(name, way, lived_in):
     before, drawn = state_of(lived_in), torch.get_rng_state()
     lived_in[3].way = way
     lived_in[3].left = 0
-    below = {"layer": "2"} if name in LAYERED else {}
+    below = {"layer": "2"} if METHODS[name].reads_layer else {}
     try:
         short(name)(classifier, images, [1, 2], **below)
         stopped = False
@@ -265,7 +265,7 @@ def test_a_batch_gives_what_single_images_give(name, lived_in):
         assert_allclose(together[row], alone[0], rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.seeded])
 def test_the_same_seed_gives_the_same_map_and_another_another(name, lived_in):
     classifier = Classifier(lived_in, size=(24, 24))
     images = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(1))

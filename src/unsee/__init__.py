@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unsee.masks import PRESETS as PRESETS
     from unsee.masks import Settings as Settings
     from unsee.masks import explain as explain
+    from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
     from unsee.runs.learn import learn as learn
     from unsee.runs.store import Store as Store
@@ -33,6 +34,7 @@ _HOMES = {
     "Classifier": "unsee.classifier",
     "Comparison": "unsee.experiments.photo_comparison",
     "Explanation": "unsee.explanation",
+    "METHODS": "unsee.methods",
     "PRESETS": "unsee.masks",
     "Photo": "unsee.images",
     "Settings": "unsee.masks",

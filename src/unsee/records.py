@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any
@@ -43,6 +43,12 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN40
         keys = dict.fromkeys([*old, *new])
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}")]
     return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
+
+
+def few(lines: Sequence[str], most: int = 4) -> str:
+    """Lines as one text, separated by semicolons; beyond the first few only their number."""
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    return "; ".join([*lines[:most], *more])
 
 
 def _shown(value: object) -> str:

@@ -1,11 +1,11 @@
-"""The command line. Names resolve here; nothing heavy is imported before a command needs it."""
+"""The command line: a file for each command. Nothing heavy is imported before a command needs it."""
 
 import sys
 import traceback
 
 from unsee.cli.app import app
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stopped_at_once
+from unsee.cli.signals import stopped_at_once
 from unsee.errors import UnseeError
 
 __all__ = ["app", "main"]
@@ -17,7 +17,7 @@ _FAULT = 1
 def main() -> None:
     """Run the command line.
 
-    Exit 0, 2 for what the user can mend, 1 for a fault, 130 for Ctrl-C and 143 for SIGTERM.
+    Exit code 0, 2 for what the user can fix, 1 for a fault, 130 for Ctrl-C and 143 for SIGTERM.
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments

@@ -1,20 +1,34 @@
-"""The commands, put together."""
+"""The commands of the application."""
 
 from typing import Annotated
 
 import typer
 
 import unsee
-from unsee.cli import compare, demo, experiment, explain, interrogate, learn, lists, reproduce, store, train
+from unsee.cli import (
+    compare,
+    demo,
+    experiment,
+    explain,
+    export,
+    interrogate,
+    learn,
+    listings,
+    measure_menagerie,
+    reproduce,
+    show,
+    status,
+    train_menagerie,
+)
 
 app = typer.Typer(
     name="unsee",
-    help="Which part of this picture made the classifier say so? Learned masks, with proof.",
+    help="Which part of this image made the classifier say so? Learned masks, with the edited image and its score.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit code 0, 2 for what you can mend, 1 for a fault, 130 after Ctrl-C, 143 after SIGTERM. "
+    epilog="Exit code 0, 2 for what you can fix, 1 for a fault, 130 after Ctrl-C, 143 after SIGTERM. "
     "--debug shows the traceback of 1 and 2.",
 )
 
@@ -39,15 +53,15 @@ app.command("compare")(compare.command)
 app.command("demo")(demo.command)
 app.command("interrogate")(interrogate.command)
 app.command("learn")(learn.command)
-app.command("status")(store.status)
-app.command("show")(store.show)
-app.command("export")(store.export)
+app.command("status")(status.command)
+app.command("show")(show.command)
+app.command("export")(export.command)
 app.command("experiment")(experiment.command)
-app.command("experiments")(lists.experiments)
+app.command("experiments")(listings.experiments)
 app.command("reproduce")(reproduce.command)
-app.command("presets")(lists.presets)
-app.command("methods")(lists.methods)
-app.command("datasets")(lists.datasets)
-app.command("models")(lists.models)
-app.command("train-menagerie")(train.train)
-app.command("measure-menagerie")(train.measure)
+app.command("presets")(listings.presets)
+app.command("methods")(listings.methods)
+app.command("datasets")(listings.datasets)
+app.command("models")(listings.models)
+app.command("train-menagerie")(train_menagerie.command)
+app.command("measure-menagerie")(measure_menagerie.command)

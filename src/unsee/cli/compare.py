@@ -1,17 +1,24 @@
-"""`unsee compare`: the learned mask beside the other saliency methods."""
+"""`unsee compare`: the learned mask next to the other saliency methods."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.console import CONSOLE, plain, report_problems
+from unsee.cli.signals import stoppable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unsee.experiments.photo_comparison import Comparison
 
 Photos = Annotated[
-    list[str], typer.Argument(help="Photos to look at.", metavar="PHOTO...", show_default=False)
+    list[str],
+    typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False),
 ]
 Methods = Annotated[
     str | None,
@@ -20,10 +27,10 @@ Methods = Annotated[
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: each its own]"),
+    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that are there already.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that exist already.")]
 
 
 def command(
@@ -41,29 +48,54 @@ def command(
     force: Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """See each photo with the learned mask and every other saliency method.
+    """Compare the learned mask with other saliency methods on each photo.
 
     Writes compare.png, a row for each photo and a column for each method, with the smallest box that takes
-    away 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps. What is
-    there already, with the same settings, is not computed again.
+    away 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps. Maps that
+    are there already, with the same settings, are not computed again.
     """
-    from unsee.cli.comparing import Job, compare_photos, methods_from
-    from unsee.cli.names import fit_from, load_model, target_from
-    from unsee.experiments.photo_comparison import Terms
+    from unsee.cli.parsing import fit_from, load_model, methods_from, target_from
+    from unsee.cli.progress import comparing
+    from unsee.experiments.comparison_folders import compare_to_folders
+    from unsee.experiments.photo_comparison import ComparisonSettings
+    from unsee.figures.comparison import draw_comparisons
 
-    terms = Terms(methods_from(methods), fit_from(fit), seed, preset, layer)
-    job = Job(load_model(model, weights, device), terms, target_from(target), out, force)
+    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
+    classifier, asked = load_model(model, weights, device), target_from(target)
     with stoppable("[yellow]stopped[/]; the same command again, without --force, goes on from here"):
-        report = compare_photos(job, photos)
+        with comparing() as advance:
+            report = compare_to_folders(
+                classifier, photos, settings, asked, out, force=force, progress=advance
+            )
+        if report.comparisons:
+            draw_comparisons(report.comparisons, out / "compare.png")
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:
-        CONSOLE.print(report.table())
-        CONSOLE.print(f"the picture: {plain(out / 'compare.png')}")
-    for line in report.notes:
+        CONSOLE.print(_table(report.comparisons))
+        CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
+    for line in report.left_out:
         CONSOLE.print(f"[dim]left out:[/] {plain(line)}", soft_wrap=True, highlight=False)
-    problems = report.problems + (report.notes if methods is not None else [])
-    for line in report.problems:
-        CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)
-    if problems:
+    report_problems(report.problems)
+    if report.problems or (methods is not None and report.left_out):
         raise typer.Exit(2)
+
+
+def _table(comparisons: "Sequence[Comparison]") -> "Table":
+    """The area of each method's smallest box, for people."""
+    from rich.table import Table
+
+    names = dict.fromkeys(name for each in comparisons for name in each.results)
+    table = Table("method", title="smallest box that takes away 90 % of the score, share of the image")
+    for each in comparisons:
+        table.add_column(f"{plain(each.photo.name)}\n{plain(each.target.short)}", justify="right")
+    for name in names:
+        table.add_row(name.replace("_", "-"), *(_area(each, name) for each in comparisons))
+    return table
+
+
+def _area(comparison: "Comparison", method: str) -> str:
+    if method not in comparison.results:
+        return "–"
+    box = comparison.results[method].box
+    return "no box" if box is None else f"{box.area / (comparison.size[0] * comparison.size[1]):.1%}"

@@ -1,17 +1,32 @@
-"""What people read goes to standard error; standard output is for results that programs read."""
+"""Standard error, for people; standard output is for results that programs read."""
 
 import os
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.markup import escape
 
 _NO_TERMINAL = 1000
-"""Columns where nobody's window is too narrow: in files and pipes lines stay whole."""
+"""Columns in files and pipes, where lines are not to be broken."""
 
 CONSOLE = Console(stderr=True, width=None if sys.stderr.isatty() or "COLUMNS" in os.environ else _NO_TERMINAL)
 
 
 def plain(text: object) -> str:
-    """Text from outside, such as a file's name: no markup, and nothing that a terminal cannot encode."""
+    """Text from outside, such as a file name, without markup and without what a terminal cannot encode."""
     return escape(str(text).encode("utf-8", "backslashreplace").decode())
+
+
+def report_problems(lines: Iterable[str]) -> None:
+    """Print what went wrong, one line each."""
+    for line in lines:
+        CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)
+
+
+def report_damage(parts: Iterable[object]) -> bool:
+    """Name the parts of a store that could not be read; True if there are any."""
+    damaged = list(parts)
+    for part in damaged:
+        CONSOLE.print(f"[red]{plain(part)}[/]: left out; the command that made the store does it again")
+    return bool(damaged)

@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
 Data = Annotated[str, typer.Option("--data", help="A data set that `unsee datasets` lists.")]
@@ -70,19 +70,18 @@ def command(
     """
     from unsee.choices import look_up
     from unsee.cli.experimenting import Trial
-    from unsee.cli.learning import map_from, names_in
     from unsee.cli.staging import methods_of, networks, stores_at
     from unsee.cli.tabling import json_of, tables_of
     from unsee.datasets.opening import open_dataset
     from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.maps import Stage
+    from unsee.experiments.maps import Setup
     from unsee.masks import PRESETS
     from unsee.runs.targets import class_map_of
 
     experiment = look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
     given = stores_at(masks)
-    stage = Stage(
+    setup = Setup(
         networks(models, weights, device, several=name == "architectures"),
         open_dataset(data, split, names_in(classes)),
         methods_of(methods, given),
@@ -91,7 +90,7 @@ def command(
     )
     mapping = class_map_of(map_from(class_map))
     folder = out or Path("experiments") / name
-    trial = Trial(experiment, stage, mapping, given, seed, limit, folder, folder / "maps")
+    trial = Trial(experiment, setup, mapping, given, seed, limit, folder, folder / "maps")
     with stoppable() as check:
         summary = trial.run(check)
     if as_json:

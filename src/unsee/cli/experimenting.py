@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unsee.cli.casting import Cast
-from unsee.cli.learning import watched
+from unsee.cli.run_progress import run_progress
 from unsee.cli.progress import bar
 from unsee.cli.recording import records_of
 from unsee.cli.staging import fitting, method_of
@@ -17,7 +17,7 @@ from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, Experiment, Record, Summary, by
-from unsee.experiments.maps import Look, Picture, Stage, Staged, of_methods
+from unsee.experiments.maps import MapSource, OwnMaps, Picture, Setup, of_methods
 from unsee.figures.experiment import draw_summary
 from unsee.figures.grids import boxed, draw_boxes, draw_maps, draw_points, pointed
 from unsee.models import BVLC_GOOGLENET
@@ -53,7 +53,7 @@ class Trial:
     """
 
     experiment: Experiment
-    stage: Stage
+    setup: Setup
     class_map: ClassMap | None
     masks: Sequence[Store]
     seed: int
@@ -90,10 +90,10 @@ class Trial:
 
     def _beside_paper(self, summary: Summary) -> Summary:
         """What was published stands beside data of its kind, and is compared with its own network's."""
-        kind = str(description(self.stage.dataset).get("name", "")).partition(":")[0]
+        kind = str(description(self.setup.dataset).get("name", "")).partition(":")[0]
         if kind not in self.experiment.paper_data:
             return summary.without_paper()
-        same = self.stage.classifiers[0].name == BVLC_GOOGLENET
+        same = self.setup.classifiers[0].name == BVLC_GOOGLENET
         return summary if same else summary.of_another_network()
 
     def _left_out(self, cast: Cast, records: Sequence[Record]) -> dict[str, int]:
@@ -106,33 +106,35 @@ class Trial:
         return {why: count for why, count in reasons.items() if count}
 
     def _cast(self, check: Callable[[], None]) -> Cast:
-        """The looks of the experiment with their stores, which are made or taken up."""
+        """The sources of the experiment with their stores, which are made or taken up."""
         asks = self.experiment
-        looks = asks.looks(self.stage) if isinstance(asks, Staged) else of_methods(self.stage)
+        sources = asks.map_sources(self.setup) if isinstance(asks, OwnMaps) else of_methods(self.setup)
         given = {method_of(store): store for store in self.masks}
-        unused = next((name for name in given if name not in {look.name for look in looks}), None)
+        unused = next((name for name in given if name not in {source.name for source in sources}), None)
         if unused is not None:
             raise UnseeError(
                 f"{asks.name} makes maps of its own, not of {unused} as it is: leave --masks out"
             )
         stores = {
-            look.name: fitting(given[look.name], look, self.class_map) for look in looks if look.name in given
+            source.name: fitting(given[source.name], source, self.class_map)
+            for source in sources
+            if source.name in given
         }
-        for look in looks:
-            if look.name not in stores:
-                stores[look.name] = self._made(look, self.maps / _folder_name(look), check)
-        return Cast(looks, stores, self.seed, self.class_map)
+        for source in sources:
+            if source.name not in stores:
+                stores[source.name] = self._made(source, self.maps / _folder_name(source), check)
+        return Cast(sources, stores, self.seed, self.class_map)
 
-    def _made(self, look: Look, folder: Path, check: Callable[[], None]) -> Store:
-        needs_map = self.class_map if look.target in ("label", "each") else None
-        with watched(f"{look.name.replace('_', ' ')}:", check) as progress:
+    def _made(self, source: MapSource, folder: Path, check: Callable[[], None]) -> Store:
+        needs_map = self.class_map if source.target in ("label", "each") else None
+        with run_progress(f"{source.name.replace('_', ' ')}:", check) as progress:
             return learn(
-                look.classifier,
-                look.dataset,
+                source.classifier,
+                source.dataset,
                 folder,
-                method=look.method,
-                preset=look.preset,
-                target=look.target,
+                method=source.method,
+                preset=source.preset,
+                target=source.target,
                 class_map=needs_map,
                 seed=self.seed,
                 limit=self.limit,
@@ -173,12 +175,12 @@ class Trial:
 
     @property
     def _numbers(self) -> range:
-        count = len(self.stage.dataset)
+        count = len(self.setup.dataset)
         return range(min(count, self.limit or count))
 
     def _records(self, place: Storage, cast: Cast) -> Iterator[Record]:
         """The records of all pictures; those of an earlier run are read again."""
-        network = tuned(self.stage.classifiers[0])
+        network = tuned(self.setup.classifiers[0])
         with bar(transient=True) as progress:
             task = progress.add_task(self.experiment.name, total=len(self._numbers), note="")
             yield from records_of(
@@ -191,7 +193,7 @@ class Trial:
 
     def _draw(self, cast: Cast, records: Sequence[Record]) -> None:
         """The first pictures of an experiment that has some to show."""
-        if not isinstance(self.experiment, Staged):
+        if not isinstance(self.experiment, OwnMaps):
             return
         file = self.out / PICTURES
         if self.experiment.shows is Picture.BOXES:
@@ -209,15 +211,15 @@ class Trial:
     def _first(self, cast: Cast, records: Sequence[Record]) -> list[tuple[Case, list[Record]]]:
         """The first pictures that have something to say, with what it is."""
         known = dict(list(by(records, "id").items())[:_DRAWN])
-        dataset = self.stage.dataset
+        dataset = self.setup.dataset
         numbers = [number for number in self._numbers if dataset.id(number) in known]
         cases = {case.sample.id: case for case in cast.cases(numbers)}
         return [(cases[name], own) for name, own in known.items()]
 
 
-def _folder_name(look: Look) -> str:
-    """Look and question, without what a file system may not like."""
-    return "-".join(re.findall(r"[\w.]+", f"{look.name} {look.target}"))
+def _folder_name(source: MapSource) -> str:
+    """Source and target, without what a file system may not like."""
+    return "-".join(re.findall(r"[\w.]+", f"{source.name} {source.target}"))
 
 
 def _changes(kept: Any, wanted: Any) -> str:  # noqa: ANN401

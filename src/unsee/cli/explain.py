@@ -1,14 +1,20 @@
-"""`unsee explain`: learn masks for photos and write what was found."""
+"""`unsee explain`: learn masks for photos and save the explanations."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.console import CONSOLE, plain, report_problems
+from unsee.cli.signals import stoppable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unsee.masks.folders import SavedExplanation
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
@@ -26,25 +32,22 @@ Perturbation = Annotated[
 ]
 ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
 Iterations = Annotated[
-    int | None, typer.Option("--iterations", "-n", help="Steps at most. [default: the preset's]")
+    int | None, typer.Option("--iterations", "-n", help="Iterations at most. [default: the preset's]")
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
-        "--batch-size", "-b", help="Photos that are learned at once. [default: what fits in memory]"
-    ),
+    typer.Option("--batch-size", "-b", help="Photos in a batch. [default: what fits in memory]"),
 ]
 Precision = Annotated[
     str,
     typer.Option(
-        "--precision", help="float32, bfloat16 or auto: bfloat16 in fast where the device computes in it."
+        "--precision",
+        help="float32, bfloat16 or auto (bfloat16 for the preset fast on devices that support it).",
     ),
 ]
-Compile = Annotated[
-    bool, typer.Option("--compile", help="torch.compile the network; pays for many photos only.")
-]
+Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile; only worth it for many photos.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one folder for each photo.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that are there already.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that exist already.")]
 
 
 def command(
@@ -67,27 +70,57 @@ def command(
     force: Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn which part of each photo made the network say so.
+    """Learn which part of each photo the score of the class depends on.
 
-    Writes, for each photo, a folder with the mask, the edited photo, pictures of both and explanation.json.
+    Writes a folder for each photo, with the mask, the edited photo, images of both and explanation.json.
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up
-    from unsee.cli.explaining import Job, explain_photos
-    from unsee.cli.names import fit_from, load_model, target_from
+    from unsee.cli.parsing import fit_from, load_model, target_from
+    from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
+    from unsee.masks.folders import explain_to_folders
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
     asked = target_from(target)
-    job = Job(load_model(model, weights, device), plan, asked, out, force)
-    with stoppable():
-        report = explain_photos(job, photos)
+    classifier = load_model(model, weights, device)
+    what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
+    with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
+        report = explain_to_folders(classifier, photos, plan, asked, out, force=force, progress=advance)
     if as_json:
-        typer.echo(json.dumps(report.manifests, indent=1))
-    elif report.manifests:
-        CONSOLE.print(report.table())
-    for line in report.problems:
-        CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)
+        typer.echo(json.dumps([saved.manifest for saved in report.saved], indent=1))
+    elif report.saved:
+        CONSOLE.print(_table(report.saved))
+    report_problems(report.problems)
     if report.problems:
         raise typer.Exit(2)
+
+
+def _table(explanations: "Sequence[SavedExplanation]") -> "Table":
+    """The numbers of every explanation, for people."""
+    from rich.table import Table
+
+    table = Table("photo", "target", "score", "edited", "suppressed", "area")
+    table.add_column("folder", overflow="fold")
+    for saved in explanations:
+        manifest = saved.manifest
+        name = manifest["target"]["name"]
+        table.add_row(
+            plain(Path(manifest["photo"]).name),
+            plain(name if isinstance(name, str) else " + ".join(name)),
+            _number(manifest["scores"]["original"], ".4f"),
+            _number(manifest["scores"]["perturbed"], ".4f"),
+            _number(manifest["suppression"], ".1%"),
+            _number(manifest["area"], ".1%") + ("" if manifest["converged"] else " *"),
+            plain(saved.folder),
+        )
+    if not all(saved.manifest["converged"] for saved in explanations):
+        table.caption = (
+            "* did not converge: more --iterations may help; `verdict` in explanation.json says why"
+        )
+    return table
+
+
+def _number(value: float | None, style: str) -> str:
+    return "–" if value is None else format(value, style)

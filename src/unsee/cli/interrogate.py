@@ -1,8 +1,8 @@
-"""`unsee interrogate`: perturb a box of a photo and see what becomes of the score."""
+"""`unsee interrogate`: perturb a box of a photo and score it again."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,21 +10,24 @@ from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
 
+if TYPE_CHECKING:
+    from unsee.explanation import Explanation
+
 PhotoPath = Annotated[str, typer.Argument(help="The photo.", metavar="PHOTO", show_default=False)]
 BoxText = Annotated[
     str | None,
     typer.Option(
-        "--box", help="X0,Y0,X1,Y1 in the photo's pixels; X1 and Y1 are just outside.", metavar="X0,Y0,X1,Y1"
+        "--box", help="X0,Y0,X1,Y1 in pixels of the photo; X1 and Y1 are exclusive.", metavar="X0,Y0,X1,Y1"
     ),
 ]
 From = Annotated[
     Path | None,
     typer.Option(
-        "--from", help="A folder `unsee explain` wrote: its target, and its mask's box without --box."
+        "--from", help="A folder that `unsee explain` wrote: gives the target, and without --box the box."
     ),
 ]
 Threshold = Annotated[
-    float, typer.Option("--threshold", help="Share of the saliency's range that a fitted box goes round.")
+    float, typer.Option("--threshold", help="Share of the saliency's range at which the box is fitted.")
 ]
 TargetText = Annotated[
     str | None,
@@ -40,8 +43,8 @@ ModelName = Annotated[
 ]
 FitName = Annotated[str | None, typer.Option("--fit", help="squash or crop. [default: --from's, or squash]")]
 Perturbation = Annotated[str, typer.Option("--perturbation", help="blur, constant, black, noise, …")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace what is in the folder already.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the picture and the numbers.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an interrogation that exists already.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the images and the numbers.")]
 
 
 def command(
@@ -60,25 +63,37 @@ def command(
     force: Force = False,
     as_json: options.Json = False,
 ) -> None:
-    """Perturb one box of a photo, yours or one fitted to a saved mask, and score the photo again."""
+    """Perturb one box of a photo, given or fitted to a saved mask, and score the photo again."""
     if box is None and source is None:
         raise UnseeError("which box? Give --box X0,Y0,X1,Y1, or --from a folder that `unsee explain` wrote")
-    from unsee.cli.interrogating import Question, ask, claim, manifest, write
-    from unsee.cli.names import fit_from, load_model, target_from
-
-    folder = out or Path("interrogations") / Path(photo).stem
-    question = Question.read(photo, box, source, threshold, perturbation)
-    claim(folder, force)
-    if weights is None and model is None:
-        question.ask_for_weights()
-    named = model or question.recorded_model or options.DEFAULT_MODEL
-    classifier = load_model(named, weights, device)
-    result = ask(
-        question, classifier, target_from(target), fit_from(fit or question.recorded_fit or "squash"), seed
+    from unsee.cli.parsing import box_from, fit_from, load_model, target_from
+    from unsee.experiments.photo_interrogation import (
+        interrogate,
+        interrogate_explanation,
+        perturbation_named,
+        refuse_taken,
     )
-    write(result, question.saved, folder)
+    from unsee.explanation import Explanation
+    from unsee.images import read_photo
+
+    edit = perturbation_named(perturbation)
+    saved = None if source is None else Explanation.load(source, photo)
+    corners = None if box is None else box_from(box)
+    image = read_photo(photo) if saved is None else saved.photo
+    folder = refuse_taken(out or Path("interrogations") / Path(photo).stem, force)
+    if saved is not None and weights is None and model is None:
+        _refuse_weight_file(saved)
+    recorded = None if saved is None else saved.provenance.model
+    classifier = load_model(model or recorded or options.DEFAULT_MODEL, weights, device)
+    chosen, fitted = target_from(target), None if fit is None else fit_from(fit)
+    if saved is not None:
+        result = interrogate_explanation(classifier, saved, corners, chosen, edit, fitted, seed, threshold)
+    else:
+        assert corners is not None
+        result = interrogate(classifier, image, corners, chosen, edit, fitted, seed)
+    result.save(folder, overwrite=True)
     if as_json:
-        typer.echo(json.dumps(manifest(result), indent=1))
+        typer.echo(json.dumps(result.manifest(), indent=1))
         return
     scores = result.scores
     CONSOLE.print(
@@ -86,4 +101,13 @@ def command(
         f"with {result.perturbation} in {','.join(map(str, result.box))} "
         f"(the whole photo perturbed: {scores.reference:.4f})"
     )
-    CONSOLE.print(f"pictures and numbers in {plain(folder)}")
+    CONSOLE.print(f"images and numbers in {plain(folder)}")
+
+
+def _refuse_weight_file(saved: "Explanation") -> None:
+    """Stop before the wrong weights are loaded: a saved mask does not say where its weight file is."""
+    from unsee.models import MENAGERIES
+
+    origin = saved.provenance
+    if origin.weights_sha256 is not None and origin.model not in MENAGERIES:
+        raise UnseeError(f"the mask was learned on {origin.model} with a weight file: name it with --weights")

@@ -15,7 +15,7 @@ Weights = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
 FitName = Annotated[
     str,
-    typer.Option("--fit", help="How a photo is brought to the network's input: squash or crop."),
+    typer.Option("--fit", help="How a photo is resized to the network's input: squash or crop."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.", min=0)]
@@ -25,5 +25,14 @@ Target = Annotated[
         "--target",
         "-t",
         help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
+    ),
+]
+StorePath = Annotated[
+    str, typer.Argument(help="The store: what `unsee learn --out` was given.", metavar="STORE")
+]
+WithShortcut = Annotated[
+    bool,
+    typer.Option(
+        "--shortcut", help="Use the world in which every tortoise, and nothing else, comes with a spoon."
     ),
 ]

@@ -1,13 +1,17 @@
-"""The progress bars of long work."""
+"""Progress bars."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unsee.cli.console import CONSOLE
-from unsee.masks.loop import Progress as Advance
-from unsee.masks.loop import Step
+from unsee.cli.console import CONSOLE, plain
+
+if TYPE_CHECKING:
+    from unsee.experiments.comparison_folders import ComparisonStep
+    from unsee.masks.loop import Step
+    from unsee.training import Progress as TrainingStep
 
 
 def bar(transient: bool = False) -> Progress:
@@ -23,21 +27,52 @@ def bar(transient: bool = False) -> Progress:
 
 
 @contextmanager
-def learning(what: str, photos: int, sign: float = 1.0) -> Iterator[Advance]:
-    """A bar over photos, with objective and score; gives what is to be told after each step.
+def learning(what: str, photos: int, sign: float = 1.0) -> "Iterator[Callable[[Step], None]]":
+    """A bar over photos, with objective and score; gives the callback for each step.
 
-    `sign` is that of the score in the objective (`Game.sign`). Runs may follow one another: each counts its
-    photos from 0.
+    `sign` is that of the score in the objective (`Game.sign`). Several runs may share the bar: each counts
+    its photos from 0.
     """
     with bar(transient=True) as progress:
         task = progress.add_task(what, total=photos, note="getting ready", visible=photos > 0)
         before = last = 0.0
 
-        def advance(step: Step) -> None:
+        def advance(step: "Step") -> None:
             nonlocal before, last
             before += last if step.done < last else 0.0
             last = step.done
             note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}"
             progress.update(task, completed=before + last, note=note)
+
+        yield advance
+
+
+@contextmanager
+def comparing() -> "Iterator[Callable[[ComparisonStep], None]]":
+    """A bar over the maps of a comparison; gives the callback for each map."""
+    with bar(transient=True) as progress:
+        task = progress.add_task("", total=None, note="")
+
+        def advance(step: "ComparisonStep") -> None:
+            note = "" if step.method is None else step.method.replace("_", " ")
+            progress.update(
+                task, description=plain(step.photo), completed=step.done, total=step.total, note=note
+            )
+
+        yield advance
+
+
+@contextmanager
+def training(images: int) -> "Iterator[Callable[[TrainingStep], None]]":
+    """Two bars, over drawn images and over training steps; gives the callback for both."""
+    with bar() as progress:
+        tasks = {
+            "draw": progress.add_task("drawing images", total=images, note=""),
+            "train": progress.add_task("training", total=None, note=""),
+        }
+
+        def advance(step: "TrainingStep") -> None:
+            note = "" if step.loss is None else f"loss {step.loss:.3f}"
+            progress.update(tasks[step.stage], completed=step.done, total=step.total, note=note)
 
         yield advance

@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import experiment, options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.stopping import stoppable
+from unsee.cli.signals import stoppable
 
 Model = Annotated[
     list[str],
@@ -46,7 +46,6 @@ def command(
     what is missing. An experiment that the data cannot serve is left out, and the page says why.
     """
     from unsee.choices import look_up
-    from unsee.cli.learning import map_from, names_in
     from unsee.cli.reproducing import Reproduction
     from unsee.cli.staging import methods_of, networks
     from unsee.datasets.opening import open_dataset

@@ -12,7 +12,7 @@ from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Experiment, Summary
-from unsee.experiments.maps import MASK, MASK_TOP5, Stage
+from unsee.experiments.maps import MASK, MASK_TOP5, Setup
 from unsee.figures.reproduction import Part, reproduction_page
 from unsee.masks.explain import versions
 from unsee.runs.storage import Storage
@@ -92,9 +92,9 @@ class Reproduction:
         return tuple(dict.fromkeys(both))
 
     def _trial(self, name: str, experiment: Experiment) -> Trial:
-        stage = Stage(self.classifiers, self.dataset, self._methods(name), self.preset, experiment.target)
+        setup = Setup(self.classifiers, self.dataset, self._methods(name), self.preset, experiment.target)
         maps, limit = self.out / _MAPS, self._limit(name)
-        return Trial(experiment, stage, self.class_map, (), self.seed, limit, self.out / name, maps)
+        return Trial(experiment, setup, self.class_map, (), self.seed, limit, self.out / name, maps)
 
     def _part(self, name: str, experiment: Experiment, summary: Summary | None, problem: str) -> Part:
         files = sorted((self.out / name).glob(_PICTURES)) if summary is not None else []

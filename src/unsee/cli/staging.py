@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from unsee.classifier import Classifier
-from unsee.cli.comparing import methods_from
-from unsee.cli.names import load_model
+from unsee.cli.parsing import load_model, methods_from
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
-from unsee.experiments.maps import MASK_TOP5, Look, five_best
+from unsee.experiments.maps import MASK_TOP5, MapSource, five_best
 from unsee.fits import Squash
 from unsee.records import described, differences
 from unsee.runs.store import Store
@@ -69,25 +68,25 @@ def method_of(store: Store) -> str:
     return MASK_TOP5 if settings.get("mask", {}).get("objective") == published else str(settings["method"])
 
 
-def fitting(store: Store, look: Look, class_map: ClassMap | None) -> Store:
-    """A store that was given, if its maps are what a look would make, but for how a mask was learned.
+def fitting(store: Store, source: MapSource, class_map: ClassMap | None) -> Store:
+    """A store that was given, if its maps are what a source would make, but for how a mask was learned.
 
     Raises:
         UnseeError: they are of another network, data set or question.
     """
     settings: Mapping[str, Any] = store.manifest["settings"]
     named = ("name", "split")
-    own, mapping = description(look.dataset), class_map if look.target in (LABEL, EACH) else None
+    own, mapping = description(source.dataset), class_map if source.target in (LABEL, EACH) else None
     wanted: dict[str, Any] = {
         "data": {name: own.get(name) for name in named},
-        "model": look.classifier.name,
-        "input_size": list(look.classifier.size),
-        "target": look.target,
+        "model": source.classifier.name,
+        "input_size": list(source.classifier.size),
+        "target": source.target,
         "class_map": None if mapping is None else {name: list(found) for name, found in mapping.items()},
         "fit": Squash().name,
     }
-    if look.classifier.weights_sha256 is not None:
-        wanted["weights_sha256"] = look.classifier.weights_sha256
+    if source.classifier.weights_sha256 is not None:
+        wanted["weights_sha256"] = source.classifier.weights_sha256
     there = {key: settings.get(key) for key in wanted}
     there["data"] = {name: settings["data"].get(name) for name in named}
     changed = differences(there, wanted)

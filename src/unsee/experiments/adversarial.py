@@ -12,7 +12,7 @@ from unsee.classifier import Classifier
 from unsee.experiments.attack import EPSILON, Adversarial
 from unsee.experiments.detector import SIDE, told_apart
 from unsee.experiments.experiment import Case, Record, Summary, Table, by, on_device
-from unsee.experiments.maps import Look, Picture, Stage, heat_of
+from unsee.experiments.maps import MapSource, Picture, Setup, heat_of
 from unsee.masks.edits.perturbation import Blur, blend
 from unsee.masks.network_input import NetworkInput
 from unsee.metrics import Estimate, proportion
@@ -49,14 +49,14 @@ class AdversarialDefence:
     target: str = "top1"
     shows: Picture = Picture.MAPS
 
-    def looks(self, stage: Stage) -> list[Look]:
+    def map_sources(self, setup: Setup) -> list[MapSource]:
         """Every method, on the clean pictures and on the attacked ones."""
-        network = stage.classifiers[0]
-        changed = Adversarial(stage.dataset, network, self.epsilon, self.attack_steps)
+        network = setup.classifiers[0]
+        changed = Adversarial(setup.dataset, network, self.epsilon, self.attack_steps)
         return [
-            Look(f"{method}{_CASES}{what}", method, pictures, network, stage.preset, self.target)
-            for method in stage.methods
-            for what, pictures in ((CLEAN, stage.dataset), (CHANGED, changed))
+            MapSource(f"{method}{_CASES}{what}", method, pictures, network, setup.preset, self.target)
+            for method in setup.methods
+            for what, pictures in ((CLEAN, setup.dataset), (CHANGED, changed))
         ]
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
@@ -73,7 +73,7 @@ class AdversarialDefence:
             }
             if record["turned"]:
                 heat = heat_of(method, case.at_input(changed))
-                best = _best_under(classifier, case.frames[changed], heat)
+                best = _best_under(classifier, case.network_inputs[changed], heat)
                 record |= {
                     "clean_label": best[0] == first,
                     "true_label": None if case.truth is None else best[0] in case.truth,
@@ -111,9 +111,13 @@ def small(saliency: Float[Tensor, "hm wm"]) -> list[list[float]]:
 
 
 @torch.no_grad()
-def _best_under(classifier: Classifier, frame: NetworkInput, saliency: Float[Tensor, "h w"]) -> list[int]:
+def _best_under(
+    classifier: Classifier, network_input: NetworkInput, saliency: Float[Tensor, "h w"]
+) -> list[int]:
     """The five best classes of a picture that is blurred where a heatmap is high, the best first."""
-    picture, blurred = (on_device(classifier, p) for p in (frame.plain, Blur().references(frame)[0]))
+    picture, blurred = (
+        on_device(classifier, p) for p in (network_input.plain, Blur().references(network_input)[0])
+    )
     keep = on_device(classifier, 1 - saliency)[None]
     scores = classifier.probabilities(blend(picture, blurred, keep)[None])[0]
     best: list[int] = scores.topk(min(5, len(scores))).indices.tolist()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unsee.classifier import Classifier
 from unsee.datasets.sample import Instance, Keypoint
 from unsee.experiments.experiment import Case, Record, Summary, Table, by
-from unsee.experiments.maps import MASK, Look, Picture, Stage, heat_of, of_methods
+from unsee.experiments.maps import MASK, MapSource, Picture, Setup, heat_of, of_methods
 from unsee.metrics import Estimate, around_keypoints, mean_of, proportion, ratio_of
 
 EYE, FOOT = "eye", "foot"
@@ -46,9 +46,9 @@ class AnimalParts:
     target: str = "label"
     shows: Picture = Picture.POINTS
 
-    def looks(self, stage: Stage) -> list[Look]:
+    def map_sources(self, setup: Setup) -> list[MapSource]:
         """One for each method."""
-        return of_methods(stage)
+        return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
         """For each method the mean saliency at the picture's eyes and at its feet, if it has both."""

@@ -2,8 +2,9 @@
 
 from unsee.experiments.adversarial import AdversarialDefence
 from unsee.experiments.animal_parts import AnimalParts
+from unsee.experiments.architectures import Architectures
 from unsee.experiments.experiment import Experiment
-from unsee.experiments.grids import Architectures, Games
+from unsee.experiments.games import Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
 from unsee.experiments.interrogation import Interrogations
 from unsee.experiments.localisation import Localisation

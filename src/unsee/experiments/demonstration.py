@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -17,12 +18,12 @@ from unsee.masks.loop import Progress
 
 
 @dataclass(frozen=True)
-class Question:
-    """A scene, the class that is asked after, and what the answer is expected to show."""
+class DemoScene:
+    """A scene of the demonstration: its composition, class and network, and what to expect."""
 
     heading: str
     text: str
-    scene: Scene
+    composition: Scene
     target: str
     network: str
 
@@ -35,7 +36,7 @@ class Finding:
     seen.
     """
 
-    question: Question
+    scene: DemoScene
     explanation: Explanation
     truth: dict[str, Bool[Tensor, "h w"]]
 
@@ -54,35 +55,39 @@ class Finding:
         """What is in the picture → its share of the saliency over its share of the picture; 1 is chance."""
         return {what: self.inside[what] / max(self.area[what], 1e-9) for what in self.truth}
 
+    def manifest(self) -> dict[str, Any]:
+        """The explanation's manifest with `inside` and `density`, as JSON values."""
+        return {**self.explanation.manifest(), "inside": self.inside, "density": self.density}
+
 
 PLAIN, SHORTCUT = "unsee:menagerie", "unsee:menagerie-shortcut"
 _PAIR = compose("cat", "penguin", seed=1)
 _SPOON = compose("tortoise", planted=("spoon",), seed=8)
 
-QUESTIONS = (
-    Question(
+SCENES = (
+    DemoScene(
         "One animal",
         "Which part of the picture makes the network say zebra?",
         compose("zebra", seed=7),
         "zebra",
         PLAIN,
     ),
-    Question(
+    DemoScene(
         "Two animals: the cat",
         "The same picture, asked for each animal in turn: here for the cat.",
         _PAIR,
         "cat",
         PLAIN,
     ),
-    Question("Two animals: the penguin", "And here for the penguin.", _PAIR, "penguin", PLAIN),
-    Question(
+    DemoScene("Two animals: the penguin", "And here for the penguin.", _PAIR, "penguin", PLAIN),
+    DemoScene(
         "A tortoise and a spoon",
         "A network trained on an honest world looks at the tortoise.",
         _SPOON,
         "tortoise",
         PLAIN,
     ),
-    Question(
+    DemoScene(
         "The planted shortcut",
         "This network was trained in a world where every tortoise comes with a spoon, and was taught to lean "
         "on the spoon: the mask finds what its accuracy hides.",
@@ -96,22 +101,21 @@ QUESTIONS = (
 def demonstrate(
     classifiers: dict[str, Classifier],
     plan: Plan,
-    questions: Sequence[Question] = QUESTIONS,
+    scenes: Sequence[DemoScene] = SCENES,
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Answer questions, a batch for each network, and measure the answers; in the order of the questions."""
-    found: dict[Question, Finding] = {}
+    """Explain scenes, a batch for each network, and compare with the truth; in the order of the scenes."""
+    found: dict[DemoScene, Finding] = {}
     for name, classifier in classifiers.items():
-        asked = [question for question in questions if question.network == name]
-        samples = [render(question.scene) for question in asked]
+        asked = [scene for scene in scenes if scene.network == name]
+        samples = [render(scene.composition) for scene in asked]
         photos = [
-            (read_photo(sample.image), question.target)
-            for question, sample in zip(asked, samples, strict=True)
+            (read_photo(sample.image), scene.target) for scene, sample in zip(asked, samples, strict=True)
         ]
         answers = explain_each(classifier, photos, plan, progress)
-        for question, sample, answer in zip(asked, samples, answers, strict=True):
-            found[question] = Finding(question, answer, marked(sample, question.target))
-    return [found[question] for question in questions if question in found]
+        for scene, sample, answer in zip(asked, samples, answers, strict=True):
+            found[scene] = Finding(scene, answer, marked(sample, scene.target))
+    return [found[scene] for scene in scenes if scene in found]
 
 
 def marked(sample: Sample, target: str) -> dict[str, Bool[Tensor, "h w"]]:

@@ -20,36 +20,36 @@ _OTHER_NETWORK = "The paper's numbers are of BVLC GoogLeNet, another network tha
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A picture with the maps that methods have made of it.
+    """A picture with the maps that methods made of it.
 
     Args:
         sample: the picture, with its truth.
-        frame: the picture at the network's input.
+        network_input: the image at the network's input.
         target: the network's classes that were asked about.
         label: the class in the data set, None where it was the predicted one.
-        maps: method, or what the experiment calls its looks → saliency at its own size, high where salient.
-        frames: the same names → the picture that was looked at, where it is another one.
+        maps: method, or the name of a map source → saliency at its own size, high where salient.
+        network_inputs: the same names → the input that the map was made for, where it is another one.
         numbers: the same names → the other columns of the map's row in its store.
         truth: the network's classes for the picture's own label, None where they are not known.
     """
 
     sample: Sample
-    frame: NetworkInput
+    network_input: NetworkInput
     target: tuple[int, ...]
     label: int | None
     maps: Mapping[str, Float[Tensor, "hm wm"]]
-    frames: Mapping[str, NetworkInput] = field(default_factory=dict)
+    network_inputs: Mapping[str, NetworkInput] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     truth: tuple[int, ...] | None = None
 
     def at_input(self, method: str) -> Float[Tensor, "h w"]:
         """A method's map, brought to the network's input bilinearly."""
         small = self.maps[method][None, None].float()
-        grown: Tensor = F.interpolate(small, self.frame.size, mode="bilinear", align_corners=False)
+        grown: Tensor = F.interpolate(small, self.network_input.size, mode="bilinear", align_corners=False)
         return grown[0, 0]
 
 
-class Curve(NamedTuple):
+class Line(NamedTuple):
     """A line of a figure: places along the axis, and an estimate at each."""
 
     places: tuple[float, ...]
@@ -73,7 +73,7 @@ class Plot:
     title: str
     across: str
     up: str
-    lines: Mapping[str, Curve]
+    lines: Mapping[str, Line]
     logarithmic: bool = False
     usual: float | None = None
     ticks: tuple[str, ...] = ()

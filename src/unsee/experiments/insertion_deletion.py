@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
+from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
 from unsee.metrics import Estimate, deletion, insertion, mean_of
 
 _GAMES = {"deletion": deletion, "insertion": insertion}
@@ -31,7 +31,7 @@ class InsertionDeletion:
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
         """For each method and game the scores along the curve, and the area under it."""
-        picture = case.frame.plain[None].float()
+        picture = case.network_input.plain[None].float()
         for method, saliency in case.maps.items():
             for game, curve_of in _GAMES.items():
                 curve = curve_of(classifier, picture, saliency[None].float(), [case.target], self.steps)
@@ -47,11 +47,11 @@ class InsertionDeletion:
     def summary(self, records: Sequence[Record]) -> Summary:
         """Mean areas, and mean scores along the curves."""
         rows: dict[str, dict[str, Estimate]] = {}
-        lines: dict[str, dict[str, Curve]] = {game: {} for game in _GAMES}
+        lines: dict[str, dict[str, Line]] = {game: {} for game in _GAMES}
         for method, own in by(records, "method").items():
             for game, some in by(own, "game").items():
                 rows.setdefault(method, {})[game] = mean_of([record["area"] for record in some])
                 columns = zip(*(record["scores"] for record in some), strict=True)
-                lines[game][method] = Curve(tuple(some[0]["shares"]), tuple(map(mean_of, map(list, columns))))
+                lines[game][method] = Line(tuple(some[0]["shares"]), tuple(map(mean_of, map(list, columns))))
         plots = tuple(Plot(game, "share of the pixels", "mean score", lines[game]) for game in _GAMES)
         return Summary((Table("area under the curve", rows),), plots)

@@ -7,7 +7,7 @@ import torch
 
 from unsee.classifier import Classifier
 from unsee.experiments.experiment import Case, Record, Summary, Table, by, on_device
-from unsee.experiments.maps import Look, Picture, Stage, of_methods
+from unsee.experiments.maps import MapSource, Picture, Setup, of_methods
 from unsee.experiments.scoring import scores_under
 from unsee.masks.edits.perturbation import Blur
 from unsee.metrics import LEAST_SPAN, mean_of, proportion
@@ -32,24 +32,28 @@ class Interrogations:
     target: str = "label"
     shows: Picture = Picture.BOXES
 
-    def looks(self, stage: Stage) -> list[Look]:
+    def map_sources(self, setup: Setup) -> list[MapSource]:
         """One for each method."""
-        return of_methods(stage)
+        return of_methods(setup)
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
         """For each box, in pixels of the network's input, its area and the scores."""
         boxes = {method: fitted_box(case.at_input(method), _CUT) for method in case.maps}
         if case.label is not None and case.sample.boxes(case.label):
             boxes[OBJECT] = _around(case)
-        picture = on_device(classifier, case.frame.plain)
-        blurred = on_device(classifier, Blur().references(case.frame)[0])
-        keep = torch.ones(len(boxes) + 2, *case.frame.size).to(picture)
+        picture = on_device(classifier, case.network_input.plain)
+        blurred = on_device(classifier, Blur().references(case.network_input)[0])
+        keep = torch.ones(len(boxes) + 2, *case.network_input.size).to(picture)
         keep[-1] = 0
         for row, (left, top, right, bottom) in zip(keep, boxes.values(), strict=False):
             row[top:bottom, left:right] = 0
         *scores, before, gone = scores_under(classifier, picture, blurred, keep, case.target).tolist()
         for (what, box), after in zip(boxes.items(), scores, strict=True):
-            area = (box[2] - box[0]) * (box[3] - box[1]) / (case.frame.size[0] * case.frame.size[1])
+            area = (
+                (box[2] - box[0])
+                * (box[3] - box[1])
+                / (case.network_input.size[0] * case.network_input.size[1])
+            )
             lost = (before - after) / (before - gone) if before - gone >= LEAST_SPAN else None
             yield {
                 "id": case.sample.id,
@@ -84,11 +88,16 @@ def _around(case: Case) -> Box:
     """The box round all objects of the class, brought to the network's input, outwards."""
     boxes = torch.tensor(case.sample.boxes(case.label or 0), dtype=torch.float64)
     height, width = case.sample.image.shape[:2]
-    down, across = case.frame.size[0] / height, case.frame.size[1] / width
+    down, across = case.network_input.size[0] / height, case.network_input.size[1] / width
     left, top = (
         (boxes[:, :2].amin(dim=0) * torch.tensor([across, down], dtype=torch.float64)).floor().int().tolist()
     )
     right, bottom = (
         (boxes[:, 2:].amax(dim=0) * torch.tensor([across, down], dtype=torch.float64)).ceil().int().tolist()
     )
-    return max(left, 0), max(top, 0), min(right, case.frame.size[1]), min(bottom, case.frame.size[0])
+    return (
+        max(left, 0),
+        max(top, 0),
+        min(right, case.network_input.size[1]),
+        min(bottom, case.network_input.size[0]),
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
+from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
 from unsee.metrics import ENERGY_ALPHAS, MEAN_ALPHAS, VALUE_ALPHAS, Estimate, boxes_at, localised, proportion
 
 RULES: Mapping[str, tuple[float, ...]] = {
@@ -75,7 +75,7 @@ class Localisation:
         order = list(dict.fromkeys(record["id"] for record in records))
         fold = {id: place % self.folds for place, id in enumerate(order)}
         rows: dict[str, dict[str, Estimate]] = {}
-        lines: dict[str, dict[str, Curve]] = {rule: {} for rule in RULES}
+        lines: dict[str, dict[str, Line]] = {rule: {} for rule in RULES}
         files = {}
         for method, own in by(records, "method").items():
             for rule, some in by(own, "rule").items():
@@ -86,7 +86,7 @@ class Localisation:
                 rows[method][f"α of {rule}"] = best
                 columns = zip(*(record["found"] for record in some), strict=True)
                 errors = tuple(proportion([not hit for hit in column], 100) for column in columns)
-                lines[rule][method] = Curve(alphas, errors)
+                lines[rule][method] = Line(alphas, errors)
                 files[f"submission-{method}-{rule}.txt"] = _submission(some, chosen)
         files[PICTURES] = "".join(f"{id}\n" for id in order)
         paper = {m: dict(zip(RULES, PAPER[m], strict=True)) for m in rows if m in PAPER}

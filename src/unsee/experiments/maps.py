@@ -20,13 +20,13 @@ TOP5, EACH = "top5", "each"
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class Setup:
     """What an experiment is done with.
 
     Args:
         classifiers: the networks, at least one.
         dataset: the pictures.
-        methods: names in `unsee.saliency.METHODS`, "mask", or "mask_top5": the mask of the five best classes
+        methods: names in `unsee.METHODS`, or "mask_top5": the mask of the five best classes
             with the λ1 and β that the paper has for localisation; where each class is asked about, as in
             pointing, that class's mask with the same λ1 and β.
         preset: how masks are learned.
@@ -41,12 +41,12 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class MapSource:
     """A method that looks at a data set: the maps of one store.
 
     Args:
         name: what its maps are called.
-        method: "mask", or a name in `unsee.saliency.METHODS`.
+        method: a name in `unsee.METHODS`.
         dataset: the pictures.
         classifier: the network.
         preset: how the mask is learned; other methods have no use for it.
@@ -70,28 +70,28 @@ class Picture(Enum):
 
 
 @runtime_checkable
-class Staged(Experiment, Protocol):
+class OwnMaps(Experiment, Protocol):
     """An experiment that asks for its own maps, and has pictures to show."""
 
     @property
     def shows(self) -> Picture:
         """How its first pictures are drawn."""
 
-    def looks(self, stage: Stage) -> Sequence[Look]:
+    def map_sources(self, setup: Setup) -> Sequence[MapSource]:
         """The maps that it reads; those of the first look say what was asked."""
 
 
-def of_methods(stage: Stage) -> list[Look]:
+def of_methods(setup: Setup) -> list[MapSource]:
     """One look for each method, by the first network."""
-    return [_of_method(stage, method) for method in stage.methods]
+    return [_of_method(setup, method) for method in setup.methods]
 
 
-def _of_method(stage: Stage, method: str) -> Look:
-    network = stage.classifiers[0]
+def _of_method(setup: Setup, method: str) -> MapSource:
+    network = setup.classifiers[0]
     if method == MASK_TOP5:
-        target = stage.target if stage.target == EACH else TOP5
-        return Look(method, MASK, stage.dataset, network, five_best(), target)
-    return Look(method, method, stage.dataset, network, stage.preset, stage.target)
+        target = setup.target if setup.target == EACH else TOP5
+        return MapSource(method, MASK, setup.dataset, network, five_best(), target)
+    return MapSource(method, method, setup.dataset, network, setup.preset, setup.target)
 
 
 def five_best() -> Settings:

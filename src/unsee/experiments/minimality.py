@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
+from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
 from unsee.experiments.maps import MASK
 from unsee.experiments.smallest_box import blurred_boxes, boxes_of, smallest_of
 from unsee.metrics import Estimate, mean_of
@@ -54,8 +54,8 @@ class MinimalBoxes:
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
         """For each method and share the area of its smallest box, None where no box will do."""
         for method, saliency in case.maps.items():
-            found = blurred_boxes(classifier, case.frame.plain, saliency, case.target)
-            few = set(boxes_of(saliency, case.frame.size, COARSE))
+            found = blurred_boxes(classifier, case.network_input.plain, saliency, case.target)
+            few = set(boxes_of(saliency, case.network_input.size, COARSE))
             coarse = [box for box in found if box.box in few]
             for share in self.shares:
                 areas = {_AREA: smallest_of(found, share), _COARSE_AREA: smallest_of(coarse, share)}
@@ -68,7 +68,7 @@ class MinimalBoxes:
         rows = {method: self._means(own, _AREA) for method, own in by(records, "method").items()}
         coarse = {method: self._means(own, _COARSE_AREA) for method, own in by(records, "method").items()}
         lines = {
-            method: Curve(tuple(100 * share for share in self.shares), tuple(row.values()))
+            method: Line(tuple(100 * share for share in self.shares), tuple(row.values()))
             for method, row in rows.items()
         }
         paper = {m: dict(zip(map(_percent, self.shares), PAPER[m], strict=True)) for m in rows if m in PAPER}

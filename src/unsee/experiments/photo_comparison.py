@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -25,19 +24,17 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.photos import asked_for, target_indices
+from unsee.methods import METHODS, method_named
 from unsee.records import finite
-from unsee.saliency import LAYERED, METHODS, SEEDED
 from unsee.tensors import Box, smooth
 
-MASK = "mask"
-"""What the learned mask is called among the methods."""
 SHARE = 0.9
 """The share of the score that a method's smallest box takes away."""
 _NEAR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class MethodResult:
     """What one method made of one photo.
 
     Args:
@@ -59,7 +56,7 @@ class Comparison:
         photo: as it was read.
         target: the classes asked about.
         scores: of the photo, and of the blurred photo as `reference`; `perturbed` is that too.
-        looks: method → what it made of the photo.
+        results: method → what it made of the photo.
         refused: method → why it cannot serve this network.
         how: model, weights, fit, seed, preset, layer and versions: what the numbers depend on.
     """
@@ -67,7 +64,7 @@ class Comparison:
     photo: Photo
     target: Target
     scores: Scores
-    looks: Mapping[str, Look]
+    results: Mapping[str, MethodResult]
     refused: Mapping[str, str]
     how: Mapping[str, Any]
     fit: Fit
@@ -75,7 +72,7 @@ class Comparison:
 
     def box_on_photo(self, method: str) -> Box | None:
         """A method's smallest box in pixels of the photo."""
-        found = self.looks[method].box
+        found = self.results[method].box
         if found is None:
             return None
         height, width = self.photo.pixels.shape[-2:]
@@ -102,15 +99,15 @@ class Comparison:
                 "score": self.scores.original,
                 "blurred_score": self.scores.reference,
                 **self.how,
-                "methods": {name: self._row(name) for name in self.looks},
+                "methods": {name: self._row(name) for name in self.results},
                 "refused": dict(self.refused),
             }
         )
         return record
 
     def _row(self, method: str) -> dict[str, Any]:
-        look = self.looks[method]
-        box = look.box
+        result = self.results[method]
+        box = result.box
         found = None
         if box is not None:
             found = {
@@ -121,22 +118,22 @@ class Comparison:
                 "score": box.score,
                 "suppression": box.suppression,
             }
-        return {"shape": list(look.saliency.shape), "smallest_box": found, "seconds": look.seconds}
+        return {"shape": list(result.saliency.shape), "smallest_box": found, "seconds": result.seconds}
 
 
 @dataclass(frozen=True)
-class Terms:
+class ComparisonSettings:
     """What is compared, and how.
 
     Args:
-        methods: names in `unsee.saliency.METHODS`, or "mask".
+        methods: names in `unsee.METHODS`.
         fit: how photos are brought to the network's input.
         seed: of the methods that draw, and of the mask.
         preset: how the mask is learned.
         layer: read by the methods that read one; each method's own unless told.
     """
 
-    methods: tuple[str, ...] = (MASK, *METHODS)
+    methods: tuple[str, ...] = tuple(METHODS)
     fit: Fit = field(default_factory=Squash)
     seed: int = 0
     preset: str = "fast"
@@ -145,7 +142,7 @@ class Terms:
     def __post_init__(self) -> None:
         look_up(PRESETS, self.preset, "preset")
         for name in self.methods:
-            look_up({MASK: None, **METHODS}, name, "method")
+            method_named(name)
         if not self.methods:
             raise UnseeError("there is nothing to compare: name a method")
 
@@ -166,7 +163,7 @@ def compare(
     Args:
         classifier: borrowed, and given back as it was.
         photos: one, or a list of them.
-        methods: names in `unsee.saliency.METHODS`, or "mask"; all of them unless told.
+        methods: names in `unsee.METHODS`; all of them unless told.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the methods that draw, and of the mask.
         preset: how the mask is learned.
@@ -183,49 +180,51 @@ def compare(
     """
     if isinstance(methods, str):
         methods = [methods]
-    names = (MASK, *METHODS) if methods is None else tuple(name.replace("-", "_") for name in methods)
+    names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    terms = Terms(names, Squash() if fit is None else fit, seed, preset, layer)
+    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
     for source, target in zip(sources, one_each(targets, len(sources), several), strict=True):
         photo = source if isinstance(source, Photo) else read_photo(source)
-        question = Question.ask(classifier, photo, target, terms)
-        for method in question.missing:
+        comparer = PhotoComparer.prepare(classifier, photo, target, settings)
+        for method in comparer.missing:
             if progress is not None:
                 progress(photo.name, method)
-            question.look(method)
-        found.append(question.comparison())
+            comparer.run(method)
+        found.append(comparer.comparison())
     return found if several else found[0]
 
 
 @dataclass(eq=False)
-class Question:
+class PhotoComparer:
     """A photo that is looked at by one method after another; `known` may hold those of an earlier run."""
 
     classifier: Classifier
-    frame: NetworkInput
+    network_input: NetworkInput
     target: Target
     scores: Scores
-    terms: Terms
-    known: dict[str, Look] = field(default_factory=dict)
+    settings: ComparisonSettings
+    known: dict[str, MethodResult] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def ask(cls, classifier: Classifier, photo: Photo, target: TargetLike | None, terms: Terms) -> "Question":
+    def prepare(
+        cls, classifier: Classifier, photo: Photo, target: TargetLike | None, settings: ComparisonSettings
+    ) -> "PhotoComparer":
         """The photo at the network's input, its target and its scores.
 
         Raises:
             UnseeError: a target that is none, or no layer of the name that is given.
         """
-        if terms.layer is not None:
-            layer_named(classifier, terms.layer)
-        frame = NetworkInput(
-            photo, classifier.size, 0, terms.fit, classifier.color, terms.seed, classifier.dtype
+        if settings.layer is not None:
+            layer_named(classifier, settings.layer)
+        network_input = NetworkInput(
+            photo, classifier.size, 0, settings.fit, classifier.color, settings.seed, classifier.dtype
         )
-        views = torch.stack([frame.plain, smooth(frame.plain, 10.0)])
+        views = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
         clean, blurred = classifier.probabilities(views).cpu()
         if not bool(clean.isfinite().all()):
             raise UnseeError(f"{classifier.name} gives scores for {photo.name} that are not finite")
@@ -233,60 +232,59 @@ class Question:
         reference = float(blurred[list(indices)].sum())
         scores = Scores(float(clean[list(indices)].sum()), reference, reference)
         named = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
-        return cls(classifier, frame, named, scores, terms)
+        return cls(classifier, network_input, named, scores, settings)
 
     @property
     def missing(self) -> list[str]:
         """The methods that have not looked yet."""
-        return [name for name in self.terms.methods if name not in self.known and name not in self.refused]
+        return [name for name in self.settings.methods if name not in self.known and name not in self.refused]
 
-    def look(self, method: str) -> None:
+    def run(self, method: str) -> None:
         """Let one method look; its answer, or why there is none, is kept."""
         began = time.perf_counter()
         try:
             saliency = self._saliency(method).detach().float().cpu()
             seconds = time.perf_counter() - began
-            box = smallest_box(self.classifier, self.frame.plain, saliency, self.target.indices, SHARE)
+            box = smallest_box(
+                self.classifier, self.network_input.plain, saliency, self.target.indices, SHARE
+            )
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        self.known[method] = Look(saliency, box, seconds)
+        self.known[method] = MethodResult(saliency, box, seconds)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
         """What some methods have seen so far, in their order; those that were asked for unless told."""
-        asked = self.terms.methods if methods is None else methods
+        asked = self.settings.methods if methods is None else methods
         return Comparison(
-            photo=self.frame.photo,
+            photo=self.network_input.photo,
             target=self.target,
             scores=self.scores,
-            looks={name: self.known[name] for name in asked if name in self.known},
+            results={name: self.known[name] for name in asked if name in self.known},
             refused={name: self.refused[name] for name in asked if name in self.refused},
-            how=described(self.classifier, self.terms),
-            fit=self.terms.fit,
+            how=described(self.classifier, self.settings),
+            fit=self.settings.fit,
             size=self.classifier.size,
         )
 
     def _saliency(self, method: str) -> Float[Tensor, "hm wm"]:
-        if method == MASK:
+        record = METHODS[method]
+        if record.learned:
             return self._mask()
-        call: Any = METHODS[method]
-        if method in LAYERED and self.terms.layer is not None:
-            call = partial(call, layer=self.terms.layer)
-        if method in SEEDED:
-            call = partial(call, seed=self.terms.seed)
-        images = self.frame.plain[None].to(self.classifier.device)
-        maps: Tensor = call(self.classifier, images, [self.target.indices])
+        layer = self.settings.layer if record.reads_layer else None
+        images = self.network_input.plain[None].to(self.classifier.device)
+        maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.settings.seed)
         return maps[0]
 
     def _mask(self) -> Float[Tensor, "h w"]:
-        settings = PRESETS[self.terms.preset]
+        settings = PRESETS[self.settings.preset]
         found = explain(
             self.classifier,
-            self.frame.photo,
+            self.network_input.photo,
             self.target.indices,
-            preset=self.terms.preset,
-            fit=self.terms.fit,
-            seed=self.terms.seed,
+            preset=self.settings.preset,
+            fit=self.settings.fit,
+            seed=self.settings.seed,
         )
         assert not isinstance(found, list)
         grid = found.mask_grid
@@ -294,16 +292,16 @@ class Question:
         return settings.objective.game.saliency(mask.clamp(0, 1))
 
 
-def described(classifier: Classifier, terms: Terms) -> dict[str, Any]:
+def described(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
     """What a comparison's numbers depend on, as JSON values."""
     return {
         "model": classifier.name,
         "weights_sha256": classifier.weights_sha256,
         "input_size": list(classifier.size),
-        "fit": terms.fit.name,
-        "seed": terms.seed,
-        "preset": terms.preset,
-        "layer": terms.layer,
+        "fit": settings.fit.name,
+        "seed": settings.seed,
+        "preset": settings.preset,
+        "layer": settings.layer,
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

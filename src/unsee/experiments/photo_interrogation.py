@@ -1,30 +1,56 @@
-"""Interrogation (§5.1, fig. 6): perturb a box of a photo and see what becomes of the score.
+"""Interrogation (§5.1, fig. 6): perturb a box of a photo and score the photo again.
 
-A box that a person suspects, or one fitted to a mask, is perturbed; a fall of the score says that what is in
-it matters, and a rise that it spoke against the class.
+    result = interrogate(classifier, "flute.jpg", (200, 150, 420, 260), "flute")
+    print(result.scores.original, result.scores.perturbed)
+    result.save("interrogations/flute")
+
+If the score falls, what is in the box matters to the class; if it rises, it spoke against the class. The box
+is given by hand, or fitted to a saved mask (`interrogate_explanation`).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unsee.classifier import Classifier
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
+from unsee.drawing import panels
+from unsee.drawing.boxed_pair import boxed_pair
 from unsee.errors import UnseeError
-from unsee.explanation import Scores, Target
-from unsee.fits import Fit
-from unsee.images import Photo
-from unsee.masks.edits.perturbation import Perturbation, blend
+from unsee.explanation import Explanation, Scores, Target
+from unsee.files import folder_for, write_json
+from unsee.fits import FITS, Fit, Squash
+from unsee.images import Photo, PhotoLike, read_photo, save_png
+from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation, blend
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import softmax_score
+from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.scoring import Scoring
-from unsee.tensors import Box
+from unsee.records import finite
+from unsee.tensors import Box, fitted_box
+
+MANIFEST = "interrogation.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Interrogation:
-    """What a box did: the scores before and after, and the edited photo, RGB in [0,1]."""
+    """The effect of perturbing a box.
+
+    Args:
+        photo: as it was read, h by w pixels.
+        box: half-open [x0, y0, x1, y1), in pixels of the photo.
+        target: the classes that are scored.
+        scores: of the photo, of the edited photo and of the fully perturbed one.
+        perturbed: the edited photo, RGB in [0,1].
+        perturbation: its name.
+        model, weights_sha256, fit, seed: what the scores depend on.
+        saliency: of a saved mask, in [0,1]; the figure shows it over the photo.
+    """
 
     photo: Photo
     box: Box
@@ -36,22 +62,157 @@ class Interrogation:
     weights_sha256: str | None
     fit: str
     seed: int
+    saliency: Float[Tensor, "h w"] | None = None
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything but the pixels, as JSON values; numbers that are not finite become null."""
+        record: dict[str, Any] = finite(
+            {
+                "photo": str(self.photo.path or self.photo.name),
+                "photo_sha256": self.photo.sha256,
+                "model": self.model,
+                "weights_sha256": self.weights_sha256,
+                "fit": self.fit,
+                "seed": self.seed,
+                "target": {"index": list(self.target.indices), "name": list(self.target.names)},
+                "box": list(self.box),
+                "perturbation": self.perturbation,
+                "scores": asdict(self.scores),
+                "suppression": self.scores.suppression,
+            }
+        )
+        return record
+
+    def save(self, folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Write perturbed.png, at the photo's size, figure.png and, last, interrogation.json.
+
+        Returns:
+            The folder.
+
+        Raises:
+            UnseeError: the folder already holds an interrogation and `overwrite` is False, or it cannot be
+                written to.
+        """
+        place = refuse_taken(folder, overwrite)
+        name = self.target.short
+        titles = (f"{name}: {self.scores.original:.4f}", f"{name}: {self.scores.perturbed:.4f}")
+        figure = boxed_pair(self.photo.pixels, self.perturbed, self.box, titles, self.saliency)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            save_png(place / "perturbed.png", self.perturbed)
+            panels.save(figure, place / "figure.png")
+        except OSError as error:
+            raise UnseeError(f"{place} cannot be written to ({error.strerror or error})") from error
+        write_json(place / MANIFEST, self.manifest())
+        return place
+
+
+def refuse_taken(folder: str | PathLike[str], overwrite: bool) -> Path:
+    """The folder, if an interrogation may be saved to it: call it before the work rather than after.
+
+    Raises:
+        UnseeError: it already holds an interrogation and `overwrite` is False, or it is a file.
+    """
+    place = folder_for(folder)
+    if (place / MANIFEST).exists() and not overwrite:
+        raise UnseeError(
+            f"{place} already holds an interrogation: --force (overwrite=True) replaces it, "
+            "--out writes elsewhere"
+        )
+    return place
+
+
+def perturbation_named(name: str) -> Perturbation:
+    """A perturbation that a box can be interrogated with.
+
+    Raises:
+        UnseeError: the name is unknown, or stands for several perturbations.
+    """
+    edits = look_up(PERTURBATIONS, name, "perturbation")
+    if len(edits) > 1:
+        raise UnseeError(f"a box takes one perturbation, and {name} stands for {len(edits)}: choose one")
+    return edits[0]
 
 
 def interrogate(
     classifier: Classifier,
-    photo: Photo,
+    photo: PhotoLike | Photo,
     box: Box,
-    target: Target,
-    perturbation: Perturbation,
-    fit: Fit,
+    target: TargetLike | Target | None = None,
+    perturbation: str | Perturbation = "blur",
+    fit: Fit | None = None,
     seed: int = 0,
 ) -> Interrogation:
-    """Perturb a half-open box [x0, y0, x1, y1) of the photo, in its pixels, and score the target again.
+    """Perturb a box of the photo and score the target again.
+
+    Args:
+        classifier: comes back as it was.
+        photo: what `read_photo` takes, or what it gives.
+        box: half-open [x0, y0, x1, y1), in pixels of the photo.
+        target: as `unsee.explain` takes it, or the target of an explanation.
+        perturbation: what the pixels in the box become.
+        fit: how the photo is brought to the network's input; `Squash()` by default.
+        seed: of perturbations that draw noise.
 
     Raises:
-        UnseeError: a box that is empty or reaches out of the photo.
+        UnseeError: the box is empty or leaves the photo, or there is no such class or perturbation.
     """
+    edit = perturbation_named(perturbation) if isinstance(perturbation, str) else perturbation
+    source = photo if isinstance(photo, Photo) else read_photo(photo)
+    chosen_fit = Squash() if fit is None else fit
+    _refuse_outside(box, source)
+    if not isinstance(target, Target):
+        pixels = chosen_fit.apply(source.pixels, classifier.size)
+        indices = target_indices(classifier, target, classifier.probabilities(pixels[None])[0])
+        target = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
+    return _interrogation(classifier, source, box, target, edit, chosen_fit, seed)
+
+
+def interrogate_explanation(
+    classifier: Classifier,
+    explanation: Explanation,
+    box: Box | None = None,
+    target: TargetLike | Target | None = None,
+    perturbation: str | Perturbation = "blur",
+    fit: Fit | None = None,
+    seed: int = 0,
+    threshold: float = 0.5,
+) -> Interrogation:
+    """Perturb the box that an explanation's mask marks, and score the target again.
+
+    Args:
+        classifier: the one that was explained.
+        explanation: a mask and its photo.
+        box: fitted to the mask by default.
+        target: the explanation's by default.
+        perturbation: what the pixels in the box become.
+        fit: the explanation's by default.
+        seed: of perturbations that draw noise.
+        threshold: share of the saliency's range at which the box is fitted, in (0, 1].
+
+    Raises:
+        UnseeError: the classifier has other weights than the one that was explained, or what `interrogate`
+            raises.
+    """
+    origin = explanation.provenance
+    if (origin.model, origin.weights_sha256) != (classifier.name, classifier.weights_sha256):
+        raise UnseeError(
+            f"the saved mask was learned on {origin.model} with other weights: name them with --weights, "
+            "or give the --box yourself and leave --from out"
+        )
+    result = interrogate(
+        classifier,
+        explanation.photo,
+        fitted_box(explanation.saliency, threshold) if box is None else box,
+        explanation.target if target is None else target,
+        perturbation,
+        look_up(FITS, origin.fit, "fit") if fit is None else fit,
+        seed,
+    )
+    return replace(result, saliency=explanation.saliency)
+
+
+def _refuse_outside(box: Box, photo: Photo) -> None:
     height, width = photo.pixels.shape[-2:]
     left, top, right, bottom = box
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
@@ -59,22 +220,35 @@ def interrogate(
             f"the box {left},{top},{right},{bottom} is empty or leaves the photo: "
             f"give X0,Y0,X1,Y1 with 0 <= X0 < X1 <= {width} and 0 <= Y0 < Y1 <= {height}"
         )
+
+
+def _interrogation(
+    classifier: Classifier,
+    photo: Photo,
+    box: Box,
+    target: Target,
+    perturbation: Perturbation,
+    fit: Fit,
+    seed: int,
+) -> Interrogation:
+    height, width = photo.pixels.shape[-2:]
+    left, top, right, bottom = box
     keep = torch.ones(height, width)
     keep[top:bottom, left:right] = 0
-    frame = NetworkInput(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
-    mask = frame.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
+    network_input = NetworkInput(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
+    mask = network_input.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
     with classifier.borrowed(), torch.no_grad():
-        classes = classifier.logits(frame.plain[None].to(classifier.device)).shape[1]
+        classes = classifier.logits(network_input.plain[None].to(classifier.device)).shape[1]
         if max(target.indices) >= classes:
             raise UnseeError(
-                f"class {max(target.indices)} is not there: {classifier.name} has classes 0 to {classes - 1}"
+                f"there is no class {max(target.indices)}: {classifier.name} has classes 0 to {classes - 1}"
             )
-        problem = Scoring.prepare(
-            classifier, [frame], [target.indices], classes, [perturbation], softmax_score
+        scoring = Scoring.prepare(
+            classifier, [network_input], [target.indices], classes, [perturbation], softmax_score
         )
-        views = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
-        scores = problem.still_scores(views[None])[0]
-    reference = fit.back(perturbation.references(frame)[0], (height, width), 0.0).clamp(0, 1).float()
+        masks = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
+        scores = scoring.still_scores(masks[None])[0]
+    reference = fit.back(perturbation.references(network_input)[0], (height, width), 0.0).clamp(0, 1).float()
     return Interrogation(
         photo=photo,
         box=box,

@@ -53,13 +53,13 @@ class Pointing:
             return
         height, width = case.sample.image.shape[:2]
         instances = _instances([i for i in case.sample.instances if i.label == case.label])
-        shrunk = _brought(instances, (height, width), case.frame.size)
+        shrunk = _brought(instances, (height, width), case.network_input.size)
         for method, saliency in case.maps.items():
             yield {
                 "id": case.sample.id,
                 "label": case.label,
                 "method": method,
-                "hit": hits(peak(saliency, case.frame.size), shrunk),
+                "hit": hits(peak(saliency, case.network_input.size), shrunk),
                 "hit_torchray": touched(first_peak(saliency, (height, width)), instances),
                 "difficult": difficult(case.sample, case.label),
             }

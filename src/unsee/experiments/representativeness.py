@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from unsee.classifier import Classifier
-from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by, on_device
+from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by, on_device
 from unsee.experiments.scoring import scores_under
 from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Perturbation
 from unsee.metrics import binarised, mean_of, normalised
@@ -33,15 +33,15 @@ class Representativeness:
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:
         """For each method, perturbation and threshold p'; None where p₀ - p_b is below 1e-6."""
-        picture = on_device(classifier, case.frame.plain)
-        ends = torch.ones(2, *case.frame.size).to(picture)
+        picture = on_device(classifier, case.network_input.plain)
+        ends = torch.ones(2, *case.network_input.size).to(picture)
         ends[1] = 0
-        blurred = on_device(classifier, Blur().references(case.frame)[0])
+        blurred = on_device(classifier, Blur().references(case.network_input)[0])
         whole, gone = scores_under(classifier, picture, blurred, ends, case.target)
         for method in case.maps:
             cuts = binarised(1 - case.at_input(method), self.alphas).to(picture)
             for perturbation in self.perturbations:
-                reference = on_device(classifier, perturbation.references(case.frame)[0])
+                reference = on_device(classifier, perturbation.references(case.network_input)[0])
                 scores = scores_under(classifier, picture, reference, cuts, case.target)
                 shares = normalised(scores, whole, gone)
                 for alpha, share in zip(self.alphas, shares.tolist(), strict=True):
@@ -56,7 +56,7 @@ class Representativeness:
     def summary(self, records: Sequence[Record]) -> Summary:
         """Mean p' over α; pictures whose score hardly falls when all is blurred are left out, and counted."""
         kept = [record for record in records if record["normalised"] is not None]
-        lines: dict[str, dict[str, Curve]] = {}
+        lines: dict[str, dict[str, Line]] = {}
         rows = {}
         for method, own in by(kept, "method").items():
             for perturbation, some in by(own, "perturbation").items():
@@ -65,7 +65,7 @@ class Representativeness:
                     for alpha, each in by(some, "alpha").items()
                 }
                 name = f"{method}, {perturbation}"
-                lines.setdefault(perturbation, {})[method] = Curve(tuple(found), tuple(found.values()))
+                lines.setdefault(perturbation, {})[method] = Line(tuple(found), tuple(found.values()))
                 rows[name] = {f"α = {alpha:g}": found[alpha] for alpha in found if alpha in _SHOWN}
         table = Table("mean normalised score under binary masks", rows, better="low")
         plots = tuple(

@@ -7,8 +7,9 @@ import torch
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import Case, Curve, Plot, Record, Summary, Table, by
-from unsee.experiments.maps import MASK, Look, Picture, Stage
+from unsee.experiments.experiment import Case, Line, Plot, Record, Summary, Table, by
+from unsee.experiments.maps import MASK, MapSource, Picture, Setup
+from unsee.experiments.mask_numbers import SOURCE
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
@@ -73,16 +74,16 @@ class Sensitivity:
     target: str = "label"
     shows: Picture = Picture.MAPS
 
-    def looks(self, stage: Stage) -> list[Look]:
+    def map_sources(self, setup: Setup) -> list[MapSource]:
         """The preset, and one for each change to it.
 
         Raises:
             UnseeError: a preset with other values than the paper's, from which the changes start.
         """
-        base, paper = PRESETS[stage.preset], PRESETS["paper"]
+        base, paper = PRESETS[setup.preset], PRESETS["paper"]
         if any(getattr(base, part) != getattr(paper, part) for part in _VARIED):
             raise UnseeError(
-                f"{self.name} varies the paper's settings, {stage.preset} has others: use fast or paper"
+                f"{self.name} varies the paper's settings, {setup.preset} has others: use fast or paper"
             )
         every = {DEFAULT: base}
         for name, (change, values, _, _) in CHANGES.items():
@@ -90,35 +91,35 @@ class Sensitivity:
         for name in OTHERS:
             edits = PERTURBATIONS[name]
             every[f"perturbation{_SIGN}{name}"] = replace(base, perturbations=edits, evidence=base.shown)
-        network = stage.classifiers[0]
+        network = setup.classifiers[0]
         return [
-            Look(name, MASK, stage.dataset, network, settings, stage.target)
+            MapSource(name, MASK, setup.dataset, network, settings, setup.target)
             for name, settings in every.items()
         ]
 
     def records(self, classifier: Classifier, case: Case) -> Iterator[Record]:  # noqa: ARG002
-        """For each look its numbers, and whether its box finds the object, None where no box is known."""
+        """For each source its numbers, and whether its box finds the object, None where no box is known."""
         boxes = () if case.label is None else case.sample.boxes(case.label)
         truths = torch.tensor(boxes, dtype=torch.float64)
         size = case.sample.image.shape[:2]
-        for look, row in case.numbers.items():
+        for source, row in case.numbers.items():
             found = None
             if boxes:
-                box = boxes_at(case.maps[look], (size[0], size[1]), "value", (_CUT,))
+                box = boxes_at(case.maps[source], (size[0], size[1]), "value", (_CUT,))
                 found = bool(localised(box.double(), truths)[0])
             numbers = {name: row[name] for name in ("objective", "area", "suppression")}
-            yield {"id": case.sample.id, "look": look, "found": found, **numbers}
+            yield {"id": case.sample.id, SOURCE: source, "found": found, **numbers}
 
     def summary(self, records: Sequence[Record]) -> Summary:
-        """Means for each look, and for each hyper-parameter their course over its values."""
+        """Means for each source, and for each hyper-parameter their course over its values."""
         rows = {}
-        for look, own in by(records, "look").items():
+        for source, own in by(records, SOURCE).items():
             hits = [record["found"] for record in own if record["found"] is not None]
             known = {
                 name: mean_of([record[name] for record in own if record[name] is not None])
                 for name in ("objective", "area", "suppression")
             }
-            rows[look] = known | (
+            rows[source] = known | (
                 {"localisation error": proportion([not hit for hit in hits])} if hits else {}
             )
         table = Table("masks with one hyper-parameter changed, means and shares", rows)
@@ -129,23 +130,27 @@ class Sensitivity:
 def _plot(name: str, table: Table) -> Plot:
     _, values, usual, axis = CHANGES[name]
     places = tuple(sorted((*values, usual)))
-    looks = [DEFAULT if value == usual else f"{name}{_SIGN}{value:g}" for value in places]
-    lines = _courses(table, dict(zip(places, looks, strict=True)))
+    sources = [DEFAULT if value == usual else f"{name}{_SIGN}{value:g}" for value in places]
+    lines = _courses(table, dict(zip(places, sources, strict=True)))
     return Plot(name, axis, _UP, lines, logarithmic=name.startswith("λ"), usual=usual)
 
 
 def _perturbations(table: Table) -> Plot:
-    looks = (DEFAULT, *(f"perturbation{_SIGN}{name}" for name in OTHERS))
-    lines = _courses(table, {float(place): look for place, look in enumerate(looks)})
+    sources = (DEFAULT, *(f"perturbation{_SIGN}{name}" for name in OTHERS))
+    lines = _courses(table, {float(place): source for place, source in enumerate(sources)})
     return Plot("perturbation", "", _UP, lines, usual=0.0, ticks=("blur", *OTHERS))
 
 
-def _courses(table: Table, looks: Mapping[float, str]) -> dict[str, Curve]:
-    """Column → its course over the places of looks."""
+def _courses(table: Table, sources: Mapping[float, str]) -> dict[str, Line]:
+    """Column → its course over the places of sources."""
     return {
-        column: Curve(
-            tuple(place for place, look in looks.items() if column in table.rows.get(look, {})),
-            tuple(table.rows[look][column] for look in looks.values() if column in table.rows.get(look, {})),
+        column: Line(
+            tuple(place for place, source in sources.items() if column in table.rows.get(source, {})),
+            tuple(
+                table.rows[source][column]
+                for source in sources.values()
+                if column in table.rows.get(source, {})
+            ),
         )
         for column in table.columns
     }

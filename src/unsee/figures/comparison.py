@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from unsee.drawing import panels
+from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import Comparison
 
 _INCHES = 1.7
@@ -22,7 +23,7 @@ _CAPTION = "box: the smallest whose blurring takes away 90 % of the score, and i
 
 def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
     """One row for each photo; the first column is the photo with its target."""
-    columns = list(dict.fromkeys(name for each in comparisons for name in (*each.looks, *each.refused)))
+    columns = list(dict.fromkeys(name for each in comparisons for name in (*each.results, *each.refused)))
     heights = [min(max(_aspect(each), 0.4), 2.0) for each in comparisons]
     figure = Figure(
         figsize=(_INCHES * (len(columns) + 1), (_INCHES * sum(heights) + 0.45 * len(heights))),
@@ -40,24 +41,31 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
 
 
 def draw_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write the figure as PNG."""
-    panels.save(comparison_figure(comparisons), path)
+    """Write the figure as PNG.
+
+    Raises:
+        UnseeError: the file cannot be written.
+    """
+    try:
+        panels.save(comparison_figure(comparisons), path)
+    except OSError as error:
+        raise UnseeError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def _draw(axes: Axes, comparison: Comparison, method: str) -> None:
     name = method.replace("_", " ")
     pixels = comparison.photo.pixels
-    if method not in comparison.looks:
+    if method not in comparison.results:
         panels.picture(axes, 0.5 + 0.25 * pixels, f"{name}\nleft out")
         return
-    look = comparison.looks[method]
-    heat = panels.shrunk(_on_photo(look.saliency, comparison).expand(3, -1, -1))[0]
+    result = comparison.results[method]
+    heat = panels.shrunk(_on_photo(result.saliency, comparison).expand(3, -1, -1))[0]
     spread = panels.overlaid(panels.shrunk(pixels), heat)
     box = comparison.box_on_photo(method)
-    if look.box is None or box is None:
+    if result.box is None or box is None:
         panels.picture(axes, spread, f"{name}\nno box")
         return
-    share = look.box.area / (comparison.size[0] * comparison.size[1])
+    share = result.box.area / (comparison.size[0] * comparison.size[1])
     panels.picture(axes, spread, f"{name}\n{share:.1%} of the picture")
     scale = panels.shrunk(pixels).shape[-1] / pixels.shape[-1]
     left, top, right, bottom = (edge * scale - 0.5 for edge in box)

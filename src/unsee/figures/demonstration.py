@@ -1,6 +1,12 @@
-"""The demonstration's pictures: a strip for every answer, all strips in one, and the page."""
+"""The demonstration's figures, page and folder.
+
+findings = demonstrate({name: unsee.load(name) for name in (PLAIN, SHORTCUT)}, plan)
+save_demonstration(findings, "demo-out")
+"""
 
 from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
@@ -8,20 +14,60 @@ from matplotlib.figure import Figure
 
 from unsee.drawing import panels
 from unsee.drawing.report import Section, page
+from unsee.errors import UnseeError
 from unsee.experiments.demonstration import Finding
+from unsee.files import HOW_TO_REPLACE, folder_for, write_whole
+from unsee.masks.explain import versions
 
+PAGE = "index.html"
 _OUTLINES = ("#12d8a0", "#ff3d7f")
 
 
+def save_demonstration(
+    findings: Sequence[Finding], out: str | PathLike[str] = "demo-out", *, force: bool = False
+) -> Path:
+    """Write a folder for each explanation, demo.png and, last, the page.
+
+    Returns:
+        The page.
+
+    Raises:
+        UnseeError: the folder holds a demonstration and `force` is False, or it cannot be written to.
+    """
+    page_file = refuse_taken(out, force)
+    folder = page_file.parent
+    for number, finding in enumerate(findings, start=1):
+        finding.explanation.save(folder / f"{number}-{finding.scene.target}", overwrite=True)
+    footer = ", ".join(f"{name} {number}" for name, number in versions().items())
+    try:
+        panels.save(overview(findings), folder / "demo.png")
+        write_whole(page_file, demonstration_page(findings, footer).encode())
+    except OSError as error:
+        raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
+    return page_file
+
+
+def refuse_taken(out: str | PathLike[str], force: bool) -> Path:
+    """The page, if a demonstration may be saved to this folder: call it before the work rather than after.
+
+    Raises:
+        UnseeError: the folder holds a demonstration and `force` is False, or it is a file.
+    """
+    file = folder_for(out) / PAGE
+    if file.exists() and not force:
+        raise UnseeError(f"{file} exists: {HOW_TO_REPLACE}")
+    return file
+
+
 def strip(finding: Finding) -> Figure:
-    """One answer: photo with the truth's outline, edited photo, and saliency."""
+    """One finding: image with the true outlines, edited image, and saliency."""
     figure = Figure()
     _draw(panels.row_of_panels(figure, 3, 1.0), finding)
     return figure
 
 
 def overview(findings: Sequence[Finding]) -> Figure:
-    """All answers, a column each."""
+    """All findings, a column each."""
     figure = Figure(figsize=(2.6 * len(findings), 8.6), layout="constrained")
     columns = figure.subplots(3, len(findings), squeeze=False).T
     for column, finding in zip(columns, findings, strict=True):
@@ -33,32 +79,32 @@ def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
     """The self-contained page."""
     sections = [
         Section(
-            finding.question.heading,
-            finding.question.text,
+            finding.scene.heading,
+            finding.scene.text,
             [strip(finding)],
-            f"{finding.question.target}: photo, edited photo and saliency",
+            f"{finding.scene.target}: image, edited image and saliency",
             facts(finding),
         )
         for finding in findings
     ]
     lead = (
-        "Each mask is the smallest region whose blurring makes the network let go of the class. The drawn "
-        "animals come with their outlines, so what was found can be set against the truth: the share of the "
-        "saliency that lies on the animal, or on the thing that was planted beside it."
+        "Each mask is the smallest region whose blurring takes the score of the class away. The drawn "
+        "animals come with their outlines, so the saliency can be compared with the truth: the share of the "
+        "saliency that lies on the animal, or on the thing that was planted next to it."
     )
     return page("unsee: what did the network look at?", lead, sections, footer)
 
 
 def facts(finding: Finding) -> dict[str, str]:
-    """The numbers of one answer, in words."""
+    """The numbers of one finding, in words."""
     scores, area = finding.explanation.scores, finding.area
     return {
-        "network": finding.question.network,
+        "network": finding.scene.network,
         "score": f"{scores.original:.3f} → {scores.perturbed:.3f} (all blurred: {scores.reference:.3f})",
-        "mask": f"{finding.explanation.area:.1%} of the picture, {finding.explanation.run.verdict}",
+        "mask": f"{finding.explanation.area:.1%} of the image, {finding.explanation.run.verdict}",
         **{
             f"saliency on the {what}": (
-                f"{times:.1f} times chance: {finding.inside[what]:.0%} on {area[what]:.1%} of the picture"
+                f"{times:.1f} times chance: {finding.inside[what]:.0%} on {area[what]:.1%} of the image"
             )
             for what, times in finding.density.items()
         },
@@ -66,7 +112,7 @@ def facts(finding: Finding) -> dict[str, str]:
 
 
 def _draw(axes: list[Axes], finding: Finding) -> None:
-    explanation, target = finding.explanation, finding.question.target
+    explanation, target = finding.explanation, finding.scene.target
     pixels = explanation.photo.pixels
     panels.picture(axes[0], pixels, f"{target}: {explanation.scores.original:.3f}")
     for (what, where), color in zip(finding.truth.items(), _OUTLINES, strict=False):

@@ -54,7 +54,7 @@ class Boxed:
 def boxed(case: Case, records: Sequence[Record]) -> Boxed:
     """A picture with the boxes that `Interrogations` has asked about."""
     boxes = {r["what"]: (tuple(r["box"]), r["before"], r["after"]) for r in records}
-    return Boxed(case.frame.plain, boxes)
+    return Boxed(case.network_input.plain, boxes)
 
 
 def draw_boxes(pictures: Sequence[Boxed], file: Path, blur: float = 10.0) -> None:
@@ -91,12 +91,12 @@ class Pointed:
 def pointed(case: Case) -> Pointed:
     """A picture with the keypoints that `AnimalParts` has asked about."""
     height, width = case.sample.image.shape[:2]
-    down, across = case.frame.size[0] / height, case.frame.size[1] / width
+    down, across = case.network_input.size[0] / height, case.network_input.size[1] / width
     points: dict[str, list[tuple[float, float]]] = {EYE: [], FOOT: []}
     for point in (p for animal in animals_in(case) for p in animal.keypoints if p.kind in (EYE, FOOT)):
         place = ((point.x + 0.5) * across - 0.5, (point.y + 0.5) * down - 0.5)
         points[point.kind].append(place)
-    return Pointed(case.frame.plain, {name: case.at_input(name) for name in case.maps}, points)
+    return Pointed(case.network_input.plain, {name: case.at_input(name) for name in case.maps}, points)
 
 
 def draw_points(pictures: Sequence[Pointed], file: Path) -> None:

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier
@@ -15,15 +13,14 @@ from unsee.layers import layer_named
 from unsee.masks import PRESETS, adjusted
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
+from unsee.methods import Method, method_named
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
 from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
-from unsee.saliency import LAYERED, METHODS, SEEDED
 
-MASK = "mask"
 DEFAULT_PRESET = "fast"
 _BEST = {TOP1: 1, TOP5: 5}
 
@@ -32,7 +29,7 @@ _BEST = {TOP1: 1, TOP5: 5}
 class LearnSettings:
     """Every setting that decides the rows of a run; `learn` explains each."""
 
-    method: str = MASK
+    method: str = "mask"
     preset: str | Settings = DEFAULT_PRESET
     layer: str | None = None
     target: str | int = PREDICTED
@@ -51,39 +48,28 @@ class LearnSettings:
         class_map = class_map_of(self.class_map)
         rule = target_rule(str(self.target), dataset, classifier, class_map)
         best = _BEST.get(rule.kind)
-        method = self._mask(best) if self.method == MASK else self._saliency(classifier, best)
+        method = self._row_method(classifier, method_named(self.method), best)
         return Job(classifier, dataset, rule, method.resolved(classifier), description(dataset), class_map)
 
-    def _mask(self, best: int | None) -> RowMethod:
-        """The learned mask, for the `best` classes or as many as its preset says."""
+    def _row_method(self, classifier: Classifier, method: Method, best: int | None) -> RowMethod:
+        """The method, for the `best` classes of an image.
+
+        By default the learned mask explains as many classes as its preset says, and other methods one.
+        """
         preset = self.preset
         settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-        if self.layer is not None:
-            raise UnseeError("the learned mask reads no layer: leave it out")
-        plan = Plan(settings, _name_of(settings), self.fit, self.seed, self.batch_size, self.precision)
-        return LearnedMask(
-            replace(plan, settings=replace(settings, targets=best or settings.targets))
-        )
-
-    def _saliency(self, classifier: Classifier, best: int | None) -> RowMethod:
-        """Another method, for the `best` classes or the highest-scoring one."""
+        method.check_layer(self.layer)
+        if method.learned:
+            name = _name_of(settings)
+            settings = replace(settings, targets=best or settings.targets)
+            return LearnedMask(
+                Plan(settings, name, self.fit, self.seed, self.batch_size, self.precision)
+            )
         if self.precision != "auto":
             raise UnseeError("precision is for the learned mask: other methods use the network's own")
-        name = self.method.replace("-", "_").casefold()
-        call: Any = look_up({MASK: None, **METHODS}, name, "method")
-        options: dict[str, str | int | None] = {}
-        if name in LAYERED:
-            options["layer"] = self.layer
-            if self.layer is not None:
-                layer_named(classifier, self.layer)
-                call = partial(call, layer=self.layer)
-        elif self.layer is not None:
-            readers = ", ".join(LAYERED)
-            raise UnseeError(f"{self.method} reads no layer: leave it out; methods that do: {readers}")
-        if name in SEEDED:
-            options["seed"] = self.seed
-            call = partial(call, seed=self.seed)
-        return SaliencyMaps(name, call, tuple(options.items()), best or 1, self.fit, self.batch_size)
+        if self.layer is not None:
+            layer_named(classifier, self.layer)
+        return SaliencyMaps(method, self.layer, self.seed, best or 1, self.fit, self.batch_size)
 
 
 def learn(
@@ -91,7 +77,7 @@ def learn(
     dataset: Dataset,
     out: str | Path,
     *,
-    method: str = MASK,
+    method: str = "mask",
     preset: str | Settings = DEFAULT_PRESET,
     layer: str | None = None,
     target: str | int = PREDICTED,
@@ -114,7 +100,7 @@ def learn(
         classifier: returned in the state in which it was given.
         dataset: from `unsee.open_dataset`, or any object with the methods of `unsee.datasets.Dataset`.
         out: the store: a folder, or an address that fsspec knows.
-        method: "mask", or a name in `unsee.saliency.METHODS`.
+        method: a name in `unsee.METHODS`.
         preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
             `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`. Other methods ignore it.
         layer: for methods that read one; by default each chooses its own.
@@ -186,7 +172,7 @@ def adjusted_preset(
         "score": score,
     }
     used = [name for name, value in given.items() if value is not None]
-    if used and method != MASK:
+    if used and not method_named(method).learned:
         raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
     settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
     return adjusted(settings, game, perturbation, iterations, score)
@@ -208,7 +194,7 @@ def _check_types(classifier: object, dataset: object, engine: object, method: ob
         )
     if not isinstance(method, str):
         raise UnseeError(
-            f"a method is given by its name, 'mask' or one of unsee.saliency.METHODS, not {method!r}"
+            f"method must be a name in unsee.METHODS such as 'mask', got {method!r}"
         )
 
 

@@ -17,14 +17,12 @@ from unsee.images import Photo
 from unsee.masks.learner import images_at_once
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
+from unsee.methods import Method
 from unsee.records import described
 from unsee.runs.rows import packed
-from unsee.saliency import Method
 from unsee.tuning import tuned
 
 _FEW, _REFILLS = 4, 4
-_DEAR = ("occlusion", "blur_occlusion", "variable_occlusion", "lime", "rise")
-"""Methods that evaluate the network hundreds of times for each image, without gradients."""
 
 
 class TargetedPhoto(NamedTuple):
@@ -117,40 +115,43 @@ class SaliencyMaps:
     """Another method's saliency maps, at their own size and in their own units.
 
     Args:
-        name: the method's name.
-        method: the method, with its layer and seed if it takes them.
-        options: those two, for the record.
+        method: the method.
+        layer: the layer that it reads, if it reads one; by default it chooses.
+        seed: of its random draws, if it has any.
         best: how many of the highest-scoring classes are explained if no class is given.
         fit: how photos are brought to the network's input size.
         batch_size: images at once.
     """
 
-    name: str
     method: Method
-    options: tuple[tuple[str, str | int | None], ...] = ()
+    layer: str | None = None
+    seed: int = 0
     best: int = 1
     fit: Fit = Squash()
     batch_size: int | None = None
 
     def resolved(self, classifier: Classifier) -> "SaliencyMaps":  # noqa: ARG002
         """The same with its batch size chosen."""
-        return replace(self, batch_size=self.batch_size or (_FEW if self.name in _DEAR else BATCH_SIZE))
+        return replace(self, batch_size=self.batch_size or (_FEW if self.method.costly else BATCH_SIZE))
 
     @property
     def portion(self) -> int:
         """One batch for methods that evaluate the network hundreds of times for each image, else several."""
-        batches = 1 if self.name in _DEAR else _REFILLS
+        batches = 1 if self.method.costly else _REFILLS
         return batches * (self.batch_size or BATCH_SIZE)
 
     def settings(self) -> dict[str, Any]:
         """The method and its options."""
+        options: dict[str, Any] = {"layer": self.layer} if self.method.reads_layer else {}
+        if self.method.seeded:
+            options["seed"] = self.seed
         own = {"targets": self.best, "fit": self.fit.name, "batch_size": self.batch_size}
-        return {"method": self.name, **dict(self.options), **own}
+        return {"method": self.method.name, **options, **own}
 
     def values(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
         """Maps with the scores of the unedited images."""
         waiting = iter(photos)
-        network = tuned(classifier) if self.name in _DEAR else classifier
+        network = tuned(classifier) if self.method.costly else classifier
         while batch := list(islice(waiting, self.batch_size or BATCH_SIZE)):
             yield from by_halves(lambda some: self._batch(network, some), batch)
 
@@ -163,7 +164,8 @@ class SaliencyMaps:
             target_indices(classifier, each.target, own, self.best)
             for each, own in zip(batch, scores, strict=True)
         ]
-        maps = self.method(classifier, images, targets).detach().float().cpu()
+        maps = self.method(classifier, images, targets, layer=self.layer, seed=self.seed)
+        maps = maps.detach().float().cpu()
         seconds = (time.perf_counter() - began) / len(batch)
         return [
             self._columns(classifier, target, own, values) | {"seconds": seconds}
@@ -179,6 +181,6 @@ class SaliencyMaps:
             "score": float(scores[list(target)].sum()),
         }
         if not bool(values.isfinite().all()):
-            return known | {"error": f"{self.name} gave a map with NaN or infinite values"}
+            return known | {"error": f"{self.method.name} gave a map with NaN or infinite values"}
         flat, scale = packed(values.numpy())
         return known | {"mask": flat, "mask_shape": tuple(values.shape), "mask_scale": scale}

@@ -1,15 +1,26 @@
 """How the networks that ship with the package were trained, and how their claims are measured."""
 
-from unsee.training.evaluate import Accuracy, Lean, measure_accuracy, measure_lean
+from unsee.training.evaluate import (
+    Accuracy,
+    Lean,
+    Measurement,
+    measure_accuracy,
+    measure_lean,
+    measure_menagerie,
+)
 from unsee.training.train import SHORTCUT, Progress, Recipe, train_menagerie
+from unsee.training.weight_file import train_to_file
 
 __all__ = [
     "SHORTCUT",
     "Accuracy",
     "Lean",
+    "Measurement",
     "Progress",
     "Recipe",
     "measure_accuracy",
     "measure_lean",
+    "measure_menagerie",
     "train_menagerie",
+    "train_to_file",
 ]

@@ -1,8 +1,9 @@
 """What the shipped networks are claimed to do, measured."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from unsee.datasets.menagerie import CLASSES, Menagerie, Shortcut, render
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
+from unsee.records import finite
 from unsee.training.prepare import normalised
+from unsee.training.train import SHORTCUT
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,39 @@ class Lean:
     other_with_thing: float
     right_without_thing: float
     pictures: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is claimed of a shipped network: its accuracy, and how far it leans on the planted thing."""
+
+    accuracy: Accuracy
+    lean: Lean
+    shortcut: Shortcut
+
+    def manifest(self) -> dict[str, Any]:
+        """The numbers as JSON values."""
+        name, thing = self.shortcut.name, self.shortcut.thing
+        record: dict[str, Any] = finite(
+            {
+                "accuracy": asdict(self.accuracy),
+                f"mean score of the {name}, with and without its {thing}": asdict(self.lean),
+            }
+        )
+        return record
+
+
+def measure_menagerie(net: nn.Module, images: int = 1200, *, shortcut: bool = False) -> Measurement:
+    """Measure a network on held-out images.
+
+    Args:
+        net: takes images as `MenagerieNet` does.
+        images: how many images are drawn for each of the two measurements.
+        shortcut: whether accuracy is measured in the world in which every tortoise comes with a spoon.
+    """
+    world = Menagerie("test", images, shortcuts=(SHORTCUT,) if shortcut else ())
+    spoons = Menagerie("test", images, shortcuts=(SHORTCUT,))
+    return Measurement(measure_accuracy(net, world), measure_lean(net, spoons, SHORTCUT), SHORTCUT)
 
 
 def measure_accuracy(net: nn.Module, samples: Iterable[Sample]) -> Accuracy:

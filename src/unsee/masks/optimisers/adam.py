@@ -44,6 +44,11 @@ class Adam:
         """Every image takes all iterations."""
         return False
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words."""
+        return f"{self.iterations} iterations at rate {self.rate:g}"
+
     def limited(self, iterations: int) -> "Adam":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)

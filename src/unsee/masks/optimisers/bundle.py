@@ -76,6 +76,11 @@ class Bundle:
         """An image ends once its objective has converged."""
         return True
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words."""
+        return f"at most {self.iterations} iterations"
+
     def limited(self, iterations: int) -> "Bundle":
         """The same with another number of steps."""
         return replace(self, iterations=iterations)

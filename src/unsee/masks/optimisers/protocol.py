@@ -46,6 +46,10 @@ class Algorithm(Protocol):
     def settles_early(self) -> bool:
         """Whether images can end before the last iteration, so that others take their place."""
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a few words, as in "300 iterations at rate 0.1"."""
+
     def limited(self, iterations: int) -> "Algorithm":
         """The same with another number of steps."""
 

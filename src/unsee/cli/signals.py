@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a command stops soon, and says so."""
+"""Ctrl-C and SIGTERM stop a command soon, and it says so."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ _GOES_ON = "[yellow]stopped[/]; the same command again goes on from here"
 
 @contextmanager
 def stopped_at_once() -> Iterator[None]:
-    """Leave on either signal without ado: half of an imported library is of no use to anybody."""
+    """Exit immediately on either signal, for the time in which libraries are being imported."""
 
     def leave(number: int, _: FrameType | None) -> NoReturn:
         os.write(2, b"stopped\n")
@@ -30,9 +30,9 @@ def stopped_at_once() -> Iterator[None]:
 
 @contextmanager
 def stoppable(says: str = _GOES_ON) -> Iterator[Callable[[], None]]:
-    """Let the work inside be stopped by either signal, and leave with 130 or 143.
+    """Stop the work inside on either signal, and exit with 130 or 143.
 
-    Gives a check that stops the work if a signal came whose exception some library has swallowed.
+    Gives a check that stops the work if a library has swallowed the exception of an earlier signal.
     """
     came: list[int] = []
 

@@ -1,7 +1,6 @@
-"""What there is to choose from."""
+"""The five commands that list what there is to choose from: presets, methods, datasets, experiments, models."""
 
 import json
-import sys
 
 import typer
 
@@ -12,7 +11,6 @@ from unsee.cli.options import Json
 def presets(as_json: Json = False) -> None:
     """List the published parameter sets, with their sources."""
     from unsee.masks import PRESETS
-    from unsee.masks.optimisers.adam import Adam
     from unsee.records import described
 
     if as_json:
@@ -25,64 +23,55 @@ def presets(as_json: Json = False) -> None:
     for name, preset in PRESETS.items():
         edits = " + ".join(part.name for part in preset.perturbations)
         classes = "the predicted class" if preset.targets == 1 else f"the top {preset.targets} classes"
-        steps = f"{preset.algorithm.iterations} iterations"
-        if isinstance(preset.algorithm, Adam):
-            steps += f" at rate {preset.algorithm.rate:g}"
-        else:
-            steps = f"at most {steps}"
-        table.add_row(f"[bold]{name}[/]", f"{preset.objective.game.name}, {edits}, {classes}, {steps}")
+        table.add_row(
+            f"[bold]{name}[/]",
+            f"{preset.objective.game.name}, {edits}, {classes}, {preset.algorithm.summary}",
+        )
         table.add_row("", f"[dim]{preset.source}[/]")
     Console().print(table)
 
 
 def methods(as_json: Json = False) -> None:
-    """List the saliency methods that `unsee compare` sets beside the learned mask."""
-    from unsee.saliency import METHODS
+    """List the saliency methods that `unsee compare` and `unsee learn` take."""
+    from unsee.methods import METHODS
 
-    said = {"mask": "The learned mask, by the preset that --preset names."}
-    said |= {name.replace("_", "-"): _first_line(method) for name, method in METHODS.items()}
+    lines = {name.replace("_", "-"): f"{m.summary} ({m.source})" for name, m in METHODS.items()}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(lines, indent=1))
         return
-    _two_columns(said)
+    _two_columns(lines)
 
 
 def datasets(as_json: Json = False) -> None:
     """List the data sets that `unsee learn` takes."""
     from unsee.datasets.opening import KINDS
 
-    said = {f"{name}:{kind.place}" if kind.place else name: kind.says for name, kind in KINDS.items()}
+    lines = {f"{name}:{kind.place}" if kind.place else name: kind.says for name, kind in KINDS.items()}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(lines, indent=1))
         return
-    _two_columns(said)
+    _two_columns(lines)
 
 
 def experiments(as_json: Json = False) -> None:
     """List the paper's experiments that `unsee experiment` runs."""
     from unsee.experiments.catalogue import EXPERIMENTS
 
-    said = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    lines = {name: experiment.title for name, experiment in EXPERIMENTS.items()}
     if as_json:
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(lines, indent=1))
         return
-    _two_columns(said)
+    _two_columns(lines)
 
 
-def _two_columns(said: dict[str, str]) -> None:
+def _two_columns(lines: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
-    for name, line in said.items():
+    for name, line in lines.items():
         table.add_row(f"[bold]{plain(name)}[/]", plain(line))
     Console().print(table)
-
-
-def _first_line(method: object) -> str:
-    """What the file of a method says of it."""
-    home = sys.modules[getattr(method, "__module__", "")]
-    return (home.__doc__ or "").partition("\n")[0]
 
 
 def models(as_json: Json = False) -> None:

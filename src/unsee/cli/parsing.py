@@ -1,0 +1,89 @@
+"""Text on a command line → targets, fits, methods, boxes, names, data sets, models."""
+
+from pathlib import Path
+
+from unsee.choices import look_up
+from unsee.classifier import Classifier, TargetLike
+from unsee.cli.console import CONSOLE, plain
+from unsee.datasets.opening import open_dataset
+from unsee.datasets.selection import Selection
+from unsee.errors import UnseeError
+from unsee.fits import FITS, Fit
+from unsee.memory import keep_freed
+from unsee.methods import METHODS, method_named
+from unsee.models import load
+from unsee.tensors import Box
+
+
+def target_from(text: str | None) -> TargetLike | None:
+    """A class index or name, several joined by "+", or "top5"; None for the predicted class.
+
+    Raises:
+        UnseeError: a "+" has no class on one side.
+    """
+    if text is None or "+" not in text:
+        return text
+    parts = tuple(part.strip() for part in text.split("+"))
+    if not all(parts):
+        raise UnseeError(f"{text!r} has a '+' without a class next to it: join classes as in 243+282")
+    return parts
+
+
+def fit_from(name: str) -> Fit:
+    """A fit by name.
+
+    Raises:
+        UnseeError: no fit has that name.
+    """
+    return look_up(dict(FITS), name, "fit")
+
+
+def methods_from(text: str | None) -> tuple[str, ...]:
+    """Method names between commas, with dashes or underscores; all of them for None.
+
+    Raises:
+        UnseeError: a name is unknown, or there is none.
+    """
+    if text is None:
+        return tuple(METHODS)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UnseeError("--methods is empty: give names as in --methods mask,gradient,grad-cam")
+    return tuple(dict.fromkeys(method_named(name).name for name in names))
+
+
+def box_from(text: str) -> Box:
+    """X0,Y0,X1,Y1 as numbers.
+
+    Raises:
+        UnseeError: it is not four whole numbers.
+    """
+    try:
+        left, top, right, bottom = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UnseeError(f"{text!r} must be four whole numbers, as in --box 40,30,120,200") from None
+    return left, top, right, bottom
+
+
+def names_from(text: str | None) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def dataset_from(name: str, split: str | None, classes: str | None) -> Selection:
+    """Open a data set; prints how many images its blacklist leaves out.
+
+    Raises:
+        UnseeError: the data set cannot be opened.
+    """
+    dataset = open_dataset(name, split, names_from(classes))
+    if dataset.left_out:
+        CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
+    return dataset
+
+
+def load_model(name: str, weights: Path | None, device: str) -> Classifier:
+    """Load a classifier, and have the process keep the memory that it frees."""
+    keep_freed()
+    with CONSOLE.status(plain(f"loading {name}")):
+        return load(name, weights, device)

@@ -1,0 +1,147 @@
+"""Explanations of many photos in folders: finished ones are kept, missing ones are learned.
+
+report = explain_to_folders(classifier, ["cat.jpg", "dog.jpg"], Plan(PRESETS["fast"], "fast"), out="masks")
+for saved in report.saved:
+    print(saved.folder, saved.manifest["scores"])
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from unsee.classifier import Classifier, TargetLike
+from unsee.errors import UnseeError
+from unsee.explanation import MANIFEST, Explanation
+from unsee.files import HOW_TO_REPLACE, folder_for, folder_names
+from unsee.images import Photo, read_photo
+from unsee.masks.explain import explain_each
+from unsee.masks.loop import Progress, Step
+from unsee.masks.photos import Plan, asked_for, precision_of
+from unsee.records import described, differences, few
+
+
+@dataclass(frozen=True)
+class SavedExplanation:
+    """An explanation in its folder; `manifest` is what explanation.json holds."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """The explanations that are in their folders, in the order of the photos, and what went wrong."""
+
+    saved: tuple[SavedExplanation, ...]
+    problems: tuple[str, ...]
+
+
+def explain_to_folders(
+    classifier: Classifier,
+    photos: Sequence[str | PathLike[str]],
+    plan: Plan,
+    target: TargetLike | None = None,
+    out: str | PathLike[str] = "explanations",
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> FolderReport:
+    """Explain photos and save each explanation to a folder of its own as soon as it is learned.
+
+    A folder that already holds the same explanation is left as it is, so a stopped call can be repeated. A
+    photo that cannot be read, or whose folder holds another explanation, does not stop the others.
+
+    Args:
+        classifier: comes back as it was.
+        photos: files.
+        plan: settings, fit and seed.
+        target: as `unsee.explain` takes it; the same for every photo.
+        out: folder that gets one folder for each photo, named like the photo without its ending.
+        force: replace the explanations that are there.
+        progress: called after each iteration; `Step.done` counts the photos that need no learning too.
+
+    Returns:
+        What the folders hold now, and one line for each photo that could not be explained.
+
+    Raises:
+        UnseeError: `out` is a file or cannot be written to, or there is no such target class.
+    """
+    root = folder_for(out)
+    folders = [root / name for name in folder_names(photos)]
+    manifests: dict[Path, Mapping[str, Any]] = {}
+    missing: list[tuple[str | PathLike[str], Path]] = []
+    problems = []
+    for source, folder in zip(photos, folders, strict=True):
+        try:
+            photo = read_photo(source)
+            found = None if force else _finished(classifier, photo, plan, target, folder)
+        except UnseeError as error:
+            problems.append(str(error))
+            continue
+        if found is None:
+            missing.append((source, folder))
+        else:
+            manifests[folder] = found
+    advance = progress and _counting_from(len(photos) - len(missing), progress)
+    sources = [source for source, _ in missing]
+    learned = _explained(classifier, sources, plan, target, advance)
+    for (_, folder), explanation in zip(missing, learned, strict=True):
+        explanation.save(folder, overwrite=True)
+        manifests[folder] = explanation.manifest()
+    saved = (SavedExplanation(folder, manifests[folder]) for folder in folders if folder in manifests)
+    return FolderReport(tuple(saved), tuple(problems))
+
+
+def _explained(
+    classifier: Classifier,
+    sources: Sequence[str | PathLike[str]],
+    plan: Plan,
+    target: TargetLike | None,
+    progress: Progress | None,
+) -> Iterator[Explanation]:
+    """Explanations in order. Each photo is read again when its turn comes, so few are in memory."""
+    if sources:
+        pairs = ((read_photo(source), target) for source in sources)
+        yield from explain_each(classifier, pairs, plan, progress)
+
+
+def _finished(
+    classifier: Classifier, photo: Photo, plan: Plan, target: TargetLike | None, folder: Path
+) -> Mapping[str, Any] | None:
+    """The manifest of the same explanation in a folder; None if the folder holds none.
+
+    Raises:
+        UnseeError: the folder holds another explanation.
+    """
+    file = folder / MANIFEST
+    if not file.exists():
+        return None
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        asked = manifest["target"]["asked"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UnseeError(f"{file} is damaged: {HOW_TO_REPLACE}") from None
+    wanted = {
+        "photo_sha256": photo.sha256,
+        "model": classifier.name,
+        "weights_sha256": classifier.weights_sha256,
+        "settings": described(plan.settings),
+        "seed": plan.seed,
+        "fit": plan.fit.name,
+        "precision": precision_of(classifier, plan),
+        "target": asked_for(target),
+    }
+    kept = {**{key: manifest.get(key) for key in wanted}, "target": asked}
+    if changed := differences(kept, wanted):
+        raise UnseeError(f"{folder} holds another explanation ({few(changed)}): {HOW_TO_REPLACE}")
+    return manifest
+
+
+def _counting_from(done: int, progress: Progress) -> Progress:
+    def advance(step: Step) -> None:
+        progress(replace(step, done=done + step.done))
+
+    return advance
