@@ -15,11 +15,11 @@ import typer
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import squeezenet1_1
+from unsee.cli.explaining import folder_names
 
 import unsee
 from unsee.classifier import Classifier
 from unsee.cli import app
-from unsee.cli.explaining import folder_names
 from unsee.errors import UnseeError
 from unsee.images import read_photo
 from unsee.masks import PRESETS

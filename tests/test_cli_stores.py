@@ -20,12 +20,15 @@ from PIL import Image
 import unsee
 from data_sets import imagenet_val
 from pictures import network
-from unsee.cli.exporting import safe
-from unsee.cli.learning import engine_from, map_from, names_in, opened, watched
+from unsee.cli.engines import engine_from
+from unsee.cli.parsing import dataset_from, names_from
+from unsee.cli.run_progress import run_progress
 from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
+from unsee.runs.class_map_file import read_class_map
 from unsee.runs.engines.local import Local, PartWritten
 from unsee.runs.engines.ray import OnRay
+from unsee.runs.export import safe_path
 from unsee.runs.resume import RunState
 from unsee.runs.store import Store
 
@@ -79,19 +82,19 @@ class TestLearn:
             (["--seed", "4"], "seed: 0 → 4"),
             (["--preset", "paper"], "preset: fast → paper"),
             (["--method", "gradient"], "method: mask → gradient"),
-            (["--out", ""], "a store has no empty name: give a folder"),
+            (["--out", ""], "a store's name must not be empty: give a folder"),
             (["--engine", "cloud"], "no engine is called 'cloud'"),
             (["--workers", "3"], "the local engine is one process"),
             (["--split", "val"], "has no splits"),
             (["--classes", "dog"], "no names of classes"),
-            (["--class-map", "missing.json"], "missing.json is no class map"),
+            (["--class-map", "missing.json"], "missing.json is not a class map"),
             (["--target", "label"], "has no labels"),
             (["--target", "ant+"], "lacks a class beside"),
             (["--target", "unicorn"], "no class called 'unicorn'"),
             (["--method", "grad-kam"], "did you mean grad_cam?"),
-            (["--method", "gradient", "--preset", "paper"], "--preset is for the learned mask"),
-            (["--method", "gradient", "--iterations", "3"], "--iterations is for the learned mask"),
-            (["--method", "gradient", "--precision", "float32"], "--precision is for the learned mask"),
+            (["--method", "gradient", "--preset", "paper"], "preset is for the learned mask"),
+            (["--method", "gradient", "--iterations", "3"], "iterations is for the learned mask"),
+            (["--method", "gradient", "--precision", "float32"], "precision is for the learned mask"),
             (["--class-map", "map.json"], "a class map is for the targets label and each"),
             (["--iterations", "3"], "preset: fast → fast, changed"),
         ):
@@ -223,13 +226,13 @@ class TestStatusShowExport:
             assert picture.size[0] > 1000
         assert run("show", masks, "--id", "0.png").code == 2
         assert run("show", masks, "--id", "0.png", "--force").code == 0
-        for name, says in (("nobody", "no picture 'nobody'"), ("broken.png", "broken.png has no map")):
+        for name, says in (("nobody", "no image 'nobody'"), ("broken.png", "broken.png has no map")):
             found = run("show", masks, "--id", name, "--out", "other.png")
             assert found.code == 2
             assert says in found.err
         assert run("show", masks, "--id", "0.png", "--out", "nowhere/x.png").code == 2
         assert "is no .png" in run("show", masks, "--out", "x.jpg").err
-        assert "such as '0.png'" in run("show", masks, "--id", "0.jpg", "--out", "x.png").err
+        assert "similar ids: '0.png'" in run("show", masks, "--id", "0.jpg", "--out", "x.png").err
         assert run("show", masks, "--out", "all.png").code == 0
 
     def test_a_picture_that_has_changed_or_gone_is_not_shown(self, run, masks, make_photo, tmp_path):
@@ -251,15 +254,15 @@ class TestStatusShowExport:
         assert run("show", masks, "--id", "1.png").code == 0
         found = run("show", masks, "--id", "0.png", "--out", "other.png")
         assert found.code == 2
-        assert "0.png is not the picture that was looked at: its file has changed" in found.err
+        assert "0.png is not the image that was explained: its file has changed" in found.err
 
     def test_a_photo_that_has_gone_costs_no_other_overlay(self, run, masks, make_photo, tmp_path):
         (tmp_path / "photos" / "0.png").unlink()
         make_photo("photos/1.png", seed=9)
         found = run("export", masks, "--format", "overlay", "--out", "over")
         assert found.code == 2
-        assert "picture of 0.png cannot be found" in found.err
-        assert "1.png is not the picture that was looked at" in found.err
+        assert "photo of 0.png cannot be found" in found.err
+        assert "1.png is not the image that was explained" in found.err
         assert "1 rows in over; 1 without a map left out; 2 whose photos are gone or have ch" in found.err
         assert [path.name for path in tmp_path.glob("over/**/*.png")] == ["2.png"]
 
@@ -283,7 +286,7 @@ class TestStatusShowExport:
         for part in (tmp_path / "m").glob("part-*"):
             part.write_bytes(b"PAR1 half")
         told = run(*settings, "--limit", "1")
-        assert told.err.count("its pictures are done again") == 1
+        assert told.err.count("its images are done again") == 1
         assert told.err.count("left as it is, beyond --limit") == 2
 
     def test_a_picture_that_has_changed_is_done_again(self, run, masks, make_photo, tmp_path):
@@ -293,7 +296,7 @@ class TestStatusShowExport:
         make_photo("photos/0.png", seed=9)
         told = run("learn", "folder:photos", "--out", masks)
         assert told.code == 0
-        assert "is out of date (0.png has changed since): its pictures are done again" in told.err
+        assert "is out of date (0.png has changed since): its images are done again" in told.err
         after = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
         assert {name for name in before if before[name] != after[name]} == {"0.png"}
         assert run("show", masks, "--id", "0.png").code == 0
@@ -386,12 +389,12 @@ class TestPieces:
 
     def test_ids_that_lead_elsewhere_stay_below_the_folder(self):
         for id in ("../../x", "/etc/x", "a/../../x", "..", "a\\..\\x", "a//b", "nul\0"):
-            path = Path("out") / safe(id)
+            path = Path("out") / safe_path(id)
             assert not path.is_absolute()
             assert ".." not in path.parts
             assert "\0" not in str(path)
-        assert safe("more/2.png") == "more/2.png"
-        assert len({safe(id) for id in ("a/b", "a%2Fb", "a//b", "a/ b", "..", "%2E%2E")}) == 6
+        assert safe_path("more/2.png") == "more/2.png"
+        assert len({safe_path(id) for id in ("a/b", "a%2Fb", "a//b", "a/ b", "..", "%2E%2E")}) == 6
 
     def test_engines(self):
         assert engine_from("local", None, None, None, "cpu") == Local()
@@ -402,8 +405,8 @@ class TestPieces:
         assert both.workers * both.threads <= (os.cpu_count() or 1)
 
     def test_lists_of_names(self):
-        assert names_in(None) == ()
-        assert names_in(" a, b c ,,") == ("a", "b c")
+        assert names_from(None) == ()
+        assert names_from(" a, b c ,,") == ("a", "b c")
 
     @pytest.mark.parametrize(
         "text",
@@ -415,12 +418,11 @@ class TestPieces:
     def test_what_is_no_class_map(self, tmp_path, text):
         file = tmp_path / "map.json"
         file.write_text(text)
-        with pytest.raises(UnseeError, match="is no class map"):
-            map_from(file)
+        with pytest.raises(UnseeError, match="is not a class map"):
+            read_class_map(file)
 
-    def test_lines_where_there_is_no_bar(self, monkeypatch, capsys):
-        monkeypatch.setattr("unsee.cli.learning._SECONDS_BETWEEN_LINES", -1.0)
-        with watched("maps:") as tell:
+    def test_lines_where_there_is_no_bar(self, capsys):
+        with run_progress("maps:", seconds_between_lines=-1.0) as tell:
             tell(RunState(100, 20, 1, (), 0))
             time.sleep(0.2)
             tell(PartWritten("part", 8, 1))
@@ -434,8 +436,8 @@ class TestPieces:
     def test_a_blacklist_is_told_once(self, monkeypatch, tmp_path, capsys):
         name, _ = imagenet_val(tmp_path)
         (tmp_path / "ILSVRC2014_clsloc_validation_blacklist.txt").write_text("2\n6\n")
-        assert len(opened(name, None, None)) == 4
-        assert "2 pictures of imagenet:" in capsys.readouterr().err
+        assert len(dataset_from(name, None, None)) == 4
+        assert "2 images of imagenet:" in capsys.readouterr().err
 
     def test_datasets_are_listed(self, run):
         assert "imagenet:DIR" in run("datasets").out

@@ -11,7 +11,7 @@ import torch
 from pictures import Pictures, content, network
 from ray_runs import BROKEN, COUNT, SETTINGS
 from unsee.errors import UnseeError
-from unsee.runs.engines.ray import OnRay, Worker, WorkerSetup, _check_room
+from unsee.runs.engines.ray import OnRay, Worker, WorkerSetup, check_room
 from unsee.runs.job import Portion
 from unsee.runs.learn import learn
 from unsee.runs.resume import RunState
@@ -70,7 +70,7 @@ class TestTwoWorkers:
         ("what", "says", "kept"),
         [
             ("wrong", "SAID the network answered (", 0),
-            ("deadly", "SAID a worker of Ray died again and again", 4),
+            ("deadly", "SAID a Ray worker died again and again", 4),
             ("crowded", "SAID 10000 workers with 1 threads each are too many for the", 0),
         ],
     )
@@ -99,13 +99,13 @@ class TestWishes:
 
     def test_more_than_there_is(self):
         ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 3.0})
-        _check_room(ray, OnRay(3))
+        check_room(ray, OnRay(3))
         for wish, says in (
             (OnRay(2, 2), "2 workers of 2 CPU each"),
             (OnRay(1, gpus=0.5), "1 workers of 0.5 GPU each"),
         ):
             with pytest.raises(UnseeError, match=f"{says} do not fit, Ray has [30]: ask for fewer"):
-                _check_room(ray, wish)
+                check_room(ray, wish)
 
     def test_a_worker_ends_when_another_run_has_the_store(self, tmp_path):
         store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
@@ -119,7 +119,9 @@ class TestWishes:
         store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
 
         def slow(portion):
-            store.keep(store.manifest | {"starts": [*store.manifest["starts"], {"run": "a later one"}]})
+            store.write_manifest(
+                store.manifest | {"starts": [*store.manifest["starts"], {"run": "a later one"}]}
+            )
             return []
 
         worker = object.__new__(Worker)

@@ -9,12 +9,12 @@ import torch
 from matplotlib import _pylab_helpers, colormaps
 from matplotlib.figure import Figure
 from PIL import Image
+from unsee.figures.interrogation import draw_interrogation
 
 from unsee.drawing import panels
 from unsee.experiments.photo_interrogation import interrogate
 from unsee.explanation import Scores, Target
 from unsee.figures.explanation import draw_explanation, explanation_figure, explanation_html
-from unsee.figures.interrogation import draw_interrogation
 from unsee.fits import Squash
 from unsee.images import read_photo
 from unsee.masks.edits.perturbation import Blur

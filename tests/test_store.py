@@ -98,9 +98,7 @@ class TestReading:
         np.testing.assert_allclose(store.map_of(row), found.mask.numpy(), atol=2e-2)
         np.testing.assert_allclose(row["score"], found.scores.original, atol=1e-5)
         np.testing.assert_allclose(row["perturbed_score"], found.scores.perturbed, atol=1e-2)
-        assert row["objective"] == pytest.approx(
-            row["objective_score"] + row["objective_l1"] + row["objective_tv"], abs=1e-6
-        )
+        assert row["objective"] == pytest.approx(sum(row["objective_terms"].values()), abs=1e-6)
 
     def test_saliency_is_high_where_the_mask_deletes(self, store):
         row = store.find("picture-0005")[0]
@@ -165,7 +163,7 @@ class TestReading:
         assert [row["id"] for row in store.rows(maps=False)] == [row["id"] for row in store.rows()]
 
     def test_what_is_not_there_is_said(self, store, tmp_path):
-        with pytest.raises(UnseeError, match="no picture 'nobody'"):
+        with pytest.raises(UnseeError, match="no image 'nobody'"):
             store.find("nobody")
         with pytest.raises(UnseeError, match="holds no store: `unsee learn"):
             Store.open(tmp_path / "nowhere")
@@ -238,7 +236,7 @@ class TestPlaces:
         assert len(list(store.rows())) == 6
 
     def test_an_address_that_nobody_knows(self):
-        with pytest.raises(UnseeError, match="no folder or address that can be reached"):
+        with pytest.raises(UnseeError, match="cannot be reached as a folder or an address"):
             Storage.at("nothing-such://bucket/x")
 
     def test_a_write_that_fails_leaves_what_was_there(self, tmp_path, monkeypatch):

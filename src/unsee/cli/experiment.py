@@ -70,25 +70,26 @@ def command(
     """
     from unsee.choices import look_up
     from unsee.cli.experimenting import Trial
+    from unsee.cli.parsing import names_from
     from unsee.cli.staging import methods_of, networks, stores_at
     from unsee.cli.tabling import json_of, tables_of
     from unsee.datasets.opening import open_dataset
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.experiments.maps import Setup
     from unsee.masks import PRESETS
-    from unsee.runs.targets import class_map_of
+    from unsee.runs.class_map_file import read_class_map
 
     experiment = look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
     given = stores_at(masks)
     setup = Setup(
         networks(models, weights, device, several=name == "architectures"),
-        open_dataset(data, split, names_in(classes)),
+        open_dataset(data, split, names_from(classes)),
         methods_of(methods, given),
         preset,
         target or experiment.target,
     )
-    mapping = class_map_of(map_from(class_map))
+    mapping = None if class_map is None else read_class_map(class_map)
     folder = out or Path("experiments") / name
     trial = Trial(experiment, setup, mapping, given, seed, limit, folder, folder / "maps")
     with stoppable() as check:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from unsee.cli.casting import Cast
-from unsee.cli.run_progress import run_progress
 from unsee.cli.progress import bar
 from unsee.cli.recording import records_of
+from unsee.cli.run_progress import run_progress
 from unsee.cli.staging import fitting, method_of
 from unsee.cli.tabling import files_of
 from unsee.datasets.dataset import description

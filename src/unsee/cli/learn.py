@@ -15,9 +15,11 @@ Data = Annotated[
     str,
     typer.Argument(help="menagerie, imagenet:DIR, coco:DIR, folder:DIR, …", metavar="DATASET"),
 ]
-Out = Annotated[str, typer.Option("--out", "-o", help="The store: a folder, or an address that fsspec knows.")]
+Out = Annotated[
+    str, typer.Option("--out", "-o", help="A folder, or an address that fsspec knows, for the store.")
+]
 Split = Annotated[str | None, typer.Option("--split", help="Part of the data set, such as val.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="Only images of these classes, separated by commas.")]
+Classes = Annotated[str | None, typer.Option("--classes", help="Only images of these classes, with commas.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many images.", min=1)]
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
 Preset = Annotated[
@@ -53,7 +55,8 @@ PartSize = Annotated[
 Retry = Annotated[bool, typer.Option("--retry", help="Do parts again in which images failed.")]
 EngineName = Annotated[str, typer.Option("--engine", help="local, or ray for several processes.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", "-j", help="Ray's workers. [default: one for each GPU or core]", min=1)
+    int | None,
+    typer.Option("--workers", "-j", help="Ray's workers. [default: one per GPU or core]", min=1),
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="CPU threads of each worker. [default: its share]", min=1)
@@ -94,7 +97,7 @@ def command(
     retry: Retry = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn masks, or compute another method's maps, over a data set; keep them in a store that pandas can open.
+    """Learn masks, or compute another method's maps, for a whole data set, into a store that pandas reads.
 
     Stop it with Ctrl-C, or kill it: the same command again does only what is missing. An image that cannot
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;

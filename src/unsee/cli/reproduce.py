@@ -46,19 +46,20 @@ def command(
     what is missing. An experiment that the data cannot serve is left out, and the page says why.
     """
     from unsee.choices import look_up
+    from unsee.cli.parsing import names_from
     from unsee.cli.reproducing import Reproduction
     from unsee.cli.staging import methods_of, networks
     from unsee.datasets.opening import open_dataset
     from unsee.masks import PRESETS
-    from unsee.runs.targets import class_map_of
+    from unsee.runs.class_map_file import read_class_map
 
     look_up(PRESETS, preset, "preset")
     whole = Reproduction(
         networks(models, weights, device, several=True),
-        open_dataset(data, split, names_in(classes)),
+        open_dataset(data, split, names_from(classes)),
         methods_of(methods, ()),
         preset,
-        class_map_of(map_from(class_map)),
+        None if class_map is None else read_class_map(class_map),
         seed,
         (limit, few),
         out,

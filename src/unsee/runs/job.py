@@ -180,7 +180,7 @@ class Job:
         return [done[item.key] for item in items]
 
     def _read(self, items: Sequence[Item]) -> Iterator[tuple[Item, Sample | str]]:
-        """Each item with its image, read once for all of its targets, or with the reason why it cannot be read."""
+        """Each item with its image, read once for all of its targets, or with the reason why it cannot be."""
         for number, group in groupby(items, key=lambda item: item.number):
             try:
                 sample: Sample | str = self.dataset[number]

@@ -62,9 +62,7 @@ class LearnSettings:
         if method.learned:
             name = _name_of(settings)
             settings = replace(settings, targets=best or settings.targets)
-            return LearnedMask(
-                Plan(settings, name, self.fit, self.seed, self.batch_size, self.precision)
-            )
+            return LearnedMask(Plan(settings, name, self.fit, self.seed, self.batch_size, self.precision))
         if self.precision != "auto":
             raise UnseeError("precision is for the learned mask: other methods use the network's own")
         if self.layer is not None:
@@ -124,9 +122,7 @@ def learn(
     settings = LearnSettings(
         method, preset, layer, target, class_map, seed, fit or Squash(), precision, batch_size
     )
-    return learn_with(
-        settings, classifier, dataset, out, Extent(limit, part_size, retry), engine, progress
-    )
+    return learn_with(settings, classifier, dataset, out, Extent(limit, part_size, retry), engine, progress)
 
 
 def learn_with(
@@ -193,9 +189,7 @@ def _check_types(classifier: object, dataset: object, engine: object, method: ob
             f"not {engine!r}"
         )
     if not isinstance(method, str):
-        raise UnseeError(
-            f"method must be a name in unsee.METHODS such as 'mask', got {method!r}"
-        )
+        raise UnseeError(f"method must be a name in unsee.METHODS such as 'mask', got {method!r}")
 
 
 def _name_of(settings: Settings) -> str:

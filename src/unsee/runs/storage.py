@@ -39,7 +39,9 @@ class Storage:
             UnseeError: the address is empty, fsspec does not know its kind, or a package for it is missing.
         """
         if not str(address).strip():
-            raise UnseeError("the name of a store must not be empty: give a folder, or an address that fsspec knows")
+            raise UnseeError(
+                "a store's name must not be empty: give a folder, or an address that fsspec knows"
+            )
         try:
             fs, root = url_to_fs(str(address))
         except (ValueError, ImportError, OSError) as error:

@@ -32,7 +32,7 @@ class Engine(Protocol):
         notes: Mapping[str, str],
         on_row: OnRow | None = None,
     ) -> Iterator[PartWritten]:
-        """Yield each part once it is written, with `notes` in its metadata; may call `on_row` for each row."""
+        """Yield each part once it is written, with `notes` as its metadata; may call `on_row` per row."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,10 @@ class OnRay:
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.threads < 1 or self.gpus < 0:
-            raise UnseeError(f"Ray needs workers ≥ 1, threads ≥ 1 and gpus ≥ 0, got {self.workers}, {self.threads}, {self.gpus}")
+            raise UnseeError(
+                "Ray needs at least one worker, at least one thread, and GPUs ≥ 0, got "
+                f"{self.workers}, {self.threads}, {self.gpus}"
+            )
 
     def described(self) -> dict[str, str | int]:
         """Its name and options, for the record of a run."""
@@ -95,7 +98,7 @@ class OnRay:
                 yield PartWritten(row["part"], row["rows"], row["errors"])
         except ray.exceptions.RayActorError as error:
             raise UnseeError(
-                "a worker of Ray died again and again at the same images (out of memory, or a crash): the same "
+                "a Ray worker died again and again at the same images (out of memory, or a crash): the same "
                 "command continues the run, and --engine local shows at which image"
             ) from error
         finally:
