@@ -33,7 +33,7 @@ class TestDamage:
         assert part.name in str(state.damaged[0])
 
     @pytest.mark.parametrize("column", SCHEMA.names)
-    def test_a_flipped_bit_in_any_column_is_found_and_mended(self, whole, undisturbed, column, tmp_path):
+    def test_a_flipped_bit_in_any_column_is_found_and_corrected(self, whole, undisturbed, column, tmp_path):
         torch.set_num_threads(1)
         shutil.copytree(undisturbed, tmp_path / "s")
         part = flipped(tmp_path / "s", column)
@@ -47,7 +47,7 @@ class TestDamage:
         state = next(event for event in told if isinstance(event, RunState))
         assert [damage.part for damage in state.damaged] == [part]
 
-    def test_a_part_that_cannot_be_read_just_now_is_not_taken_for_damaged(self, tmp_path, monkeypatch):
+    def test_a_temporary_read_error_is_not_damage(self, tmp_path, monkeypatch):
         store = quick(tmp_path / "s")
         opened = store.storage.fs.__class__.open
 
@@ -62,7 +62,7 @@ class TestDamage:
         monkeypatch.undo()
         assert len(Store.open(tmp_path / "s")) == COUNT
 
-    def test_of_two_parts_of_one_portion_the_larger_stays(self, whole, tmp_path):
+    def test_the_larger_of_two_parts_of_a_portion_is_kept(self, whole, tmp_path):
         torch.set_num_threads(1)
         small = quick(tmp_path / "s", limit=2)
         left = (tmp_path / "s" / small.parts[0]).read_bytes()
@@ -77,7 +77,7 @@ class TestDamage:
         assert not (tmp_path / "s" / small.parts[0]).exists()
         assert Store.open(tmp_path / "s").twins == []
 
-    def test_a_damaged_part_beside_a_whole_one_of_its_portion_goes(self, whole, tmp_path):
+    def test_a_damaged_part_is_removed_if_its_portion_has_a_whole_one(self, whole, tmp_path):
         torch.set_num_threads(1)
         (small,) = quick(tmp_path / "s", limit=2).parts
         quick(tmp_path / "s")
@@ -101,7 +101,7 @@ class TestDamage:
         assert [damage.part for damage in state.beyond] == [last]
         assert [damage.part for damage in again.damaged] == [last]
 
-    def test_a_part_of_other_settings_is_damage(self, whole, tmp_path):
+    def test_a_part_with_other_settings_counts_as_damaged(self, whole, tmp_path):
         torch.set_num_threads(1)
         store = quick(tmp_path / "s")
         other = quick(tmp_path / "t", seed=7)
@@ -112,12 +112,12 @@ class TestDamage:
         assert content(quick(tmp_path / "s")) == whole
         assert len(other) == COUNT
 
-    def test_a_stray_file_is_no_part(self, tmp_path):
+    def test_other_parquet_files_are_ignored(self, tmp_path):
         quick(tmp_path / "s", limit=4)
         (tmp_path / "s" / "part-copy.parquet").write_bytes(b"PAR1")
         assert len(quick(tmp_path / "s", limit=8)) == 8
 
-    def test_parts_without_a_manifest_are_not_taken_for_a_new_store(self, tmp_path):
+    def test_parts_without_a_manifest_are_refused(self, tmp_path):
         store = quick(tmp_path / "s")
         Path(store.storage.path("_manifest.json")).unlink()
         with pytest.raises(UnseeError, match="parts without a manifest"):

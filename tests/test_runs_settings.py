@@ -59,7 +59,7 @@ class TestSettings:
         with pytest.raises(UnseeError, match="targets: 1 → 5"):
             learn(network(), Pictures(3), tmp_path / "t", method="gradient", target="top5")
 
-    def test_pictures_of_one_name_are_refused(self, tmp_path):
+    def test_images_with_the_same_id_are_refused(self, tmp_path):
         class Twins(Pictures):
             def id(self, index):
                 return "twin"
@@ -67,7 +67,7 @@ class TestSettings:
         with pytest.raises(UnseeError, match="two images of the data set have the id 'twin'"):
             quick(tmp_path / "s", Twins(2))
 
-    def test_names_that_are_no_text_are_escaped(self, tmp_path):
+    def test_ids_that_are_not_utf_8_are_escaped(self, tmp_path):
         class Odd(Pictures):
             def id(self, index):
                 return f"{index}-\udcff.png"
@@ -75,7 +75,7 @@ class TestSettings:
         store = quick(tmp_path / "s", Odd(2))
         assert store.table(["id"])["id"].to_pylist() == ["0-\\udcff.png", "1-\\udcff.png"]
 
-    def test_a_start_that_came_to_nothing_binds_nobody(self, tmp_path):
+    def test_a_run_that_wrote_nothing_does_not_fix_the_settings(self, tmp_path):
         with pytest.raises(UnseeError, match="none of the 2 images can be read: picture-0000 is truncated"):
             quick(tmp_path / "s", Pictures(2, broken=[0, 1]))
         assert len(quick(tmp_path / "s", Pictures(2), seed=4)) == 2
@@ -85,7 +85,7 @@ class TestSettings:
         again = learn(network(), Pictures(COUNT, BROKEN), tmp_path / "s", preset=BRIEF)
         assert again.manifest["settings"]["batch_size"] == 4
 
-    def test_a_larger_limit_goes_on_where_a_smaller_one_ended(self, tmp_path):
+    def test_a_larger_limit_continues_after_a_smaller_one(self, tmp_path):
         data = Pictures(COUNT, BROKEN)
         assert len(quick(tmp_path / "s", data, limit=10)) == 10
         assert set(data.read) == set(range(10))
@@ -96,7 +96,7 @@ class TestSettings:
         assert len(quick(tmp_path / "s", data, limit=3)) == COUNT
 
     @pytest.mark.parametrize("options", [{"limit": 0}, {"part_size": -1}])
-    def test_numbers_that_make_no_run(self, options, tmp_path):
+    def test_invalid_limits_and_part_sizes(self, options, tmp_path):
         with pytest.raises(UnseeError, match="must be a whole number, at least 1"):
             learn(network(), Pictures(3), tmp_path / "s", **options)
         with pytest.raises(UnseeError):
@@ -105,33 +105,33 @@ class TestSettings:
 
 
 class TestFailures:
-    def test_a_broken_picture_is_recorded_and_the_run_goes_on(self, tmp_path):
+    def test_a_broken_image_is_recorded_and_the_run_continues(self, tmp_path):
         store = quick(tmp_path / "s")
         failed = {row["id"]: row["error"] for row in store.rows() if row["error"] is not None}
         assert failed == {f"picture-{k:04d}": f"picture-{k:04d} is truncated: fetch it anew" for k in BROKEN}
 
     @pytest.mark.parametrize("broken", [range(4), range(21), range(4, COUNT)])
-    def test_portions_of_broken_pictures_alone_are_recorded(self, broken, tmp_path):
+    def test_portions_with_only_broken_images_are_recorded(self, broken, tmp_path):
         store = quick(tmp_path / "s", Pictures(COUNT, broken))
         assert [row["error"] is not None for row in store.rows()] == [k in broken for k in range(COUNT)]
 
-    def test_the_last_pictures_may_be_broken_where_others_are_there(self, tmp_path):
+    def test_the_last_images_may_all_be_broken(self, tmp_path):
         data = Pictures(COUNT, range(20, COUNT))
         assert len(quick(tmp_path / "s", data, limit=20)) == 20
         assert quick(tmp_path / "s", data).count_errors() == 2
 
-    def test_nothing_is_begun_where_no_picture_can_be_read(self, tmp_path):
+    def test_nothing_is_written_if_no_image_can_be_read(self, tmp_path):
         with pytest.raises(UnseeError, match="none of the 22 images can be read: picture-0000 is trunc"):
             quick(tmp_path / "s", Pictures(COUNT, range(COUNT)))
         assert Store(tmp_path / "s").manifest == {}
 
-    def test_a_reader_that_fails_otherwise_is_recorded_with_its_traceback(self, tmp_path):
+    def test_any_other_error_of_a_reader_is_recorded_with_its_traceback(self, tmp_path):
         store = quick(tmp_path / "s", Pictures(6, faulty=[2]))
         error = store.find("picture-0002")[0]["error"]
         assert error.startswith("Traceback")
         assert error.endswith("RuntimeError: the reader stumbled")
 
-    def test_what_is_mended_is_done_again_when_asked(self, whole, tmp_path):
+    def test_corrected_images_are_done_again_with_retry(self, whole, tmp_path):
         torch.set_num_threads(1)
         quick(tmp_path / "s")
         mended = Pictures(COUNT)
@@ -154,7 +154,7 @@ class TestFailures:
         assert limited.keys() == before.keys()
         assert [key for key in before if limited[key] != before[key]] == [("picture-0005", "predicted")]
 
-    def test_a_picture_that_the_network_fails_at_costs_no_other(self, tmp_path):
+    def test_a_network_error_at_one_image_does_not_affect_others(self, tmp_path):
         classifier = network()
         data = Pictures(8)
         bad = torch.from_numpy(data[3].image).permute(2, 0, 1).float() / 255
@@ -164,7 +164,7 @@ class TestFailures:
         assert [name for name, error in errors.items() if error] == ["picture-0003"]
         assert errors["picture-0003"].endswith("RuntimeError: not this one")
 
-    def test_what_ails_every_picture_is_raised(self, tmp_path):
+    def test_an_error_that_affects_every_image_is_raised(self, tmp_path):
         classifier = network()
         classifier.net.register_forward_pre_hook(Always())
         for number, broken in enumerate([(), range(3), range(7)]):
@@ -174,7 +174,7 @@ class TestFailures:
         with pytest.raises(RuntimeError, match="never"):
             learn(classifier, Pictures(8), tmp_path / "single", method="gradient", part_size=1)
 
-    def test_a_network_that_breaks_on_the_way_stops_the_run(self, tmp_path):
+    def test_a_network_that_breaks_during_the_run_stops_it(self, tmp_path):
         classifier = network()
         learn(classifier, Pictures(8), tmp_path / "s", method="gradient", part_size=4, limit=4)
         classifier.net.register_forward_pre_hook(Always())
@@ -190,7 +190,7 @@ class TestFailures:
         with pytest.raises(UnseeError, match="none of the 4 images can be used: gradient gave a map with"):
             learn(network(), Pictures(8), tmp_path / "s", method="gradient", part_size=4)
 
-    def test_a_portion_that_the_network_fails_at_is_recorded_where_it_can_do_others(self, tmp_path):
+    def test_a_portion_of_failures_is_recorded_if_other_images_succeed(self, tmp_path):
         classifier, data = network(), Pictures(8)
         for number in range(4):
             bad = torch.from_numpy(data[number].image).permute(2, 0, 1).float() / 255
@@ -199,14 +199,14 @@ class TestFailures:
         assert [row["error"] is not None for row in store.rows()] == [True] * 4 + [False] * 4
         assert store.find("picture-0000")[0]["file_hash"]
 
-    def test_a_single_picture_at_the_end_that_fails_is_recorded(self, tmp_path):
+    def test_a_failure_of_the_last_image_is_recorded(self, tmp_path):
         classifier, data = network(), Pictures(5)
         bad = torch.from_numpy(data[4].image).permute(2, 0, 1).float() / 255
         classifier.net.register_forward_pre_hook(Stumble((bad - mean(classifier)) / std(classifier)))
         store = learn(classifier, data, tmp_path / "s", method="gradient", part_size=4)
         assert [row["id"] for row in store.rows() if row["error"]] == ["picture-0004"]
 
-    def test_what_a_method_cannot_do_for_one_picture_is_recorded_in_a_line(self, tmp_path, monkeypatch):
+    def test_an_unsee_error_for_one_image_is_recorded_in_a_line(self, tmp_path, monkeypatch):
         def picky(classifier, images, targets):
             if bool((images[:, :, 0, 0] == images.new_tensor(first)).all(dim=1).any()):
                 raise UnseeError("this picture has no segments")
@@ -218,7 +218,7 @@ class TestFailures:
         assert store.find("picture-0002")[0]["error"] == "this picture has no segments"
         assert store.count_errors() == 1
 
-    def test_a_map_that_is_not_finite_is_no_map(self, tmp_path, monkeypatch):
+    def test_a_map_with_nan_is_recorded_as_an_error(self, tmp_path, monkeypatch):
         def holes(classifier, images, targets):
             maps = torch.ones(len(images), 4, 4)
             maps[0, 1, 1] = torch.nan

@@ -19,7 +19,7 @@ from unsee.runs.store import Store
 
 class TestKilled:
     def test_twenty_kills_leave_no_trace(self, server, tmp_path):
-        """SIGKILL at random moments; every run that gets through is compared, and a new one begun."""
+        """SIGKILL at random moments. Every run that finishes is compared, and a new one started."""
         rng = random.Random(0)
         finished(server, tmp_path / "whole", "fast")
         whole = content(Store.open(tmp_path / "whole"))
@@ -56,7 +56,7 @@ class TestKilled:
         assert [damage for damage in store.checked() if damage is not None] == []
         return len(store)
 
-    def test_an_interrupted_run_is_taken_up(self, whole, tmp_path):
+    def test_an_interrupted_run_is_resumed(self, whole, tmp_path):
         torch.set_num_threads(1)
 
         def stop(event):
@@ -70,7 +70,7 @@ class TestKilled:
         assert content(quick(tmp_path / "s", data)) == whole
         assert min(data.read) == 12
 
-    def test_a_run_that_is_through_reads_no_picture(self, tmp_path):
+    def test_a_finished_run_reads_no_image(self, tmp_path):
         quick(tmp_path / "s")
         data, told = Pictures(COUNT, BROKEN), []
         quick(tmp_path / "s", data, progress=told.append)
@@ -79,7 +79,7 @@ class TestKilled:
 
 
 class TestNoRoom:
-    def test_a_full_disk_stops_the_run_and_costs_nothing(self, whole, tmp_path):
+    def test_a_full_disk_stops_the_run_and_loses_nothing(self, whole, tmp_path):
         """A file system of 24 KiB; in it the run goes on when there is room again."""
         torch.set_num_threads(1)
         place = tmp_path / "small"
@@ -93,15 +93,15 @@ class TestNoRoom:
             subprocess.run(["mount", "-o", "remount,size=4m", place], check=True)
             assert content(quick(place / "s")) == whole
 
-    def test_a_file_that_may_grow_no_further(self, server, tmp_path):
-        """The same where nothing can be mounted: the system refuses to write past 2 KiB."""
+    def test_a_limit_on_the_size_of_files(self, server, tmp_path):
+        """The same without a mount: the system refuses to write past 2 KiB."""
         process = server.Process(target=within, args=(str(tmp_path / "s"), 2048))
         process.start()
         process.join()
         assert process.exitcode == 7
         assert [name for name in Storage.at(tmp_path / "s").names() if name.startswith(".aside")] == []
 
-    def test_a_folder_that_may_not_be_written_to(self, tmp_path):
+    def test_a_read_only_folder(self, tmp_path):
         place = tmp_path / "locked"
         place.mkdir()
         if os.geteuid() != 0:
