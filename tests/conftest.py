@@ -158,3 +158,73 @@ def whole(undisturbed):
     from unsee.runs.store import Store
 
     return content(Store.open(undisturbed))
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Puts a function in the place of `unsee.load` on the command line, and keeps figures cheap."""
+
+    def save(figure, path):
+        Image.new("RGB", (3, 1)).save(path, format="PNG")
+
+    def use(load):
+        monkeypatch.setattr("unsee.cli.parsing.load", load)
+        monkeypatch.setattr("unsee.drawing.panels.save", save)
+
+    return use
+
+
+@pytest.fixture
+def tiny(make_net, use):
+    """Lets `--model` name small networks; gives what was asked for."""
+    from unsee.classifier import Classifier
+    from unsee.errors import UnseeError
+
+    asked = []
+    sizes = {"tiny": 5, "tiny3": 3, "torchvision:googlenet": 5}
+
+    def load(name, weights=None, device="auto"):
+        asked.append(SimpleNamespace(name=name, weights=weights, device=device))
+        if name not in sizes:
+            raise UnseeError(f"no model is called {name!r}")
+        classes = sizes[name]
+        return Classifier(make_net(classes), size=(32, 32), class_names=NAMES[:classes], name=name)
+
+    use(load)
+    return asked
+
+
+@pytest.fixture
+def explain(run, tiny):
+    """Runs `unsee explain` with a small network and two iterations."""
+    return lambda *arguments: run("explain", "--model", "tiny", "--iterations", 2, *arguments)
+
+
+@pytest.fixture
+def interrogate(run, tiny):
+    """Runs `unsee interrogate` with a small network."""
+    return lambda *arguments: run("interrogate", "--model", "tiny", *arguments)
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """Notes how many photos are taken up at a time; `batches.before` is called before each time."""
+    photos = sys.modules["unsee.masks.photos"]
+    learn_each = photos.learn_each
+
+    class Batches(list):
+        before = staticmethod(lambda: None)
+
+    taken = Batches()
+
+    def counting(classifier, take, *rest):
+        def counted(places):
+            taken.before()
+            batch = take(places)
+            taken.extend([len(batch)] if batch else [])
+            return batch
+
+        return learn_each(classifier, counted, *rest)
+
+    monkeypatch.setattr(photos, "learn_each", counting)
+    return taken

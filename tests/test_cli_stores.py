@@ -78,7 +78,7 @@ class TestStatusShowExport:
             assert found.code == 2
             assert says in found.err
         assert run("show", masks, "--id", "0.png", "--out", "nowhere/x.png").code == 2
-        assert "is no .png" in run("show", masks, "--out", "x.jpg").err
+        assert "must end in .png" in run("show", masks, "--out", "x.jpg").err
         assert "similar ids: '0.png'" in run("show", masks, "--id", "0.jpg", "--out", "x.png").err
         assert run("show", masks, "--out", "all.png").code == 0
 

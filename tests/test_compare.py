@@ -1,26 +1,19 @@
-"""Comparisons of the learned mask with other methods: the smallest box, the command, and its files."""
+"""Comparisons of the learned mask with other methods: the smallest box, and what Python gets."""
 
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
-from typer.testing import CliRunner
 
 import unsee
 from unsee.classifier import Classifier
-from unsee.cli import app
 from unsee.errors import UnseeError
-from unsee.experiments import photo_comparison
 from unsee.experiments.smallest_box import boxes_of, smallest_box
 from unsee.figures.comparison import comparison_figure
 from unsee.methods import METHODS
 from unsee.tensors import smooth
-
-RUN = CliRunner()
 
 
 class Patch(nn.Module):
@@ -172,124 +165,3 @@ def test_the_figure_has_a_row_for_each_photo_and_a_column_for_each_method(classi
     boxed = [len(axes.patches) for axes in figure.axes[1:3]]
     found = unsee.compare(classifier, photos[0], ["mask", "center"])
     assert boxed == [int(found.results[name].box is not None) for name in ("mask", "center")]
-
-
-@pytest.fixture
-def compare(classifier, make_photo, tmp_path, monkeypatch):
-    """Runs `unsee compare` on a photo with a small network."""
-    monkeypatch.setattr("unsee.cli.parsing.load", lambda *_: classifier)
-    monkeypatch.setattr(
-        "unsee.drawing.panels.save", lambda _figure, path: Image.new("RGB", (3, 1)).save(path, format="PNG")
-    )
-    photo = make_photo()
-
-    def run(*options, photos=(photo,)):
-        out = str(tmp_path / "out")
-        return RUN.invoke(app, ["compare", *map(str, photos), "--out", out, *options])
-
-    run.out = tmp_path / "out"
-    return run
-
-
-def test_the_command_writes_figure_numbers_and_maps(compare):
-    result = compare("--methods", "mask,gradient,occlusion", "--json")
-    assert result.exit_code == 0
-    (printed,) = json.loads(result.stdout)
-    assert (compare.out / "compare.png").exists()
-    assert json.loads((compare.out / "compare.json").read_text()) == [printed]
-    assert list(printed["methods"]) == ["mask", "gradient", "occlusion"]
-    saved = np.load(compare.out / "photo" / "occlusion.npy")
-    assert list(saved.shape) == printed["methods"]["occlusion"]["shape"]
-
-
-def count(monkeypatch):
-    looked = []
-    look = photo_comparison.PhotoComparer.run
-
-    def noted(self, method):
-        looked.append(method)
-        look(self, method)
-
-    monkeypatch.setattr(photo_comparison.PhotoComparer, "run", noted)
-    return looked
-
-
-def test_what_is_there_is_not_computed_again(compare, monkeypatch):
-    compare("--methods", "gradient,mask")
-    looked = count(monkeypatch)
-    first = compare("--methods", "gradient,mask", "--json")
-    assert looked == []
-    compare("--methods", "center,gradient")
-    assert looked == ["center"]
-    assert json.loads(compare("--methods", "gradient,mask", "--json").stdout) == json.loads(first.stdout)
-    assert looked == ["center"]
-    compare("--methods", "gradient", "--force")
-    assert looked == ["center", "gradient"]
-
-
-def boxes(result):
-    """The smallest boxes that a run has printed."""
-    return [
-        {name: row["smallest_box"] for name, row in each["methods"].items()}
-        for each in json.loads(result.stdout)
-    ]
-
-
-def test_a_stopped_run_is_taken_up_where_it_was(compare, monkeypatch):
-    whole = compare("--methods", "gradient,center,occlusion", "--json", "--force")
-    numbers = boxes(whole)
-    (compare.out / "photo" / "comparison.json").unlink()
-    look = photo_comparison.PhotoComparer.run
-
-    def stopping(self, method):
-        if method == "occlusion":
-            raise KeyboardInterrupt
-        look(self, method)
-
-    monkeypatch.setattr(photo_comparison.PhotoComparer, "run", stopping)
-    assert compare("--methods", "gradient,center,occlusion").exit_code == 130
-    monkeypatch.setattr(photo_comparison.PhotoComparer, "run", look)
-    looked = count(monkeypatch)
-    again = compare("--methods", "gradient,center,occlusion", "--json")
-    assert looked == ["occlusion"]
-    assert numbers == boxes(again)
-
-
-def test_another_setting_is_refused_with_what_differs(compare):
-    compare("--methods", "center")
-    result = compare("--methods", "center", "--seed", "3", "--target", "dog")
-    assert result.exit_code == 2
-    assert "different seed, target" in " ".join(result.stderr.split())
-    assert compare("--methods", "center", "--seed", "3", "--force").exit_code == 0
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"settings": {}}'])
-def test_a_damaged_record_is_named(compare, text):
-    compare("--methods", "center")
-    (compare.out / "photo" / "comparison.json").write_text(text)
-    result = compare("--methods", "center")
-    assert result.exit_code == 2
-    assert "--force replaces it" in " ".join(result.stderr.split())
-
-
-def test_a_method_asked_for_by_name_that_cannot_serve_ends_with_2(compare):
-    result = compare("--methods", "cam,center")
-    assert result.exit_code == 2
-    assert "CAM needs" in " ".join(result.stderr.split())
-    assert (compare.out / "photo" / "center.npy").exists()
-
-
-def test_a_photo_that_cannot_be_read_does_not_stop_the_others(compare, tmp_path):
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
-    result = compare("--methods", "center", photos=(broken, tmp_path / "photo.png"))
-    assert result.exit_code == 2
-    assert "broken.png" in result.stderr
-    assert len(json.loads((compare.out / "compare.json").read_text())) == 1
-
-
-def test_methods_are_listed():
-    listed = json.loads(RUN.invoke(app, ["methods", "--json"]).stdout)
-    assert list(listed) == [name.replace("_", "-") for name in METHODS]
-    assert all(listed.values())
-    assert "grad-cam" in RUN.invoke(app, ["methods"]).stdout

@@ -23,7 +23,7 @@ from unsee.cli import (
 
 app = typer.Typer(
     name="unsee",
-    help="Which part of this image made the classifier say so? Learned masks, with the edited image and its score.",
+    help="Which part of this image made the classifier say so? Learned masks and the edited image.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

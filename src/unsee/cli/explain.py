@@ -42,7 +42,7 @@ Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="float32, bfloat16 or auto (bfloat16 for the preset fast on devices that support it).",
+        help="float32, bfloat16 or auto: bfloat16 for fast on devices that support it.",
     ),
 ]
 Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile; only worth it for many photos.")]

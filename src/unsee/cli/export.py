@@ -17,7 +17,7 @@ Form = Annotated[
         "csv (all columns but the maps).",
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Write over what is there.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist already.")]
 
 
 def command(
@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Write a store's maps as files of their own, or its other columns as a table.
 
-    Rows without a map are only in the table. The exit code is 2 if parts are damaged, or if photos to draw
-    over are gone or have changed.
+    Rows without a map are only in the table. Exit code 2 if parts are damaged, or if photos to draw over are
+    gone or have changed.
     """
     from unsee.cli.progress import bar
     from unsee.runs.export import Exported

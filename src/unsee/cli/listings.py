@@ -1,4 +1,4 @@
-"""The five commands that list what there is to choose from: presets, methods, datasets, experiments, models."""
+"""Five short commands that list names: presets, methods, datasets, experiments and models."""
 
 import json
 

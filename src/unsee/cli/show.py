@@ -13,7 +13,7 @@ Ids = Annotated[
     typer.Option("--id", help="An image's id; may be given several times. [default: the first six]"),
 ]
 Picture = Annotated[Path, typer.Option("--out", "-o", help="PNG file to write.")]
-Force = Annotated[bool, typer.Option("--force", "-f", help="Write over what is there.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a file that exists already.")]
 
 
 def command(
@@ -30,13 +30,13 @@ def command(
 
     kept = Store.open(store)
     if out.suffix.lower() != ".png":
-        raise UnseeError(f"{out} is no .png: the picture is written as PNG")
+        raise UnseeError(f"{out} must end in .png: the figure is written as PNG")
     if out.exists() and not force:
-        raise UnseeError(f"{out} is there already: --force replaces it, --out writes elsewhere")
+        raise UnseeError(f"{out} exists: --force replaces it, --out writes elsewhere")
     rows = render(kept, ids)
     try:
         draw_stored(rows, out)
     except (OSError, ValueError) as error:
         raise UnseeError(f"{out} cannot be written ({getattr(error, 'strerror', None) or error})") from error
     report_damage(kept.damaged)
-    CONSOLE.print(f"the picture: {plain(out)}")
+    CONSOLE.print(f"figure in {plain(out)}")

@@ -8,13 +8,13 @@ import typer
 from unsee.cli import options
 from unsee.cli.console import CONSOLE
 
-Check = Annotated[bool, typer.Option("--check", help="Read every part completely, with its checksums.")]
+Check = Annotated[bool, typer.Option("--check", help="Read every part in full and verify its checksum.")]
 
 
 def command(store: options.StorePath, check: Check = False, as_json: options.Json = False) -> None:
     """Say what a store holds: how many rows it has, what failed and why, and the means of its numbers.
 
-    The exit code is 2 if parts are damaged.
+    Exit code 2 if parts are damaged.
     """
     from unsee.cli.store_table import store_table
     from unsee.runs.store import Store
