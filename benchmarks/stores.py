@@ -29,7 +29,7 @@ from unsee.datasets.sample import Sample
 from unsee.masks import PRESETS, Plan
 from unsee.masks.photos import learn_photos
 from unsee.memory import keep_freed
-from unsee.runs.engines.local import Written
+from unsee.runs.engines.local import PartWritten
 from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import learn
 from unsee.runs.rows import Row
@@ -114,7 +114,7 @@ def overhead(pictures: int) -> list[str]:
     classifier, held = trivial(), []
 
     def note(event: object) -> None:
-        if isinstance(event, Written):
+        if isinstance(event, PartWritten):
             held.append(resident())
 
     bare(classifier, Noise(0, _TENTHS * _BATCH))
@@ -155,7 +155,7 @@ def rate(workers: int, dataset: Dataset, masks: int) -> tuple[float, float]:
     began = time.perf_counter()
 
     def note(event: object) -> None:
-        if isinstance(event, Written):
+        if isinstance(event, PartWritten):
             written.append((time.perf_counter() - began, event.rows))
 
     with tempfile.TemporaryDirectory() as folder:

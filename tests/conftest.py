@@ -3,6 +3,7 @@
 Nothing of `unsee` is imported while this file loads: shapes are checked by a hook that is not there yet.
 """
 
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -130,6 +131,33 @@ def run(monkeypatch, capsys, tmp_path):
         return SimpleNamespace(code=code, out=out, err=err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Starts processes that have loaded torch already, so that they can be killed soon after their start."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "pictures", "unsee.runs.learn"])
+    return context
+
+
+@pytest.fixture(scope="session")
+def undisturbed(server, tmp_path_factory):
+    """The folder of a small run that nothing disturbed, to be copied."""
+    from small_runs import finished
+
+    folder = tmp_path_factory.mktemp("stores") / "undisturbed"
+    finished(server, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(undisturbed):
+    """The content of that run."""
+    from pictures import content
+    from unsee.runs.store import Store
+
+    return content(Store.open(undisturbed))
 
 
 @pytest.fixture

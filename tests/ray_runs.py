@@ -11,7 +11,7 @@ import torch
 from pictures import Pictures, network
 from unsee.errors import UnseeError
 from unsee.masks import PRESETS, adjusted
-from unsee.runs.engines.local import Written
+from unsee.runs.engines.local import PartWritten
 from unsee.runs.engines.ray import OnRay
 from unsee.runs.learn import learn
 
@@ -39,7 +39,7 @@ def killed(address):
     victims = []
 
     def kill(event):
-        if isinstance(event, Written) and not victims:
+        if isinstance(event, PartWritten) and not victims:
             victims.extend(workers()[:1])
             os.kill(victims[0], signal.SIGKILL)
 

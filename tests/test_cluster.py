@@ -11,10 +11,10 @@ import torch
 from pictures import Pictures, content, network
 from ray_runs import BROKEN, COUNT, SETTINGS
 from unsee.errors import UnseeError
-from unsee.runs.engines.ray import Home, OnRay, Worker, _check_room
+from unsee.runs.engines.ray import OnRay, Worker, WorkerSetup, check_room
 from unsee.runs.job import Portion
 from unsee.runs.learn import learn
-from unsee.runs.resume import Outset
+from unsee.runs.resume import RunState
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 
@@ -40,6 +40,11 @@ def on_ray(what, place):
     return done.returncode, done.stdout + done.stderr
 
 
+def setup(folder, run):
+    """A worker's setup for the store in a folder, as sent by the run with this name."""
+    return WorkerSetup(str(folder / "s"), ".", {"run": run}, 1, False)
+
+
 class TestTwoWorkers:
     def test_a_worker_is_killed_and_the_store_is_as_one_process_makes_it(self, whole, tmp_path):
         code, told = on_ray("killed", tmp_path / "s")
@@ -53,19 +58,19 @@ class TestTwoWorkers:
     def the_other_engine_goes_on(self, store, whole):
         torch.set_num_threads(1)
         for name in store.parts[::3]:
-            store.place.remove(name)
+            store.storage.remove(name)
         told = []
         pictures = Pictures(COUNT, BROKEN)
-        again = learn(network(), pictures, store.place.root, preset=SETTINGS, progress=told.append)
+        again = learn(network(), pictures, store.storage.root, preset=SETTINGS, progress=told.append)
         assert content(again) == whole
-        outset = next(event for event in told if isinstance(event, Outset))
-        assert outset.total - outset.there == 16
+        state = next(event for event in told if isinstance(event, RunState))
+        assert state.total - state.there == 16
 
     @pytest.mark.parametrize(
         ("what", "says", "kept"),
         [
             ("wrong", "SAID the network returned (", 0),
-            ("deadly", "SAID a worker of Ray died again and again", 4),
+            ("deadly", "SAID a Ray worker died again and again", 4),
             ("crowded", "SAID 10000 workers with 1 threads each are too many for the", 0),
         ],
     )
@@ -94,32 +99,34 @@ class TestWishes:
 
     def test_more_than_there_is(self):
         ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 3.0})
-        _check_room(ray, OnRay(3))
+        check_room(ray, OnRay(3))
         for wish, says in (
             (OnRay(2, 2), "2 workers of 2 CPU each"),
             (OnRay(1, gpus=0.5), "1 workers of 0.5 GPU each"),
         ):
             with pytest.raises(UnseeError, match=f"{says} do not fit, Ray has [30]: ask for fewer"):
-                _check_room(ray, wish)
+                check_room(ray, wish)
 
     def test_a_worker_ends_when_another_run_has_the_store(self, tmp_path):
         store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
         worker = object.__new__(Worker)
-        worker.home = Home(str(tmp_path / "s"), ".", {"run": "an earlier one"}, 1, False)
+        worker.setup = setup(tmp_path, "an earlier one")
         assert "another run has taken" in worker._answer(0)["failure"]
-        worker.home = Home(str(tmp_path / "s"), ".", {"run": store.manifest["starts"][-1]["run"]}, 1, False)
+        worker.setup = setup(tmp_path, store.manifest["starts"][-1]["run"])
         assert worker._store().names == store.names
 
     def test_a_worker_adds_nothing_where_another_run_has_begun_meanwhile(self, tmp_path):
         store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
 
         def slow(portion):
-            store.keep(store.manifest | {"starts": [*store.manifest["starts"], {"run": "a later one"}]})
+            store.write_manifest(
+                store.manifest | {"starts": [*store.manifest["starts"], {"run": "a later one"}]}
+            )
             return []
 
         worker = object.__new__(Worker)
         worker.job, worker.portions = SimpleNamespace(rows=slow), [Portion(7, 0, 2)]
-        worker.home = Home(str(tmp_path / "s"), ".", {"run": store.manifest["starts"][-1]["run"]}, 1, False)
+        worker.setup = setup(tmp_path, store.manifest["starts"][-1]["run"])
         assert "another run has taken" in worker._answer(0)["failure"]
         assert Store(tmp_path / "s").names == store.names
 

@@ -94,7 +94,7 @@ def test_only_declared_packages_are_imported():
     assert {pair for pair in foreign if pair[1] not in core | data} == set()
     users = {name for name, module in foreign if module not in core}
     assert users
-    assert {name for name in users if not name.startswith("runs/")} <= {"cli/storing.py"}
+    assert {name for name in users if not name.startswith("runs/")} == set()
 
 
 def modules_of(requirements):

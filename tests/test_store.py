@@ -1,4 +1,4 @@
-"""A store: what is written, how it is read, and who else can open it."""
+"""What a store holds, how it is read, and which other tools open it."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ from unsee.runs.store import Store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Twenty pictures, one of them broken, with the learned mask."""
+    """Learned masks of twenty images, one of them broken."""
     folder = tmp_path_factory.mktemp("stores") / "masks"
     return learn(network(), Pictures(20, broken=[3]), folder, part_size=8, batch_size=4)
 
@@ -55,19 +55,22 @@ class TestRows:
             ),
             Row(id="b", asked="top1", settings_hash="x", error="broken", score=float("nan")),
         ]
+        rows.append(Row(id="c", asked="top1", settings_hash="x", objective_terms={"l1": 0.5, "new": 2.0}))
         table = pq.read_table(pa.BufferReader(encoded(rows, {"note": "said"})))
         assert table.schema.equals(SCHEMA)
-        assert table["mask"].to_pylist() == [[0.0, 1.0, 2.0, 3.0], None]
-        assert table["score"].to_pylist() == [None, None]
+        assert table["mask"].to_pylist() == [[0.0, 1.0, 2.0, 3.0], None, None]
+        assert table["score"].to_pylist() == [None, None, None]
+        terms = [{"name": "l1", "value": 0.5}, {"name": "new", "value": 2.0}]
+        assert table["objective_terms"].to_pylist() == [None, None, terms]
         assert table.schema.metadata[b"note"] == b"said"
 
     def test_row_groups_are_small(self, store):
-        file = pq.ParquetFile(store.place.path(store.parts[0]))
+        file = pq.ParquetFile(store.storage.path(store.parts[0]))
         assert max(file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)) <= GROUP
 
 
 class Watched:
-    """A file that tells which thread reads how much."""
+    """A file that records which thread reads how many bytes."""
 
     def __init__(self, file, reads):
         self.file, self.reads = file, reads
@@ -98,16 +101,14 @@ class TestReading:
         np.testing.assert_allclose(store.map_of(row), found.mask.numpy(), atol=2e-2)
         np.testing.assert_allclose(row["score"], found.scores.original, atol=1e-5)
         np.testing.assert_allclose(row["perturbed_score"], found.scores.perturbed, atol=1e-2)
-        assert row["objective"] == pytest.approx(
-            row["objective_score"] + row["objective_l1"] + row["objective_tv"], abs=1e-6
-        )
+        assert row["objective"] == pytest.approx(sum(row["objective_terms"].values()), abs=1e-6)
 
     def test_saliency_is_high_where_the_mask_deletes(self, store):
         row = store.find("picture-0005")[0]
         np.testing.assert_allclose(store.saliency(row), 1 - store.map_of(row))
         assert store.saliency(row).mean() == pytest.approx(row["area"], abs=1e-3)
 
-    def test_a_picture_that_is_broken_has_its_reason_and_no_map(self, store):
+    def test_a_broken_image_has_an_error_and_no_map(self, store):
         row = store.find("picture-0003")[0]
         assert row["mask"] is None
         assert row["error"] == "picture-0003 is truncated: fetch it anew"
@@ -120,8 +121,8 @@ class TestReading:
         with pytest.raises(UnseeError, match="no column 'colour'"):
             store.table(["colour"])
 
-    def test_columns_of_a_store_cost_a_small_share_of_its_bytes(self, store):
-        group = pq.ParquetFile(store.place.path(store.parts[0])).metadata.row_group(0)
+    def test_numbers_take_a_small_share_of_a_part(self, store):
+        group = pq.ParquetFile(store.storage.path(store.parts[0])).metadata.row_group(0)
         sizes = {
             group.column(k).path_in_schema: group.column(k).total_compressed_size
             for k in range(group.num_columns)
@@ -133,7 +134,7 @@ class TestReading:
         """The store's own reads are watched: threads that outlive an error would end the interpreter."""
         dice = np.random.default_rng(0)
         kept = Store(tmp_path / "s")
-        with kept.place.claimed():
+        with kept.storage.claimed():
             rows = [
                 Row(
                     id=f"{k}",
@@ -146,8 +147,8 @@ class TestReading:
             ]
             kept.add(0, rows, {})
         reads = []
-        opened = kept.place.fs.open
-        monkeypatch.setattr(type(kept.place.fs), "open", lambda _, *how: Watched(opened(*how), reads))
+        opened = kept.storage.fs.open
+        monkeypatch.setattr(type(kept.storage.fs), "open", lambda _, *how: Watched(opened(*how), reads))
         store = Store(tmp_path / "s")
         assert len(store) == 2 * GROUP
         assert store.table(["score"])["score"].to_pylist() == [0.5] * 2 * GROUP
@@ -164,8 +165,8 @@ class TestReading:
         assert store.table(["id"])["id"].to_pylist() == [f"picture-{k:04d}" for k in range(20)]
         assert [row["id"] for row in store.rows(maps=False)] == [row["id"] for row in store.rows()]
 
-    def test_what_is_not_there_is_said(self, store, tmp_path):
-        with pytest.raises(UnseeError, match="no picture 'nobody'"):
+    def test_what_does_not_exist_is_named(self, store, tmp_path):
+        with pytest.raises(UnseeError, match="no image 'nobody'"):
             store.find("nobody")
         with pytest.raises(UnseeError, match="holds no store: `unsee learn"):
             Store.open(tmp_path / "nowhere")
@@ -173,12 +174,12 @@ class TestReading:
         with pytest.raises(UnseeError, match="is a file: name a folder"):
             Store.open(tmp_path / "file")
 
-    def test_a_damaged_manifest_is_said(self, tmp_path):
+    def test_a_damaged_manifest_is_reported(self, tmp_path):
         for text, says in (
             ("{", "is damaged"),
             ("[]", "does not know"),
             ('{"format": 99}', "does not know"),
-            ('{"format": 1}', "is damaged .it lacks settings, settings_hash, part_size"),
+            ('{"format": 1}', "is damaged .no settings, settings_hash, part_size"),
             ("[" * 100_000, "is damaged"),
         ):
             (tmp_path / "_manifest.json").write_text(text)
@@ -190,34 +191,46 @@ class TestOtherTools:
     def test_pandas(self, store):
         import pandas as pd
 
-        frame = pd.read_parquet(store.place.root, columns=["id", "score", "mask", "mask_shape"])
+        frame = pd.read_parquet(store.storage.root, columns=["id", "score", "mask", "mask_shape"])
         assert len(frame) == 20
         row = frame[frame["id"] == "picture-0005"].iloc[0]
         mask = row["mask"].reshape(row["mask_shape"])
         np.testing.assert_array_equal(mask.astype(np.float32), store.map_of(store.find("picture-0005")[0]))
+        terms = pd.read_parquet(store.storage.root, columns=["objective_terms"])["objective_terms"]
+        found = {term["name"]: term["value"] for term in terms[5]}
+        assert found == store.find("picture-0005")[0]["objective_terms"]
+        assert terms[3] is None
 
     def test_duckdb(self, store):
         import duckdb
 
         wanted = "count(*), count(error), avg(suppression), max(len(mask))"
-        counted = duckdb.sql(f"select {wanted} from '{store.place.root}/*.parquet'").fetchall()[0]
+        counted = duckdb.sql(f"select {wanted} from '{store.storage.root}/*.parquet'").fetchall()[0]
         table = store.table(["suppression"])["suppression"].to_pylist()
         known = [value for value in table if value is not None]
         assert counted[0] == 20
         assert counted[1] == 1
         assert counted[2] == pytest.approx(sum(known) / len(known))
         assert counted[3] == 32 * 32
+        l1 = duckdb.sql(
+            "select map_from_entries(objective_terms)['l1'] "
+            f"from '{store.storage.root}/*.parquet' where id = 'picture-0005'"
+        ).fetchall()
+        assert l1 == [(store.find("picture-0005")[0]["objective_terms"]["l1"],)]
 
     def test_hugging_face_datasets(self, store, tmp_path):
         import datasets
 
         found = datasets.load_dataset(
-            "parquet", data_files=f"{store.place.root}/*.parquet", split="train", cache_dir=str(tmp_path)
+            "parquet", data_files=f"{store.storage.root}/*.parquet", split="train", cache_dir=str(tmp_path)
         )
         assert found.num_rows == 20
         assert len(found[5]["mask"]) == 32 * 32
+        terms = {term["name"]: term["value"] for term in found[5]["objective_terms"]}
+        assert terms == store.find("picture-0005")[0]["objective_terms"]
+        assert found[3]["objective_terms"] is None
 
-    def test_a_reader_in_the_middle_of_a_write_sees_whole_parts_only(self, store, tmp_path):
+    def test_a_reader_during_a_write_sees_only_whole_parts(self, store, tmp_path):
         import pandas as pd
 
         place = Storage.at(tmp_path / "s")
@@ -237,8 +250,8 @@ class TestPlaces:
         assert [event.there for event in again if hasattr(event, "there")] == [6]
         assert len(list(store.rows())) == 6
 
-    def test_an_address_that_nobody_knows(self):
-        with pytest.raises(UnseeError, match="no folder or address that can be reached"):
+    def test_an_unknown_kind_of_address(self):
+        with pytest.raises(UnseeError, match="cannot be reached as a folder or an address"):
             Storage.at("nothing-such://bucket/x")
 
     def test_a_write_that_fails_leaves_what_was_there(self, tmp_path, monkeypatch):
@@ -248,19 +261,19 @@ class TestPlaces:
         def full(handle):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("unsee.runs.storage.os.fsync", full)
+        monkeypatch.setattr("unsee.files.os.fsync", full)
         with pytest.raises(UnseeError, match=r"cannot be written to \(No space left on device\)"):
             place.write("a", b"second")
         assert place.read("a") == b"first"
         assert place.names() == ["a"]
 
-    def test_what_a_killed_run_left_aside_is_cleared(self, tmp_path):
+    def test_unfinished_files_of_a_killed_run_are_removed(self, tmp_path):
         (tmp_path / ".aside-part-1.parquet").write_bytes(b"half")
         with Storage.at(tmp_path).claimed():
             assert Storage.at(tmp_path).names() == ["_lock"]
 
-    def test_the_manifest_says_all_that_decides_the_rows(self, store):
-        manifest = json.loads(store.place.read("_manifest.json"))
+    def test_the_manifest_has_every_setting_that_decides_the_rows(self, store):
+        manifest = json.loads(store.storage.read("_manifest.json"))
         assert manifest["settings"]["mask"]["objective"]["l1"]["weight"] == 1e-4
         assert manifest["settings"]["model"] == "tiny"
         assert manifest["starts"][0]["versions"]["torch"]

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from unsee.cli.console import CONSOLE
-from unsee.cli.learning import watched
 from unsee.cli.progress import bar
+from unsee.cli.run_progress import run_progress
 from unsee.experiments.reproduction import ExperimentStarted, Progress
 from unsee.experiments.runner import ImagesMeasured, MapsEvent, MapsStarted
 
@@ -27,7 +27,7 @@ def experimenting(check: Callable[[], None]) -> Iterator[Progress]:
         elif isinstance(event, MapsStarted):
             stack.close()
             advance = None
-            told = stack.enter_context(watched(f"{event.source.replace('_', ' ')}:", check))
+            told = stack.enter_context(run_progress(f"{event.source.replace('_', ' ')}:", check))
             tell = lambda own: told(own.event)  # noqa: E731
         elif isinstance(event, MapsEvent):
             assert tell is not None

@@ -28,23 +28,24 @@ def command(
     Rows without a map are only in the table. Exit code 2 if parts are damaged, or if photos to draw over are
     gone or have changed.
     """
-    from unsee.cli.exporting import export as files
     from unsee.cli.progress import bar
+    from unsee.runs.export import Exported
+    from unsee.runs.export import export as write
     from unsee.runs.store import Store
 
     kept = Store.open(store)
     with bar(transient=True) as progress:
         task = progress.add_task("writing", total=len(kept), note="")
-        count = without = failed = 0
-        for row in files(kept, form, out, force):
-            if row.problem:
-                failed += 1
-                progress.console.print(f"[red]{plain(row.problem)}[/]")
-            else:
-                count, without = count + row.written, without + (not row.written)
-            progress.update(task, completed=count + without + failed)
-    left = f"; {without} without a map left out" if without else ""
-    lost = f"; {failed} whose photos are gone or have changed left out" if failed else ""
-    CONSOLE.print(f"{count} rows in {plain(out)}{left}{lost}")
-    if report_damage(kept.damaged) or failed:
+
+        def advance(done: Exported) -> None:
+            count = done.written + done.without_map + len(done.problems)
+            progress.update(task, completed=count)
+
+        done = write(kept, out, form, force=force, progress=advance)
+    for problem in done.problems:
+        CONSOLE.print(f"[red]{plain(problem)}[/]")
+    left = f"; {done.without_map} without a map left out" if done.without_map else ""
+    lost = f"; {len(done.problems)} whose photos are gone or have changed left out" if done.problems else ""
+    CONSOLE.print(f"{done.written} rows in {plain(out)}{left}{lost}")
+    if report_damage(kept.damaged) or done.problems:
         raise typer.Exit(2)

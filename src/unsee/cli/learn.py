@@ -1,11 +1,13 @@
 """`unsee learn`: a method over a whole data set, into a store."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unsee.cli import options
+from unsee.cli.console import CONSOLE
 from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
 from unsee.cli.signals import stoppable
 
@@ -13,24 +15,26 @@ Data = Annotated[
     str,
     typer.Argument(help="menagerie, imagenet:DIR, coco:DIR, folder:DIR, …", metavar="DATASET"),
 ]
-Out = Annotated[str, typer.Option("--out", "-o", help="The store: a folder, or an address fsspec knows.")]
+Out = Annotated[
+    str, typer.Option("--out", "-o", help="A folder, or an address that fsspec knows, for the store.")
+]
 Split = Annotated[str | None, typer.Option("--split", help="Part of the data set, such as val.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="Only pictures of these, with commas.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many pictures.", min=1)]
+Classes = Annotated[str | None, typer.Option("--classes", help="Only images of these classes, with commas.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many images.", min=1)]
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
 Preset = Annotated[
     str | None,
     typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast]"),
 ]
 Layer = Annotated[
-    str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: their own]")
+    str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: chosen]")
 ]
 Target = Annotated[
     str,
     typer.Option(
         "--target",
         "-t",
-        help="predicted (as many as the preset has), top1, top5, label (the picture's own class), each "
+        help="predicted (as many as the preset has), top1, top5, label (the image's own class), each "
         "(every class in it, a row each), or one class for all by name or index, several as 243+282.",
     ),
 ]
@@ -40,18 +44,19 @@ ClassMap = Annotated[
 ]
 Precision = Annotated[str, typer.Option("--precision", help="float32, bfloat16 or auto, as in explain.")]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", "-b", help="Pictures at once. [default: what fits]", min=1)
+    int | None, typer.Option("--batch-size", "-b", help="Images at once. [default: what fits]", min=1)
 ]
 PartSize = Annotated[
     int | None,
     typer.Option(
-        "--part-size", help="Pictures to a part, lost together when killed. [default: found]", min=1
+        "--part-size", help="Images in a part: a kill loses at most one part. [default: chosen]", min=1
     ),
 ]
-Retry = Annotated[bool, typer.Option("--retry", help="Do parts again in which pictures failed.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Do parts again in which images failed.")]
 EngineName = Annotated[str, typer.Option("--engine", help="local, or ray for several processes.")]
 Workers = Annotated[
-    int | None, typer.Option("--workers", "-j", help="Ray's workers. [default: what is there]", min=1)
+    int | None,
+    typer.Option("--workers", "-j", help="Ray's workers. [default: one per GPU or core]", min=1),
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="CPU threads of each worker. [default: its share]", min=1)
@@ -92,21 +97,40 @@ def command(
     retry: Retry = False,
     as_json: options.Json = False,
 ) -> None:
-    """Learn masks, or run another method, over a data set; keep all in a store that pandas can open.
+    """Learn masks, or compute another method's maps, for a whole data set, into a store that pandas reads.
 
-    Stop it with Ctrl-C, or kill it: the same command again does only what is missing. A picture that is
-    broken is recorded with its reason, and the run goes on: the exit code is 0 once all rows are there,
+    Stop it with Ctrl-C, or kill it: the same command again does only what is missing. An image that cannot
+    be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.learning import Mask, Wish, engine_from, map_from, opened, report
-    from unsee.cli.parsing import fit_from, load_model
+    from unsee.cli.engines import engine_from
+    from unsee.cli.parsing import dataset_from, fit_from, load_model
+    from unsee.cli.run_progress import run_progress
+    from unsee.cli.store_table import store_table
+    from unsee.runs.class_map_file import read_class_map
+    from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
+    from unsee.runs.resume import Extent
 
-    pictures = opened(dataset, split, classes)
-    mapping, scaling = map_from(class_map), fit_from(fit)
-    how = Mask(preset, game, perturbation, iterations, score, precision)
+    images = dataset_from(dataset, split, classes)
+    settings = LearnSettings(
+        method,
+        adjusted_preset(method, preset, game, perturbation, iterations, score),
+        layer,
+        target,
+        None if class_map is None else read_class_map(class_map),
+        seed,
+        fit_from(fit),
+        precision,
+        batch_size,
+    )
     classifier = load_model(model, weights, device)
     runner = engine_from(engine, workers, threads, gpus, classifier.device.type)
-    wish = Wish(method, how, layer, target, mapping, seed, scaling, batch_size)
-    with stoppable() as check:
-        store = wish.carried_out(classifier, pictures, out, (limit, part_size, retry), runner, check)
-    report(store, as_json)
+    with stoppable() as check, run_progress(check=check) as progress:
+        store = learn_with(
+            settings, classifier, images, out, Extent(limit, part_size, retry), runner, progress
+        )
+    summary = store.summary()
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+    else:
+        CONSOLE.print(store_table(summary))

@@ -1,10 +1,12 @@
-"""Text on a command line → targets, fits, methods, boxes, models."""
+"""Text on a command line → targets, fits, methods, boxes, names, data sets, models."""
 
 from pathlib import Path
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import CONSOLE, plain
+from unsee.datasets.opening import open_dataset
+from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import FITS, Fit
 from unsee.memory import keep_freed
@@ -61,6 +63,23 @@ def box_from(text: str) -> Box:
     except ValueError:
         raise UnseeError(f"{text!r} must be four whole numbers, as in --box 40,30,120,200") from None
     return left, top, right, bottom
+
+
+def names_from(text: str | None) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def dataset_from(name: str, split: str | None, classes: str | None) -> Selection:
+    """Open a data set; prints how many images its blacklist leaves out.
+
+    Raises:
+        UnseeError: the data set cannot be opened.
+    """
+    dataset = open_dataset(name, split, names_from(classes))
+    if dataset.left_out:
+        CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
+    return dataset
 
 
 def load_model(name: str, weights: Path | None, device: str) -> Classifier:

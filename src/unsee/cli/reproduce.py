@@ -48,13 +48,14 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.learning import map_from, names_in
+    from unsee.cli.parsing import names_from
     from unsee.masks import PRESETS
+    from unsee.runs.class_map_file import read_class_map
 
     look_up(PRESETS, preset, "preset")
     networks = experiment.load_models(models, weights, device)
-    dataset = unsee.open_dataset(data, split, names_in(classes))
-    mapping = map_from(class_map)
+    dataset = unsee.open_dataset(data, split, names_from(classes))
+    mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
         found = unsee.reproduce(
             networks,

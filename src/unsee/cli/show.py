@@ -23,9 +23,9 @@ def command(
     force: Force = False,
 ) -> None:
     """Draw images of a store: each with its heatmap and the edited image."""
-    from unsee.cli.storing import proofs
     from unsee.errors import UnseeError
     from unsee.figures.stored import draw_stored
+    from unsee.runs.render import render
     from unsee.runs.store import Store
 
     kept = Store.open(store)
@@ -33,9 +33,9 @@ def command(
         raise UnseeError(f"{out} must end in .png: the figure is written as PNG")
     if out.exists() and not force:
         raise UnseeError(f"{out} exists: --force replaces it, --out writes elsewhere")
-    found = proofs(kept, ids)
+    rows = render(kept, ids)
     try:
-        draw_stored(found, out)
+        draw_stored(rows, out)
     except (OSError, ValueError) as error:
         raise UnseeError(f"{out} cannot be written ({getattr(error, 'strerror', None) or error})") from error
     report_damage(kept.damaged)

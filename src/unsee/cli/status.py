@@ -12,18 +12,18 @@ Check = Annotated[bool, typer.Option("--check", help="Read every part in full an
 
 
 def command(store: options.StorePath, check: Check = False, as_json: options.Json = False) -> None:
-    """Say what a store holds: how far it is, what failed and why, and the mean of its numbers.
+    """Say what a store holds: how many rows it has, what failed and why, and the means of its numbers.
 
     Exit code 2 if parts are damaged.
     """
-    from unsee.cli.storing import summary, table_of
+    from unsee.cli.store_table import store_table
     from unsee.runs.store import Store
 
     with CONSOLE.status("reading"):
-        found = summary(Store.open(store), check)
+        summary = Store.open(store).summary(check)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(summary, indent=1))
     else:
-        CONSOLE.print(table_of(found))
-    if found["damaged"]:
+        CONSOLE.print(store_table(summary))
+    if summary["damaged"]:
         raise typer.Exit(2)

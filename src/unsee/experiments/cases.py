@@ -17,7 +17,7 @@ from unsee.images import Squash
 from unsee.masks.network_input import NetworkInput
 from unsee.runs.rendered_row import RenderedRow, render_row
 from unsee.runs.store import Store
-from unsee.runs.targets import EACH, LABEL, ClassMap, question
+from unsee.runs.targets import EACH, LABEL, ClassMap, target_rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class StoredMaps:
         """Label → the first network's classes for it; empty if data set and network share no classes."""
         first = self.sources[0]
         try:
-            return question(LABEL, first.dataset, first.classifier, self.class_map).classes
+            return target_rule(LABEL, first.dataset, first.classifier, self.class_map).classes
         except UnseeError:
             return {}
 

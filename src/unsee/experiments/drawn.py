@@ -89,4 +89,4 @@ def _mapped(rendered: RenderedRow) -> MappedImage:
     row = rendered.row
     title = f"{image_rows.shortened(row['target_name'][0])}: {row['score']:.3f}"
     edited_title = "" if rendered.edited is None else f"edited: {row['perturbed_score']:.3f}"
-    return MappedImage(rendered.picture, rendered.saliency, title, rendered.edited, edited_title)
+    return MappedImage(rendered.image, rendered.saliency, title, rendered.edited, edited_title)

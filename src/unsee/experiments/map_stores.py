@@ -88,5 +88,5 @@ def check_store(store: Store, source: MapSource, class_map: ClassMap | None) -> 
     there["data"] = {name: settings["data"].get(name) for name in named}
     changed = differences(there, wanted)
     if changed:
-        raise UnseeError(f"the maps in {store.place.address} cannot be used here ({'; '.join(changed)})")
+        raise UnseeError(f"the maps in {store.storage.address} cannot be used here ({'; '.join(changed)})")
     return store

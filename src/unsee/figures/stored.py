@@ -15,12 +15,12 @@ _GENERAL = ("predicted", "top1", "top5", "label")
 
 def draw_stored(rows: Sequence[RenderedRow], file: Path) -> None:
     """Write a PNG with a row of panels for each rendered row."""
-    heights = [min(max(one.picture.shape[-2] / one.picture.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for one in rows]
+    heights = [min(max(one.image.shape[-2] / one.image.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for one in rows]
     figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))
     grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=heights)
     for axes, one in zip(grid, rows, strict=True):
-        panels.image(axes[0], one.picture, f"{_target(one.row)}: {one.row['score']:.4f}")
-        panels.image(axes[1], panels.overlaid(one.picture, one.saliency), one.row["id"])
+        panels.image(axes[0], one.image, f"{_target(one.row)}: {one.row['score']:.4f}")
+        panels.image(axes[1], panels.overlaid(one.image, one.saliency), one.row["id"])
         if one.edited is None:
             panels.image(axes[2], panels.colored(one.saliency), "saliency")
         else:

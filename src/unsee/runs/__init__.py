@@ -1,4 +1,4 @@
-"""A method over a whole data set: rows in a store that is safe against every kind of stop."""
+"""A method over a whole data set: rows in a store, which survives every kind of interruption."""
 
 from unsee.errors import UnseeError
 

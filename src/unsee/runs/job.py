@@ -1,4 +1,4 @@
-"""A run: which pictures, which questions, what is done to them; and the rows that come of it."""
+"""The job of a run: which images, which target classes, which method; and the rows that result."""
 
 import json
 import traceback
@@ -18,30 +18,30 @@ from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.records import digest
-from unsee.runs.methods import Ready, Work
+from unsee.runs.methods import RowMethod, TargetedPhoto
 from unsee.runs.rows import Row
-from unsee.runs.targets import Asked, ClassMap, Question
+from unsee.runs.targets import ClassMap, RowTarget, TargetRule
 
-Answered = Callable[[], None]
+OnRow = Callable[[], None]
 _OTHERS = 3
-"""Pictures that are tried where a whole portion has failed."""
+"""How many other images are tried if every image of a portion has failed."""
 
 
 class Item(NamedTuple):
-    """One row to come: the number of its picture in the data set, that picture's id, and the question."""
+    """A row to compute: the number of its image in the data set, the image's id, and the target."""
 
     number: int
     id: str
-    asked: Asked
+    target: RowTarget
 
     @property
     def key(self) -> tuple[str, str]:
-        """What no two rows of a store share."""
-        return self.id, self.asked.name
+        """Identifies a row within its store."""
+        return self.id, self.target.name
 
 
 class Portion(NamedTuple):
-    """What becomes one part of the store: the rows of the pictures from `first` to before `stop`."""
+    """The images from `first` up to, but not including, `stop`: their rows become one part of the store."""
 
     number: int
     first: int
@@ -50,27 +50,27 @@ class Portion(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """All that a worker needs.
+    """Everything that a worker needs.
 
     Args:
-        classifier: borrowed while at work, and given back as it was.
-        dataset: where pictures come from.
-        question: what is asked about each.
-        work: what is done to each; settled.
-        data: what the data set is called, for the record.
-        class_map: label's name → classes, for the record; None where none was given.
+        classifier: returned in the state in which it was given.
+        dataset: the images.
+        rule: which classes are explained for each image.
+        method: what is computed for each image, with every setting resolved.
+        data: the description of the data set, for the record.
+        class_map: label's name → classes, for the record; None if none was given.
     """
 
     classifier: Classifier
     dataset: Dataset
-    question: Question
-    work: Work
+    rule: TargetRule
+    method: RowMethod
     data: Mapping[str, Any]
     class_map: ClassMap | None = None
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """All that decides the rows, as JSON values."""
+        """Every setting that decides the rows, as JSON values."""
         own = {
             "data": {**self.data, "pictures": len(self.dataset), "ids": ids_digest(self.dataset)},
             "model": self.classifier.name,
@@ -79,33 +79,33 @@ class Job:
             "mean": self.classifier.mean,
             "std": self.classifier.std,
             "color": self.classifier.color,
-            "target": self.question.kind,
+            "target": self.rule.kind,
             "class_map": None if self.class_map is None else {k: list(v) for k, v in self.class_map.items()},
         }
-        whole: dict[str, Any] = json.loads(json.dumps(own | self.work.settings()))
+        whole: dict[str, Any] = json.loads(json.dumps(own | self.method.settings()))
         return whole
 
     @cached_property
     def settings_hash(self) -> str:
-        """Of `settings`, hexadecimal."""
+        """The hash of `settings`, hexadecimal."""
         return digest(self.settings)
 
     def portions(self, size: int, limit: int | None = None) -> list[Portion]:
-        """The first `limit` pictures, `size` to a portion."""
+        """The first `limit` images, `size` to a portion."""
         count = len(self.dataset) if limit is None else min(limit, len(self.dataset))
         starts = enumerate(range(0, count, size))
         return [Portion(number, first, min(first + size, count)) for number, first in starts]
 
     def items(self, portion: Portion) -> list[Item]:
-        """The rows to come of a portion, in order."""
-        return [item for number in range(portion.first, portion.stop) for item in self._about(number)]
+        """The rows to compute for a portion, in order."""
+        return [item for number in range(portion.first, portion.stop) for item in self._items_of(number)]
 
-    def _about(self, number: int) -> list[Item]:
+    def _items_of(self, number: int) -> list[Item]:
         id = text_of(self.dataset.id(number))
-        return [Item(number, id, asked) for asked in self.question.about(self.dataset, number)]
+        return [Item(number, id, target) for target in self.rule.targets_in(self.dataset, number)]
 
-    def prove(self, portions: Sequence[Portion]) -> None:
-        """See that some picture can be read, of the first portions if there is one.
+    def check_readable(self, portions: Sequence[Portion]) -> None:
+        """Check that at least one image of these portions can be read.
 
         Raises:
             UnseeError: none can.
@@ -117,34 +117,34 @@ class Job:
                 if not isinstance(sample, str):
                     return
                 failed[item.number] = sample
-        raise UnseeError(f"none of the {len(failed)} pictures can be read: {next(iter(failed.values()))}")
+        raise UnseeError(f"none of the {len(failed)} images can be read: {next(iter(failed.values()))}")
 
-    def rows(self, portion: Portion, answered: Answered | None = None) -> list[Row]:
-        """The rows of a portion, in order; `answered` is called after each, in any order.
+    def rows(self, portion: Portion, on_row: OnRow | None = None) -> list[Row]:
+        """The rows of a portion, in order; `on_row` is called after each is computed, in any order.
 
-        A picture that cannot be read, and one that the network or the method fails at, gets a row that says
-        why. Where they fail at all pictures, and at others too that are tried then, the failure is not the
-        pictures' and is raised.
+        An image that cannot be read, or at which the network or the method fails, gets a row with the error.
+        If every image of the portion fails, a few others are tried. If those fail too, the images are not to
+        blame, and the error is raised.
 
         Raises:
-            UnseeError: what ails every picture alike.
+            UnseeError: an error that affects every image.
         """
         items, failure = self.items(portion), None
         try:
-            found = self._rows(items, answered)
+            found = self._rows(items, on_row)
         except Exception as error:
             failure = error
             found = [self._alone(item) for item in items]
         errors = [row.error for row in found if _was_read(row)]
         if errors and all(errors) and not self._can_do_others(portion):
-            raise failure or UnseeError(f"none of the {len(errors)} pictures can be used: {errors[0]}")
+            raise failure or UnseeError(f"none of the {len(errors)} images can be used: {errors[0]}")
         return found
 
     def _can_do_others(self, portion: Portion) -> bool:
-        """Whether network and method can do one of the next pictures that can be read."""
+        """Whether network and method succeed for one of the next images that can be read."""
         numbers = chain(range(portion.stop, len(self.dataset)), range(portion.first))
-        looked = (self._alone(item) for number in numbers for item in self._about(number)[:1])
-        return any(row.error is None for row in islice(filter(_was_read, looked), _OTHERS))
+        tried = (self._alone(item) for number in numbers for item in self._items_of(number)[:1])
+        return any(row.error is None for row in islice(filter(_was_read, tried), _OTHERS))
 
     def _alone(self, item: Item) -> Row:
         ((_, sample),) = self._read([item])
@@ -153,49 +153,49 @@ class Job:
         facts: dict[str, Any] = {}
         try:
             facts = _facts(sample)
-            ready = Ready(photo_of(sample), item.asked.target)
-            (values,) = self.work.answers(self.classifier, [ready])
+            photo = TargetedPhoto(photo_of(sample), item.target.classes)
+            (values,) = self.method.values(self.classifier, [photo])
         except Exception as error:
             values = {"error": _reason(error)}
         return self._row(item, facts | values)
 
-    def _rows(self, items: Sequence[Item], answered: Answered | None = None) -> list[Row]:
+    def _rows(self, items: Sequence[Item], on_row: OnRow | None = None) -> list[Row]:
         done: dict[tuple[str, str], Row] = {}
-        tell = answered or _nobody
+        report = on_row or _ignore
         drawn: deque[tuple[Item, dict[str, Any]]] = deque()
 
-        def photos() -> Iterator[Ready]:
+        def photos() -> Iterator[TargetedPhoto]:
             for item, sample in self._read(items):
                 if isinstance(sample, str):
                     done[item.key] = self._row(item, {"error": sample})
-                    tell()
+                    report()
                     continue
                 drawn.append((item, _facts(sample)))
-                yield Ready(photo_of(sample), item.asked.target)
+                yield TargetedPhoto(photo_of(sample), item.target.classes)
 
-        for values in self.work.answers(self.classifier, photos()):
+        for values in self.method.values(self.classifier, photos()):
             item, facts = drawn.popleft()
             done[item.key] = self._row(item, facts | values)
-            tell()
+            report()
         return [done[item.key] for item in items]
 
     def _read(self, items: Sequence[Item]) -> Iterator[tuple[Item, Sample | str]]:
-        """Each item with its picture, read once for all questions about it, or with why it cannot be."""
+        """Each item with its image, read once for all of its targets, or with the reason why it cannot be."""
         for number, group in groupby(items, key=lambda item: item.number):
             try:
                 sample: Sample | str = self.dataset[number]
             except Exception as error:
                 sample = _reason(error)
-            yield from ((item, item.asked.problem or sample) for item in group)
+            yield from ((item, item.target.problem or sample) for item in group)
 
     def _row(self, item: Item, values: dict[str, Any]) -> Row:
         id, asked = item.key
-        known = {"id": id, "asked": asked, "label": item.asked.label, "settings_hash": self.settings_hash}
+        known = {"id": id, "asked": asked, "label": item.target.label, "settings_hash": self.settings_hash}
         return Row(**(known | values))
 
 
 def _reason(error: Exception) -> str:
-    """What the user can mend in a line, anything else with its traceback."""
+    """An error that the user can correct as one line, any other with its traceback."""
     return str(error) if isinstance(error, UnseeError) else "".join(traceback.format_exception(error)).strip()
 
 
@@ -203,12 +203,12 @@ def _was_read(row: Row) -> bool:
     return row.photo_size is not None
 
 
-def _nobody() -> None:
-    """Nobody wants to know."""
+def _ignore() -> None:
+    """Ignore progress."""
 
 
 def _facts(sample: Sample) -> dict[str, Any]:
-    """What a row says of its picture."""
+    """The columns of a row that describe its photo."""
     return {
         "photo": None if sample.path is None else text_of(str(sample.path.absolute())),
         "photo_size": sample.image.shape[:2],
@@ -217,22 +217,22 @@ def _facts(sample: Sample) -> dict[str, Any]:
 
 
 def text_of(name: str) -> str:
-    """A name that can be written: bytes of file names that are no UTF-8 are shown as escapes."""
+    """A name as valid UTF-8: bytes of a file name that are not become escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def ids_digest(dataset: Dataset) -> str:
-    """A hash of the ids of all pictures, in order.
+    """A hash of the ids of all images, in order.
 
     Raises:
-        UnseeError: two pictures have the same id.
+        UnseeError: two images have the same id.
     """
     found, seen = sha256(), set()
     for number in range(len(dataset)):
         id = text_of(dataset.id(number))
         if id in seen:
             raise UnseeError(
-                f"two pictures of the data set are called {id!r}: their rows could not be told apart"
+                f"two images of the data set have the id {id!r}: their rows could not be told apart"
             )
         seen.add(id)
         found.update(f"{id}\n".encode())

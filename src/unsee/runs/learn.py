@@ -1,7 +1,7 @@
-"""A run in Python: a classifier, a data set, a store."""
+"""A run from Python: a classifier, a data set, a store."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unsee.choices import look_up
@@ -10,18 +10,64 @@ from unsee.datasets.dataset import Dataset, description
 from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
 from unsee.layers import layer_named
-from unsee.masks import PRESETS
+from unsee.masks import PRESETS, adjusted
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
 from unsee.methods import Method, method_named
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
-from unsee.runs.methods import LearnedMask, Saliency, Work
-from unsee.runs.resume import Progress, Terms, run
+from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
+from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
-from unsee.runs.targets import PREDICTED, TOP1, class_map_of, question
+from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
 
+DEFAULT_PRESET = "fast"
 _BEST = {TOP1: 1, TOP5: 5}
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """Every setting that decides the rows of a run; `learn` explains each."""
+
+    method: str = "mask"
+    preset: str | Settings = DEFAULT_PRESET
+    layer: str | None = None
+    target: str | int = PREDICTED
+    class_map: Mapping[str, int | Sequence[int]] | None = None
+    seed: int = 0
+    fit: Fit = Squash()
+    precision: str = "auto"
+    batch_size: int | None = None
+
+    def job(self, classifier: Classifier, dataset: Dataset) -> Job:
+        """What these settings mean for a classifier and a data set.
+
+        Raises:
+            UnseeError: an unknown name, or a setting that the method does not take.
+        """
+        class_map = class_map_of(self.class_map)
+        rule = target_rule(str(self.target), dataset, classifier, class_map)
+        best = _BEST.get(rule.kind)
+        method = self._row_method(classifier, method_named(self.method), best)
+        return Job(classifier, dataset, rule, method.resolved(classifier), description(dataset), class_map)
+
+    def _row_method(self, classifier: Classifier, method: Method, best: int | None) -> RowMethod:
+        """The method, for the `best` classes of an image.
+
+        By default the learned mask explains as many classes as its preset says, and other methods one.
+        """
+        preset = self.preset
+        settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
+        method.check_layer(self.layer)
+        if method.learned:
+            name = _name_of(settings)
+            settings = replace(settings, targets=best or settings.targets)
+            return LearnedMask(Plan(settings, name, self.fit, self.seed, self.batch_size, self.precision))
+        if self.precision != "auto":
+            raise UnseeError("precision is for the learned mask: other methods use the network's own")
+        if self.layer is not None:
+            layer_named(classifier, self.layer)
+        return SaliencyMaps(method, self.layer, self.seed, best or 1, self.fit, self.batch_size)
 
 
 def learn(
@@ -30,7 +76,7 @@ def learn(
     out: str | Path,
     *,
     method: str = "mask",
-    preset: str | Settings = "fast",
+    preset: str | Settings = DEFAULT_PRESET,
     layer: str | None = None,
     target: str | int = PREDICTED,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
@@ -44,52 +90,98 @@ def learn(
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Store:
-    """Learn a mask for every picture of a data set, or let another method look; returns the store of all.
+    """Learn a mask, or compute another method's saliency map, for every image of a data set.
 
-    The same call again does only what is missing; a run may be stopped at any moment.
+    A run may be stopped at any moment: the same call again does only what is missing.
 
     Args:
-        classifier: borrowed, and given back as it was.
-        dataset: `unsee.open_dataset` gives one; anything with its four methods will do.
+        classifier: returned in the state in which it was given.
+        dataset: from `unsee.open_dataset`, or any object with the methods of `unsee.datasets.Dataset`.
         out: the store: a folder, or an address that fsspec knows.
-        method: a name in `unsee.METHODS`; `layer` is for those that read one.
+        method: a name in `unsee.METHODS`.
         preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
-            `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`; for the mask alone.
+            `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`. Other methods ignore it.
+        layer: for methods that read one; by default each chooses its own.
+        target: "predicted" (as many classes as the preset has; one for other methods), "top1", "top5",
+            "label" (the image's own class), "each" (every class in the image, a row each), or one class
+            for all images by name or index, several joined by "+".
+        class_map: label's name → the classifier's classes, if their names differ. Labels that are not in
+            it are left out.
         seed, fit, precision, batch_size: as in `unsee.explain`.
-        target: "predicted" (as many classes as the preset has; the best one for other methods), "top1",
-            "top5", "label" (the picture's own class), "each" (every class in the picture, a row each), or
-            one class for all pictures by name or index, several joined by "+".
-        class_map: label's name → the classifier's classes, where their names differ; others are left out.
-        limit, part_size, retry: see `unsee.runs.resume.Terms`.
+        limit, part_size, retry: see `unsee.runs.resume.Extent`.
         engine: `unsee.runs.engines.local.Local()`, or `unsee.runs.engines.ray.OnRay(workers)`.
-        progress: told how it goes.
+        progress: called with the events of the run.
+
+    Returns:
+        The store, with all rows.
 
     Raises:
-        UnseeError: a name, target or setting that is none, a store that was begun with other settings, that
-            another run is writing to or that cannot be written to.
+        UnseeError: an unknown name, a setting that the method does not take, or a store that has other
+            settings, that another run is writing to, or that cannot be written to.
     """
-    _understood(classifier, dataset, engine, method)
-    mapping = class_map_of(class_map)
-    asked = question(str(target), dataset, classifier, mapping)
-    kept = Store(out).manifest.get("settings", {})
-    size = kept.get("batch_size") if batch_size is None else batch_size
-    settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-    plan = Plan(settings, _name(settings), fit or Squash(), seed, size, precision)
-    best = _BEST.get(asked.kind)
-    work = _work(classifier, method_named(method), layer, plan, best)
-    job = Job(classifier, dataset, asked, work.settled(classifier), description(dataset), mapping)
-    return run(job, str(out), engine or Local(), Terms(limit, part_size, retry), progress)
+    settings = LearnSettings(
+        method, preset, layer, target, class_map, seed, fit or Squash(), precision, batch_size
+    )
+    return learn_with(settings, classifier, dataset, out, Extent(limit, part_size, retry), engine, progress)
 
 
-def _understood(classifier: object, dataset: object, engine: object, method: object) -> None:
-    """Say what was given in place of a classifier, a data set, an engine or a method."""
+def learn_with(
+    settings: LearnSettings,
+    classifier: Classifier,
+    dataset: Dataset,
+    out: str | Path,
+    extent: Extent | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Store:
+    """The same as `learn`, with the settings as one value.
+
+    Raises:
+        UnseeError: see `learn`.
+    """
+    _check_types(classifier, dataset, engine, settings.method)
+    if settings.batch_size is None:
+        kept = Store(out).manifest.get("settings", {})
+        settings = replace(settings, batch_size=kept.get("batch_size"))
+    job = settings.job(classifier, dataset)
+    return resume(job, str(out), engine or Local(), extent, progress)
+
+
+def adjusted_preset(
+    method: str,
+    preset: str | None = None,
+    game: str | None = None,
+    perturbation: str | None = None,
+    iterations: int | None = None,
+    score: str | None = None,
+) -> Settings:
+    """A preset with some of its settings changed; None leaves one as it is.
+
+    Raises:
+        UnseeError: an unknown name, or anything at all is given for another method than the learned mask.
+    """
+    given = {
+        "preset": preset,
+        "game": game,
+        "perturbation": perturbation,
+        "iterations": iterations,
+        "score": score,
+    }
+    used = [name for name, value in given.items() if value is not None]
+    if used and not method_named(method).learned:
+        raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
+    settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
+    return adjusted(settings, game, perturbation, iterations, score)
+
+
+def _check_types(classifier: object, dataset: object, engine: object, method: object) -> None:
+    """Refuse arguments of other types in a line that says what is expected."""
     if not isinstance(classifier, Classifier):
         raise UnseeError("learn takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     if not isinstance(dataset, Dataset):
         given = repr(dataset) if isinstance(dataset, str | Path) else type(dataset).__name__
         raise UnseeError(
-            f"learn takes a data set, not {given}: unsee.open_dataset opens one, as in "
-            "unsee.open_dataset('folder:photos')"
+            f"learn takes a data set, not {given}: open one as in unsee.open_dataset('folder:photos')"
         )
     if engine is not None and not isinstance(engine, Engine):
         raise UnseeError(
@@ -100,32 +192,11 @@ def _understood(classifier: object, dataset: object, engine: object, method: obj
         raise UnseeError(f"method must be a name in unsee.METHODS such as 'mask', got {method!r}")
 
 
-def _name(settings: Settings) -> str:
-    """What settings are called: as the preset is, or as the one that they were made from."""
+def _name_of(settings: Settings) -> str:
+    """The name of the preset with these settings, or of the preset from which they were changed."""
     for name, preset in PRESETS.items():
         if settings == preset:
             return name
         if settings.source == preset.source:
             return f"{name}, changed"
     return "custom"
-
-
-def _work(classifier: Classifier, method: Method, layer: str | None, plan: Plan, best: int | None) -> Work:
-    """A method for a plan, for the `best` classes of an image.
-
-    The learned mask defaults to as many classes as its settings say, another method to one, and of the plan
-    it takes the fit, seed and batch size.
-
-    Raises:
-        UnseeError: a layer for a method that reads none, a layer that does not exist, or a precision for
-            another method than the learned mask.
-    """
-    method.check_layer(layer)
-    if method.learned:
-        settings = replace(plan.settings, targets=best or plan.settings.targets)
-        return LearnedMask(replace(plan, settings=settings))
-    if plan.precision != "auto":
-        raise UnseeError("a precision is for the learned mask: other methods compute as the network does")
-    if layer is not None:
-        layer_named(classifier, layer)
-    return Saliency(method, layer, plan.seed, best or 1, plan.fit, plan.batch_size)

@@ -1,4 +1,4 @@
-"""What is done to each picture of a run: a mask is learned, or another method looks."""
+"""What a run does with each image: learn a mask, or compute another method's saliency map."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,39 +25,39 @@ from unsee.tuning import tuned
 _FEW, _REFILLS = 4, 4
 
 
-class Ready(NamedTuple):
-    """A photo that is asked about; the predicted classes where `target` is None."""
+class TargetedPhoto(NamedTuple):
+    """A photo to explain, with its classes; None stands for the predicted ones."""
 
     photo: Photo
     target: tuple[int, ...] | None
 
 
 @runtime_checkable
-class Work(Protocol):
-    """Turns photos into what their rows hold."""
+class RowMethod(Protocol):
+    """Computes what the rows of photos hold."""
 
-    def settled(self, classifier: Classifier) -> "Work":
-        """The same with nothing left open that depends on the machine."""
+    def resolved(self, classifier: Classifier) -> "RowMethod":
+        """The same method with every setting chosen that depends on the machine."""
 
     @property
     def portion(self) -> int:
-        """How many pictures one part of a store should have: they are lost together when a run is killed."""
+        """How many images one part of a store should have: when a run is killed, they are lost together."""
 
     def settings(self) -> dict[str, Any]:
-        """All that decides the result, as JSON values."""
+        """Every setting that decides the result, as JSON values."""
 
-    def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
-        """What the row of each photo holds, in order; photos are drawn as they are needed."""
+    def values(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
+        """The columns of each photo's row, in order; photos are drawn only as they are needed."""
 
 
 @dataclass(frozen=True)
 class LearnedMask:
-    """The learned mask, at the network's input: in [0,1], 1 keeps."""
+    """The learned mask, at the network's input size: in [0,1], 1 keeps."""
 
     plan: Plan
 
-    def settled(self, classifier: Classifier) -> "LearnedMask":
-        """The same with its batch size found and its precision chosen."""
+    def resolved(self, classifier: Classifier) -> "LearnedMask":
+        """The same with its batch size and its precision chosen."""
         half = precision_of(classifier, self.plan) == "bfloat16"
         size = self.plan.batch_size or images_at_once(classifier, self.plan.settings, half)
         precision = "bfloat16" if half else "float32"
@@ -65,7 +65,7 @@ class LearnedMask:
 
     @property
     def portion(self) -> int:
-        """Some batches where masks settle one by one and make room for others, else one."""
+        """Several batches if images can end early and make room for others, else one."""
         batches = _REFILLS if self.plan.settings.optimiser.settles_early else 1
         return batches * (self.plan.batch_size or BATCH_SIZE)
 
@@ -83,17 +83,17 @@ class LearnedMask:
             "batch_size": plan.batch_size,
         }
 
-    def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
+    def values(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
         """Masks with their scores and the terms of their objective."""
-        for seen in learn_photos(classifier, photos, self.plan):
-            yield self._answer(seen)
+        for learned in learn_photos(classifier, photos, self.plan):
+            yield self._columns(learned)
 
-    def _answer(self, seen: LearnedPhoto) -> dict[str, Any]:
-        mask, terms = seen.learned.mask, seen.learned.terms
-        scores = Scores(*seen.learned.scores.tolist())
+    def _columns(self, photo: LearnedPhoto) -> dict[str, Any]:
+        mask, scores = photo.learned.mask, Scores(*photo.learned.scores.tolist())
+        terms = photo.learned.terms
         return {
-            "target": seen.target.indices,
-            "target_name": seen.target.names,
+            "target": photo.target.indices,
+            "target_name": photo.target.names,
             "mask": mask.numpy().astype(np.float16).ravel(),
             "mask_shape": tuple(mask.shape),
             "mask_scale": 1.0,
@@ -103,26 +103,24 @@ class LearnedMask:
             "suppression": scores.suppression,
             "area": float(self.plan.settings.objective.game.saliency(mask).mean()),
             "objective": sum(terms.values()),
-            "objective_score": terms["score"],
-            "objective_l1": terms["l1"],
-            "objective_tv": terms["tv"],
-            "evaluations": seen.learned.evaluations,
-            "verdict": seen.learned.verdict,
-            "seconds": seen.learned.seconds,
+            "objective_terms": terms,
+            "evaluations": photo.learned.evaluations,
+            "verdict": photo.learned.verdict,
+            "seconds": photo.learned.seconds,
         }
 
 
 @dataclass(frozen=True)
-class Saliency:
-    """A saliency method's maps, at their own size and in their own units.
+class SaliencyMaps:
+    """Another method's saliency maps, at their own size and in their own units.
 
     Args:
         method: the method.
-        layer: where it reads the network, if it does.
-        seed: of its draws, if it draws.
-        best: how many of the highest classes are asked about where none is named.
-        fit: how photos are brought to the network's input.
-        batch_size: photos at once.
+        layer: the layer that it reads, if it reads one; by default it chooses.
+        seed: of its random draws, if it has any.
+        best: how many of the highest-scoring classes are explained if no class is given.
+        fit: how photos are brought to the network's input size.
+        batch_size: images at once.
     """
 
     method: Method
@@ -132,13 +130,13 @@ class Saliency:
     fit: Fit = Squash()
     batch_size: int | None = None
 
-    def settled(self, classifier: Classifier) -> "Saliency":  # noqa: ARG002
+    def resolved(self, classifier: Classifier) -> "SaliencyMaps":  # noqa: ARG002
         """The same with its batch size chosen."""
         return replace(self, batch_size=self.batch_size or (_FEW if self.method.costly else BATCH_SIZE))
 
     @property
     def portion(self) -> int:
-        """Few pictures for methods that evaluate the network hundreds of times for each."""
+        """One batch for methods that evaluate the network hundreds of times for each image, else several."""
         batches = 1 if self.method.costly else _REFILLS
         return batches * (self.batch_size or BATCH_SIZE)
 
@@ -150,31 +148,31 @@ class Saliency:
         own = {"targets": self.best, "fit": self.fit.name, "batch_size": self.batch_size}
         return {"method": self.method.name, **options, **own}
 
-    def answers(self, classifier: Classifier, photos: Iterable[Ready]) -> Iterator[dict[str, Any]]:
-        """Maps with the score of the picture as it is."""
+    def values(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
+        """Maps with the scores of the unedited images."""
         waiting = iter(photos)
-        asked = tuned(classifier) if self.method.costly else classifier
+        network = tuned(classifier) if self.method.costly else classifier
         while batch := list(islice(waiting, self.batch_size or BATCH_SIZE)):
-            yield from by_halves(lambda some: self._answers(asked, some), batch)
+            yield from by_halves(lambda some: self._batch(network, some), batch)
 
-    def _answers(self, classifier: Classifier, batch: Sequence[Ready]) -> list[dict[str, Any]]:
+    def _batch(self, classifier: Classifier, batch: Sequence[TargetedPhoto]) -> list[dict[str, Any]]:
         began = time.perf_counter()
-        images = torch.stack([self.fit.apply(ready.photo.pixels, classifier.size) for ready in batch])
+        images = torch.stack([self.fit.apply(each.photo.pixels, classifier.size) for each in batch])
         images = images.to(classifier.device, classifier.dtype)
         scores = classifier.probabilities(images).cpu()
         targets = [
-            target_indices(classifier, ready.target, own, self.best)
-            for ready, own in zip(batch, scores, strict=True)
+            target_indices(classifier, each.target, own, self.best)
+            for each, own in zip(batch, scores, strict=True)
         ]
         maps = self.method(classifier, images, targets, layer=self.layer, seed=self.seed)
         maps = maps.detach().float().cpu()
         seconds = (time.perf_counter() - began) / len(batch)
         return [
-            self._answer(classifier, target, own, values) | {"seconds": seconds}
+            self._columns(classifier, target, own, values) | {"seconds": seconds}
             for target, own, values in zip(targets, scores, maps, strict=True)
         ]
 
-    def _answer(
+    def _columns(
         self, classifier: Classifier, target: tuple[int, ...], scores: Tensor, values: Tensor
     ) -> dict[str, Any]:
         known = {
@@ -183,6 +181,6 @@ class Saliency:
             "score": float(scores[list(target)].sum()),
         }
         if not bool(values.isfinite().all()):
-            return known | {"error": f"{self.method.name} gave a map that holds NaN or infinite values"}
+            return known | {"error": f"{self.method.name} gave a map with NaN or infinite values"}
         flat, scale = packed(values.numpy())
         return known | {"mask": flat, "mask_shape": tuple(values.shape), "mask_scale": scale}

@@ -1,4 +1,4 @@
-"""A row of a store as pictures: the photo, what was left of it, and where the evidence is."""
+"""A row of a store as images: the photo, the saliency map, and the edited photo."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,67 +23,68 @@ from unsee.runs.store import Store
 
 @dataclass(frozen=True, eq=False)
 class RenderedRow:
-    """One row, to be looked at; all pictures are of the photo's size.
+    """One row with its images, all of the photo's size.
 
     Args:
-        row: its other columns.
-        picture: the photo, RGB in [0,1].
-        saliency: in [0,1], high where the evidence is; other maps than masks are stretched to that.
+        row: the columns of the row.
+        image: the photo, RGB in [0,1].
+        saliency: in [0,1], high values are salient; maps of other methods than the mask are scaled to that.
         edited: the photo under the mask; None for other methods, and for a perturbation without a name.
     """
 
     row: Mapping[str, Any]
-    picture: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "3 h w"]
     saliency: Float[Tensor, "h w"]
     edited: Float[Tensor, "3 h w"] | None
 
 
 def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRow:
-    """A row with its pictures.
+    """Render a row.
 
     Raises:
-        UnseeError: the row has no map, or the photo is not the one that was looked at.
+        UnseeError: the row has no map, or the photo is not the one that was explained.
     """
     settings = store.manifest["settings"]
     if photo.sha256 != row["file_hash"] and row["error"] is None:
-        raise UnseeError(has_changed(row))
+        raise UnseeError(photo_changed(row))
     fit = look_up(dict(FITS), settings["fit"], "fit")
     size = (settings["input_size"][0], settings["input_size"][1])
     learned = settings["method"] == "mask"
     color = tuple(settings["color"])
-    frame = NetworkInput(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
+    network_input = NetworkInput(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
     photo_size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
     edited = None
     if learned and (shown := _shown(settings["mask"])) is not None:
         mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
-        edited = edited_photo(frame, fit, shown, mask)
-    saliency = fit.back(at_size(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
+        edited = edited_photo(network_input, fit, shown, mask)
+    saliency = fit.back(resized(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
     return RenderedRow(row, photo.pixels, saliency, edited)
 
 
-def has_changed(row: Mapping[str, Any]) -> str:
-    """What to say of a row whose photo is another now."""
-    return f"{row['id']} is not the picture that was looked at: its file has changed"
+def photo_changed(row: Mapping[str, Any]) -> str:
+    """The error for a row whose photo has changed."""
+    return f"{row['id']} is not the image that was explained: its file has changed"
 
 
 def _shown(mask: Mapping[str, Any]) -> Perturbation | None:
-    """The perturbation that rows were scored with, among those that have names."""
-    wanted = mask["shown_with"] or mask["perturbations"][0]
+    """The perturbation that rows were scored with, if it is one of those that have names."""
+    shown_with = mask["shown_with"] if "shown_with" in mask else mask["evidence"]
+    wanted = shown_with or mask["perturbations"][0]
     named = (one for several in PERTURBATIONS.values() for one in several)
     known = (*named, *(preset.shown for preset in PRESETS.values()))
     return next((one for one in known if described(one) == wanted), None)
 
 
-def at_size(saliency: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "hs ws"]:
-    """A map brought to a size bilinearly."""
+def resized(saliency: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "hs ws"]:
+    """A map resized to a size, bilinearly."""
     grown: Tensor = F.interpolate(saliency[None, None], size, mode="bilinear", antialias=True)
     return grown[0, 0]
 
 
 def unit_saliency(store: Store, row: Mapping[str, Any]) -> Float[Tensor, "h w"]:
-    """A row's saliency in [0,1]: a mask's as it is, another's least value at 0 and its largest at 1.
+    """A row's saliency in [0,1]: as it is for a mask, else scaled so that it spans [0,1].
 
-    A constant map that is no mask becomes 0.
+    A constant map of another method becomes 0.
     """
     found = torch.from_numpy(store.saliency(row))
     if store.manifest["settings"]["method"] == "mask":

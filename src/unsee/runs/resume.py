@@ -1,4 +1,4 @@
-"""A run from start to end: what is there already is kept, and only what is missing is done."""
+"""A run from start to end: it keeps what a store has, and does only what is missing."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,27 +11,27 @@ import torch
 
 from unsee.errors import UnseeError
 from unsee.masks.explain import versions
-from unsee.records import differences
-from unsee.runs.engines.local import Engine, Written
-from unsee.runs.job import Job, Portion
-from unsee.runs.parts import Damage, part_name, part_number
-from unsee.runs.stale import outdated
-from unsee.runs.store import FORMAT, HASH, RUN, Store
-
-_MOST_PARTS, _DIFFERENCES = 4096, 6
+from unsee.runs.agreement import check_same_settings, earlier_format, part_size_of
+from unsee.runs.engines.local import Engine, PartWritten
+from unsee.runs.job import Job
+from unsee.runs.ledger import Ledger, Missing, damage_of, missing_from
+from unsee.runs.parts import Damage
+from unsee.runs.rows import FORMAT
+from unsee.runs.stale import stale_parts
+from unsee.runs.store import HASH, RUN, Store
 
 
 @dataclass(frozen=True)
-class Outset:
-    """What a run found when it began.
+class RunState:
+    """What a run found when it started.
 
     Args:
-        total: rows that there will be.
-        there: of these, how many are there already.
-        errors: of those, how many say why there is no map.
-        damaged: parts that cannot be read, or whose pictures have changed; they are done again.
-        left_out: pictures that show no class which is asked about.
-        beyond: parts like the damaged ones, of pictures beyond this run's limit; they stay as they are.
+        total: the number of rows that it will have.
+        there: how many of them are there.
+        errors: how many of those have an error instead of a map.
+        damaged: parts that cannot be read, or whose photos have changed; they are done again.
+        left_out: images without any class that the run explains.
+        beyond: damaged parts of images beyond this run's limit; they stay as they are.
     """
 
     total: int
@@ -43,13 +43,16 @@ class Outset:
 
 
 @dataclass(frozen=True)
-class Terms:
-    """How far a run goes, and how it is cut.
+class Extent:
+    """How far a run goes, and how it is divided.
 
     Args:
-        limit: only the first so many pictures; all where it is None.
-        part_size: pictures to a part; what the store has, or else what suits batch and data set.
-        retry: do parts again in which pictures failed.
+        limit: only the first so many images; None for all.
+        part_size: images in a part; by default what the store has, or what suits method and data set.
+        retry: do parts again in which images failed.
+
+    Raises:
+        UnseeError: a limit or part size that is not a whole number, at least 1.
     """
 
     limit: int | None = None
@@ -59,209 +62,95 @@ class Terms:
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("part size", self.part_size)):
             if value is not None and (not isinstance(value, int) or value < 1):
-                raise UnseeError(f"a {name} of {value!r} makes no run: give a whole number, at least 1")
+                raise UnseeError(f"the {name} must be a whole number, at least 1, got {value!r}")
 
 
-class Checked(NamedTuple):
-    """So many of the parts that are there have been read whole."""
+class PartChecked(NamedTuple):
+    """The first `done` parts have been read completely."""
 
     done: int
     total: int
 
 
-class Answer(NamedTuple):
-    """One more row is there, though its part is not written yet."""
+class RowDone(NamedTuple):
+    """One more row is computed; its part is not written yet."""
 
 
-Progress = Callable[[Checked | Outset | Answer | Written], None]
-"""Told of each part that is checked, then what there is to do, then of rows and of parts written."""
+Progress = Callable[[PartChecked | RunState | RowDone | PartWritten], None]
+"""Called after each part that is checked, then once with the state, then after each row and part."""
 
 
-def run(
-    job: Job, address: str, engine: Engine, terms: Terms | None = None, progress: Progress | None = None
+def resume(
+    job: Job,
+    address: str,
+    engine: Engine,
+    extent: Extent | None = None,
+    progress: Progress | None = None,
 ) -> Store:
     """Do what a store lacks of a job, and return the store.
 
-    Pictures are done in portions, each of which becomes a part of the store, or is done again as a whole:
-    a run that was stopped, however it was, ends with the masks of one that was not.
+    Images are done in portions. Each portion becomes a part of the store, or is done again completely: a run
+    that was stopped, in whatever way, ends with the same masks as one that was not.
 
     Raises:
-        UnseeError: the store holds rows of other settings, another run is writing to it, it cannot be
-            written to, or what ails every picture alike.
+        UnseeError: the store has other settings or an earlier format, another run is writing to it, it
+            cannot be written to, or an error that affects every image.
     """
-    terms, tell = terms or Terms(), progress or _nobody
-    with Store(address).place.claimed():
+    extent, report = extent or Extent(), progress or _ignore
+    with Store(address).storage.claimed():
         store = Store(address)
-        size = _agreed(job, store, terms)
-        store = store.without(_checked(store, tell))
-        store = store.without([*store.damaged, *outdated(store)])
+        size = part_size_of(job, store, extent.part_size)
+        check_same_settings(job, store, extent.part_size)
+        store = store.without(_damaged_parts(store, report))
+        store = store.without([*store.damaged, *stale_parts(store)])
         ledger = Ledger.of(store)
-        work = _to_do(job, ledger, size, terms)
-        if work.total == 0:
-            raise UnseeError("there is nothing to ask: no picture has a class that the network knows")
-        again, beyond = _sorted(ledger, work)
-        tell(Outset(work.total, work.there, store.count_errors(), again, work.left_out, beyond))
-        if work.missing:
-            job.prove([*work.missing, *job.portions(size, terms.limit)])
-        start = _start(job, engine)
-        store.keep(_manifest(job, store, start, size, work))
-        if work.missing:
-            notes = {
-                HASH: job.settings_hash,
-                "versions": json.dumps(start["versions"]),
-                RUN: start[RUN],
-            }
-            for written in engine.run(job, store, work.missing, notes, lambda: tell(Answer())):
-                ledger.replace(written.part)
-                tell(written)
+        missing = missing_from(ledger, job, size, extent.limit, extent.retry)
+        if missing.total == 0:
+            raise UnseeError("there is nothing to explain: no image has a class that the network knows")
+        if store.format == FORMAT:
+            ledger.tidy()
+        elif missing.portions:
+            raise earlier_format(store)
+        again, beyond = damage_of(ledger, missing)
+        report(RunState(missing.total, missing.there, store.count_errors(), again, missing.left_out, beyond))
+        if store.format == FORMAT:
+            _carry_out(job, ledger, engine, missing, (size, extent), report)
     return Store.open(address)
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """The parts of a store by the number of their portion: all that there are, and the whole one."""
-
-    store: Store
-    names: dict[int, list[str]]
-    whole: dict[int, str]
-
-    @classmethod
-    def of(cls, store: Store) -> "Ledger":
-        """What a store holds; beside a whole part nothing else of its portion stays."""
-        names: dict[int, list[str]] = {}
-        for name in store.names:
-            names.setdefault(part_number(name), []).append(name)
-        ledger = cls(store, names, {part_number(name): name for name in store.parts})
-        for name in store.parts:
-            ledger.replace(name)
-        return ledger
-
-    def has(self, number: int, keys: list[tuple[str, str]]) -> bool:
-        """Whether a portion's rows are all there."""
-        name = self.whole.get(number)
-        if name is None or name == part_name(number, keys):
-            return name is not None
-        return set(keys) <= set(self.store.keys_of(name))
-
-    def replace(self, part: str) -> None:
-        """Take away what else there is of a part's portion, now that the part is there."""
-        number = part_number(part)
-        for name in self.names.get(number, ()):
-            if name != part:
-                self.store.place.remove(name)
-        self.names[number] = [part]
+def _carry_out(
+    job: Job, ledger: Ledger, engine: Engine, missing: Missing, cut: tuple[int, Extent], report: Progress
+) -> None:
+    """Record this start in the manifest, and do the missing portions."""
+    store, (size, extent) = ledger.store, cut
+    if missing.portions:
+        job.check_readable([*missing.portions, *job.portions(size, extent.limit)])
+    start = _start(job, engine)
+    store.write_manifest(_manifest(job, store, start, size, missing))
+    if not missing.portions:
+        return
+    notes = {HASH: job.settings_hash, "versions": json.dumps(start["versions"]), RUN: start[RUN]}
+    for written in engine.run(job, store, missing.portions, notes, lambda: report(RowDone())):
+        ledger.replace(written.part)
+        report(written)
 
 
-class ToDo(NamedTuple):
-    """The portions that are missing, whole; how many rows there will be, and are; pictures without one."""
-
-    missing: list[Portion]
-    total: int
-    there: int
-    left_out: int
+def _ignore(_: object) -> None:
+    """Ignore progress."""
 
 
-def _to_do(job: Job, ledger: Ledger, size: int, terms: Terms) -> ToDo:
-    """Portions of which anything is missing are done again as a whole, in the company they would have had."""
-    again = set(map(part_number, ledger.store.parts_with_errors())) if terms.retry else set()
-    missing, total, there, left_out = [], 0, 0, 0
-    for portion in job.portions(size, terms.limit):
-        keys = [item.key for item in job.items(portion)]
-        total += len(keys)
-        left_out += portion.stop - portion.first - len({id for id, _ in keys})
-        if not keys:
-            continue
-        if not ledger.has(portion.number, keys):
-            missing.append(portion)
-        elif portion.number in again:
-            missing.append(_as_large_as_kept(job, ledger, portion, size))
-        else:
-            there += len(keys)
-    return ToDo(missing, total, there, left_out)
-
-
-def _sorted(ledger: Ledger, work: ToDo) -> tuple[tuple[Damage, ...], tuple[Damage, ...]]:
-    """What is damaged: the parts that are done again, and those that stay as they are."""
-    wanted = {portion.number for portion in work.missing}
-    damaged = {damage: part_number(damage.part) for damage in ledger.store.damaged}
-    again = (damage for damage, number in damaged.items() if number in wanted)
-    beyond = (damage for damage, number in damaged.items() if number not in wanted | ledger.whole.keys())
-    return tuple(again), tuple(beyond)
-
-
-def _as_large_as_kept(job: Job, ledger: Ledger, portion: Portion, size: int) -> Portion:
-    """A portion cut by this run's limit, as far as an earlier run has gone."""
-    kept = ledger.whole[portion.number]
-    for stop in range(portion.stop, min(portion.first + size, len(job.dataset)) + 1):
-        larger = portion._replace(stop=stop)
-        if part_name(portion.number, [item.key for item in job.items(larger)]) == kept:
-            return larger
-    return portion
-
-
-def _agreed(job: Job, store: Store, terms: Terms) -> int:
-    """Pictures to a part.
-
-    Raises:
-        UnseeError: the store was begun with other settings, or cut otherwise.
-    """
-    known = store.manifest
-    if not known and store.names:
-        raise UnseeError(f"{store.place.address} holds parts without a manifest: name another store")
-    if not known and (other := store.place.others()):
-        raise UnseeError(
-            f"{store.place.address} holds other things ({', '.join(other[:3])}): name a folder that is empty "
-            "or not there yet"
-        )
-    if not store.names:
-        return terms.part_size or _part_size(job.work.portion, len(job.dataset))
-    changed = _in_short(known["settings"], job.settings)
-    if terms.part_size not in (None, known["part_size"]):
-        changed.append(f"part_size: {known['part_size']} → {terms.part_size}")
-    if changed:
-        raise UnseeError(
-            f"{store.place.address} was begun with other settings ({'; '.join(changed)}): give the same "
-            "again, or name another store"
-        )
-    return int(known["part_size"])
-
-
-def _in_short(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """How settings differ, without what follows from another method, preset or list of pictures."""
-    hidden = set()
-    if old["method"] != new["method"]:
-        hidden = {*old, *new} - ({*old} & {*new}) | {"batch_size"}
-    elif old.get("preset") != new.get("preset"):
-        hidden = {"mask"}
-    before, after = ({k: v for k, v in own.items() if k not in hidden} for own in (old, new))
-    lines = differences(before, after)
-    if any(line.startswith("data.pictures") for line in lines):
-        lines = [line for line in lines if not line.startswith("data.ids")]
-    more = len(lines) - _DIFFERENCES
-    return lines if more <= 0 else [*lines[:_DIFFERENCES], f"and {more} more"]
-
-
-def _part_size(portion: int, pictures: int) -> int:
-    """What suits the work, or some of it where there would be too many parts."""
-    return portion * max(1, -(-pictures // (_MOST_PARTS * portion)))
-
-
-def _nobody(_: object) -> None:
-    """Nobody wants to know."""
-
-
-def _checked(store: Store, tell: Progress) -> list[Damage]:
-    """The parts that cannot be read; they stay until others take their place."""
+def _damaged_parts(store: Store, report: Progress) -> list[Damage]:
+    """The parts that cannot be read; they stay until others replace them."""
     damaged = []
     for done, damage in enumerate(store.checked(), start=1):
-        tell(Checked(done, len(store.names)))
+        report(PartChecked(done, len(store.names)))
         if damage is not None:
             damaged.append(damage)
     return damaged
 
 
 def _start(job: Job, engine: Engine) -> dict[str, Any]:
-    """What the manifest says of one start of a run."""
+    """The manifest's entry for one start of a run."""
     return {
         RUN: uuid4().hex,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -272,14 +161,16 @@ def _start(job: Job, engine: Engine) -> dict[str, Any]:
     }
 
 
-def _manifest(job: Job, store: Store, start: Mapping[str, Any], size: int, work: ToDo) -> Mapping[str, Any]:
+def _manifest(
+    job: Job, store: Store, start: Mapping[str, Any], size: int, missing: Missing
+) -> Mapping[str, Any]:
     known = store.manifest if store.names else {}
     return {
         "format": FORMAT,
         "settings": job.settings,
         "settings_hash": job.settings_hash,
         "part_size": size,
-        "rows_wanted": max(work.total, known.get("rows_wanted", 0)),
-        "left_out": work.left_out,
+        "rows_wanted": max(missing.total, known.get("rows_wanted", 0)),
+        "left_out": missing.left_out,
         "starts": [*known.get("starts", []), start],
     }

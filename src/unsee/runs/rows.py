@@ -1,18 +1,24 @@
-"""One row for each picture and target, and the Parquet they are kept in."""
+"""One row for each image and target, and the Parquet format in which rows are stored."""
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
-GROUP = 64
-"""Rows that a row group holds at most: what has to be read for one map."""
+FORMAT = 2
+"""The format that is written. In format 1 the terms of an objective had a column each."""
 
+GROUP = 64
+"""The largest number of rows in a row group, the unit that is read for one map."""
+
+TERMS = "objective_terms"
+_TERM = pa.struct([pa.field("name", pa.string(), nullable=False), ("value", pa.float32())])
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -31,9 +37,7 @@ SCHEMA = pa.schema(
         ("suppression", pa.float32()),
         ("area", pa.float32()),
         ("objective", pa.float32()),
-        ("objective_score", pa.float32()),
-        ("objective_l1", pa.float32()),
-        ("objective_tv", pa.float32()),
+        (TERMS, pa.list_(_TERM)),
         ("evaluations", pa.int32()),
         ("verdict", pa.string()),
         ("seconds", pa.float32()),
@@ -42,19 +46,36 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-"""The columns of a store; `docs/stores.md` says what each holds."""
+"""The columns of a store, explained in `docs/stores.md`.
+
+The terms of an objective are a map, name → value, kept as a list of pairs: Hugging Face datasets cannot read
+Parquet's own map type.
+"""
 
 PLAIN = [name for name in SCHEMA.names if name != "mask"]
-"""All columns but the maps."""
-_SOUGHT = ["id", "label"]
-_REPEATED = ["asked", "label", "verdict", "settings_hash"]
+"""All columns except the maps."""
+_WITH_STATISTICS = ["id", "label"]
+_WITH_DICTIONARY = ["asked", "label", "verdict", "settings_hash"]
+_TERMS_OF_FORMAT_1 = {"score": "objective_score", "l1": "objective_l1", "tv": "objective_tv"}
+
+SCHEMA_OF_FORMAT_1 = pa.schema(
+    [
+        part
+        for field in SCHEMA
+        for part in (
+            [pa.field(old, pa.float32()) for old in _TERMS_OF_FORMAT_1.values()]
+            if field.name == TERMS
+            else [field]
+        )
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Row:
-    """What came of one picture and target; the names and types of `SCHEMA`.
+    """The result for one image and target, with the names and types of `SCHEMA`.
 
-    Where `error` says why there is no map, most others are None.
+    Where `error` says why there is no map, most other fields are None.
     """
 
     id: str
@@ -74,9 +95,7 @@ class Row:
     suppression: float | None = None
     area: float | None = None
     objective: float | None = None
-    objective_score: float | None = None
-    objective_l1: float | None = None
-    objective_tv: float | None = None
+    objective_terms: Mapping[str, float] | None = None
     evaluations: int | None = None
     verdict: str | None = None
     seconds: float | None = None
@@ -85,14 +104,14 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What no two rows of a store share."""
+        """Identifies a row within its store."""
         return self.id, self.asked
 
 
 def packed(values: Float[np.ndarray, "h w"]) -> tuple[np.ndarray, float]:
-    """A map as float16, flat, divided by its largest magnitude, and that magnitude (1 for a map of zeros).
+    """A map divided by its largest magnitude, flat, as float16, and that magnitude (1 for a map of zeros).
 
-    Else float16 would round small values away, and make large ones infinite.
+    Without the division float16 would round small values to zero and make large ones infinite.
     """
     scale = float(np.abs(values).max()) or 1.0
     return (values / scale).astype(np.float16).ravel(), scale
@@ -100,11 +119,7 @@ def packed(values: Float[np.ndarray, "h w"]) -> tuple[np.ndarray, float]:
 
 def encoded(rows: Sequence[Row], notes: dict[str, str]) -> bytes:
     """Rows as a Parquet file, with checksums and with `notes` as its metadata."""
-    columns = [[getattr(row, name) for row in rows] for name in SCHEMA.names]
-    arrays = [
-        _maps(column) if field.name == "mask" else pa.array(list(map(_finite, column)), field.type)
-        for field, column in zip(SCHEMA, columns, strict=True)
-    ]
+    arrays = [_column(field, [getattr(row, field.name) for row in rows]) for field in SCHEMA]
     table = pa.Table.from_arrays(arrays, schema=SCHEMA.with_metadata(notes))
     file = io.BytesIO()
     pq.write_table(
@@ -112,18 +127,65 @@ def encoded(rows: Sequence[Row], notes: dict[str, str]) -> bytes:
         file,
         row_group_size=GROUP,
         compression="zstd",
-        use_dictionary=_REPEATED,
-        write_statistics=_SOUGHT,
+        use_dictionary=_WITH_DICTIONARY,
+        write_statistics=_WITH_STATISTICS,
         write_page_checksum=True,
     )
     return file.getvalue()
 
 
+def upgraded(table: pa.Table) -> pa.Table:
+    """Columns of format 1 as those of format 2; columns of format 2 stay as they are."""
+    if not set(_TERMS_OF_FORMAT_1.values()) <= set(table.column_names):
+        return table
+    values = [table[old].to_pylist() for old in _TERMS_OF_FORMAT_1.values()]
+    terms = [
+        None if set(row) == {None} else dict(zip(_TERMS_OF_FORMAT_1, row, strict=True))
+        for row in zip(*values, strict=True)
+    ]
+    field = SCHEMA.field(TERMS)
+    return table.drop_columns(list(_TERMS_OF_FORMAT_1.values())).append_column(field, _column(field, terms))
+
+
+def as_stored(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The columns to read from a part with columns `names`, to get `columns` of format 2."""
+    if TERMS not in columns or TERMS in names:
+        return list(columns)
+    return [name for name in columns if name != TERMS] + list(_TERMS_OF_FORMAT_1.values())
+
+
+def dictionaries(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Rows with their terms as dictionaries and their maps as arrays, without a Python number per pixel."""
+    maps = table["mask"] if "mask" in table.column_names else None
+    plain = table if maps is None else table.drop_columns(["mask"])
+    for number, row in enumerate(plain.to_pylist()):
+        pairs = row[TERMS]
+        row[TERMS] = None if pairs is None else {pair["name"]: pair["value"] for pair in pairs}
+        if maps is not None:
+            flat = maps[number].values
+            row["mask"] = None if flat is None else flat.to_numpy(zero_copy_only=False)
+        yield row
+
+
+def _column(field: pa.Field, values: Sequence[object]) -> pa.Array:
+    if field.name == "mask":
+        return _maps([value if isinstance(value, np.ndarray) else None for value in values])
+    if field.name == TERMS:
+        return pa.array([_pairs(value) for value in values], field.type)
+    return pa.array(list(map(_finite, values)), field.type)
+
+
+def _pairs(terms: object) -> list[dict[str, object]] | None:
+    if not isinstance(terms, Mapping):
+        return None
+    return [{"name": name, "value": _finite(value)} for name, value in terms.items()]
+
+
 def _maps(column: Sequence[np.ndarray | None]) -> pa.ListArray:
-    """Lists of float16 without a Python object for each pixel."""
+    """Lists of float16, without making a Python object for each pixel."""
     sizes = [0 if values is None else len(values) for values in column]
-    there = [values for values in column if values is not None]
-    flat = np.concatenate(there) if there else np.empty(0, np.float16)
+    present = [values for values in column if values is not None]
+    flat = np.concatenate(present) if present else np.empty(0, np.float16)
     offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32))
     missing = pa.array([values is None for values in column])
     return pa.ListArray.from_arrays(offsets, pa.array(flat), mask=missing)

@@ -1,4 +1,4 @@
-"""Parts whose pictures have changed since they were looked at."""
+"""Parts whose photos have changed since they were explained."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -8,15 +8,15 @@ from unsee.runs.parts import Damage
 from unsee.runs.store import Store
 
 
-def outdated(store: Store) -> list[Damage]:
-    """The parts with a row whose picture's file is newer than the part, and has another hash.
+def stale_parts(store: Store) -> list[Damage]:
+    """The parts with a row whose photo is newer than the part and has another hash.
 
-    Files that are gone, and pictures that were never files, count as unchanged.
+    Photos that are gone, and images that were never files, count as unchanged.
     """
     found = []
     for name in store.parts:
         rows = store.columns(name, ["id", "photo", "file_hash"]).to_pylist()
-        written = _seconds(store.place.fs.modified(store.place.path(name)))
+        written = _seconds(store.storage.fs.modified(store.storage.path(name)))
         changed = [row["id"] for row in rows if row["photo"] and _differs(Path(row["photo"]), row, written)]
         if changed:
             found.append(Damage(name, f"{changed[0]} has changed since", "is out of date"))

@@ -1,4 +1,4 @@
-"""Where a store lies: any address that fsspec knows; in a folder files appear whole or not at all."""
+"""Where a store is kept: any address that fsspec knows. In a folder, files appear whole or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,9 +22,9 @@ class Storage:
     """A folder of files, by their names.
 
     Args:
-        address: as it was given: a path, or an address such as s3://bucket/store.
-        fs: fsspec's file system of that address.
-        root: the folder in that file system.
+        address: a path, or an address such as s3://bucket/store, as it was given.
+        fs: fsspec's file system for that address.
+        root: the folder within that file system.
     """
 
     address: str
@@ -33,22 +33,24 @@ class Storage:
 
     @classmethod
     def at(cls, address: str | Path) -> "Storage":
-        """The place at a path or address; nothing is made there yet.
+        """The storage at a path or address; nothing is created yet.
 
         Raises:
-            UnseeError: fsspec does not know such addresses, or lacks what it needs for them; or an empty one.
+            UnseeError: the address is empty, fsspec does not know its kind, or a package for it is missing.
         """
         if not str(address).strip():
-            raise UnseeError("a store has no empty name: give a folder, or an address that fsspec knows")
+            raise UnseeError(
+                "a store's name must not be empty: give a folder, or an address that fsspec knows"
+            )
         try:
             fs, root = url_to_fs(str(address))
         except (ValueError, ImportError, OSError) as error:
-            raise UnseeError(f"{address} is no folder or address that can be reached ({error})") from error
+            raise UnseeError(f"{address} cannot be reached as a folder or an address ({error})") from error
         return cls(str(address), fs, str(root))
 
     @property
     def local(self) -> bool:
-        """Whether it is a folder of this machine's own file system."""
+        """Whether it is a folder of this machine's file system."""
         return isinstance(self.fs, LocalFileSystem)
 
     @property
@@ -58,18 +60,18 @@ class Storage:
 
     @property
     def whole_address(self) -> str:
-        """The address from any folder: the whole path of one."""
+        """The address, valid from any working directory: the absolute path of a folder."""
         return self.root if self.local else self.address
 
     def path(self, name: str) -> str:
-        """Where a file lies in the file system."""
+        """The path of a file within the file system."""
         return f"{self.root}/{name}"
 
     def names(self) -> list[str]:
-        """The files that are there, in order; none where there is no folder.
+        """The files in the folder, sorted; none if the folder does not exist.
 
         Raises:
-            UnseeError: a file lies where the folder should be, or it cannot be looked into.
+            UnseeError: the address is a file, or the folder cannot be listed.
         """
         try:
             self.fs.invalidate_cache()
@@ -77,28 +79,28 @@ class Storage:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise self._refused(error, "looked into") from error
+            raise self._refused(error, "listed") from error
         if [entry["name"] for entry in found if entry["type"] == "file"] == [self.root]:
             raise UnseeError(f"{self.address} is a file: name a folder for the store")
         return sorted(entry["name"].rsplit("/", 1)[-1] for entry in found if entry["type"] == "file")
 
     def others(self) -> list[str]:
-        """What a folder holds beside this run's own lock, folders too; elsewhere nothing is said."""
+        """Files and folders in a folder, without this run's lock; an empty list for other storage."""
         if not self.local or not Path(self.root).is_dir():
             return []
         names = (path.name for path in Path(self.root).iterdir())
         return sorted(name for name in names if name != LOCK and not name.startswith(UNFINISHED))
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file; FileNotFoundError where there is none."""
+        """The bytes of a file; raises FileNotFoundError if it does not exist."""
         data: bytes = self.fs.cat_file(self.path(name))
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a whole file: in a folder aside, synced and renamed; elsewhere sent in one go.
+        """Write a file: in a folder under another name, synced, then renamed; elsewhere in one request.
 
         Raises:
-            UnseeError: there is no room, or it may not be written; in a folder what was there is as it was.
+            UnseeError: there is no space or no permission; in a folder the previous file is kept.
         """
         try:
             if self.local:
@@ -109,10 +111,10 @@ class Storage:
             raise self._refused(error, "written to") from error
 
     def remove(self, name: str) -> None:
-        """Take a file away, if it is there.
+        """Remove a file, if it exists.
 
         Raises:
-            UnseeError: it may not be taken away.
+            UnseeError: there is no permission.
         """
         try:
             with suppress(FileNotFoundError):
@@ -122,12 +124,12 @@ class Storage:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep every other run of this machine out while inside, and clear away what a killed one left.
+        """Lock the folder against other runs, and remove unfinished files of a run that was killed.
 
-        The folder is made where it is not there. Only a folder can be claimed: elsewhere nobody is kept out.
+        The folder is created if it does not exist. Only folders can be locked; other storage is not.
 
         Raises:
-            UnseeError: another run is at work there, or the folder cannot be made or written to.
+            UnseeError: another run holds the lock, or the folder cannot be created or written to.
         """
         if not self.local:
             yield
@@ -152,6 +154,6 @@ class Storage:
 
     def _refused(self, error: OSError, verb: str) -> UnseeError:
         return UnseeError(
-            f"{self.address} cannot be {verb} ({error.strerror or error}): mend that, or name another "
-            "store; what is there already is kept"
+            f"{self.address} cannot be {verb} ({error.strerror or error}): correct that, or name "
+            "another store; what it has already is kept"
         )

@@ -15,25 +15,26 @@ from jaxtyping import Float
 
 from unsee.choices import nearest
 from unsee.errors import UnseeError
-from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, tables
-from unsee.runs.rows import PLAIN, SCHEMA, Row, encoded
+from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, read, tables
+from unsee.runs.rows import FORMAT, PLAIN, SCHEMA, SCHEMA_OF_FORMAT_1, Row, dictionaries, encoded
 from unsee.runs.storage import Storage
+from unsee.runs.summary import summarise
 
 MANIFEST = "_manifest.json"
-FORMAT = 1
 RUN = "run"
-"""What the manifest calls the name of a start of a run."""
+"""The manifest's key for the name of one start of a run."""
 HASH = "settings_hash"
-"""What manifest and parts call the hash of the settings."""
+"""The key, in the manifest and in parts, for the hash of the settings."""
+_SCHEMAS = {1: SCHEMA_OF_FORMAT_1, FORMAT: SCHEMA}
 _NEEDED = {"settings": dict, HASH: str, "part_size": int, "rows_wanted": int, "left_out": int, "starts": list}
 _CHECKING = pads.ParquetFileFormat(
     default_fragment_scan_options=pads.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
 
 
-class _Look(NamedTuple):
-    """The parts that are read and how many rows each has, those that cannot be read, and those that are in
-    a larger one too."""
+class _PartIndex(NamedTuple):
+    """The number of rows in each part that is read, the damaged parts, and those whose rows a larger part
+    has too."""
 
     rows: dict[str, int]
     damaged: list[Damage]
@@ -41,26 +42,27 @@ class _Look(NamedTuple):
 
 
 class Store:
-    """What a run has left: `unsee learn` writes it, everybody reads it.
+    """The results of a method over a data set, as `unsee learn` writes them.
 
-    Parts and manifest are looked at when the store is opened; open it anew to see what has come since.
-    Damaged parts are named in `damaged`, and left out of all that is read.
+    The list of parts and the manifest are read once: open the store again to see newer parts. Damaged parts
+    are listed in `damaged` and left out of everything that is read. Stores of format 1 are read as if they
+    were of format 2.
     """
 
     def __init__(self, address: str | Path, known: Iterable[Damage] = ()) -> None:
-        self.place = Storage.at(address)
-        self.names = [name for name in self.place.names() if is_part(name)]
+        self.storage = Storage.at(address)
+        self.names = [name for name in self.storage.names() if is_part(name)]
         self._known = {damage.part: damage for damage in known}
 
     def __repr__(self) -> str:
-        return f"<store {self.place.address}: {_counted(self.names)}>"
+        return f"<store {self.storage.address}: {_counted(self.names)}>"
 
     @classmethod
     def open(cls, address: str | Path) -> "Store":
-        """The store at a path or address that fsspec knows.
+        """The store at a path, or at an address that fsspec knows.
 
         Raises:
-            UnseeError: there is none, or its manifest is damaged.
+            UnseeError: there is no store, or its manifest is damaged.
         """
         store = cls(address)
         if not store.manifest:
@@ -68,37 +70,43 @@ class Store:
         return store
 
     def without(self, damaged: Iterable[Damage]) -> "Store":
-        """The store with these parts left out of all that is read, looked at anew."""
-        return Store(self.place.address, damaged)
+        """The store opened again, with these parts left out of everything that is read."""
+        return Store(self.storage.address, damaged)
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        """Settings, their hash, how many rows are wanted, and every start with its versions; empty if new.
+        """Settings, their hash, the number of rows wanted, and each start with its versions; empty if new.
 
         Raises:
-            UnseeError: it is damaged, or of another version's form.
+            UnseeError: it is damaged, or of a format that this version cannot read.
         """
         try:
-            kept: dict[str, Any] = json.loads(self.place.read(MANIFEST))
+            kept: dict[str, Any] = json.loads(self.storage.read(MANIFEST))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
             raise UnseeError(
-                f"{self.place.path(MANIFEST)} is damaged ({error}): name another store"
+                f"{self.storage.path(MANIFEST)} is damaged ({error}): name another store"
             ) from None
-        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+        if not isinstance(kept, dict) or kept.get("format") not in _SCHEMAS:
             raise UnseeError(
-                f"{self.place.address} has a form that this unsee does not know: name another store"
+                f"{self.storage.address} has a format that this version of unsee does not know: "
+                "name another store"
             )
         lacking = [name for name, kind in _NEEDED.items() if not isinstance(kept.get(name), kind)]
         if lacking:
             raise UnseeError(
-                f"{self.place.path(MANIFEST)} is damaged (it lacks {', '.join(lacking)}): name another store"
+                f"{self.storage.path(MANIFEST)} is damaged (no {', '.join(lacking)}): name another store"
             )
         return kept
 
+    @property
+    def format(self) -> int:
+        """The format of its parts; the one that is written for a new store."""
+        return int(self.manifest.get("format", FORMAT))
+
     @cached_property
-    def _look(self) -> _Look:
+    def _index(self) -> _PartIndex:
         rows, damaged = {}, list(self._known.values())
         for name in self.names:
             if name not in self._known:
@@ -110,69 +118,68 @@ class Store:
         largest = {part_number(name): name for name in sorted(rows, key=lambda name: rows[name])}
         twins = [name for name in rows if largest[part_number(name)] != name]
         used = {name: count for name, count in rows.items() if name not in twins}
-        return _Look(used, sorted(damaged, key=lambda damage: damage.part), twins)
+        return _PartIndex(used, sorted(damaged, key=lambda damage: damage.part), twins)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[pq.ParquetFile]:
-        """A part, to be read.
+        """A part, opened for reading.
 
         Raises:
-            DamagedError: its bytes are not what was written, or it is of other settings.
-            UnseeError: it cannot be read for another reason, which may pass.
+            DamagedError: its bytes are not those that were written, or it belongs to other settings.
+            UnseeError: it cannot be read for another reason, perhaps a temporary one.
         """
-        with opened(self.place, name) as file:
+        with opened(self.storage, name) as file:
             own = (file.metadata.metadata or {}).get(HASH.encode(), b"").decode()
             if own != self.manifest.get(HASH, own):
                 reason = f"it was made with other settings, {own[:12] or 'unknown'}"
-                raise DamagedError(self.place.address, Damage(name, reason))
+                raise DamagedError(self.storage.address, Damage(name, reason))
             yield file
 
     @property
     def parts(self) -> list[str]:
         """The names of the parts that are read."""
-        return list(self._look.rows)
+        return list(self._index.rows)
 
     @property
     def damaged(self) -> list[Damage]:
         """The parts that cannot be read, as far as their ends tell; `checked` reads them whole."""
-        return self._look.damaged
+        return self._index.damaged
 
     @property
     def twins(self) -> list[str]:
         """Parts whose rows are in a larger part too, which a kill can leave; they are not read."""
-        return self._look.twins
+        return self._index.twins
 
     def dataset(self) -> pads.Dataset:
-        """All rows as a PyArrow data set, for filters and columns: nothing is read before it is asked for."""
-        paths = [self.place.path(name) for name in self.parts]
-        own = None if self.place.local else self.place.fs
-        return pads.dataset(paths, schema=SCHEMA, format=_CHECKING, filesystem=own)
+        """All rows as a PyArrow data set, read lazily, with the columns of the store's own format."""
+        paths = [self.storage.path(name) for name in self.parts]
+        own = None if self.storage.local else self.storage.fs
+        return pads.dataset(paths, schema=_SCHEMAS[self.format], format=_CHECKING, filesystem=own)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Columns of all rows, in the order of the data set; all but the maps unless told.
+        """Columns of all rows, in the order of the data set; by default all columns except the maps.
 
         Raises:
-            UnseeError: a column that is none, or a part whose checksum is wrong.
+            UnseeError: an unknown column, or a part whose checksum is wrong.
         """
         wanted = PLAIN if columns is None else list(columns)
         for name in wanted:
             if name not in SCHEMA.names:
-                raise UnseeError(f"a store has no column {name!r}; there are {', '.join(SCHEMA.names)}")
+                raise UnseeError(f"a store has no column {name!r}; available: {', '.join(SCHEMA.names)}")
         tables = [self.columns(name, wanted) for name in self.parts]
         return pa.concat_tables(tables) if tables else SCHEMA.empty_table().select(wanted)
 
     def columns(self, part: str, columns: Sequence[str]) -> pa.Table:
-        """Columns of one part; nothing of it is kept, nor read beside them.
+        """Columns of one part; no other column is read.
 
         Raises:
             UnseeError: its checksum is wrong.
         """
         with self._opened(part) as file:
-            found = file.read(columns, use_threads=False)
-        return found.replace_schema_metadata(None).select(columns)
+            return read(file, columns)
 
     def __len__(self) -> int:
-        return sum(self._look.rows.values())
+        return sum(self._index.rows.values())
 
     def keys_of(self, part: str) -> list[tuple[str, str]]:
         """The (id, asked) of a part's rows, in order."""
@@ -180,11 +187,11 @@ class Store:
         return list(zip(table["id"].to_pylist(), table["asked"].to_pylist(), strict=True))
 
     def count_errors(self) -> int:
-        """How many rows say why there is no map."""
+        """The number of rows without a map, which have an error instead."""
         return sum(self._errors_in(name) for name in self.parts)
 
     def parts_with_errors(self) -> list[str]:
-        """The parts that hold such rows."""
+        """The parts that have rows with an error."""
         return [name for name in self.parts if self._errors_in(name)]
 
     def _errors_in(self, part: str) -> int:
@@ -192,9 +199,9 @@ class Store:
         return len(column) - int(column.null_count)
 
     def rows(self, ids: Sequence[str] | None = None, maps: bool = True) -> Iterator[dict[str, Any]]:
-        """Rows as dictionaries, with the map as `saliency` takes it or without it; all, or of some pictures.
+        """Rows as dictionaries, of all images or of those with the given ids; with or without their maps.
 
-        A few rows are in memory at a time.
+        Only a few rows are in memory at a time.
 
         Raises:
             UnseeError: a part whose checksum is wrong.
@@ -202,32 +209,32 @@ class Store:
         for name in self.parts:
             with self._opened(name) as file:
                 for table in tables(file, SCHEMA.names if maps else PLAIN, ids):
-                    yield from _with_maps(table) if maps else table.to_pylist()
+                    yield from dictionaries(table)
 
     @property
     def bytes(self) -> int:
-        """What the parts take."""
-        return sum(int(self.place.fs.size(self.place.path(name))) for name in self.names)
+        """The size of all parts."""
+        return sum(int(self.storage.fs.size(self.storage.path(name))) for name in self.names)
 
     def find(self, id: str) -> list[dict[str, Any]]:
-        """The rows of one picture, one for each target.
+        """The rows of one image, one for each target.
 
         Raises:
-            UnseeError: there is none.
+            UnseeError: there are none; the line suggests similar ids.
         """
         found = list(self.rows([id]))
         if found:
             return found
         known = list(dict.fromkeys(self.table(["id"])["id"].to_pylist()))
         close = nearest(id, known) or known[:3]
-        hint = f"such as {', '.join(map(repr, close))}" if close else "it is empty"
-        raise UnseeError(f"{self.place.address} has no picture {id!r} among its {len(known)}, {hint}")
+        hint = f"similar ids: {', '.join(map(repr, close))}" if close else "the store is empty"
+        raise UnseeError(f"{self.storage.address} has no image {id!r} among its {len(known)}; {hint}")
 
     def map_of(self, row: Mapping[str, Any]) -> Float[np.ndarray, "h w"]:
-        """The map of a row, float32: a learned mask in [0,1] where 1 keeps, or a saliency in its own units.
+        """The map of a row, float32: a learned mask in [0,1] where 1 keeps, or saliency in its own units.
 
         Raises:
-            UnseeError: the row says why there is none, or was read without it.
+            UnseeError: the row has no map, or was read without it.
         """
         if "mask" not in row:
             raise UnseeError(
@@ -241,13 +248,17 @@ class Store:
         return values.astype(np.float32)
 
     def saliency(self, row: Mapping[str, Any]) -> Float[np.ndarray, "h w"]:
-        """The map of a row, float32, high where it is salient."""
+        """The saliency map of a row, float32: high values are salient, whichever the method."""
         values = self.map_of(row)
         deletes = self.manifest["settings"].get("game") == "deletion"
         return 1 - values if deletes else values
 
+    def summary(self, check: bool = False) -> dict[str, Any]:
+        """What the store holds, as JSON values; see `unsee.runs.summary.summarise`."""
+        return summarise(self, check)
+
     def checked(self) -> Iterator[Damage | None]:
-        """Read every part whole, checksums too: for each what is wrong with it, or None."""
+        """Read each part completely, with its checksums, and give its damage or None."""
         for name in self.names:
             try:
                 with self._opened(name) as file:
@@ -259,31 +270,23 @@ class Store:
                 yield None
 
     def add(self, number: int, rows: Sequence[Row], notes: Mapping[str, str]) -> str:
-        """Write rows as one part, whole or not at all; returns its name.
+        """Write rows as one part, completely or not at all, and return its name.
 
-        The name is made from `number`, the part's place in the run, and the rows' keys: the same rows
-        written twice are there once.
+        The name is made from the number of the portion and the keys of the rows, so rows that are written
+        twice are stored once.
         """
         name = part_name(number, [row.key for row in rows])
-        self.place.write(name, encoded(rows, dict(notes)))
+        self.storage.write(name, encoded(rows, dict(notes)))
         return name
 
     def belongs_to(self, run: str) -> bool:
-        """Whether no run has been started on the store since this one."""
+        """Whether this run is the last that was started on the store."""
         return bool(self.manifest and self.manifest["starts"][-1][RUN] == run)
 
-    def keep(self, manifest: Mapping[str, Any]) -> None:
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest."""
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-        self.place.write(MANIFEST, text.encode())
-
-
-def _with_maps(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Rows with their maps as arrays, which no list of Python numbers is made of."""
-    lists = table["mask"]
-    for number, row in enumerate(table.drop_columns(["mask"]).to_pylist()):
-        flat = lists[number].values
-        yield row | {"mask": None if flat is None else flat.to_numpy(zero_copy_only=False)}
+        self.storage.write(MANIFEST, text.encode())
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Which classes a run asks about in each picture."""
+"""Which classes a run explains for each image."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,8 +14,8 @@ from unsee.masks.photos import TOP5
 
 PREDICTED, TOP1, LABEL, EACH = "predicted", "top1", "label", "each"
 TARGETS = (PREDICTED, TOP1, TOP5, LABEL, EACH)
-"""What a run may ask: the predicted classes, as many as the preset says; the best one; the best five; the
-picture's own class; every class in the picture, a row each."""
+"""What a run can explain: the predicted classes, as many as the preset says; the highest-scoring class; the
+five highest-scoring; the image's own class; every class in the image, a row each."""
 
 
 ClassMap = Mapping[str, tuple[int, ...]]
@@ -23,105 +23,108 @@ ClassMap = Mapping[str, tuple[int, ...]]
 _SHOWN = 6
 
 
-class Asked(NamedTuple):
-    """One question about one picture.
+class RowTarget(NamedTuple):
+    """The target of one row.
 
-    `name` is what its row says was asked; `target` the classes, None for the predicted ones; `label` the
-    picture's class in the data set, or the one of its classes that is asked about; `problem` why its
-    classes are not known.
+    Args:
+        name: the row's column `asked`.
+        classes: the classifier's classes; None for the predicted ones.
+        label: the image's class in the data set, or the one of its classes that is explained.
+        problem: why its classes are not known.
     """
 
     name: str
-    target: tuple[int, ...] | None
+    classes: tuple[int, ...] | None
     label: int | None
     problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked about every picture of a data set.
+class TargetRule:
+    """Which classes are explained for each image of a data set.
 
     Args:
-        kind: one of `TARGETS`, or the classes that are asked about in all pictures, as they were named.
-        classes: label → the classifier's classes for it; only "label" and "each" have any.
-        fixed: those classes; None where they are not the same for all pictures.
+        kind: one of `TARGETS`, or the classes that are explained for all images, as they were named.
+        classes: label → the classifier's classes for it; only for "label" and "each".
+        fixed: the classes that are explained for all images; None for a kind of `TARGETS`.
     """
 
     kind: str
     classes: Mapping[int, tuple[int, ...]]
     fixed: tuple[int, ...] | None = None
 
-    def about(self, dataset: Dataset, index: int) -> list[Asked]:
-        """The questions about one picture; none where "each" finds no class that the classifier knows."""
+    def targets_in(self, dataset: Dataset, index: int) -> list[RowTarget]:
+        """The targets for one image; none if "each" finds no class that the classifier knows."""
         try:
             labels = dataset.labels(index)
         except UnseeError as error:
-            asks_for_labels = self.kind in (LABEL, EACH)
-            return [Asked(self.kind, None, None, str(error) if asks_for_labels else None)]
+            needs_labels = self.kind in (LABEL, EACH)
+            return [RowTarget(self.kind, None, None, str(error) if needs_labels else None)]
         label = labels[0] if labels else None
         if self.kind == EACH:
-            return [Asked(named(dataset, k), self.classes[k], k) for k in labels if k in self.classes]
+            return [RowTarget(named(dataset, k), self.classes[k], k) for k in labels if k in self.classes]
         if self.kind == LABEL:
             known = None if label is None else self.classes.get(label)
-            return [] if known is None else [Asked(LABEL, known, label)]
-        return [Asked(self.kind, self.fixed, label)]
+            return [] if known is None else [RowTarget(LABEL, known, label)]
+        return [RowTarget(self.kind, self.fixed, label)]
 
 
 def named(dataset: Dataset, label: int) -> str:
-    """A label's name, with its number where several have that name, or its number where it has none."""
+    """A label's name, with its number if several share the name, or its number if it has no name."""
     if label >= len(dataset.classes):
         return str(label)
     name = dataset.classes[label]
     return name if dataset.classes.count(name) == 1 else f"{name} ({label})"
 
 
-def question(
+def target_rule(
     kind: str,
     dataset: Dataset,
     classifier: Classifier,
     class_map: ClassMap | None = None,
-) -> Question:
-    """The question of a kind, with the classifier's classes for the data set's labels.
+) -> TargetRule:
+    """The rule for a kind of target, with the classifier's classes for the data set's labels.
 
     Args:
         kind: one of `TARGETS`, or a class of the classifier by name or index, several joined by "+".
-        dataset: what is asked about.
-        classifier: what is asked.
+        dataset: the images.
+        classifier: the network that is explained.
         class_map: name of a label → the classifier's classes for it; labels that are not in it are left
-            out. Without one the names have to be the classifier's, or, where either has none, the numbers.
+            out. Without a class map, names must match the classifier's; or, if either side has no names,
+            numbers must match.
 
     Raises:
-        UnseeError: an unknown kind, no labels, a label that is no class of the classifier, or a class map
-            where none is used.
+        UnseeError: an unknown kind, no labels, a label that the classifier does not have, or a class map
+            for a kind that uses none.
     """
     if class_map is not None and kind not in (LABEL, EACH):
-        raise UnseeError(f"a class map is for the targets label and each: {kind} asks about no label")
+        raise UnseeError(f"a class map is for the targets label and each: {kind} uses no labels")
     if kind in TARGETS and kind not in (LABEL, EACH):
-        return Question(kind, {})
+        return TargetRule(kind, {})
     count = classifier.probabilities(torch.zeros(1, 3, *classifier.size)).shape[1]
     if kind not in TARGETS:
-        return Question(kind, {}, _fixed(kind, classifier, count))
+        return TargetRule(kind, {}, _fixed(kind, classifier, count))
     present = _labels_in(dataset, kind)
     if kind == LABEL and not _has_own_label(dataset):
-        raise UnseeError("no picture has a class of its own: ask for each class in it, with --target each")
+        raise UnseeError("no image has a class of its own: explain each class in it, with --target each")
     if class_map is not None:
-        return Question(kind, _mapped(class_map, present, dataset, count))
-    return Question(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
+        return TargetRule(kind, _mapped(class_map, present, dataset, count))
+    return TargetRule(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
 
 
 def _fixed(text: str, classifier: Classifier, count: int) -> tuple[int, ...]:
-    """The classes of a name that is none of `TARGETS`.
+    """The classes that a target names.
 
     Raises:
         UnseeError: the classifier has no such class.
     """
     parts = [part.strip() for part in text.split("+")]
     if not all(parts):
-        raise UnseeError(f"{text!r} lacks a class beside a '+': join classes as in 243+282")
+        raise UnseeError(f"{text!r} has no class on one side of a '+': join classes as in 243+282")
     try:
         return tuple(dict.fromkeys(classifier.class_index(part, count) for part in parts))
     except UnseeError as error:
-        raise UnseeError(f"{error}; a run asks about a class, or {', '.join(TARGETS)}") from error
+        raise UnseeError(f"{error}; a target is a class, or one of {', '.join(TARGETS)}") from error
 
 
 def _mapped(
@@ -130,7 +133,7 @@ def _mapped(
     """The classifier's classes for the labels that a class map names.
 
     Raises:
-        UnseeError: it names none of them, or a class that is not there.
+        UnseeError: it names none of the labels, or a class that the network does not have.
     """
     names = {label: named(dataset, label) for label in present}
     chosen = {label: class_map[name] for label, name in names.items() if name in class_map}
@@ -139,15 +142,15 @@ def _mapped(
         raise UnseeError(f"the class map does not fit: the network has no class {wrong[0]}, only {count}")
     if not chosen:
         few = ", ".join(list(names.values())[:_SHOWN])
-        raise UnseeError(f"the class map does not fit: it names none of the classes that are shown ({few})")
+        raise UnseeError(f"the class map does not fit: it names none of the data set's classes ({few})")
     return chosen
 
 
 def class_map_of(given: Mapping[str, int | Sequence[int]] | None) -> ClassMap | None:
-    """A class map as it was given, each class with a tuple of indices.
+    """A class map with a tuple of indices for each class.
 
     Raises:
-        UnseeError: no mapping, or a value that is no index and no list of indices.
+        UnseeError: it is not a mapping, or a value is neither an index nor a list of indices.
     """
     if given is None:
         return None
@@ -163,10 +166,10 @@ def class_map_of(given: Mapping[str, int | Sequence[int]] | None) -> ClassMap | 
 
 
 def _labels_in(dataset: Dataset, kind: str) -> list[int]:
-    """The labels that will be asked about, each once.
+    """The labels that will be explained, each once.
 
     Raises:
-        UnseeError: there is none.
+        UnseeError: the data set has no labels.
     """
     found: set[int] = set()
     for index in range(len(dataset)):
@@ -174,12 +177,12 @@ def _labels_in(dataset: Dataset, kind: str) -> list[int]:
             labels = dataset.labels(index)
             found.update(labels if kind == EACH else labels[:1])
     if not found:
-        raise UnseeError("the data set has no labels: ask for the predicted class, with --target top1")
+        raise UnseeError("the data set has no labels: explain the predicted class, with --target top1")
     return sorted(found)
 
 
 def _has_own_label(dataset: Dataset) -> bool:
-    """Whether the first picture that shows a class and can be read has a class of its own."""
+    """Whether the first image with labels that can be read has a class of its own."""
     for index in range(len(dataset)):
         with suppress(UnseeError):
             if dataset.labels(index):
@@ -193,12 +196,12 @@ def _index(label: int, dataset: Dataset, classifier: Classifier, count: int) -> 
     if same or not dataset.classes or (names is None and len(dataset.classes) == count):
         if label < count:
             return label
-        raise UnseeError(f"label {label} is no class of {classifier.name}, which has {count}")
+        raise UnseeError(f"{classifier.name} has no class {label}: it has {count} classes")
     name = named(dataset, label)
     exact = [index for index, other in enumerate(names or ()) if other.casefold() == name.casefold()]
     if len(exact) == 1 and exact[0] < count:
         return exact[0]
     raise UnseeError(
-        f"the data set's class {name!r} is none of {classifier.name}'s: give a --class-map, or ask for the "
-        "predicted class with --target top1"
+        f"{classifier.name} has no class {name!r}, which the data set has: give a --class-map, or explain "
+        "the predicted class with --target top1"
     )

@@ -1,1 +1,1 @@
-"""Who does a run's work: this process, or Ray."""
+"""What executes a run: this process, or Ray."""

@@ -1,4 +1,4 @@
-"""The engine of several processes or machines: Ray Data streams portions through actors."""
+"""The engine for several processes or machines: Ray Data streams portions through actors."""
 
 import copy
 import logging
@@ -16,26 +16,26 @@ import torch
 from unsee.errors import UnseeError
 from unsee.memory import keep_freed
 from unsee.optional import library
-from unsee.runs.engines.local import Written, write
-from unsee.runs.job import Answered, Job, Portion
+from unsee.runs.engines.local import PartWritten, write
+from unsee.runs.job import Job, OnRow, Portion
 from unsee.runs.store import RUN, Store
 
 _MOST_BLOCKS, _READER, _TRIES, _PATIENCE = 4096, 1, 3, 10.0
 _MOST_PER_CORE = 4
-"""Threads for each core of this machine above which workers would only be in each other's way."""
+"""The largest number of threads for each core of this machine; more would only slow each other down."""
 
 
 @dataclass(frozen=True)
 class OnRay:
     """Ray's workers, each with its own copy of the network.
 
-    A running cluster is joined where RAY_ADDRESS names one; else Ray is started on this machine for as
-    long as the run takes.
+    If RAY_ADDRESS names a running cluster, that is joined. Otherwise Ray is started on this machine for the
+    duration of the run.
 
     Args:
-        workers: actors that are kept.
-        threads: CPU threads of each.
-        gpus: of each; may be a share of one.
+        workers: the number of actors.
+        threads: CPU threads of each actor.
+        gpus: GPUs of each actor; may be a fraction.
     """
 
     workers: int
@@ -44,10 +44,13 @@ class OnRay:
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.threads < 1 or self.gpus < 0:
-            raise UnseeError("Ray needs at least one worker with one thread, and GPUs that are not negative")
+            raise UnseeError(
+                "Ray needs at least one worker, at least one thread, and GPUs ≥ 0, got "
+                f"{self.workers}, {self.threads}, {self.gpus}"
+            )
 
     def described(self) -> dict[str, str | int]:
-        """What it is, for the record of a run."""
+        """Its name and options, for the record of a run."""
         return {"engine": "ray", "workers": self.workers, "threads": self.threads, "gpus": str(self.gpus)}
 
     def run(
@@ -56,31 +59,33 @@ class OnRay:
         store: Store,
         portions: Sequence[Portion],
         notes: Mapping[str, str],
-        answered: Answered | None = None,  # noqa: ARG002
-    ) -> Iterator[Written]:
-        """Each part as it is written by a worker; one that dies is started anew and its part done again.
+        on_row: OnRow | None = None,  # noqa: ARG002
+    ) -> Iterator[PartWritten]:
+        """Yield each part once a worker has written it; a worker that dies is restarted and its part redone.
 
         Raises:
-            UnseeError: Ray is not installed, its cluster cannot be joined, workers would not see the store or
-                have no room, or what ails every picture alike.
+            UnseeError: Ray is not installed, its cluster cannot be joined or has no room for the workers,
+                workers cannot see the store, or an error affects every image.
         """
-        if not store.place.shared:
+        if not store.storage.shared:
             raise UnseeError(
-                f"{store.place.address} is in the memory of one process: give Ray's workers a folder or an "
-                "address that all of them see"
+                f"{store.storage.address} is in the memory of one process: give Ray's workers a folder or an "
+                "address that all of them can see"
             )
         ray, data = library("ray", "ray"), library("ray.data", "ray")
         began = _start(ray, data, self)
         try:
-            _check_room(ray, self)
+            check_room(ray, self)
             net = copy.deepcopy(job.classifier.net).to("cpu")
-            parcel = ray.put((replace(job, classifier=replace(job.classifier, net=net)), list(portions)))
+            payload = ray.put((replace(job, classifier=replace(job.classifier, net=net)), list(portions)))
             blocks = min(len(portions), _MOST_BLOCKS)
-            home = Home(store.place.whole_address, str(Path.cwd()), dict(notes), self.threads, self.gpus > 0)
+            setup = WorkerSetup(
+                store.storage.whole_address, str(Path.cwd()), dict(notes), self.threads, self.gpus > 0
+            )
             with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
                 written = data.range(len(portions), override_num_blocks=blocks).map_batches(
                     Worker,
-                    fn_constructor_args=(parcel, home),
+                    fn_constructor_args=(payload, setup),
                     batch_size=1,
                     compute=data.ActorPoolStrategy(size=self.workers),
                     num_cpus=self.threads,
@@ -90,20 +95,27 @@ class OnRay:
             for row in written.iter_rows():
                 if row["failure"]:
                     raise UnseeError(row["failure"])
-                yield Written(row["part"], row["rows"], row["errors"])
+                yield PartWritten(row["part"], row["rows"], row["errors"])
         except ray.exceptions.RayActorError as error:
             raise UnseeError(
-                "a worker of Ray died again and again at the same pictures (out of memory, or a crash): the "
-                "same command goes on, and --engine local shows at which picture"
+                "a Ray worker died again and again at the same images (out of memory, or a crash): the same "
+                "command continues the run, and --engine local shows at which image"
             ) from error
         finally:
             if began:
                 ray.shutdown()
 
 
-class Home(NamedTuple):
-    """How a worker settles in: the store's address, the folder where the run was started, the notes of each
-    part, CPU threads, and whether it has a GPU."""
+class WorkerSetup(NamedTuple):
+    """What a worker needs to start.
+
+    Args:
+        address: of the store.
+        folder: the working directory in which the run was started.
+        notes: the metadata of each part.
+        threads: CPU threads.
+        gpu: whether the worker has a GPU.
+    """
 
     address: str
     folder: str
@@ -113,21 +125,21 @@ class Home(NamedTuple):
 
 
 class Worker:
-    """An actor: keeps job and network, and writes the part of each portion that it is sent."""
+    """An actor: keeps job and network, and writes a part for each portion that it is sent."""
 
-    def __init__(self, parcel: Any, home: Home) -> None:  # noqa: ANN401
-        torch.set_num_threads(home.threads)
+    def __init__(self, payload: Any, setup: WorkerSetup) -> None:  # noqa: ANN401
+        torch.set_num_threads(setup.threads)
         keep_freed()
         with suppress(OSError):
-            os.chdir(home.folder)
-        job, self.portions = library("ray", "ray").get(parcel)
-        if home.gpu:
+            os.chdir(setup.folder)
+        job, self.portions = library("ray", "ray").get(payload)
+        if setup.gpu:
             job = replace(job, classifier=replace(job.classifier, net=job.classifier.net.to("cuda")))
         self.job: Job = job
-        self.home = home
+        self.setup = setup
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Do the portions of these numbers; what the user can mend comes back as `failure`."""
+        """Do the portions with these numbers; an error that the user can correct is returned as `failure`."""
         answers = [self._answer(int(number)) for number in batch["id"]]
         return {name: [answer[name] for answer in answers] for name in answers[0]}
 
@@ -136,21 +148,21 @@ class Worker:
             self._store()
             portion = self.portions[number]
             rows = self.job.rows(portion)
-            written = write(self._store(), portion, rows, self.home.notes)
+            written = write(self._store(), portion, rows, self.setup.notes)
         except UnseeError as error:
             return {"part": "", "rows": 0, "errors": 0, "failure": str(error)}
         return {**written._asdict(), "failure": ""}
 
     def _store(self) -> Store:
-        """The store, unless a later run has it: a worker can outlive the run that sent it."""
-        store = Store(self.home.address)
-        if not store.belongs_to(self.home.notes[RUN]):
-            raise UnseeError(f"another run has taken {self.home.address} over: this one ends")
+        """The store, unless a later run has taken it over: a worker can outlive the run that started it."""
+        store = Store(self.setup.address)
+        if not store.belongs_to(self.setup.notes[RUN]):
+            raise UnseeError(f"another run has taken over {self.setup.address}: this one ends")
         return store
 
 
 def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
-    """Join or start Ray; whether it was started here and is to be stopped again."""
+    """Join or start Ray; returns whether it was started here, and so has to be stopped."""
     data.DataContext.get_current().enable_progress_bars = False
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -159,7 +171,7 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address := os.environ.get("RAY_ADDRESS"):
         try:
-            _knock(address)
+            _check_listening(address)
             ray.init(**quiet)
         except Exception as error:
             reason = " ".join(str(error).split())
@@ -180,11 +192,11 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
     return True
 
 
-def _knock(address: str) -> None:
-    """See soon whether anybody listens at host:port; Ray itself would try for minutes.
+def _check_listening(address: str) -> None:
+    """Check quickly that something listens at host:port; Ray itself would try for minutes.
 
     Raises:
-        OSError: nobody does.
+        OSError: nothing does.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
@@ -192,20 +204,20 @@ def _knock(address: str) -> None:
 
 
 def _tries() -> dict[str, int]:
-    """How often a worker is started anew, and a portion sent again, before both are given up."""
+    """How often a worker is restarted, and a portion sent again, before the run fails."""
     return {"max_restarts": _TRIES, "max_task_retries": _TRIES}
 
 
-def _check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
-    """See to it that no worker would be waited for in vain.
+def check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
+    """Check that Ray has room for every worker; it would wait forever for those that do not fit.
 
     Raises:
-        UnseeError: Ray has not so many CPUs or GPUs in all.
+        UnseeError: Ray has too few CPUs or GPUs.
     """
-    there = ray.cluster_resources()
+    available = ray.cluster_resources()
     for name, each in (("CPU", wanted.threads), ("GPU", wanted.gpus)):
-        if wanted.workers * each > there.get(name, 0):
-            have = there.get(name, 0)
+        if wanted.workers * each > available.get(name, 0):
+            have = available.get(name, 0)
             raise UnseeError(
                 f"{wanted.workers} workers of {each:g} {name} each do not fit, Ray has {have:g}: ask for "
                 "fewer --workers"

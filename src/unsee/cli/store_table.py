@@ -1,0 +1,60 @@
+"""A store's summary as a table for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.filesize import decimal
+from rich.table import Table
+
+from unsee.cli.console import plain
+
+_MOST_LINES = 10
+
+
+def store_table(summary: Mapping[str, Any]) -> Table:
+    """A table of what `Store.summary` gives."""
+    table = Table.grid(padding=(0, 2))
+    for name, text in _lines(summary).items():
+        table.add_row(f"[bold]{name}[/]", plain(text))
+    for row in summary["failed"][:_MOST_LINES]:
+        table.add_row("[yellow]no map[/]", plain(f"{row['id']}: {row['error'].splitlines()[-1]}"))
+    if len(summary["failed"]) > _MOST_LINES:
+        table.add_row("", f"and {len(summary['failed']) - _MOST_LINES} more: --json lists all")
+    for line in summary["damaged"]:
+        table.add_row("[red]damaged[/]", plain(line) + ": `unsee learn` does it again")
+    for name in summary["twins"]:
+        table.add_row("[yellow]left over[/]", f"{name}: a larger part has its rows; `unsee learn` removes it")
+    return table
+
+
+def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
+    settings, means = summary["settings"], summary["means"]
+    method = settings["method"] + (f", preset {settings['preset']}" if "preset" in settings else "")
+    parts = f"{summary['parts']} part{'' if summary['parts'] == 1 else 's'}"
+    lines = {
+        "store": f"{summary['store']}, {parts}, {decimal(summary['bytes'])}",
+        "data set": _data_set(settings["data"]),
+        "network": settings["model"],
+        "method": f"{method}, target {settings['target']}, settings {summary['settings_hash'][:12]}",
+        "rows": f"{summary['rows']} of {summary['rows_wanted']}, {summary['errors']} without a map",
+    }
+    if summary["left_out"]:
+        lines["left out"] = f"{summary['left_out']} images that have no class to explain"
+    if settings["class_map"]:
+        lines["class map"] = _class_map(settings["class_map"])
+    if means["score"] is not None:
+        known = ((name.replace("_", " "), value) for name, value in means.items() if value is not None)
+        lines["means"] = ", ".join(f"{name} {value:.4g}" for name, value in known)
+    return lines
+
+
+def _data_set(data: Mapping[str, Any]) -> str:
+    """A data set's name with its split and classes."""
+    classes = f"({', '.join(data['classes'])})" if data.get("classes") else None
+    return " ".join(str(part) for part in (data.get("name"), data.get("split"), classes) if part)
+
+
+def _class_map(class_map: Mapping[str, Any]) -> str:
+    shown = [f"{name} → {' '.join(map(str, own))}" for name, own in list(class_map.items())[:_MOST_LINES]]
+    more = len(class_map) - len(shown)
+    return ", ".join([*shown, f"and {more} more"] if more else shown)

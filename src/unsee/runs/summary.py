@@ -1,0 +1,49 @@
+"""What a store holds, as JSON values: progress, failures, damage and the means of its numbers."""
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from unsee.records import finite
+
+if TYPE_CHECKING:
+    from unsee.runs.store import Store
+
+MEANS = ("score", "perturbed_score", "suppression", "area", "objective", "seconds")
+"""The columns whose means are reported."""
+
+
+def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
+    """Summarise a store.
+
+    Args:
+        store: what is summarised.
+        check: read each part completely, with its checksums, to find damage in its data too.
+
+    Returns:
+        JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", "damaged" parts, "means",
+        and what the manifest says of settings and starts.
+    """
+    if check:
+        store = store.without([damage for damage in store.checked() if damage is not None])
+    table = store.table(["id", "error", *MEANS])
+    failed = table.filter(pc.is_valid(table["error"])).select(["id", "error"]).to_pylist()
+    summary: dict[str, Any] = finite(
+        {
+            "store": store.storage.address,
+            "settings": store.manifest["settings"],
+            "settings_hash": store.manifest["settings_hash"],
+            "rows": len(table),
+            "rows_wanted": store.manifest["rows_wanted"],
+            "left_out": store.manifest["left_out"],
+            "errors": len(failed),
+            "failed": [{"id": row["id"], "error": row["error"]} for row in failed],
+            "damaged": list(map(str, store.damaged)),
+            "twins": store.twins,
+            "parts": len(store.parts),
+            "bytes": store.bytes,
+            "means": {name: pc.mean(table[name]).as_py() for name in MEANS},
+            "starts": store.manifest["starts"],
+        }
+    )
+    return summary
