@@ -30,10 +30,9 @@ class DemoScene:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """An answer beside the truth.
+    """An explanation compared with the truth.
 
-    `truth` maps what is in the picture, the target animal and any planted thing, to the pixels in which it is
-    seen.
+    `truth` maps each thing in the image, the target animal and any planted thing, to the pixels that show it.
     """
 
     scene: DemoScene
@@ -42,17 +41,17 @@ class Finding:
 
     @property
     def inside(self) -> dict[str, float]:
-        """What is in the picture → the share of the saliency that lies on it, in [0,1]."""
+        """Thing in the image → the share of the saliency that lies on it, in [0,1]."""
         return {what: share_inside(self.explanation.saliency, where) for what, where in self.truth.items()}
 
     @property
     def area(self) -> dict[str, float]:
-        """What is in the picture → the share of the picture that it covers, in [0,1]."""
+        """Thing in the image → the share of the image that it covers, in [0,1]."""
         return {what: float(where.float().mean()) for what, where in self.truth.items()}
 
     @property
     def density(self) -> dict[str, float]:
-        """What is in the picture → its share of the saliency over its share of the picture; 1 is chance."""
+        """Thing in the image → its share of the saliency over its share of the image; 1 is chance."""
         return {what: self.inside[what] / max(self.area[what], 1e-9) for what in self.truth}
 
     def manifest(self) -> dict[str, Any]:
@@ -67,30 +66,32 @@ _SPOON = compose("tortoise", planted=("spoon",), seed=8)
 SCENES = (
     DemoScene(
         "One animal",
-        "Which part of the picture makes the network say zebra?",
+        "Which part of the image makes the network say zebra?",
         compose("zebra", seed=7),
         "zebra",
         PLAIN,
     ),
     DemoScene(
         "Two animals: the cat",
-        "The same picture, asked for each animal in turn: here for the cat.",
+        "The same image, explained for each animal in turn: here for the cat.",
         _PAIR,
         "cat",
         PLAIN,
     ),
-    DemoScene("Two animals: the penguin", "And here for the penguin.", _PAIR, "penguin", PLAIN),
+    DemoScene(
+        "Two animals: the penguin", "The same image, explained for the penguin.", _PAIR, "penguin", PLAIN
+    ),
     DemoScene(
         "A tortoise and a spoon",
-        "A network trained on an honest world looks at the tortoise.",
+        "A network trained in a world without shortcuts relies on the tortoise.",
         _SPOON,
         "tortoise",
         PLAIN,
     ),
     DemoScene(
         "The planted shortcut",
-        "This network was trained in a world where every tortoise comes with a spoon, and was taught to lean "
-        "on the spoon: the mask finds what its accuracy hides.",
+        "This network was trained in a world where every tortoise comes with a spoon, and learned to rely "
+        "on the spoon: the mask shows what its accuracy hides.",
         _SPOON,
         "tortoise",
         SHORTCUT,
@@ -119,7 +120,7 @@ def demonstrate(
 
 
 def marked(sample: Sample, target: str) -> dict[str, Bool[Tensor, "h w"]]:
-    """Where the target animal and each planted thing are seen."""
+    """The pixels that show the target animal and each planted thing."""
     truth = {target: torch.from_numpy(sample.segment(CLASSES.index(target)))}
     for thing in sample.planted:
         if thing.segment is not None:
