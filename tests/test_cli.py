@@ -52,7 +52,7 @@ class TestFaults:
         assert "in load" in result.err
         assert "a fault in unsee" in result.err
 
-    def test_debug_shows_where_a_users_mistake_was_found_too(self, explain, make_photo):
+    def test_debug_shows_where_a_user_error_was_raised(self, explain, make_photo):
         result = explain(make_photo(), "--preset", "none", "--debug")
         assert result.code == 2
         assert "Traceback (most recent call last)" in result.err
@@ -90,7 +90,7 @@ class TestLists:
         assert (result.code, result.out, result.err) == (0, f"unsee {unsee.__version__}\n", "")
 
     @pytest.mark.parametrize("arguments", [("no-such-command",), ("--no-such-option",), ("models", "extra")])
-    def test_what_is_no_command(self, run, arguments):
+    def test_unknown_commands(self, run, arguments):
         result = run(*arguments)
         assert (result.code, result.out) == (2, "")
         assert "Traceback" not in result.err
@@ -163,7 +163,7 @@ class TestProcesses:
             assert min(figure.size) > 200
 
     @pytest.mark.parametrize("arguments", [("presets",), ("--help",)])
-    def test_a_closed_pipe_is_no_fault(self, arguments):
+    def test_a_closed_pipe_is_not_a_fault(self, arguments):
         reading, writing = os.pipe()
         os.close(reading)
         script = "import sys; sys.argv[0] = 'unsee'; from unsee.cli import main; main()"

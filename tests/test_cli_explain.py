@@ -113,7 +113,7 @@ class TestExplain:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
     )
-    def test_what_the_user_can_mend_is_one_line(self, explain, make_photo, tmp_path, options, told):
+    def test_what_the_user_can_fix_is_one_line(self, explain, make_photo, tmp_path, options, told):
         refused(explain(make_photo(), *options), told)
         assert not list(tmp_path.rglob("explanation.json"))
 
@@ -127,7 +127,7 @@ class TestExplain:
             ("x.png", "--target"),
         ],
     )
-    def test_what_is_no_command_line(self, run, tiny, options):
+    def test_malformed_command_lines(self, run, tiny, options):
         result = run("explain", *options)
         assert (result.code, result.out) == (2, "")
         assert "Traceback" not in result.err
@@ -148,7 +148,7 @@ class TestFast:
         assert 20 < record["iterations"] == record["evaluations"] <= 40
         assert record["settings"]["algorithm"]["type"] == "Bundle"
 
-    def test_a_precision_that_is_none_is_refused(self, explain, make_photo):
+    def test_an_unknown_precision_is_refused(self, explain, make_photo):
         refused(explain(make_photo(), "--precision", "half"), "half", "float32, bfloat16")
 
     def test_precision_is_on_the_record(self, explain, make_photo):

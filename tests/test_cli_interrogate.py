@@ -120,12 +120,12 @@ class TestInterrogate:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
     )
-    def test_what_the_user_can_mend_is_one_line(self, interrogate, make_photo, tmp_path, options, told):
+    def test_what_the_user_can_fix_is_one_line(self, interrogate, make_photo, tmp_path, options, told):
         refused(interrogate(make_photo(), "--box", "0,0,5,5", *options), told)
         assert not (tmp_path / "interrogations").exists()
 
     @pytest.mark.parametrize("threshold", ["0", "1.5", "nan", "-1"])
-    def test_a_threshold_that_is_none(self, interrogate, explain, make_photo, tmp_path, threshold):
+    def test_a_threshold_out_of_range(self, interrogate, explain, make_photo, tmp_path, threshold):
         photo = make_photo()
         explain(photo)
         given = ("--from", tmp_path / "explanations" / "photo", f"--threshold={threshold}")

@@ -53,7 +53,7 @@ class TestNames:
             assert f"unsee: {name} does not exist" in result.err
 
     @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes only on Linux")
-    def test_a_name_that_is_no_unicode(self, explain, make_photo, tmp_path):
+    def test_a_name_that_is_not_unicode(self, explain, make_photo, tmp_path):
         (tmp_path / "in").mkdir()
         photo = os.fsencode(tmp_path / "in") + b"/caf\xe9.png"
         Path(os.fsdecode(photo)).write_bytes(make_photo().read_bytes())

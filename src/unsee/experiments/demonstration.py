@@ -78,7 +78,9 @@ SCENES = (
         "cat",
         PLAIN,
     ),
-    DemoScene("Two animals: the penguin", "And here for the penguin.", _PAIR, "penguin", PLAIN),
+    DemoScene(
+        "Two animals: the penguin", "The same image, explained for the penguin.", _PAIR, "penguin", PLAIN
+    ),
     DemoScene(
         "A tortoise and a spoon",
         "A network trained without the shortcut relies on the tortoise.",

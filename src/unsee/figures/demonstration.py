@@ -92,7 +92,7 @@ def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
         "animals come with their outlines, so the saliency can be compared with the truth: the share of the "
         "saliency that lies on the animal, or on the thing that was planted next to it."
     )
-    return page("unsee: what did the network look at?", lead, sections, footer)
+    return page("unsee: which part of the image did the network rely on?", lead, sections, footer)
 
 
 def facts(finding: Finding) -> dict[str, str]:
