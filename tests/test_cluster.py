@@ -91,13 +91,13 @@ class TestTwoWorkers:
         assert len(Store.open(tmp_path / "s")) == 8
 
 
-class TestWishes:
+class TestLimits:
     @pytest.mark.parametrize("numbers", [(0, 1, 0.0), (1, 0, 0.0), (1, 1, -1.0)])
-    def test_workers_that_are_none(self, numbers):
-        with pytest.raises(UnseeError, match="at least one worker with one thread"):
+    def test_invalid_numbers_of_workers(self, numbers):
+        with pytest.raises(UnseeError, match="at least one worker, at least one thread"):
             OnRay(*numbers)
 
-    def test_more_than_there_is(self):
+    def test_more_workers_than_ray_has_room_for(self):
         ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 3.0})
         check_room(ray, OnRay(3))
         for wish, says in (
@@ -111,9 +111,9 @@ class TestWishes:
         store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
         worker = object.__new__(Worker)
         worker.setup = setup(tmp_path, "an earlier one")
-        assert "another run has taken" in worker._answer(0)["failure"]
+        assert "another run has taken" in worker({"id": [0]})["failure"][0]
         worker.setup = setup(tmp_path, store.manifest["starts"][-1]["run"])
-        assert worker._store().names == store.names
+        assert worker.store().names == store.names
 
     def test_a_worker_adds_nothing_where_another_run_has_begun_meanwhile(self, tmp_path):
         store = learn(network(), Pictures(2), tmp_path / "s", preset=SETTINGS, batch_size=2)
@@ -127,7 +127,7 @@ class TestWishes:
         worker = object.__new__(Worker)
         worker.job, worker.portions = SimpleNamespace(rows=slow), [Portion(7, 0, 2)]
         worker.setup = setup(tmp_path, store.manifest["starts"][-1]["run"])
-        assert "another run has taken" in worker._answer(0)["failure"]
+        assert "another run has taken" in worker({"id": [0]})["failure"][0]
         assert Store(tmp_path / "s").names == store.names
 
     def test_a_store_in_the_memory_of_one_process_is_refused(self):

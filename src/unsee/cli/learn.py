@@ -1,13 +1,11 @@
 """`unsee learn`: a method over a whole data set, into a store."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE
 from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
 from unsee.cli.signals import stoppable
 
@@ -106,31 +104,20 @@ def command(
     from unsee.cli.engines import engine_from
     from unsee.cli.parsing import dataset_from, fit_from, load_model
     from unsee.cli.run_progress import run_progress
-    from unsee.cli.store_table import store_table
+    from unsee.cli.store_table import print_summary
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
     from unsee.runs.resume import Extent
 
     images = dataset_from(dataset, split, classes)
-    settings = LearnSettings(
-        method,
-        adjusted_preset(method, preset, game, perturbation, iterations, score),
-        layer,
-        target,
-        None if class_map is None else read_class_map(class_map),
-        seed,
-        fit_from(fit),
-        precision,
-        batch_size,
-    )
+    chosen = adjusted_preset(method, preset, game, perturbation, iterations, score)
+    mapping = None if class_map is None else read_class_map(class_map)
+    scaling = fit_from(fit)
+    settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)
     classifier = load_model(model, weights, device)
     runner = engine_from(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
         store = learn_with(
             settings, classifier, images, out, Extent(limit, part_size, retry), runner, progress
         )
-    summary = store.summary()
-    if as_json:
-        typer.echo(json.dumps(summary, indent=1))
-    else:
-        CONSOLE.print(store_table(summary))
+    print_summary(store.summary(), as_json)

@@ -1,6 +1,5 @@
 """`unsee status`: how far a store is and what failed."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -16,14 +15,11 @@ def command(store: options.StorePath, check: Check = False, as_json: options.Jso
 
     Exit code 2 if parts are damaged.
     """
-    from unsee.cli.store_table import store_table
+    from unsee.cli.store_table import print_summary
     from unsee.runs.store import Store
 
     with CONSOLE.status("reading"):
         summary = Store.open(store).summary(check)
-    if as_json:
-        typer.echo(json.dumps(summary, indent=1))
-    else:
-        CONSOLE.print(store_table(summary))
+    print_summary(summary, as_json)
     if summary["damaged"]:
         raise typer.Exit(2)

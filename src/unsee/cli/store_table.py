@@ -1,14 +1,24 @@
-"""A store's summary as a table for people."""
+"""A store's summary, printed as JSON or as a table for people."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+import typer
 from rich.filesize import decimal
 from rich.table import Table
 
-from unsee.cli.console import plain
+from unsee.cli.console import CONSOLE, plain
 
 _MOST_LINES = 10
+
+
+def print_summary(summary: Mapping[str, Any], as_json: bool) -> None:
+    """Print what `Store.summary` gives: JSON on standard output, or a table on standard error."""
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+    else:
+        CONSOLE.print(store_table(summary))
 
 
 def store_table(summary: Mapping[str, Any]) -> Table:

@@ -145,15 +145,15 @@ class Worker:
 
     def _answer(self, number: int) -> dict[str, str | int]:
         try:
-            self._store()
+            self.store()
             portion = self.portions[number]
             rows = self.job.rows(portion)
-            written = write(self._store(), portion, rows, self.setup.notes)
+            written = write(self.store(), portion, rows, self.setup.notes)
         except UnseeError as error:
             return {"part": "", "rows": 0, "errors": 0, "failure": str(error)}
         return {**written._asdict(), "failure": ""}
 
-    def _store(self) -> Store:
+    def store(self) -> Store:
         """The store, unless a later run has taken it over: a worker can outlive the run that started it."""
         store = Store(self.setup.address)
         if not store.belongs_to(self.setup.notes[RUN]):
