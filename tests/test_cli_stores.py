@@ -83,7 +83,7 @@ class TestLearn:
             (["--engine", "cloud"], "no engine is called 'cloud'"),
             (["--workers", "3"], "the local engine is one process"),
             (["--split", "val"], "has no splits"),
-            (["--classes", "dog"], "no names of classes"),
+            (["--classes", "dog"], "no class names"),
             (["--class-map", "missing.json"], "missing.json is no class map"),
             (["--target", "label"], "has no labels"),
             (["--target", "ant+"], "lacks a class beside"),

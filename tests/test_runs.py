@@ -732,8 +732,11 @@ class TestTargets:
             ({}, "of the data set Pictures has no name: give a mapping with 'name'"),
             ({"name": 3}, "has no name: give a mapping with 'name'"),
             ("mine", "has no name: give a mapping with 'name'"),
-            ({"name": "mine", "path": Path("x")}, "is no JSON .*Path is not JSON serializable.*: give texts"),
-            ({"name": "mine", "share": float("nan")}, "is no JSON"),
+            (
+                {"name": "mine", "path": Path("x")},
+                "is not JSON .*Path is not JSON serializable.*: use strings",
+            ),
+            ({"name": "mine", "share": float("nan")}, "is not JSON"),
         ],
     )
     def test_a_data_set_that_describes_itself_oddly(self, described, says, tmp_path):
