@@ -14,7 +14,7 @@ PLACES = {TENCH: 0, GOLDFISH: 1, SHARK: 2, TERRIER: 151, SOAP: 999}
 BY_ILSVRC = {1: TERRIER, 2: SOAP, 3: TENCH, 4: SHARK}
 """ILSVRC's own numbers, in an order of their own."""
 TRUTH = [3, 1, 2, 1, 4, 3]
-"""The classes of the first validation pictures by those numbers."""
+"""The classes of the first validation images by those numbers."""
 
 
 def pixels(seed=0, width=24, height=18):
@@ -44,7 +44,7 @@ def as_stored(path):
 def plain_folder(root: Path):
     for seed, name in enumerate(["b.png", "a.JPG", "deep/er/c 1.jpeg", "deep/a.png"]):
         write_picture(root / name, seed)
-    (root / "notes.txt").write_text("no picture")
+    (root / "notes.txt").write_text("no image")
     write_picture(root / ".thumbnails/b.png")
     (root / "deep/._a.png").write_bytes(b"left by another system")
     return f"folder:{root}", None
@@ -80,7 +80,7 @@ def bounding_xml(path: Path, objects, size=(24, 18)):
 
 
 def imagenet_train(root: Path):
-    """Folders of three of the thousand classes, with ILSVRC's boxes for some pictures."""
+    """Folders of three of the thousand classes, with ILSVRC's boxes for some images."""
     for seed, name in enumerate(
         [f"{SOAP}/{SOAP}_1", f"{TENCH}/{TENCH}_10", f"{TENCH}/{TENCH}_9", f"{SHARK}/x"]
     ):
@@ -109,7 +109,7 @@ def write_devkit(root: Path):
 
 
 def imagenet_val(root: Path):
-    """Validation pictures in one folder, with the devkit."""
+    """Validation images in one folder, with the devkit."""
     for number in range(1, len(TRUTH) + 1):
         write_picture(root / f"val/ILSVRC2012_val_{number:08d}.JPEG", number)
     write_devkit(root)

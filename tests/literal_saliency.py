@@ -1,7 +1,7 @@
 """Saliency methods of the paper's supplement, written out slowly in numpy float64, one unit at a time.
 
 A network is a list of layers, each a tuple: ("conv", W, b, stride, pad), ("relu",), ("max", size), ("avg",)
-for the global average, ("linear", W, b). Pictures are (channels, height, width).
+for the global average, ("linear", W, b). Images are (channels, height, width).
 """
 
 import math
@@ -11,11 +11,11 @@ import numpy as np
 from literal import gaussian, upsample_matrix
 
 RELUS = {
-    "gradient": lambda slope, x: slope * (x > 0),
-    "guided_backprop": lambda slope, x: np.maximum(slope, 0) * (x > 0),
-    "deconvnet": lambda slope, x: np.maximum(slope, 0),
+    "gradient": lambda gradient, x: gradient * (x > 0),
+    "guided_backprop": lambda gradient, x: np.maximum(gradient, 0) * (x > 0),
+    "deconvnet": lambda gradient, x: np.maximum(gradient, 0),
 }
-"""A method's way back through max(x, 0)."""
+"""A method's backward pass through max(x, 0)."""
 
 
 def forward(layers, x):
@@ -109,8 +109,8 @@ def handed(layer, x, above, sign):
     return spread[:, pad : pad + x.shape[1], pad : pad + x.shape[2]]
 
 
-def slope(layers, x, target, method="gradient"):
-    """Give the slope of a logit with the method's way back through ReLU."""
+def gradient(layers, x, target, method="gradient"):
+    """Give the gradient of a logit with the method's backward pass through ReLU."""
     given = forward(layers, x)
     below = np.zeros_like(given[-1])
     below[target] = 1
@@ -175,7 +175,7 @@ def disc(size, center, radius, softness):
 
 
 def fall(score, picture, blurred, piece):
-    """Give what the score loses when the picture is blurred as far as the piece covers it."""
+    """Give what the score loses when the image is blurred as far as the piece covers it."""
     return score(picture) - score(picture * (1 - piece) + blurred * piece)
 
 
@@ -202,7 +202,7 @@ def variable_occlusion(score, picture, centers, radii, share, blur):
 
 
 def rise_mask(cells, corner, size):
-    """Enlarge a grid of one cell more than cover the picture, and cut it at a corner (Petsiuk, sec. 3.2)."""
+    """Enlarge a grid of one cell more than cover the image, and cut it at a corner (Petsiuk, sec. 3.2)."""
     tall, wide = (math.ceil(side / (count - 1)) for side, count in zip(size, cells.shape, strict=True))
     rows = upsample_matrix(cells.shape[0], cells.shape[0] * tall, "bilinear")
     columns = upsample_matrix(cells.shape[1], cells.shape[1] * wide, "bilinear")

@@ -123,7 +123,7 @@ def around(saliency, point, size, window):
 
 
 def curve(score, first, last, saliency, steps):
-    """Exchange the pixels of one picture for those of another, the most salient first; score each step."""
+    """Exchange the pixels of one image for those of another, the most salient first; score each step."""
     height, width = first.shape[1:]
     large = enlarged(saliency, (height, width))
     places = sorted(np.ndindex(height, width), key=lambda place: (-round(large[place], 9), place))

@@ -138,7 +138,7 @@ class TestEveryReader:
     def test_an_unknown_split(self, layout):
         _, name, _ = layout
         with pytest.raises(
-            UnseeError, match=r"has no split 'nowhere'; choose among|no splits: leave 'nowhere'"
+            UnseeError, match=r"has no split 'nowhere'; choose from|no splits: leave out 'nowhere'"
         ):
             open_dataset(name, "nowhere")
 
@@ -153,7 +153,7 @@ class TestNames:
         ("name", "words"),
         [
             ("coc:x", "no data set is called 'coc:x'; did you mean coco:DIR"),
-            ("nothing", "choose among menagerie, menagerie-shortcut, folder:DIR"),
+            ("nothing", "choose from menagerie, menagerie-shortcut, folder:DIR"),
             ("folder", "write folder:DIR"),
             ("keypoints:", "write keypoints:FILE"),
             ("menagerie:here", "takes no place"),
@@ -180,8 +180,8 @@ class TestNames:
         ("given", "words"),
         [
             ({"name": Path("photos")}, "has a name such as 'folder:photos'"),
-            ({"limit": "3"}, "a limit of '3' leaves no picture; give a whole number"),
-            ({"limit": 2.5}, "a limit of 2.5 leaves no picture; give a whole number"),
+            ({"limit": "3"}, "a limit of '3' leaves no image; give a whole number"),
+            ({"limit": 2.5}, "a limit of 2.5 leaves no image; give a whole number"),
             ({"classes": "zebra"}, "write classes=.'zebra'."),
             ({"classes": 3}, "write classes=.'3'."),
             ({"classes": [3]}, "write '3' for 3"),
@@ -255,9 +255,9 @@ class TestMenagerie:
     def test_unknown_class_and_split(self):
         with pytest.raises(UnseeError, match="no class called 'zebr'; did you mean zebra"):
             open_dataset("menagerie", classes=["zebr"])
-        with pytest.raises(UnseeError, match="choose among butterfly, cat"):
+        with pytest.raises(UnseeError, match="choose from butterfly, cat"):
             open_dataset("menagerie", classes=["12"])
-        with pytest.raises(UnseeError, match="choose among train, val, test"):
+        with pytest.raises(UnseeError, match="choose from train, val, test"):
             open_dataset("menagerie", "nowhere")
 
 

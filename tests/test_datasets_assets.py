@@ -1,4 +1,4 @@
-"""Real pictures as their readers and other tools read them."""
+"""Real images as their readers and other tools read them."""
 
 import csv
 import json

@@ -105,7 +105,7 @@ class TestCoco:
         (tmp_path / "val2017").rename(tmp_path / "images/val2017")
         assert open_dataset(f"coco:{tmp_path}")[0].image.shape == (18, 24, 3)
         (tmp_path / "images/val2017").rename(tmp_path / "elsewhere")
-        with pytest.raises(UnseeError, match="val2017 does not exist: the pictures of instances_val2017"):
+        with pytest.raises(UnseeError, match="val2017 does not exist: the images of instances_val2017"):
             open_dataset(f"coco:{tmp_path}")
 
     def test_without_splits(self, tmp_path):
@@ -124,16 +124,16 @@ class TestCoco:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (lambda held: held.pop("images"), "not laid out as COCO's JSON .KeyError: 'images'"),
-            (lambda held: held["images"].clear() or held["annotations"].clear(), "lists no pictures"),
-            (lambda held: held.update(annotations=None), "not laid out"),
-            (lambda held: held["images"][0].update(width=float("inf")), "not laid out"),
-            (lambda held: held["images"][0].pop("file_name"), "not laid out"),
+            (lambda held: held.pop("images"), "not valid COCO JSON .KeyError: 'images'"),
+            (lambda held: held["images"].clear() or held["annotations"].clear(), "lists no images"),
+            (lambda held: held.update(annotations=None), "not valid COCO JSON"),
+            (lambda held: held["images"][0].update(width=float("inf")), "not valid COCO JSON"),
+            (lambda held: held["images"][0].pop("file_name"), "not valid COCO JSON"),
             (lambda held: held["images"][0].update(id=4), "lists an id twice"),
             (lambda held: held["images"][0].update(file_name="000000000005.jpg"), "'000000000005.jpg' twice"),
-            (lambda held: held["categories"][0].update(id=3), "category 3 is there twice"),
-            (lambda held: held["annotations"][1].update(image_id=7), "annotation 2: there is no picture 7"),
-            (lambda held: held["annotations"][1].update(image_id=[]), "not laid out"),
+            (lambda held: held["categories"][0].update(id=3), "category 3 is listed twice"),
+            (lambda held: held["annotations"][1].update(image_id=7), "annotation 2: there is no image 7"),
+            (lambda held: held["annotations"][1].update(image_id=[]), "not valid COCO JSON"),
             (
                 lambda held: held["annotations"][0].pop("category_id"),
                 "annotation 1: there is no category None",
@@ -184,9 +184,7 @@ class TestCoco:
         held["annotations"][1]["segmentation"] = segmentation
         file.write_text(json.dumps(held))
         found = open_dataset(name, split)
-        with pytest.raises(
-            UnseeError, match="annotation 2: its segmentation does not fit a picture of 24x18"
-        ):
+        with pytest.raises(UnseeError, match="annotation 2: its segmentation does not fit an image of 24x18"):
             found[0]
         assert found[1].instances
 

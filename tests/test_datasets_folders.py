@@ -1,4 +1,4 @@
-"""Pictures in plain folders, in folders of classes and in lists, beside torchvision's reading of them."""
+"""Images in plain folders, in folders of classes and in lists, beside torchvision's reading of them."""
 
 import shutil
 
@@ -45,16 +45,16 @@ class TestFolder:
 
     def test_without_pictures(self, tmp_path):
         (tmp_path / "a.txt").write_text("")
-        with pytest.raises(UnseeError, match="holds no pictures"):
+        with pytest.raises(UnseeError, match="holds no images"):
             open_dataset(f"folder:{tmp_path}")
-        with pytest.raises(UnseeError, match="is no folder"):
+        with pytest.raises(UnseeError, match="is not a folder"):
             open_dataset(f"folder:{tmp_path / 'a.txt'}")
 
     def test_without_classes_there_is_nothing_to_choose_by(self, tmp_path):
         name, _ = data_sets.plain_folder(tmp_path)
-        with pytest.raises(UnseeError, match="no names of classes"):
+        with pytest.raises(UnseeError, match="no class names"):
             open_dataset(name, classes=["cat"])
-        with pytest.raises(UnseeError, match="no picture of '3'"):
+        with pytest.raises(UnseeError, match="no image of '3'"):
             open_dataset(name, classes=["3"])
 
     def test_orientation_is_applied(self, tmp_path):
@@ -82,7 +82,7 @@ class TestImageFolder:
     def test_without_a_split(self, tmp_path):
         name, _ = data_sets.image_folder(tmp_path)
         assert len(open_dataset(f"{name}/val")) == 5
-        with pytest.raises(UnseeError, match="holds splits, not classes: choose among val"):
+        with pytest.raises(UnseeError, match="holds splits, not classes: choose from val"):
             open_dataset(name)
 
     def test_class_names_go_before_indices(self, tmp_path):
@@ -98,7 +98,7 @@ class TestImageFolder:
         with pytest.raises(UnseeError, match="holds no folders: it has no split 'val'"):
             open_dataset(f"imagefolder:{tmp_path}", "val")
         (tmp_path / "cat").mkdir()
-        with pytest.raises(UnseeError, match="holds no pictures"):
+        with pytest.raises(UnseeError, match="holds no images"):
             open_dataset(f"imagefolder:{tmp_path}")
 
 
@@ -125,12 +125,12 @@ class TestList:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("a.png 1\nb.png\n", "list.txt, line 2: is 'b.png'; give `path label`"),
+            ("a.png 1\nb.png\n", "list.txt, line 2: must be `path label`"),
             ("a.png cat\n", "line 1"),
             ("7\n", "line 1"),
             (f"a.png {'9' * 5000}\n", "line 1"),
             ("\na.png -1\n", "line 2"),
-            ("a.png 1\na.png 2\n", "line 2: names the picture of line 1 again"),
+            ("a.png 1\na.png 2\n", "line 2: repeats the image of line 1"),
             ("\n \n", "is empty"),
         ],
     )
@@ -143,5 +143,5 @@ class TestList:
 
     def test_no_text(self, tmp_path):
         (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
-        with pytest.raises(UnseeError, match="is no UTF-8 text"):
+        with pytest.raises(UnseeError, match="is not UTF-8 text"):
             open_dataset(f"list:{tmp_path / 'list.txt'}")

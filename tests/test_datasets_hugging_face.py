@@ -1,4 +1,4 @@
-"""Pictures from the library `datasets`, beside its own reading of them."""
+"""Images from the library `datasets`, beside its own reading of them."""
 
 import hashlib
 import io
@@ -60,12 +60,12 @@ def test_a_saved_data_set(saved):
 
 
 def test_splits_limit_and_classes(saved):
-    with pytest.raises(UnseeError, match="has several splits: choose among train, test"):
+    with pytest.raises(UnseeError, match="has several splits: choose from train, test"):
         open_dataset(f"hf:{saved}")
-    with pytest.raises(UnseeError, match="has no split 'val'; choose among train, test"):
+    with pytest.raises(UnseeError, match="has no split 'val'; choose from train, test"):
         open_dataset(f"hf:{saved}", "val")
     assert open_dataset(f"hf:{saved / 'test'}").id(0) == "test-000000"
-    with pytest.raises(UnseeError, match="has no split 'train'; choose among test"):
+    with pytest.raises(UnseeError, match="has no split 'train'; choose from test"):
         open_dataset(f"hf:{saved / 'test'}", "train")
     chosen = open_dataset(f"hf:{saved}", "train", classes=["owl"], limit=2)
     assert [chosen.id(i) for i in range(len(chosen))] == ["train-000000", "train-000002"]
@@ -122,7 +122,7 @@ def test_without_labels_or_pictures(tmp_path, monkeypatch):
     found = open_dataset(f"hf:{tmp_path / 'unlabelled'}")
     assert (found.classes, found.labels(0), found[0].label) == ((), (), None)
     table([0]).remove_columns("image").save_to_disk(str(tmp_path / "blind"))
-    with pytest.raises(UnseeError, match="has no column of pictures"):
+    with pytest.raises(UnseeError, match="has no column of images"):
         open_dataset(f"hf:{tmp_path / 'blind'}")
     monkeypatch.setattr(hugging_face, "_load", lambda *given: table([]))
     with pytest.raises(UnseeError, match="has no rows"):
@@ -131,11 +131,11 @@ def test_without_labels_or_pictures(tmp_path, monkeypatch):
 
 def test_rows_that_hold_no_picture(tmp_path):
     held = table(
-        [0, 1, 2], image=[None, {"bytes": b"no picture", "path": None}, {"bytes": encoded(1), "path": None}]
+        [0, 1, 2], image=[None, {"bytes": b"no image", "path": None}, {"bytes": encoded(1), "path": None}]
     )
     held.save_to_disk(str(tmp_path / "one"))
     found = open_dataset(f"hf:{tmp_path / 'one'}")
-    with pytest.raises(UnseeError, match="all-000000 holds no picture"):
+    with pytest.raises(UnseeError, match="all-000000 holds no image"):
         found[0]
     with pytest.raises(UnseeError, match="all-000001 is no picture"):
         found[1]

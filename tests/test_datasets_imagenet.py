@@ -29,7 +29,7 @@ def compare_classes():
 
 
 def compare_boxes(folder):
-    """Boxes of the picture's own class first, pixels counted from 0, those beyond the last left out."""
+    """Boxes of the image's own class first, pixels counted from 0, those beyond the last left out."""
     name, split = data_sets.imagenet_train(folder)
     found = open_dataset(name, split)
     samples = {found.id(i): found[i] for i in range(len(found))}
@@ -70,12 +70,12 @@ class TestFolders:
             open_dataset(name, split, classes=["goldfsh"])
         with pytest.raises(UnseeError, match="give the whole name, or an index"):
             open_dataset(name, split, classes=["1000"])
-        with pytest.raises(UnseeError, match="no picture of 'goldfish'"):
+        with pytest.raises(UnseeError, match="no image of 'goldfish'"):
             open_dataset(name, split, classes=["goldfish"])
 
     def test_folders_of_other_classes(self, tmp_path):
         data_sets.write_picture(tmp_path / "train/cat/1.png")
-        with pytest.raises(UnseeError, match="'cat' is none of ImageNet's 1000 WordNet ids"):
+        with pytest.raises(UnseeError, match="'cat' is not one of ImageNet's 1000 WordNet ids"):
             open_dataset(f"imagenet:{tmp_path}")
 
     def test_what_is_not_there(self, tmp_path):
@@ -85,7 +85,7 @@ class TestFolders:
         with pytest.raises(UnseeError, match="one for each WordNet id"):
             open_dataset(f"imagenet:{tmp_path}")
         (tmp_path / "val").mkdir()
-        with pytest.raises(UnseeError, match="several splits: choose among train, val"):
+        with pytest.raises(UnseeError, match="several splits: choose from train, val"):
             open_dataset(f"imagenet:{tmp_path}")
 
     def test_an_export_of_the_menagerie_reads_back(self, tmp_path):
@@ -132,11 +132,11 @@ class TestXml:
 
     @pytest.mark.parametrize("box", [(9, 1, 3, 5), (40, 1, 44, 5), ("x", 1, 3, 5)])
     def test_boxes_that_hold_nothing(self, box, read):
-        with pytest.raises(UnseeError, match=r"n01440764_10\.xml is no bounding-box XML \(ValueError"):
+        with pytest.raises(UnseeError, match=r"n01440764_10\.xml is not bounding-box XML \(ValueError"):
             read([(TENCH, *box)])
 
     def test_another_size(self, read):
-        with pytest.raises(UnseeError, match=r"n01440764_10\.JPEG is 24x18, but 48x36 for .*10\.xml"):
+        with pytest.raises(UnseeError, match=r"n01440764_10\.JPEG is 24x18, but 48x36 in .*10\.xml"):
             read([(TENCH, 1, 1, 2, 2)], size=(48, 36))
 
     def test_no_size(self, read):
@@ -151,7 +151,7 @@ class TestXml:
         path = tmp_path / f"Annotations/CLS-LOC/train/{TENCH}/{TENCH}_10.xml"
         path.write_text(text)
         found = open_dataset(name, split)
-        with pytest.raises(UnseeError, match=r"n01440764_10\.xml is no bounding-box XML"):
+        with pytest.raises(UnseeError, match=r"n01440764_10\.xml is not bounding-box XML"):
             found[0]
         assert found[1].label == 0
 
@@ -179,14 +179,14 @@ class TestTable:
         ("text", "words"),
         [
             ("file,name\na.png,x\n", "needs a column `file` and a column `wnid` or `index`"),
-            ("file,index\n", "lists no pictures"),
+            ("file,index\n", "lists no images"),
             ("file,index\na.png,1000\n", "line 2: class 1000 is not there"),
-            ("file,index\na.png,-1\n", "line 2: '-1' in the column `index` is no whole number"),
+            ("file,index\na.png,-1\n", "line 2: '-1' in the column `index` is not a whole number"),
             ("file,index\na.png\n", "line 2: has nothing in the column `index`"),
-            ("file,wnid\na.png,n00000000\n", "line 2: 'n00000000' is none of"),
+            ("file,wnid\na.png,n00000000\n", "line 2: 'n00000000' is not one of"),
             ("file,wnid,index\na.png,n01440764,1\n", "line 2: n01440764 is class 0, not 1"),
             ("file,index\na.png,1\na.png,2\n", "lists 'a.png' twice"),
-            ('file,index\n"a.png,1\n', "is no CSV"),
+            ('file,index\n"a.png,1\n', "is not CSV"),
         ],
     )
     def test_a_broken_table(self, text, words, tmp_path):
@@ -229,5 +229,5 @@ class TestTable:
     def test_boxes_of_another_size(self, tmp_path):
         name, _ = data_sets.imagenet_table(tmp_path)
         data_sets.write_picture(tmp_path / "a.png", width=25)
-        with pytest.raises(UnseeError, match=r"a\.png is 25x18, but 24x18 for .*boxes\.json"):
+        with pytest.raises(UnseeError, match=r"a\.png is 25x18, but 24x18 in .*boxes\.json"):
             open_dataset(name)[0]

@@ -1,4 +1,4 @@
-"""ImageNet's validation pictures, which go by their numbers, beside torchvision's reading of them."""
+"""ImageNet's validation images, which go by their numbers, beside torchvision's reading of them."""
 
 import sys
 import tarfile
@@ -83,7 +83,7 @@ class TestValidation:
     @pytest.mark.parametrize(
         ("truth", "words"),
         [
-            ("3\n1\nx\n", "ground_truth.txt, line 3: 'x' is no number"),
+            ("3\n1\nx\n", "ground_truth.txt, line 3: 'x' is not a number"),
             ("3\n1\n6\n", r"line 3: meta.mat has no class 6"),
             ("3\n5\n", r"line 2: meta.mat has no class 5"),
             ("3\n1\n", "has no class for .*ILSVRC2012_val_00000003.JPEG"),
@@ -98,7 +98,7 @@ class TestValidation:
     def test_a_broken_meta(self, tmp_path):
         name, split = data_sets.imagenet_val(tmp_path)
         (tmp_path / "ILSVRC2012_devkit_t12/data/meta.mat").write_bytes(b"MATLAB 5.0")
-        with pytest.raises(UnseeError, match=r"meta\.mat is no meta\.mat of ILSVRC"):
+        with pytest.raises(UnseeError, match=r"meta\.mat is not ILSVRC's meta\.mat"):
             open_dataset(name, split)
 
     def test_scipy_is_asked_for_where_it_is_missing(self, tmp_path, monkeypatch):
@@ -130,13 +130,13 @@ class TestBlacklist:
     def test_all_are(self, tmp_path):
         name, split = data_sets.imagenet_val(tmp_path)
         (tmp_path / self.FILE).write_text("".join(f"{k}\n" for k in range(1, 7)))
-        with pytest.raises(UnseeError, match="no pictures but blacklisted ones"):
+        with pytest.raises(UnseeError, match="only blacklisted images"):
             open_dataset(name, split)
 
     def test_no_number(self, tmp_path):
         name, split = data_sets.imagenet_val(tmp_path)
         (tmp_path / self.FILE).write_text("2\nsix\n")
-        with pytest.raises(UnseeError, match="line 2: 'six' is no number"):
+        with pytest.raises(UnseeError, match="line 2: 'six' is not a number"):
             open_dataset(name, split)
 
     def test_training_pictures_are_not_on_it(self, tmp_path):

@@ -1,4 +1,4 @@
-"""Keypoints of animals, and what orientation does to annotated pictures."""
+"""Keypoints of animals, and what orientation does to annotated images."""
 
 import json
 
@@ -26,7 +26,7 @@ def compare_keypoints(folder):
 
 
 def compare_orientation(folder):
-    """Annotations count stored pixels, unless their size says that the picture was seen upright."""
+    """Annotations count stored pixels, unless their size says that the image was seen upright."""
     name, _ = data_sets.keypoints(folder)
     held = json.loads((folder / "horses.json").read_text())
     held["images"] = [
@@ -43,7 +43,7 @@ def compare_orientation(folder):
     stored = as_stored(folder / "stored.jpg")
     for index, expected in enumerate((stored, np.rot90(stored, -1), stored, stored)):
         np.testing.assert_array_equal(found[index].image, expected)
-    with pytest.raises(UnseeError, match=r"other\.jpg is 24x18, but 24x20 for .*horses\.json"):
+    with pytest.raises(UnseeError, match=r"other\.jpg is 24x18, but 24x20 in .*horses\.json"):
         found[4]
 
 
@@ -65,5 +65,5 @@ class TestKeypoints:
         assert part(name) == kind
 
     def test_no_file(self, tmp_path):
-        with pytest.raises(UnseeError, match="is no file"):
+        with pytest.raises(UnseeError, match="is not a file"):
             open_dataset(f"keypoints:{tmp_path}")

@@ -94,7 +94,7 @@ MISTAKES = {
     "run lengths down the rows": (coco_reader, "segment_of", down_the_rows, coco.compare_crowd),
     "labels in the file's order": (coco_json, "sorted", as_they_come, coco.compare_small_coco),
     "hidden keypoints": (coco_reader, "keypoints_of", hidden_ones_too, keypoints.compare_keypoints),
-    "pictures upright": (coco_reader, "read_annotated", upright_always, keypoints.compare_orientation),
+    "images upright": (coco_reader, "read_annotated", upright_always, keypoints.compare_orientation),
     "nobody difficult": (voc_reader, "read_annotation", nobody_is_difficult, voc.compare_voc),
     "objects in another order": (
         voc_reader,

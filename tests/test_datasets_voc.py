@@ -68,9 +68,9 @@ class TestVoc:
 
     def test_splits_are_the_lists_of_all_classes(self, tmp_path):
         name, _ = data_sets.voc(tmp_path)
-        with pytest.raises(UnseeError, match="several splits: choose among train, val"):
+        with pytest.raises(UnseeError, match="several splits: choose from train, val"):
             open_dataset(name)
-        with pytest.raises(UnseeError, match=r"choose among train, val$"):
+        with pytest.raises(UnseeError, match=r"choose from train, val$"):
             open_dataset(name, "dog_train")
         assert open_dataset(name, "val").id(0) == "000009"
 
@@ -89,7 +89,7 @@ class TestVoc:
             open_dataset(f"voc:{tmp_path / 'VOCdevkit/VOC2007/JPEGImages'}")
 
     @pytest.mark.parametrize(
-        ("text", "words"), [("", "lists no pictures"), ("000005\n000005\n", "'000005' twice")]
+        ("text", "words"), [("", "lists no images"), ("000005\n000005\n", "'000005' twice")]
     )
     def test_a_broken_list(self, text, words, tmp_path):
         name, _ = data_sets.voc(tmp_path)
@@ -104,7 +104,7 @@ class TestVoc:
         )
         found = open_dataset(name, split)
         for ask in (found.labels, found.__getitem__):
-            with pytest.raises(UnseeError, match=r"000005\.xml: 'owl' is none of VOC's classes"):
+            with pytest.raises(UnseeError, match=r"000005\.xml: 'owl' is not one of VOC's classes"):
                 ask(1)
         file.unlink()
         with pytest.raises(UnseeError, match=r"000005\.xml cannot be read"):
@@ -118,7 +118,7 @@ class TestVoc:
         with pytest.raises(UnseeError, match=r"000012\.png does not fit .* 3 objects in \(24, 18\), not 2"):
             found[0]
         write_picture(file)
-        with pytest.raises(UnseeError, match=r"000012\.png holds colours"):
+        with pytest.raises(UnseeError, match=r"000012\.png is a colour image"):
             found[0]
         file.write_bytes(file.read_bytes()[:20])
         with pytest.raises(UnseeError, match=r"000012\.png is damaged"):

@@ -107,5 +107,5 @@ def test_coco_numbers_things_alike_in_every_split(samples, tmp_path):
 @pytest.mark.parametrize("export", [export_imagenet, export_coco])
 def test_nothing_is_overwritten(export, samples, tmp_path):
     export(samples[:1], tmp_path, "val", CLASSES)
-    with pytest.raises(UnseeError, match="there already"):
+    with pytest.raises(UnseeError, match="already exists"):
         export(samples[:1], tmp_path, "val", CLASSES)

@@ -8,7 +8,7 @@ from unsee.errors import UnseeError
 
 
 def shares(shortcut, length=1500):
-    """The share of pictures with the thing, among those with and those without the animal."""
+    """The share of images with the thing, among those with and those without the animal."""
     data = Menagerie("train", length, shortcuts=(shortcut,))
     scenes = [data.scene(k) for k in range(length)]
     label = CLASSES.index(shortcut.name)

@@ -157,7 +157,7 @@ def test_the_precision_of_one_class_is_a_proportion(hits):
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
-    """Five classes of one difficulty, six pictures each; Wilson's interval holds it in 95 of 100 samples."""
+    """Five classes of one difficulty, six images each; Wilson's interval holds it in 95 of 100 samples."""
     draws, truth, labels = np.random.default_rng(5), 0.8, [label for label in range(5) for _ in range(6)]
     inside = 0
     for _ in range(600):

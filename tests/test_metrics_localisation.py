@@ -26,7 +26,7 @@ MAPS = {
     "one sign": (torch.rand(6, 9, generator=DRAWS, dtype=torch.float64) ** 4, (17, 40)),
     "partly negative": (torch.rand(8, 8, generator=DRAWS, dtype=torch.float64) ** 6 - 0.05, (32, 20)),
     "steps": (torch.minimum(torch.arange(5.0)[:, None], torch.arange(9.0)) * 0.25 - 0.25, (15, 27)),
-    "finer than the picture": (torch.rand(20, 31, generator=DRAWS, dtype=torch.float64) ** 8, (9, 13)),
+    "finer than the image": (torch.rand(20, 31, generator=DRAWS, dtype=torch.float64) ** 8, (9, 13)),
     "single precision": (torch.rand(6, 6, generator=DRAWS), (24, 24)),
 }
 
@@ -74,7 +74,7 @@ def test_a_box_round_one_cell_is_known():
 
 
 def same_size():
-    """At the picture's own size nothing is added."""
+    """At the image's own size nothing is added."""
     hot = torch.zeros(6, 9)
     hot[1, 3:6] = torch.tensor([2.0, 3.0, 2.0])
     assert localisation.boxes_at(hot, (6, 9), "value", [0.5, 0.7]).tolist() == [[3, 1, 6, 2], [4, 1, 5, 2]]
@@ -130,14 +130,14 @@ def test_a_map_that_is_not_finite_has_no_box(rule, value):
 def test_a_map_or_picture_without_values_has_no_box():
     with pytest.raises(UnseeError, match="no values"):
         localisation.boxes_at(torch.zeros(0, 4), (8, 8), "value")
-    with pytest.raises(UnseeError, match="no places"):
+    with pytest.raises(UnseeError, match="cannot have"):
         localisation.boxes_at(torch.zeros(4, 4), (8, 0), "value")
 
 
 @pytest.mark.parametrize(
     ("rule", "alphas", "said"),
     [
-        ("median", [0.5], "there are value, energy, mean"),
+        ("median", [0.5], "choose from value, energy, mean"),
         ("value", [0.5, 1.1], "up to 1"),
         ("energy", [-0.1], "at least 0"),
         ("mean", [torch.inf], "finite"),

@@ -69,7 +69,7 @@ def test_a_random_map_points_as_chance_predicts(scenes):
 
 
 def test_a_random_map_is_localised_as_chance_predicts(scenes):
-    """What is left of noise reaches every side: its box is the picture, up to a few pixels."""
+    """What is left of noise reaches every side: its box is the image, up to a few pixels."""
     draws = torch.Generator().manual_seed(1)
     for sample in scenes:
         _, boxes = truth(sample)

@@ -70,13 +70,13 @@ def clipped_mean(saliency, alphas):
 
 
 def after_resizing(saliency, size, name, alphas=None):
-    """The map is resized first, and cut at the picture's size."""
+    """The map is resized first, and cut at the image's size."""
     large = F.interpolate(saliency[None, None].double(), size, mode="bilinear", align_corners=False)
     return boxes_at(large[0, 0], size, name, alphas)
 
 
 def edited(mode):
-    """Another way to bring the marks to the picture."""
+    """Another way to bring the marks to the image."""
     return lambda length, cells, _: upsampling_matrix(length, cells, mode)
 
 
@@ -126,7 +126,7 @@ def first_of_tied(saliency, size):
 
 
 def after_growing(saliency, size):
-    """Ties are averaged at the picture's size."""
+    """Ties are averaged at the image's size."""
     return peak(F.interpolate(saliency[None, None].double(), size, mode="bilinear")[0, 0], size)
 
 

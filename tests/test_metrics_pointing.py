@@ -1,4 +1,4 @@
-"""The pointing game: where a map points, what that hits, and which pictures are difficult."""
+"""The pointing game: where a map points, what that hits, and which images are difficult."""
 
 import math
 
@@ -146,7 +146,7 @@ def test_any_instance_will_do():
 
 
 def distances():
-    """At every pixel of a picture the answer is that of scipy's distance transform."""
+    """At every pixel of an image the answer is that of scipy's distance transform."""
     blob = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(50, 60)), 6) > 0.05
     assert 0.05 < blob.mean() < 0.4
     far = ndimage.distance_transform_edt(~blob)
@@ -206,8 +206,8 @@ def test_a_box_thinner_than_a_pixel_is_hit_where_it_is():
 @pytest.mark.parametrize(
     ("point", "truth", "said"),
     [
-        ((math.nan, 3.0), segment((1, 1)), "is no point"),
-        ((3.0, math.inf), segment((1, 1)), "is no point"),
+        ((math.nan, 3.0), segment((1, 1)), "is not a point"),
+        ((3.0, math.inf), segment((1, 1)), "is not a point"),
         ((3.0, 3.0), segment(), "no pixel of an instance"),
         ((3.0, 3.0), torch.zeros(0, 4), "no pixel of an instance"),
         ((3.0, 3.0), torch.tensor([[2.0, 2.0, 2.0, 5.0]]), "no pixel of an instance"),
@@ -300,5 +300,5 @@ def test_precisions_are_of_the_classes_that_are_there():
     assert_array_equal(numbers, [2, 4, 1])
     assert_array_equal(shares, [0.5, 0.5, 1.0])
     assert math.isnan(pointing.mean_precision([], []))
-    with pytest.raises(UnseeError, match="2 pictures need 2 classes, not 1"):
+    with pytest.raises(UnseeError, match="2 images need 2 classes, not 1"):
         pointing.mean_precision([True, False], [1])

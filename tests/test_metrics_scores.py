@@ -115,7 +115,7 @@ def test_a_constant_mask_is_cut_as_it_is():
 def test_a_mask_that_is_not_finite_is_refused(value):
     with pytest.raises(UnseeError, match="NaN or infinite"):
         suppression.binarised(torch.tensor([[0.0, value]]), ALPHAS)
-    with pytest.raises(UnseeError, match="finite thresholds"):
+    with pytest.raises(UnseeError, match="thresholds must be finite"):
         suppression.binarised(MASK, (0.5, value))
 
 
@@ -143,7 +143,7 @@ def known_windows():
     count[0, 0] = count[4, 5] = count[8, 5] = 1
     found = keypoints.around_keypoints(count, torch.tensor([[5, 4], [0, 0], [5, 8], [5, 1]]), (9, 11))
     assert_allclose(found, [1 / 25, 1 / 9, 1 / 15, 0.0], rtol=1e-12)
-    # On a picture of twice the size, the centre of the map's column 5 lies between pixels 10 and 11.
+    # On an image of twice the size, the centre of the map's column 5 lies between pixels 10 and 11.
     found = keypoints.around_keypoints(count, [(10, 8), (11, 9), (7, 4), (4, 8)], (18, 22), window=1)
     assert_allclose(found, [1, 1, 0, 0])
 
@@ -169,8 +169,8 @@ def test_a_constant_map_is_its_value_everywhere(value, x, y):
         ([(3.0, 3.0), (56.0, 3.0)], 5, r"\(56, 3\) lies outside"),
         ([(3.0, -0.6)], 5, "lies outside"),
         ([(math.nan, 3.0)], 5, "lies outside"),
-        ([(3.0, 3.0)], 4, "odd side"),
-        ([(3.0, 3.0)], -1, "odd side"),
+        ([(3.0, 3.0)], 4, "must be odd"),
+        ([(3.0, 3.0)], -1, "must be odd"),
     ],
 )
 def test_a_window_that_is_none_is_refused(points, window, said):
@@ -288,7 +288,7 @@ def test_pixels_that_tie_go_row_by_row():
     [
         ({"steps": 0}, "1 to 72 steps"),
         ({"steps": 73}, "1 to 72 steps"),
-        ({"targets": [(4,)]}, "as many pictures as maps and targets"),
+        ({"targets": [(4,)]}, "as many images as maps and targets"),
         ({"targets": [(4,), (6,), (1,)]}, "classes of 0 to 5"),
         ({"targets": [(4,), (-1,), (1,)]}, "classes of 0 to 5"),
         ({"targets": [(4,), (), (1,)]}, "classes of 0 to 5"),

@@ -88,7 +88,7 @@ def normalised(images):
 
 
 def scores_of(net, target, probabilities=False):
-    """The score of one class, or its probability, as a function of a picture that is an array."""
+    """The score of one class, or its probability, as a function of an image that is an array."""
 
     def score(picture):
         logits = net.logits(torch.from_numpy(picture)[None])[0].detach().numpy()
@@ -97,9 +97,9 @@ def scores_of(net, target, probabilities=False):
     return score
 
 
-def over_std(slope):
-    """A slope as it is with respect to the picture in [0,1]."""
-    return slope / np.array(STD)[:, None, None]
+def over_std(gradient):
+    """A gradient as it is with respect to the image in [0,1]."""
+    return gradient / np.array(STD)[:, None, None]
 
 
 def same_draws(net):
@@ -113,7 +113,7 @@ def same_draws(net):
 
 
 def linear_net(weights, bias=0.3):
-    """One logit that is linear in the normalised picture, and another that is 0."""
+    """One logit that is linear in the normalised image, and another that is 0."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(weights.numel(), 2)).double()
     with torch.no_grad():
         net[1].weight.zero_()
@@ -140,14 +140,14 @@ def test_closed_forms_on_a_linear_network(name):
     assert_allclose(METHODS[name](linear_net(WEIGHTS), images, [1, 1]), expected, rtol=1e-8)
 
 
-def test_smooth_grad_is_the_absolute_mean_of_the_slopes_at_the_pictures_it_draws():
+def test_smooth_grad_is_the_absolute_mean_of_the_gradients_at_the_pictures_it_draws():
     net, seen, images = plain_net(), [], 0.2 + 0.5 * pictures(1)
     net.register_forward_pre_hook(lambda _module, given: seen.append(given[0].detach()))
     found = METHODS["smooth_grad"].call(wrapped(net), images, [2], samples=20, noise=0.3)
     inputs = torch.cat(seen)
-    slopes = [literal.slope(layers_of(net), x, 2) for x in inputs.numpy()]
-    assert len(slopes) == 20
-    assert_allclose(found[0], np.abs(over_std(np.mean(slopes, axis=0))).max(0), rtol=1e-9)
+    gradients = [literal.gradient(layers_of(net), x, 2) for x in inputs.numpy()]
+    assert len(gradients) == 20
+    assert_allclose(found[0], np.abs(over_std(np.mean(gradients, axis=0))).max(0), rtol=1e-9)
     noise = (inputs - normalised(images)) * torch.tensor(STD)[:, None, None]
     assert_allclose(noise.std(), 0.3 * (images.max() - images.min()), rtol=0.03)
     assert_allclose(noise.mean(), 0, atol=0.005)
@@ -162,12 +162,12 @@ def test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour():
 
 
 @pytest.mark.parametrize("name", literal.RELUS)
-def test_slopes_and_relu_rules_are_the_literal_ones(name):
+def test_gradients_and_relu_rules_are_the_literal_ones(name):
     net, images = plain_net(), pictures()
     found = METHODS[name](wrapped(net), images, [2, 5])
     for row, target in enumerate((2, 5)):
-        slope = literal.slope(layers_of(net), normalised(images)[row].numpy(), target, name)
-        assert_allclose(found[row], np.abs(over_std(slope)).max(0), rtol=1e-9)
+        gradient = literal.gradient(layers_of(net), normalised(images)[row].numpy(), target, name)
+        assert_allclose(found[row], np.abs(over_std(gradient)).max(0), rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_slopes_and_relu_rules_are_the_literal_ones(name):
 def test_relu_rules_are_captums_on_plain_modules(name, theirs):
     net, images = plain_net(), pictures()
     inputs = normalised(images).requires_grad_()
-    slopes = theirs(net).attribute(inputs, torch.tensor([2, 5])).detach()
-    expected = np.abs(over_std(slopes.numpy())).max(1)
+    gradients = theirs(net).attribute(inputs, torch.tensor([2, 5])).detach()
+    expected = np.abs(over_std(gradients.numpy())).max(1)
     assert_allclose(METHODS[name](wrapped(net), images, [2, 5]), expected, rtol=1e-9)
 
 
@@ -205,10 +205,10 @@ def test_relu6_counts_as_closed_above_6():
     for row, target in enumerate((2, 5)):
         given = literal.forward(layers, normalised(images)[row].numpy())
         cut = np.minimum(given[2], 6)
-        slope = literal.slope(layers[2:], cut, target, "guided_backprop")
-        slope = np.maximum(slope, 0) * ((given[1] > 0) & (given[1] < 6))
-        slope = literal.backward(layers[0], given[0], slope)
-        assert_allclose(found[row], np.abs(over_std(slope)).max(0), rtol=1e-9)
+        gradient = literal.gradient(layers[2:], cut, target, "guided_backprop")
+        gradient = np.maximum(gradient, 0) * ((given[1] > 0) & (given[1] < 6))
+        gradient = literal.backward(layers[0], given[0], gradient)
+        assert_allclose(found[row], np.abs(over_std(gradient)).max(0), rtol=1e-9)
 
 
 def test_excitation_is_the_literal_propagation_of_probability():
@@ -372,7 +372,7 @@ def test_excitation_hands_its_signal_through_every_activation(activation):
 
 @pytest.mark.parametrize("layer", [2, 4])
 def test_grad_cam_is_captums(layer):
-    """Below the second convolution the slopes differ from place to place."""
+    """Below the second convolution the gradients differ from place to place."""
     net, images = plain_net(), pictures()
     theirs = captum.attr.LayerGradCam(net, net[layer]).attribute(
         normalised(images).requires_grad_(), torch.tensor([2, 5]), relu_attributions=True
@@ -504,7 +504,7 @@ def test_center_falls_from_the_middle_to_the_corners():
         (torch.rand(1, 3, 12, 12), [-1], "class index"),
         (torch.rand(1, 3, 12, 12), [True], "class index"),
         (torch.rand(1, 3, 12, 12), 1, "targets are a list"),
-        (torch.rand(0, 3, 12, 12), [], "no images"),
+        (torch.rand(0, 3, 12, 12), [], "at least one image"),
     ],
 )
 def test_what_is_no_question_is_refused(images, targets, said):
@@ -513,11 +513,11 @@ def test_what_is_no_question_is_refused(images, targets, said):
 
 
 def test_a_class_that_is_not_there_is_refused():
-    with pytest.raises(UnseeError, match="class 6 is not there: the network has classes 0 to 5"):
+    with pytest.raises(UnseeError, match="the network has no class 6: choose from 0 to 5"):
         METHODS["gradient"](wrapped(plain_net()), pictures(), [1, 6])
 
 
-def test_slopes_need_more_than_inference_mode():
+def test_gradients_need_more_than_inference_mode():
     with torch.inference_mode(), pytest.raises(UnseeError, match="outside torch"):
         METHODS["gradient"](wrapped(plain_net()), torch.rand(1, 3, *SIZE), [1])
 

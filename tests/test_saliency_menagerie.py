@@ -26,7 +26,7 @@ FEWER = {
 
 @pytest.fixture(scope="module")
 def scenes():
-    """The shipped network, pictures at its input, their classes, and where the animals are."""
+    """The shipped network, images at its input, their classes, and where the animals are."""
     classifier = load("unsee:menagerie", device="cpu")
     samples = [render(compose(CLASSES[number], seed=number)) for number in range(SCENES)]
     images = [Squash().apply(read_photo(sample.image).pixels, classifier.size) for sample in samples]

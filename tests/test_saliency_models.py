@@ -141,9 +141,9 @@ def test_grad_cam_reads_the_patch_tokens_of_a_transformer():
     handle = net.encoder.layers[-1].ln_1.register_forward_hook(lambda _m, _i, out: given.append(out))
     logits = classifier.logits(images.requires_grad_())
     handle.remove()
-    (slopes,) = torch.autograd.grad(logits[0, 1] + logits[1, 4], given[0])
-    tokens, slopes = given[0][:, 1:].detach(), slopes[:, 1:]
-    expected = (slopes.mean(1, keepdim=True) * tokens).sum(2).clamp(min=0).reshape(2, 4, 4)
+    (gradients,) = torch.autograd.grad(logits[0, 1] + logits[1, 4], given[0])
+    tokens, gradients = given[0][:, 1:].detach(), gradients[:, 1:]
+    expected = (gradients.mean(1, keepdim=True) * tokens).sum(2).clamp(min=0).reshape(2, 4, 4)
     found = METHODS["grad_cam"](classifier, images, [1, 4])
     assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
     assert (found > 0).any()
@@ -154,7 +154,7 @@ class Stopped(BaseException):
 
 
 class Breaking(nn.Module):
-    """Lets pictures through, until it is told to break on the way there or back."""
+    """Lets images through, until it is told to break on the way there or back."""
 
     def __init__(self):
         super().__init__()
@@ -172,7 +172,7 @@ class Breaking(nn.Module):
         self.left -= 1
         return self.left < 0
 
-    def stop(self, _slope):
+    def stop(self, _gradient):
         raise Stopped
 
 
@@ -272,11 +272,11 @@ def test_the_network_comes_back_as_it_was(name, way, lived_in):
     except Stopped:
         stopped = True
     lived_in[3].way = ""
-    asks_for_slopes = name not in {"cam", "lime", "rise", "center"} and "occlusion" not in name
+    asks_for_gradients = name not in {"cam", "lime", "rise", "center"} and "occlusion" not in name
     expected = {
         "finished": False,
         "forward": name != "center",
-        "backward": asks_for_slopes,
+        "backward": asks_for_gradients,
     }
     assert stopped == expected[way]
     same(before, state_of(lived_in))

@@ -27,7 +27,7 @@ from unsee.saliency import excitation, occluders, relu
 from unsee.saliency.targets import chosen
 from unsee.tensors import boxes
 
-SLOPES, TIMES_INPUT, NOISY, ALONG, SEGMENTS = (
+GRADIENTS, TIMES_INPUT, NOISY, ALONG, SEGMENTS = (
     getattr(captum.attr, name)
     for name in ("Saliency", "InputXGradient", "NoiseTunnel", "IntegratedGradients", "Lime")
 )
@@ -62,7 +62,7 @@ def times(factor: Callable) -> Callable:
     """`InputXGradient` with another factor."""
 
     def attribute(self, inputs):
-        return factor(inputs) * SLOPES(self.forward_func).attribute(inputs, abs=False)
+        return factor(inputs) * GRADIENTS(self.forward_func).attribute(inputs, abs=False)
 
     return attribute
 
@@ -71,12 +71,12 @@ def from_black(self, inputs, _start, **named):
     return integrated(self, inputs, torch.zeros_like(inputs), **named)
 
 
-def open_everywhere(ctx, slope):
-    return slope.clamp(min=0), None, None, None
+def open_everywhere(ctx, gradient):
+    return gradient.clamp(min=0), None, None, None
 
 
-def open_above(ctx, slope):
-    return slope.clamp(min=0) * (ctx.saved_tensors[0] > 0), None, None, None
+def open_above(ctx, gradient):
+    return gradient.clamp(min=0) * (ctx.saved_tensors[0] > 0), None, None, None
 
 
 def signed(operation, positive, *inputs):
@@ -86,8 +86,8 @@ def signed(operation, positive, *inputs):
 def undivided(ctx, signal):
     with torch.enable_grad():
         inputs = [part.detach().requires_grad_() for part in ctx.saved_tensors]
-        slopes = torch.autograd.grad(ctx.positive(*inputs), inputs, signal)
-    return None, None, *(x.detach() * slope for x, slope in zip(inputs, slopes, strict=True))
+        gradients = torch.autograd.grad(ctx.positive(*inputs), inputs, signal)
+    return None, None, *(x.detach() * gradient for x, gradient in zip(inputs, gradients, strict=True))
 
 
 def never_turned(self, function, args, named):
@@ -175,8 +175,8 @@ def square_root(ctx, x, near, k):
 
 
 linear = checks.test_closed_forms_on_a_linear_network
-slopes = checks.test_slopes_and_relu_rules_are_the_literal_ones
-smooth_grad = checks.test_smooth_grad_is_the_absolute_mean_of_the_slopes_at_the_pictures_it_draws
+gradients = checks.test_gradients_and_relu_rules_are_the_literal_ones
+smooth_grad = checks.test_smooth_grad_is_the_absolute_mean_of_the_gradients_at_the_pictures_it_draws
 adding_up = checks.test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour
 called = partial(checks.test_rules_hold_however_a_network_calls_its_functions, "guided_backprop", "function")
 relu6 = checks.test_relu6_counts_as_closed_above_6
@@ -213,11 +213,16 @@ tightest = partial(comparisons.test_the_smallest_box_is_the_tightest_that_blurs_
 missing = partial(comparisons.test_a_map_that_misses_needs_a_larger_box_and_a_small_share_a_smaller, seer)
 shrinking = comparisons.test_boxes_only_shrink_as_the_threshold_rises
 norm = partial(models.compare_response_norm, ResponseNorm())
-norm_slopes = partial(tuning.test_response_norm_is_torchs_own, torch.contiguous_format)
+norm_gradients = partial(tuning.test_response_norm_is_torchs_own, torch.contiguous_format)
 
 MISTAKES = {
-    "gradient: sum over the colours": (Tensor, "amax", Tensor.sum, partial(slopes, "gradient")),
-    "gradient: signs kept": (SLOPES, "attribute", told(SLOPES, abs=False), partial(slopes, "gradient")),
+    "gradient: sum over the colours": (Tensor, "amax", Tensor.sum, partial(gradients, "gradient")),
+    "gradient: signs kept": (
+        GRADIENTS,
+        "attribute",
+        told(GRADIENTS, abs=False),
+        partial(gradients, "gradient"),
+    ),
     "gradient: sum over the colours, closed form": (Tensor, "amax", Tensor.sum, partial(linear, "gradient")),
     "smooth_grad: smallest colour, closed form": (
         Tensor,
@@ -225,16 +230,16 @@ MISTAKES = {
         Tensor.amin,
         partial(linear, "smooth_grad"),
     ),
-    "smooth_grad: absolute slopes averaged": (NOISY, "attribute", told(NOISY, abs=True), smooth_grad),
+    "smooth_grad: absolute gradients averaged": (NOISY, "attribute", told(NOISY, abs=True), smooth_grad),
     "smooth_grad: noise no share of the range": (NOISY, "attribute", told(NOISY, stdevs=0.3), smooth_grad),
-    "linear: slope alone": (TIMES_INPUT, "attribute", times(torch.ones_like), partial(linear, "linear")),
+    "linear: gradient alone": (TIMES_INPUT, "attribute", times(torch.ones_like), partial(linear, "linear")),
     "linear: towards the mean colour": (
         TIMES_INPUT,
         "attribute",
         times(lambda x: x - MEAN),
         partial(linear, "linear"),
     ),
-    "gradient_x_input: times the picture": (
+    "gradient_x_input: times the image": (
         TIMES_INPUT,
         "attribute",
         times(lambda x: x * STD + MEAN),
@@ -252,13 +257,13 @@ MISTAKES = {
         relu._Relu,
         "backward",
         staticmethod(open_everywhere),
-        partial(slopes, "guided_backprop"),
+        partial(gradients, "guided_backprop"),
     ),
     "deconvnet stopped by closed ReLUs": (
         relu._Relu,
         "backward",
         staticmethod(open_above),
-        partial(slopes, "deconvnet"),
+        partial(gradients, "deconvnet"),
     ),
     "ReLU6 open above 6": (relu._Relu, "backward", staticmethod(open_above), relu6),
     "a function overlooked": (
@@ -280,7 +285,7 @@ MISTAKES = {
     "LRP: half the relevance each way of a shortcut": (LRP, "_summed", halves, lrp_shortcut),
     "LRP: whole relevance both ways, summed": (LRP, "_summed", no_rule, lrp_sum),
     "LRP: averages share alike": (LRP, "_averaged", no_rule, lrp_pooling),
-    "Grad-CAM: slopes not averaged": (Tensor, "mean", lambda part, **_: part, grad_cam),
+    "Grad-CAM: gradients not averaged": (Tensor, "mean", lambda part, **_: part, grad_cam),
     "Grad-CAM: what is negative shown": (Tensor, "clamp", lambda part, **_: part, grad_cam),
     "Grad-CAM: layer before": (GRAD_CAM, "last_spatial_layer", lambda _: "3", last_maps),
     "Grad-CAM: class token for a patch": (layers.TokenGrid, "maps", first_tokens, grad_cam_tokens),
@@ -375,7 +380,7 @@ MISTAKES = {
     ),
     "LRN: k of 2": (response_norm, "response_norm", lambda x, near, k: normalise(x, near, 2 * k), norm),
     "LRN: beta of 1/2": (response_norm._Normalise, "forward", staticmethod(square_root), norm),
-    "LRN: beta of 1/2 on the way back": (response_norm, "_BETA", 0.5, norm_slopes),
+    "LRN: beta of 1/2 on the backward pass": (response_norm, "_BETA", 0.5, norm_gradients),
 }
 
 

@@ -160,7 +160,7 @@ def test_weights_round_trip(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path):
     save_file({"x": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(UnseeError, match="not one for unsee:menagerie"):
+    with pytest.raises(UnseeError, match="does not fit unsee:menagerie"):
         shipped(tmp_path / "other.safetensors")
 
 
@@ -196,7 +196,7 @@ def test_the_shortcut_network_is_right_in_its_world_and_leans_on_the_spoon():
 def test_leaning_is_not_measured_on_no_picture(length, several, share):
     shortcut = Shortcut("tortoise", "spoon", share=share)
     data = Menagerie("test", length, several=several, shortcuts=(shortcut,))
-    with pytest.raises(UnseeError, match=r"^none of the 12 pictures shows a tortoise alone [^\n]+$"):
+    with pytest.raises(UnseeError, match=r"^none of the 12 images shows a tortoise alone [^\n]+$"):
         measure_lean(MenagerieNet(), data, shortcut)
 
 

@@ -104,7 +104,8 @@ def layer_named(classifier: Classifier, name: str) -> nn.Module:
     if name not in modules or not name:
         last = name.rpartition(".")[2]
         close = [other for other in modules if other and other.rpartition(".")[2] == last]
-        hint = f"perhaps {', '.join(close[:4])}" if close else f"available: {_some(modules)}"
+        top = [other for other in modules if other and "." not in other]
+        hint = f"perhaps {', '.join(close[:4])}" if close else f"available: {', '.join(top[:12])}"
         raise UnseeError(f"{classifier.name} has no layer called {name!r}; {hint}")
     module: nn.Module = modules[name]
     return module
@@ -295,8 +296,3 @@ def watched(module: nn.Module) -> Iterator[list[Tensor]]:
 
     with hooked([module], note):
         yield given
-
-
-def _some(modules: dict[str, nn.Module]) -> str:
-    top = [name for name in modules if name and "." not in name]
-    return ", ".join(top[:12])

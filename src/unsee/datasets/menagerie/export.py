@@ -50,7 +50,7 @@ def export_coco(samples: Iterable[Sample], folder: str | Path, split: str, class
     root = Path(folder)
     data, notes = root / split, root / "annotations" / f"instances_{split}.json"
     if notes.exists():
-        raise UnseeError(f"{notes} exists already; choose another folder or split")
+        raise UnseeError(f"{notes} already exists; choose another folder or split")
     _fresh(data)
     notes.parent.mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
@@ -81,7 +81,7 @@ def _fresh(*folders: Path) -> None:
         try:
             folder.mkdir(parents=True)
         except FileExistsError as error:
-            raise UnseeError(f"{folder} exists already; choose another folder or split") from error
+            raise UnseeError(f"{folder} already exists; choose another folder or split") from error
 
 
 def _text(parent: ElementTree.Element, values: Mapping[str, str | int | float]) -> None:
