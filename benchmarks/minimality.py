@@ -1,11 +1,10 @@
-"""What decides how small a box a learned mask gives (§5.3, fig. 8)? Masks and readings, one change at a time.
+"""What determines the size of a learned mask's smallest box (§5.3, fig. 8)? One change at a time.
 
 A way is VARIANT, VARIANT:READING or VARIANT:READING:EDIT. The variant says how masks are learned (with @50,
-@100 or @200 an earlier iterate of Adam), or names another method (with @LAYER, one that reads this layer);
-the reading says what map is made of a mask and cut (with /10 at tenths of its range alone, also for other
-methods), the edit what the inside of a box is replaced by. The pictures are the same throughout, so that
-differences are taken picture by picture. Masks and scores are kept in the folder: the command can be stopped
-and taken up again.
+@100 or @200, an earlier iterate of Adam), or names another method (with @LAYER, the layer that it reads).
+The reading says which map is computed from a mask and thresholded (with /10 at tenths of its range only,
+also for other methods). The edit says what replaces the inside of a box. All ways use the same images, so
+differences are paired. Masks and scores are kept in the folder: a stopped command continues there.
 """
 
 import argparse
@@ -47,7 +46,7 @@ _SAME_SCORE = 1e-6
 
 
 class Case(NamedTuple):
-    """A picture, its class, and the class that is predicted."""
+    """An image, its class, and the predicted class."""
 
     id: str
     network_input: NetworkInput
@@ -56,14 +55,18 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    """Print the table and write every picture's areas."""
+    """Print the table and write the areas of every image."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="KIND:FOLDER, as in `unsee learn`")
     parser.add_argument("--model", default="unsee:googlenet-bvlc")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--ways", default="paper,gradient", help="the first is what others are set against")
-    parser.add_argument("--count", type=int, help="pictures, spread over the data set; all unless told")
-    parser.add_argument("--correct", action="store_true", help="only pictures that are classified correctly")
+    parser.add_argument(
+        "--ways", default="paper,gradient", help="separated by commas; the others are compared with the first"
+    )
+    parser.add_argument(
+        "--count", type=int, help="number of images, spread over the data set; defaults to all"
+    )
+    parser.add_argument("--correct", action="store_true", help="only correctly classified images")
     parser.add_argument("--precision", default="bfloat16", help="of learning and of scoring boxes")
     parser.add_argument("--out", type=Path, default=Path("minimality-out"))
     arguments = parser.parse_args()
@@ -81,25 +84,25 @@ def main() -> None:
 
 
 def cases_of(classifier: Classifier, address: str, count: int | None) -> list[Case]:
-    """Pictures of the data set, spread over it."""
+    """Images of the data set, spread over it."""
     data = unsee.open_dataset(address)
     cases = []
     count = min(count or len(data), len(data))
     for sample in (data[number * len(data) // count] for number in range(count)):
         if sample.label is None:
-            raise SystemExit("a data set whose pictures have classes is needed")
+            raise SystemExit("the data set must have a class for every image")
         photo = read_photo(sample.path if sample.path is not None else sample.image)
         network_input = NetworkInput(
             photo, classifier.size, 4, unsee.Squash(), classifier.color, 0, classifier.dtype
         )
-        view = network_input.plain[None]
-        predicted = int(classifier.probabilities(view).argmax())
+        image = network_input.plain[None]
+        predicted = int(classifier.probabilities(image).argmax())
         cases.append(Case(sample.id, network_input, sample.label, predicted))
     return cases
 
 
 def records(classifier: Classifier, cases: list[Case], way: str, out: Path, precision: str) -> list[Row]:
-    """For each picture the areas at each share, None where no box will do, and what the map is like."""
+    """For each image the areas at each share, None if no box suffices, and statistics of the map."""
     variant, reading, edit = [*way.split(":"), *("mask", "blur")[way.count(":") :]]
     reading, _, levels = reading.partition("/")
     method, _, layer = variant.partition("@")
@@ -122,19 +125,19 @@ def records(classifier: Classifier, cases: list[Case], way: str, out: Path, prec
 
 
 def followed(steps: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
-    """The steps under a bar."""
+    """The steps with a progress bar."""
     return track(steps, total=total, description=what, console=Console(emoji=False))
 
 
 def map_of(classifier: Classifier, case: Case, method: str, layer: str) -> Tensor:
-    """What another method makes of a picture."""
+    """The map of another method."""
     return METHODS[method](classifier, case.network_input.plain[None], [case.target], layer=layer or None)[0]
 
 
 def masks_of(
     classifier: Classifier, cases: list[Case], variant: str, out: Path, precision: str
 ) -> dict[str, Tensor]:
-    """The 28² mask of each picture, from the folder where it is there."""
+    """The 28² mask of each image, read from the folder if it is there."""
     name, _, stop = variant.partition("@")
     file = out / f"masks-{name}-{precision}.pt"
     kept: dict[str, dict[str, Tensor]] = torch.load(file) if file.exists() else {"": {}}
@@ -155,18 +158,18 @@ def masks_of(
 
 
 def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Perturbation, scores: Scores) -> Row:
-    """The smallest boxes of one map; boxes are asked about from the smallest on, and each only once."""
+    """The smallest boxes of one map; boxes are evaluated from the smallest up, and each only once."""
     boxes = sorted(boxes_of(saliency, classifier.size), key=area)
     whole = (0, 0, classifier.size[1], classifier.size[0])
     if str(whole) not in scores:
-        ask(classifier, case, edit, [None, whole], scores)
+        evaluate(classifier, case, edit, [None, whole], scores)
     original, reference = scores["None"], scores[str(whole)]
     span = original - reference
     areas: dict[str, int | None] = dict.fromkeys(map(str, SHARES))
     place = 0
     while span >= _SAME_SCORE and place < len(boxes) and None in areas.values():
         if str(boxes[place]) not in scores:
-            ask(classifier, case, edit, boxes[place : place + _AT_ONCE], scores)
+            evaluate(classifier, case, edit, boxes[place : place + _AT_ONCE], scores)
         gone = (original - scores[str(boxes[place])]) / span
         for share in SHARES:
             if gone >= share and areas[str(share)] is None:
@@ -185,10 +188,10 @@ def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Perturbat
 
 
 @torch.no_grad()
-def ask(
+def evaluate(
     classifier: Classifier, case: Case, edit: Perturbation, boxes: Sequence[Box | None], scores: Scores
 ) -> None:
-    """The class's probability with each box edited, None for the picture as it is."""
+    """The class's probability with each box edited; None stands for the unedited image."""
     missing = [box for box in boxes if str(box) not in scores]
     keep = torch.ones(len(missing), 1, *classifier.size)
     for row, box in zip(keep, missing, strict=True):
@@ -203,15 +206,15 @@ def ask(
 
 
 def area(box: Box) -> int:
-    """Its pixels."""
+    """The area of a box in pixels."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def table(found: dict[str, list[Row]]) -> Table:
     """Mean areas with standard errors, differences to the first way and to the gradient, and the maps.
 
-    `least` is the area of the smallest box that a map offers, `does` the share of pictures where that one
-    takes away 80 % already, `plateau` the share of pixels within 1 % of the map's maximum.
+    `least` is the area of a map's smallest box, `does` the share of images where that box removes 80 % of the
+    score already, `plateau` the share of pixels within 1 % of the map's maximum.
     """
     result = Table("way", *(f"{100 * share:g} %" for share in SHARES), *COLUMNS)
     first = next(iter(found.values()))
@@ -221,17 +224,24 @@ def table(found: dict[str, list[Row]]) -> Table:
         others += [(share, found.get("gradient", [])) for share in ("0.8", "0.99")]
         gaps = [shown(paired(rows, some, share)) for share, some in others]
         known = [row["mean"] for row in rows if row["mean"] is not None]
-        looks = [sum(row[key] for row in rows) / len(rows) for key in ("least", "least_does", "plateau")]
+        statistics = [sum(row[key] for row in rows) / len(rows) for key in ("least", "least_does", "plateau")]
         count = sum(row["areas"]["0.8"] is not None for row in rows)
         mean = f"{sum(known) / len(known):.3f}" if known else ""
         result.add_row(
-            way, *means, str(count), *gaps, f"{looks[0]:.0f}", f"{looks[1]:.2f}", mean, f"{looks[2]:.3f}"
+            way,
+            *means,
+            str(count),
+            *gaps,
+            f"{statistics[0]:.0f}",
+            f"{statistics[1]:.2f}",
+            mean,
+            f"{statistics[2]:.3f}",
         )
     return result
 
 
 def paired(rows: list[Row], others: list[Row], share: str) -> list[int | None]:
-    """Differences in area, picture by picture, where both have a box."""
+    """Differences in area, image by image, where both have a box."""
     theirs = {row["id"]: row["areas"][share] for row in others}
     pairs = [(row["areas"][share], theirs.get(row["id"])) for row in rows]
     return [own - other for own, other in pairs if own is not None and other is not None]

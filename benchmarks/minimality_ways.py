@@ -1,4 +1,4 @@
-"""The ways in which masks are learned and read, for minimality.py."""
+"""How masks are learned and read, for minimality.py."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def weighed(base: Settings, l1: float = 1e-4, tv: float = 1e-2, beta: float = 3.
 
 
 class Cosine(Adam):
-    """Adam whose rate falls to 0 along half a cosine."""
+    """Adam with a cosine decay of the learning rate to 0."""
 
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Tensor
@@ -39,7 +39,7 @@ class Cosine(Adam):
 
 @dataclass(frozen=True)
 class Traced(Adam):
-    """Adam that keeps the masks it had on the way; `seen` holds them, batch after batch."""
+    """Adam that keeps intermediate masks; `seen` holds them, batch after batch."""
 
     seen: dict[int, list[Tensor]] = field(default_factory=lambda: {50: [], 100: [], 200: []})
 
@@ -71,17 +71,17 @@ VARIANTS: dict[str, Settings] = {
     "fast-port": weighed(_FAST, l1=0.01 / 784, tv=0.2 / 784),
     "fast-top5": weighed(_FAST, l1=1e-3, beta=2.0),
 }
-"""How masks are learned, always against the picture's class; `-top5` has the weights of localisation, `-port`
-those of the PyTorch port as sums."""
+"""How masks are learned, always for the image's class; `-top5` has the weights of localisation, `-port` those
+of the PyTorch port as sums."""
 
 
 def upsampled(grid: Tensor, size: tuple[int, int], blur: float = 5.0) -> Tensor:
-    """M, one value a pixel."""
+    """M, one value per pixel."""
     return Grid(blur=blur).upsampler(size, grid)(grid)
 
 
 def levelled(saliency: Tensor, levels: int) -> Tensor:
-    """A map of so many levels above its least value."""
+    """A map quantised to so many levels above its minimum."""
     low, high = saliency.aminmax()
     return (levels * (saliency - low) / (high - low).clamp(min=1e-12)).floor() / levels
 
@@ -93,5 +93,5 @@ READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
     "linear": lambda grid, size: 1 - F.interpolate(grid[None, None], size, mode="bilinear")[0, 0],
     "8bit": lambda grid, size: 1 - (255 * upsampled(grid, size)).floor() / 255,
 }
-"""The map that is cut: M; M blurred again; the 28² mask in squares, or interpolated; M in 8 bits."""
+"""The map to threshold: M; M blurred again; the 28² mask as squares, or interpolated; M in 8 bits."""
 EDITS: dict[str, Perturbation] = {"blur": Blur(), "native": NativeBlur()}

@@ -17,7 +17,7 @@ from unsee.tensors import smooth
 
 
 class Patch(nn.Module):
-    """Class 1 is seen where one patch of the picture is striped."""
+    """Class 1 scores high if one patch of the image is striped."""
 
     def __init__(self):
         super().__init__()
@@ -29,52 +29,52 @@ class Patch(nn.Module):
 
 
 def striped():
-    picture = torch.full((3, 32, 32), 0.5)
-    picture[:, 8:16, 20:28:2] = 1.0
-    picture[:, 8:16, 21:28:2] = 0.0
-    return picture
+    image = torch.full((3, 32, 32), 0.5)
+    image[:, 8:16, 20:28:2] = 1.0
+    image[:, 8:16, 21:28:2] = 0.0
+    return image
 
 
 @pytest.fixture
-def seer():
-    return Classifier(Patch().eval(), size=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, name="seer")
+def striped_classifier():
+    return Classifier(Patch().eval(), size=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, name="striped")
 
 
-def test_the_smallest_box_is_the_tightest_that_blurs_the_score_away(seer):
+def test_the_smallest_box_is_the_tightest_that_blurs_the_score_away(striped_classifier):
     saliency = torch.zeros(32, 32)
     saliency[8:16, 20:28] = 1
     saliency[0, 0] = 0.6
-    found = smallest_box(seer, striped(), saliency, (1,), blur=4.0)
+    found = smallest_box(striped_classifier, striped(), saliency, (1,), blur=4.0)
     assert found.box == (20, 8, 28, 16)
     assert found.area == 64
     assert found.suppression >= 0.9
     hidden = striped()
     hidden[:, 8:16, 20:28] = smooth(striped(), 4.0)[:, 8:16, 20:28]
-    assert found.score == pytest.approx(float(seer.probabilities(hidden[None])[0, 1]), abs=1e-6)
+    assert found.score == pytest.approx(float(striped_classifier.probabilities(hidden[None])[0, 1]), abs=1e-6)
     assert torch.equal(saliency.unique(), torch.tensor([0.0, 0.6, 1.0]))
 
 
-def test_a_map_that_misses_needs_a_larger_box_and_a_small_share_a_smaller(seer):
+def test_a_map_that_misses_needs_a_larger_box_and_a_small_share_a_smaller(striped_classifier):
     saliency = torch.zeros(32, 32)
     saliency[20:, :8] = 1
     saliency[8:16, 20:28] = 0.5
-    assert smallest_box(seer, striped(), saliency, (1,), blur=4.0).box == (0, 8, 28, 32)
-    picture = striped()
+    assert smallest_box(striped_classifier, striped(), saliency, (1,), blur=4.0).box == (0, 8, 28, 32)
+    image = striped()
     spread = torch.zeros(32, 32)
     spread[8:16, 20:28] = torch.linspace(0.5, 1, 8)[:, None]
-    half = smallest_box(seer, picture, spread, (1,), share=0.5, blur=4.0)
-    whole = smallest_box(seer, picture, spread, (1,), share=0.99, blur=4.0)
+    half = smallest_box(striped_classifier, image, spread, (1,), share=0.5, blur=4.0)
+    whole = smallest_box(striped_classifier, image, spread, (1,), share=0.99, blur=4.0)
     assert half.area < whole.area
 
 
-def test_where_blurring_changes_nothing_there_is_no_box(seer):
-    assert smallest_box(seer, torch.full((3, 32, 32), 0.5), torch.rand(32, 32), (1,)) is None
+def test_there_is_no_box_if_blurring_changes_nothing(striped_classifier):
+    assert smallest_box(striped_classifier, torch.full((3, 32, 32), 0.5), torch.rand(32, 32), (1,)) is None
 
 
-def test_where_blurring_raises_the_score_there_is_no_box(seer):
+def test_there_is_no_box_if_blurring_raises_the_score(striped_classifier):
     saliency = torch.zeros(32, 32)
     saliency[8:16, 20:28] = 1
-    assert smallest_box(seer, striped(), saliency, (0,), blur=4.0) is None
+    assert smallest_box(striped_classifier, striped(), saliency, (0,), blur=4.0) is None
 
 
 def test_a_map_that_is_not_finite_is_left_out_and_the_rest_goes_on(classifier, make_photo, monkeypatch):
@@ -92,7 +92,7 @@ def test_targets_in_a_list_are_one_for_each_photo(classifier, make_photo):
         unsee.compare(classifier, [make_photo("a.png"), make_photo("b.png")], ["center"], ["bee"])
 
 
-def test_a_flat_map_offers_the_whole_picture_and_nan_is_refused():
+def test_a_constant_map_gives_the_whole_image_and_nan_is_refused():
     assert boxes_of(torch.ones(4, 4), (32, 32)) == [(0, 0, 32, 32)]
     with pytest.raises(UnseeError, match="NaN"):
         boxes_of(torch.full((4, 4), torch.nan), (32, 32))
@@ -105,7 +105,7 @@ def test_boxes_only_shrink_as_the_threshold_rises():
     assert len(boxes) > 3
 
 
-def test_python_compares_and_names_what_cannot_serve(classifier, make_photo):
+def test_python_compares_and_names_unsupported_methods(classifier, make_photo):
     photo = make_photo()
     told = []
     names = ["mask", "gradient", "cam", "smooth-grad"]
@@ -132,7 +132,7 @@ def test_the_mask_is_the_one_that_explain_learns(classifier, make_photo):
     assert torch.allclose(found.results["mask"].saliency, 1 - pixels, atol=1e-6)
 
 
-def test_a_box_is_brought_on_to_the_photo(classifier, make_photo):
+def test_a_box_is_mapped_to_the_photo(classifier, make_photo):
     photo = make_photo(height=64, width=96)
     answers = (unsee.compare(classifier, photo, ["center"], targets=target) for target in range(5))
     found = next(answer for answer in answers if answer.results["center"].box is not None)
@@ -144,13 +144,13 @@ def test_a_box_is_brought_on_to_the_photo(classifier, make_photo):
     ("arguments", "said"),
     [
         ({"methods": ["gradcam"]}, "no method is called 'gradcam'"),
-        ({"methods": []}, "name a method"),
+        ({"methods": []}, "name at least one method"),
         ({"preset": "slow"}, "no preset"),
         ({"layer": "layer9"}, "no layer called 'layer9'"),
         ({"targets": "cow"}, "no class called 'cow'"),
     ],
 )
-def test_a_comparison_that_cannot_be_is_refused_at_once(arguments, said, classifier, make_photo):
+def test_bad_arguments_are_refused(arguments, said, classifier, make_photo):
     with pytest.raises(UnseeError, match=said):
         unsee.compare(classifier, make_photo(), **{"methods": ["center"], **arguments})
 

@@ -1,6 +1,5 @@
-"""The paper's experiments: their records, their summaries, and the command."""
+"""The paper's experiments: their records and their summaries."""
 
-import csv
 import json
 import math
 from dataclasses import replace
@@ -8,10 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from pictures import network
-from unsee.classifier import Classifier
 from unsee.datasets.menagerie import CLASSES, Menagerie
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Instance, Sample
@@ -283,56 +280,6 @@ class TestAnimalParts:
         assert groups.paper == {"dog": {"mask at feet over eyes": 3.70}}
         ends = tables["mask, 1 keeps, by class"].rows["hound"]
         assert (ends["eyes"].value, ends["feet"].value) == (pytest.approx(0.2), pytest.approx(0.8))
-
-
-class TestCommand:
-    @pytest.fixture(autouse=True)
-    def small_network(self, monkeypatch):
-        """The command line loads a small network."""
-        net = network()
-        named = Classifier(net.net, size=(32, 32), class_names=None, name="tiny")
-        monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": named)
-
-    def test_tables_figure_and_resuming(self, run, tmp_path):
-        options = ("--target", "predicted", "--methods", "gradient,center", "--limit", 6, "--out", "out")
-        first = run("experiment", "minimality", *options)
-        assert first.code == 0, first.err
-        assert "mean area of the smallest box" in first.err
-        with (tmp_path / "out" / "table.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert {row["row"] for row in rows} == {"gradient", "center"}
-        with Image.open(tmp_path / "out" / "figure.png") as picture:
-            assert picture.size[0] > 300
-        again = run("experiment", "minimality", *options, "--json")
-        told = json.loads(again.out, parse_constant=pytest.fail)
-        assert told == json.loads((tmp_path / "out" / "table.json").read_text(encoding="utf-8"))
-        assert [row["value"] for row in told["tables"]] == [
-            float(row["value"]) if row["value"] else None for row in rows
-        ]
-
-    def test_other_settings_are_refused(self, run):
-        options = ("--target", "predicted", "--methods", "center", "--limit", 2, "--out", "out")
-        assert run("experiment", "minimality", *options).code == 0
-        found = run("experiment", "representativeness", *options)
-        assert found.code == 2
-        assert "out holds the experiment minimality, not representativeness" in found.err
-        found = run("experiment", "minimality", *options, "--methods", "gradient")
-        assert found.code == 2
-        assert "other maps of center, gradient" in found.err
-        assert run("experiment", "magic").code == 2
-
-    def test_masks_of_another_network_are_refused(self, run, monkeypatch):
-        assert run("learn", "menagerie", "--limit", 2, "--out", "masks", "--method", "gradient").code == 0
-        other = Classifier(network().net, size=(32, 32), class_names=None, name="other")
-        monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": other)
-        found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
-        assert found.code == 2
-        assert "cannot be used here" in found.err
-        assert "other" in found.err
-
-    def test_they_are_listed(self, run):
-        assert "minimality" in run("experiments").out
-        assert set(json.loads(run("experiments", "--json").out)) == set(EXPERIMENTS)
 
 
 def test_estimates_in_tables_are_numbers(world):

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from sklearn import model_selection
 
+import test_adversarial as adversary
 import test_experiments as paper
 import test_experiments_staged as staged
 from test_experiments import world
@@ -109,7 +110,7 @@ def changes(name, change):
     return sensitivity.CHANGES | {name: (change, *sensitivity.CHANGES[name][1:])}
 
 
-attacks, defence, one_box = staged.TestAttack(), staged.TestAdversarial(), staged.TestInterrogation()
+attacks, defence, one_box = adversary.TestAttack(), adversary.TestAdversarial(), staged.TestInterrogation()
 parts, places, points = paper.TestAnimalParts(), paper.TestLocalisation(), paper.TestPointing()
 simpler, smallest, settings = paper.TestRepresentativeness(), paper.TestMinimality(), staged.TestSensitivity()
 
@@ -129,7 +130,7 @@ MISTAKES = {
     ),
     "pairs on both sides": (
         *(model_selection, "GroupKFold", lambda n: Pairless(n, shuffle=True, random_state=0)),
-        lambda world, patch: staged.TestDetector().test_a_pair_is_always_in_one_fold(),
+        lambda world, patch: adversary.TestDetector().test_a_pair_is_always_in_one_fold(),
     ),
     "the rest is blurred": (
         *(adversarial, "heat_of", lambda method, saliency: 1 - heat(method, saliency)),

@@ -13,9 +13,9 @@ from unsee.cli import experiment as command
 from unsee.experiments import reproduction, sensitivity
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Line, Plot, Summary, Table
-from unsee.experiments.reproduction import ExperimentStarted
+from unsee.experiments.progress import ExperimentStarted
 from unsee.experiments.reproduction_page import Chapter, lines_of, reproduction_page
-from unsee.experiments.runner import FolderTakenError
+from unsee.experiments.result_folder import FolderTakenError
 from unsee.masks import PRESETS, adjusted
 from unsee.metrics import Estimate, proportion
 

@@ -17,7 +17,8 @@ from unsee.datasets.selection import Selection
 from unsee.experiments import record_files
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.maps import MASK_TOP5
-from unsee.experiments.runner import FolderTakenError, ImagesMeasured, MapsStarted
+from unsee.experiments.progress import ImagesMeasured, MapsStarted
+from unsee.experiments.result_folder import FolderTakenError
 from unsee.experiments.tables import tables_json
 from unsee.masks import PRESETS, adjusted
 from unsee.models import BVLC_GOOGLENET

@@ -1,4 +1,4 @@
-"""Boxes round saliency maps, and the smallest that blurs a score away, against slow literal versions."""
+"""Boxes around saliency maps, and the smallest that suppresses the score, against slow literal versions."""
 
 import pytest
 import torch
@@ -27,12 +27,12 @@ def test_a_box_is_the_literal_one(name):
 
 def test_the_smallest_box_is_the_literal_one():
     draws = torch.Generator().manual_seed(5)
-    picture = torch.rand(3, 18, 27, generator=draws, dtype=torch.float64)
+    image = torch.rand(3, 18, 27, generator=draws, dtype=torch.float64)
     saliency = torch.rand(6, 9, generator=draws, dtype=torch.float64) - 0.4
-    net, pixels = wrapped(plain_net()), picture.numpy()
+    net, pixels = wrapped(plain_net()), image.numpy()
     score, blurred = scores_of(net, 4, probabilities=True), gaussian(pixels, 3.0)
     shares = (0.2, 0.4, 0.6, 0.95)
-    found = [smallest_box.smallest_box(net, picture, saliency, (4,), share, blur=3.0) for share in shares]
+    found = [smallest_box.smallest_box(net, image, saliency, (4,), share, blur=3.0) for share in shares]
     expected = [literal.smallest_box(score, pixels, blurred, saliency.numpy(), share) for share in shares]
     assert [one and one.box for one in found] == expected
     assert len(set(expected)) == len(shares)

@@ -6,8 +6,7 @@ from contextlib import ExitStack, contextmanager
 from unsee.cli.console import CONSOLE
 from unsee.cli.progress import bar
 from unsee.cli.run_progress import run_progress
-from unsee.experiments.reproduction import ExperimentStarted, Progress
-from unsee.experiments.runner import ImagesMeasured, MapsEvent, MapsStarted
+from unsee.experiments.progress import ExperimentStarted, ImagesMeasured, MapsEvent, MapsStarted, Progress
 
 
 @contextmanager

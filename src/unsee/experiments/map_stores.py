@@ -17,11 +17,11 @@ from unsee.runs.targets import EACH, LABEL, ClassMap
 ALL = "all"
 
 
-def chosen_methods(names: Sequence[str], stores: Mapping[str, Store]) -> tuple[str, ...]:
+def chosen_methods(names: str | Sequence[str], stores: Mapping[str, Store]) -> tuple[str, ...]:
     """The methods that are named, each once, and those of the stores.
 
     Args:
-        names: with dashes or underscores; "all" stands for all but "mask_top5".
+        names: one or several, with dashes or underscores; "all" stands for all but "mask_top5".
         stores: method → store of existing maps.
 
     Raises:
@@ -30,7 +30,7 @@ def chosen_methods(names: Sequence[str], stores: Mapping[str, Store]) -> tuple[s
     known = list(METHODS)
     choices = {name: name for name in (*known, MASK_TOP5)}
     found: list[str] = []
-    for name in (text.strip().replace("-", "_") for text in names):
+    for name in (text.strip().replace("-", "_") for text in ([names] if isinstance(names, str) else names)):
         if name:
             found += known if name == ALL else [look_up(choices, name, "method")]
     if not found and not stores:

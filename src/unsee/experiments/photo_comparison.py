@@ -1,6 +1,5 @@
 """The learned mask next to the other saliency methods (fig. 2), each with its smallest box (§5.3)."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from torch import Tensor
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
-from unsee.experiments.smallest_box import SmallestBox, smallest_box
+from unsee.experiments.smallest_box import SmallestBox, box_on_photo, smallest_box
 from unsee.explanation import Scores, Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
@@ -30,7 +29,6 @@ from unsee.tensors import Box, smooth
 
 SHARE = 0.9
 """The share of the score that a method's smallest box removes."""
-_NEAR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +76,7 @@ class Comparison:
         if found is None:
             return None
         height, width = self.photo.pixels.shape[-2:]
-        left, top, right, bottom = self.fit.window((height, width), self.size)
-        across, down = (right - left) / self.size[1], (bottom - top) / self.size[0]
-        corners = [
-            start + place * unit
-            for start, place, unit in zip((left, top) * 2, found.box, (across, down) * 2, strict=True)
-        ]
-        x0, y0, x1, y1 = corners
-        return math.floor(x0 + _NEAR), math.floor(y0 + _NEAR), math.ceil(x1 - _NEAR), math.ceil(y1 - _NEAR)
+        return box_on_photo(found.box, self.fit, (height, width), self.size)
 
     def manifest(self) -> dict[str, Any]:
         """Everything but the maps, as JSON values; areas in pixels of the network's input."""

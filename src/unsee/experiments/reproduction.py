@@ -1,10 +1,9 @@
 """Run every experiment on shared maps, and write one page of their results."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier
@@ -14,16 +13,10 @@ from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import About, Experiment, Summary
 from unsee.experiments.map_stores import chosen_methods
 from unsee.experiments.maps import MASK
+from unsee.experiments.progress import ExperimentStarted, Progress, ignore
 from unsee.experiments.reproduction_page import Chapter, reproduction_page
-from unsee.experiments.runner import (
-    MAPS,
-    FolderTakenError,
-    ImagesMeasured,
-    MapsEvent,
-    MapsStarted,
-    refuse_other_files,
-    run_experiment,
-)
+from unsee.experiments.result_folder import FolderTakenError, refuse_other_files
+from unsee.experiments.runner import MAPS, networks_of, run_experiment
 from unsee.masks import PRESETS
 from unsee.masks.explain import versions
 from unsee.runs.storage import Storage
@@ -41,18 +34,6 @@ METHODS_COMPARED = (
 """The methods that the report compares by default."""
 PAGE = "index.html"
 _PICTURES = "pictures*.png"
-
-
-class ExperimentStarted(NamedTuple):
-    """An experiment is about to be run."""
-
-    number: int
-    total: int
-    title: str
-
-
-Progress = Callable[[ExperimentStarted | MapsStarted | MapsEvent | ImagesMeasured], None]
-"""Called as the experiments go on; an exception that it raises stops them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +89,18 @@ def reproduce(
         UnseeError: no experiment could be run, a name does not exist, or the folder holds something else.
     """
     look_up(PRESETS, preset, "preset")
-    networks = (classifiers,) if isinstance(classifiers, Classifier) else tuple(classifiers)
-    names = chosen_methods([methods] if isinstance(methods, str) else methods, {})
     whole = _Reproduction(
-        networks, dataset, names, preset, class_map, seed, (limit, few), Path(out), weights, options, progress
+        networks_of(classifiers),
+        dataset,
+        chosen_methods(methods, {}),
+        preset,
+        class_map,
+        seed,
+        (limit, few),
+        Path(out),
+        weights,
+        options,
+        progress or ignore,
     )
     storage = Storage.at(whole.out)
     others = storage.others()
@@ -135,14 +124,13 @@ class _Reproduction:
     out: Path
     weights: Sequence[str | Path]
     options: Sequence[str]
-    progress: Progress | None
+    progress: Progress
 
     def result(self, storage: Storage) -> ReproductionResult:
         """Run all experiments, and write the page."""
         chapters, summaries, problems = [], {}, {}
         for number, (name, experiment) in enumerate(EXPERIMENTS.items(), start=1):
-            if self.progress is not None:
-                self.progress(ExperimentStarted(number, len(EXPERIMENTS), experiment.about.title))
+            self.progress(ExperimentStarted(number, len(EXPERIMENTS), experiment.about.title))
             try:
                 summaries[name] = self._run(experiment)
             except FolderTakenError:

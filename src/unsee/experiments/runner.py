@@ -1,12 +1,10 @@
 """Run an experiment: maps from stores, records image by image, and their summary."""
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier
@@ -15,14 +13,15 @@ from unsee.errors import UnseeError
 from unsee.experiments.cases import StoredMaps
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.drawn import draw_boxed, draw_map_columns, draw_pointed, draw_summary
-from unsee.experiments.experiment import Case, Experiment, FirstImages, Record, Summary, by
+from unsee.experiments.experiment import About, Case, Experiment, FirstImages, Record, Summary, by
 from unsee.experiments.map_stores import check_store, chosen_methods, stores_by_method
 from unsee.experiments.maps import MapSource, Setup
+from unsee.experiments.progress import ImagesMeasured, MapsEvent, MapsStarted, Progress, ignore
 from unsee.experiments.record_files import records_of
+from unsee.experiments.result_folder import check_free, check_unchanged
 from unsee.experiments.tables import table_files
 from unsee.masks import PRESETS
 from unsee.models import BVLC_GOOGLENET
-from unsee.records import described, differences
 from unsee.runs.learn import learn
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
@@ -33,37 +32,7 @@ METHODS_SHOWN = ("mask", "gradient", "guided_backprop", "grad_cam", "center")
 """The methods that an experiment compares by default."""
 FIGURE, PICTURES, MAPS = "figure.png", "pictures.png", "maps"
 """The figure; the first images, if the experiment shows them; and the folder of the stores."""
-_RECORD = "experiment.json"
 _DRAWN = 3
-
-
-class MapsStarted(NamedTuple):
-    """The maps of a source are about to be made or completed."""
-
-    source: str
-
-
-class MapsEvent(NamedTuple):
-    """An event of the run that makes the maps of a source."""
-
-    source: str
-    event: Any
-
-
-class ImagesMeasured(NamedTuple):
-    """So many images have been measured."""
-
-    experiment: str
-    done: int
-    total: int
-
-
-Progress = Callable[[MapsStarted | MapsEvent | ImagesMeasured], None]
-"""Called as an experiment goes on; an exception that it raises stops the experiment."""
-
-
-class FolderTakenError(UnseeError):
-    """The folder holds something else than the experiment that is to be written there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,19 +93,11 @@ def run_experiment(
             something else.
     """
     chosen = look_up(EXPERIMENTS, experiment, "experiment") if isinstance(experiment, str) else experiment
-    about = chosen.about
+    about, networks, stores = chosen.about, networks_of(classifiers), stores_by_method(masks)
     look_up(PRESETS, preset, "preset")
-    networks = (classifiers,) if isinstance(classifiers, Classifier) else tuple(classifiers)
-    if len(networks) != 1 and not about.several_networks:
-        raise UnseeError(
-            f"{about.name} takes one network, not {len(networks)}: give --model once; architectures takes "
-            "several"
-        )
-    stores = stores_by_method(masks)
-    if stores and about.own_maps:
-        raise UnseeError(f"{about.name} makes its own maps and cannot use existing ones: leave --masks out")
-    names = chosen_methods([methods] if isinstance(methods, str) else methods, stores)
-    folder = Path(out) if out is not None else Path("experiments") / about.name
+    _check_suitable(about, networks, stores)
+    names = chosen_methods(methods, stores)
+    folder = Path(out or Path("experiments") / about.name)
     run = _Run(
         chosen,
         Setup(networks, dataset, names, preset, target or about.target),
@@ -145,8 +106,8 @@ def run_experiment(
         seed,
         limit,
         folder,
-        Path(maps) if maps is not None else folder / MAPS,
-        progress or _ignore,
+        Path(maps or folder / MAPS),
+        progress or ignore,
     )
     return run.result()
 
@@ -184,10 +145,10 @@ class _Run:
             UnseeError: no image is suitable, a store does not fit, or the folder holds something else.
         """
         name, storage = self.experiment.about.name, Storage.at(self.out)
-        self._check_free(storage)
+        check_free(self.out, storage, self.maps.name)
         with storage.claimed():
             stored = self._stored_maps()
-            self._check_unchanged(storage, stored)
+            check_unchanged(self.out, storage, self.experiment, stored.stores)
             records = list(self._records(storage, stored))
             if not records:
                 raise UnseeError(f"no image is suitable for {name}: it needs {self._needs(stored)}")
@@ -251,36 +212,6 @@ class _Run:
             progress=lambda event: self.progress(MapsEvent(source.name, event)),
         )
 
-    def _check_free(self, storage: Storage) -> None:
-        """Refuse a folder that holds other files.
-
-        Raises:
-            FolderTakenError: it does.
-        """
-        others = [name for name in storage.others() if name != self.maps.name]
-        if others and _RECORD not in others:
-            refuse_other_files(self.out, others)
-
-    def _check_unchanged(self, storage: Storage, stored: StoredMaps) -> None:
-        """Write what decides the records, or compare it with what an earlier run wrote.
-
-        Raises:
-            FolderTakenError: the folder holds another experiment.
-        """
-        about = self.experiment.about
-        parameters = {**described(self.experiment), "name": about.name, "target": about.target}
-        hashes = {name: store.manifest["settings_hash"] for name, store in stored.stores.items()}
-        wanted = json.loads(json.dumps({"experiment": parameters, "maps": hashes}))
-        try:
-            kept = json.loads(storage.read(_RECORD))
-        except FileNotFoundError:
-            kept = wanted
-            storage.write(_RECORD, json.dumps(wanted, indent=1).encode())
-        except ValueError:
-            raise FolderTakenError(f"{self.out / _RECORD} is damaged: name another folder") from None
-        if changed := _changes(kept, wanted):
-            raise FolderTakenError(f"{self.out} holds {changed}: name another folder")
-
     @property
     def _numbers(self) -> range:
         count = len(self.setup.dataset)
@@ -320,35 +251,26 @@ class _Run:
         return [(cases[name], own) for name, own in known.items()]
 
 
-def refuse_other_files(folder: Path, others: Sequence[str]) -> None:
-    """Say that a folder holds other files.
+def networks_of(classifiers: Classifier | Sequence[Classifier]) -> tuple[Classifier, ...]:
+    """One network, or several, as a tuple."""
+    return (classifiers,) if isinstance(classifiers, Classifier) else tuple(classifiers)
+
+
+def _check_suitable(about: About, networks: Sequence[Classifier], stores: Mapping[str, Store]) -> None:
+    """Check the number of networks, and that existing maps are read.
 
     Raises:
-        FolderTakenError: always.
+        UnseeError: there are several networks, or existing maps, and the experiment takes none.
     """
-    few = ", ".join(others[:3])
-    raise FolderTakenError(f"{folder} holds other files ({few}): name a new or an empty folder")
-
-
-def _ignore(_: object) -> None:
-    """Ignore progress."""
+    if len(networks) != 1 and not about.several_networks:
+        raise UnseeError(
+            f"{about.name} takes one network, not {len(networks)}: give --model once; architectures takes "
+            "several"
+        )
+    if stores and about.own_maps:
+        raise UnseeError(f"{about.name} makes its own maps and cannot use existing ones: leave --masks out")
 
 
 def _folder_name(source: MapSource) -> str:
     """The name and target of a source, reduced to characters that every file system allows."""
     return "-".join(re.findall(r"[\w.]+", f"{source.name} {source.target}"))
-
-
-def _changes(kept: Any, wanted: Any) -> str:  # noqa: ANN401
-    """How the experiment in a folder differs from the one that is run, "" if it does not."""
-    before, after = (own["experiment"]["name"] for own in (kept, wanted))
-    if before != after:
-        return f"the experiment {before}, not {after}"
-    maps = [
-        name
-        for name in {**kept["maps"], **wanted["maps"]}
-        if kept["maps"].get(name) != wanted["maps"].get(name)
-    ]
-    lines = differences(kept["experiment"], wanted["experiment"])
-    lines += [f"other maps of {', '.join(maps)}"] if maps else []
-    return f"another experiment ({'; '.join(lines)})" if lines else ""

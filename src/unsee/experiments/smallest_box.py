@@ -1,5 +1,6 @@
 """Minimality (§5.3): the smallest box, fitted to a saliency map, that suppresses the score."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,10 +12,12 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.scoring import scores_under
+from unsee.fits import Fit
 from unsee.tensors import Box, fitted_box, smooth
 
 STEPS = 100
 _SAME_SCORE = 1e-6
+_NEAR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -128,3 +131,19 @@ def boxes_of(saliency: Float[Tensor, "hm wm"], size: tuple[int, int], steps: int
     large = F.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0]
     whole = (0, 0, size[1], size[0])
     return list(dict.fromkeys([whole, *(fitted_box(large, step / steps) for step in range(1, steps + 1))]))
+
+
+def box_on_photo(box: Box, fit: Fit, photo: tuple[int, int], size: tuple[int, int]) -> Box:
+    """A box in pixels of the network's input as the smallest box in pixels of the photo that covers it.
+
+    Args:
+        box: [x0, y0, x1, y1).
+        fit: how the photo was fitted to the input.
+        photo: height and width of the photo.
+        size: height and width of the input.
+    """
+    left, top, right, bottom = fit.window(photo, size)
+    across, down = (right - left) / size[1], (bottom - top) / size[0]
+    corners = zip((left, top) * 2, box, (across, down) * 2, strict=True)
+    x0, y0, x1, y1 = (start + place * unit for start, place, unit in corners)
+    return math.floor(x0 + _NEAR), math.floor(y0 + _NEAR), math.ceil(x1 - _NEAR), math.ceil(y1 - _NEAR)
