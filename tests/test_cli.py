@@ -76,7 +76,7 @@ class TestLists:
     def test_presets_as_json(self, run):
         listed = strict(run("presets", "--json").out)
         assert list(listed) == list(PRESETS)
-        assert listed["paper"]["algorithm"]["iterations"] == 300
+        assert listed["paper"]["optimiser"]["iterations"] == 300
         assert all(preset["source"] for preset in listed.values())
 
     def test_models(self, run):

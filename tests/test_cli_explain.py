@@ -146,7 +146,7 @@ class TestFast:
         assert record["preset"] == "fast"
         assert record["precision"] in ("float32", "bfloat16")
         assert 20 < record["iterations"] == record["evaluations"] <= 40
-        assert record["settings"]["algorithm"]["type"] == "Bundle"
+        assert record["settings"]["optimiser"]["type"] == "Bundle"
 
     def test_an_unknown_precision_is_refused(self, explain, make_photo):
         refused(explain(make_photo(), "--precision", "half"), "half", "float32, bfloat16")

@@ -26,7 +26,7 @@ from unsee.experiments import (
 )
 from unsee.masks import PRESETS
 from unsee.masks.grid import Grid
-from unsee.masks.objective import L1
+from unsee.masks.penalties import L1
 from unsee.metrics import binarised, mean_of
 
 __all__ = ["world"]

@@ -19,7 +19,7 @@ from unsee.experiments.localisation import RULES, Localisation
 from unsee.experiments.maps import MASK_TOP5, of_methods
 from unsee.experiments.sensitivity import CHANGES, DEFAULT, Sensitivity
 from unsee.masks import PRESETS
-from unsee.masks.objective import L1, TotalVariation
+from unsee.masks.penalties import L1, TotalVariation
 from unsee.tensors import smooth
 
 
@@ -126,7 +126,7 @@ class TestSensitivity:
         for name, settings in sources.items():
             if name == DEFAULT:
                 continue
-            parts = ("objective", "perturbations", "grid", "jitter", "algorithm", "start")
+            parts = ("objective", "perturbations", "grid", "jitter", "optimiser", "start")
             assert sum(getattr(settings, part) != getattr(base, part) for part in parts) == 1, name
 
     @pytest.mark.parametrize("preset", ["top5", "authors", "preservation", "artifact-joint"])
@@ -188,7 +188,7 @@ class TestMapSources:
         source, plain = of_methods(setup_of(MASK_TOP5, "gradient"))
         assert (source.method, source.target) == ("mask", "top5")
         assert source.preset.objective == PRESETS["top5"].objective
-        assert source.preset.algorithm == PRESETS["fast"].algorithm
+        assert source.preset.optimiser == PRESETS["fast"].optimiser
         assert (plain.method, plain.target, plain.preset) == ("gradient", "label", "fast")
         (each,) = of_methods(replace(setup_of(MASK_TOP5), target="each"))
         assert (each.target, each.preset) == ("each", source.preset)

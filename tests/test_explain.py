@@ -16,7 +16,7 @@ from unsee.fits import CentreCrop, Squash
 from unsee.images import read_photo
 from unsee.masks import PRESETS, explain
 from unsee.masks.edits.perturbation import Constant
-from unsee.masks.objective import PRESERVATION
+from unsee.masks.game import PRESERVATION
 
 
 class TestEditedImage:

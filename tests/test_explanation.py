@@ -98,8 +98,8 @@ class TestResult:
 
     def test_settings_are_recorded(self, explanation):
         settings = explanation.run.settings
-        assert settings["algorithm"]["iterations"] == 6
-        assert settings["algorithm"]["rate"] == 0.1
+        assert settings["optimiser"]["iterations"] == 6
+        assert settings["optimiser"]["rate"] == 0.1
         assert settings["objective"]["l1"] == {"type": "L1", "weight": 1e-4, "cells": 784}
         assert settings["objective"]["tv"]["beta"] == 3.0
         assert settings["objective"]["score"] == "softmax_score"

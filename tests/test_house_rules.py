@@ -45,15 +45,18 @@ def test_the_source_is_found():
 
 
 def test_one_optimisation_loop_learns_masks():
-    """`training` teaches networks; everything else that descends goes through the one loop."""
+    """`training` trains networks; every other optimiser is driven by the one loop."""
     steps = [
         (name, ast.unparse(node.func))
         for name, tree in TREES.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("step", "ask", "tell")
     ]
     assert [step for step in steps if not step[0].startswith("training/")] == [
-        ("masks/loop.py", "algorithm.step")
+        ("masks/loop.py", "optimiser.ask"),
+        ("masks/loop.py", "optimiser.tell"),
     ]
 
 

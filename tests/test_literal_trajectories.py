@@ -239,7 +239,7 @@ def test_each_image_of_a_batch_is_what_it_would_be_alone(name, options, edits):
     made = bench(settings, ranks=BATCH)
     for row in range(3):
         alone: Bench = replace(made, inputs=made.inputs[row : row + 1], targets=made.targets[row : row + 1])
-        (learned,) = against.learn(alone.classifier, alone.arrivals, settings)
+        (learned,) = against.learn(alone.classifier, alone.requests, settings)
         assert_allclose(learned.grid, together[row].grid, rtol=0, atol=1e-10)
         assert_allclose(learned.history, together[row].history, rtol=0, atol=1e-10)
 

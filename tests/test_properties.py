@@ -204,7 +204,7 @@ def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
         lambda: Adam(iterations=0),
         lambda: Adam(rate=0.0),
         lambda: Bundle(iterations=0),
-        lambda: Bundle(looks=0),
+        lambda: Bundle(remembered=0),
         lambda: Bundle(shrink=1.0),
         lambda: Bundle(radius=0.0),
         lambda: ConstantStart(1.5),

@@ -43,7 +43,7 @@ class TestSettings:
             quick(tmp_path / "s")
         other = adjusted(BRIEF, iterations=3)
         quick(tmp_path / "t", limit=4)
-        with pytest.raises(UnseeError, match=r"\(mask.algorithm.iterations: 4 → 3\)"):
+        with pytest.raises(UnseeError, match=r"\(mask.optimiser.iterations: 4 → 3\)"):
             quick(tmp_path / "t", preset=other)
 
     def test_another_network_or_data_set_of_the_same_name_is_refused(self, tmp_path):

@@ -213,7 +213,7 @@ tightest = partial(comparisons.test_the_smallest_box_is_the_tightest_that_blurs_
 missing = partial(comparisons.test_a_map_that_misses_needs_a_larger_box_and_a_small_share_a_smaller, seer)
 shrinking = comparisons.test_boxes_only_shrink_as_the_threshold_rises
 norm = partial(models.compare_response_norm, ResponseNorm())
-norm_gradients = partial(tuning.test_response_norm_is_torchs_own, torch.contiguous_format)
+norm_gradients = partial(tuning.test_response_norm_equals_torchs, torch.contiguous_format)
 
 MISTAKES = {
     "gradient: sum over the colours": (Tensor, "amax", Tensor.sum, partial(gradients, "gradient")),

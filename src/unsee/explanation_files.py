@@ -13,13 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.format_1 import settings_of_format_2
 from unsee.images import Photo, PhotoLike, read_photo
 
 MANIFEST = "explanation.json"
 FORMAT = 2
-"""The format that is written. Format 1 states none, and calls some settings by other names."""
-_RENAMED = {"algorithm": "optimiser", "evidence": "shown_with"}
-"""Settings of format 1 → their names in format 2."""
+"""The format that is written. Format 1 states none, and describes settings in other words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +75,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"1 to {FORMAT}: update unsee"
         )
     if version == 1:
-        manifest["settings"] = {_RENAMED.get(k, k): value for k, value in manifest["settings"].items()}
+        manifest["settings"] = settings_of_format_2(manifest["settings"])
     return manifest
 
 

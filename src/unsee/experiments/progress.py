@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from unsee.runs.engines.local import Written
-from unsee.runs.resume import Answer, Checked, Outset
+from unsee.runs.engines.local import PartWritten
+from unsee.runs.resume import PartChecked, RowDone, RunState
 
-RunEvent = Checked | Outset | Answer | Written
+RunEvent = PartChecked | RunState | RowDone | PartWritten
 
 
 class ExperimentStarted(NamedTuple):

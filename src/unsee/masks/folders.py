@@ -5,7 +5,6 @@ for saved in report.saved:
     print(saved.folder, saved.manifest["scores"])
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -15,7 +14,7 @@ from typing import Any
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation
-from unsee.explanation_files import MANIFEST
+from unsee.explanation_files import MANIFEST, read_manifest
 from unsee.files import HOW_TO_REPLACE, folder_for, folder_names
 from unsee.images import Photo, read_photo
 from unsee.masks.explain import explain_each
@@ -121,9 +120,9 @@ def _finished(
     if not file.exists():
         return None
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest = read_manifest(folder)
         asked = manifest["target"]["asked"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UnseeError(f"{file} is damaged: {HOW_TO_REPLACE}") from None
     wanted = {
         "photo_sha256": photo.sha256,

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from unsee.errors import UnseeError
-from unsee.masks import PRESETS
 from unsee.records import differences
 from unsee.runs.job import Job
-from unsee.runs.rows import FORMAT
 from unsee.runs.store import Store
 
 _MOST_PARTS, _MOST_DIFFERENCES = 4096, 6
@@ -39,16 +37,12 @@ def check_same_settings(job: Job, store: Store, part_size: int | None) -> None:
     """Check that a store with parts has the settings of a job.
 
     Raises:
-        UnseeError: it has other settings or another part size, or it is of an earlier format and its
-            settings cannot be compared.
+        UnseeError: it has other settings or another part size.
     """
     if not store.names:
         return
     known = store.manifest
-    preset = known["settings"].get("preset")
-    if store.format < FORMAT and preset is not None and preset not in PRESETS:
-        raise earlier_format(store)
-    changed = _changed(known["settings"], job.settings, store.format)
+    changed = _changed(known["settings"], job.settings)
     if part_size not in (None, known["part_size"]):
         changed.append(f"part_size: {known['part_size']} → {part_size}")
     if changed:
@@ -66,13 +60,13 @@ def earlier_format(store: Store) -> UnseeError:
     )
 
 
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any], format: int) -> list[str]:
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """How settings differ, without what follows from another method, preset or list of images."""
     hidden = set()
     if old["method"] != new["method"]:
         hidden = {*old, *new} - ({*old} & {*new}) | {"batch_size"}
-    elif old.get("preset") != new.get("preset") or format < FORMAT:
-        hidden = {"mask"}  # the same preset is described in other words in format 1
+    elif old.get("preset") != new.get("preset"):
+        hidden = {"mask"}
     before, after = ({k: v for k, v in own.items() if k not in hidden} for own in (old, new))
     lines = differences(before, after)
     if any(line.startswith("data.pictures") for line in lines):

@@ -68,8 +68,7 @@ def photo_changed(row: Mapping[str, Any]) -> str:
 
 def _shown(mask: Mapping[str, Any]) -> Perturbation | None:
     """The perturbation that rows were scored with, if it is one of those that have names."""
-    shown_with = mask["shown_with"] if "shown_with" in mask else mask["evidence"]
-    wanted = shown_with or mask["perturbations"][0]
+    wanted = mask["shown_with"] or mask["perturbations"][0]
     named = (one for several in PERTURBATIONS.values() for one in several)
     known = (*named, *(preset.shown for preset in PRESETS.values()))
     return next((one for one in known if described(one) == wanted), None)

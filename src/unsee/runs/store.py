@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from unsee.choices import nearest
 from unsee.errors import UnseeError
+from unsee.format_1 import settings_of_format_2
 from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, read, tables
 from unsee.runs.rows import FORMAT, PLAIN, SCHEMA, SCHEMA_OF_FORMAT_1, Row, dictionaries, encoded
 from unsee.runs.storage import Storage
@@ -98,6 +99,8 @@ class Store:
             raise UnseeError(
                 f"{self.storage.path(MANIFEST)} is damaged (no {', '.join(lacking)}): name another store"
             )
+        if kept["format"] == 1 and "mask" in kept["settings"]:
+            kept["settings"]["mask"] = settings_of_format_2(kept["settings"]["mask"])
         return kept
 
     @property
