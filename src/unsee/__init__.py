@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unsee.masks.folders import explain_to_folders as explain_to_folders
     from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
+    from unsee.runs.export import export as export
     from unsee.runs.learn import learn as learn
     from unsee.runs.store import Store as Store
 
@@ -54,6 +55,7 @@ _HOMES = {
     "compare_to_folders": "unsee.experiments.comparison_folders",
     "explain": "unsee.masks",
     "explain_to_folders": "unsee.masks.folders",
+    "export": "unsee.runs.export",
     "interrogate": "unsee.experiments.photo_interrogation",
     "interrogate_explanation": "unsee.experiments.photo_interrogation",
     "learn": "unsee.runs.learn",

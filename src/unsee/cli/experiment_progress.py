@@ -26,8 +26,8 @@ def experimenting(check: Callable[[], None]) -> Iterator[Progress]:
         elif isinstance(event, MapsStarted):
             stack.close()
             advance = None
-            told = stack.enter_context(run_progress(f"{event.source.replace('_', ' ')}:", check))
-            tell = lambda own: told(own.event)  # noqa: E731
+            report = stack.enter_context(run_progress(f"{event.source.replace('_', ' ')}:", check))
+            tell = lambda own: report(own.event)  # noqa: E731
         elif isinstance(event, MapsEvent):
             assert tell is not None
             tell(event)

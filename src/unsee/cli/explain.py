@@ -14,7 +14,7 @@ from unsee.cli.signals import stoppable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.masks.folders import SavedExplanation
+    from unsee.masks.folders import FolderEntry
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
@@ -97,7 +97,7 @@ def command(
         raise typer.Exit(2)
 
 
-def _table(explanations: "Sequence[SavedExplanation]") -> "Table":
+def _table(explanations: "Sequence[FolderEntry]") -> "Table":
     """The numbers of every explanation, for people."""
     from rich.table import Table
 

@@ -27,7 +27,7 @@ Preset = Annotated[
 Layer = Annotated[
     str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: chosen]")
 ]
-Target = Annotated[
+RunTarget = Annotated[
     str,
     typer.Option(
         "--target",
@@ -78,7 +78,7 @@ def command(
     score: ScoreName = None,
     iterations: Iterations = None,
     layer: Layer = None,
-    target: Target = "predicted",
+    target: RunTarget = "predicted",
     class_map: ClassMap = None,
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,

@@ -24,7 +24,7 @@ from unsee.records import described, differences, few
 
 
 @dataclass(frozen=True)
-class SavedExplanation:
+class FolderEntry:
     """An explanation in its folder; `manifest` is what explanation.json holds."""
 
     folder: Path
@@ -35,7 +35,7 @@ class SavedExplanation:
 class FolderReport:
     """The explanations that are in their folders, in the order of the photos, and what went wrong."""
 
-    saved: tuple[SavedExplanation, ...]
+    saved: tuple[FolderEntry, ...]
     problems: tuple[str, ...]
 
 
@@ -91,7 +91,7 @@ def explain_to_folders(
     for (_, folder), explanation in zip(missing, learned, strict=True):
         explanation.save(folder, overwrite=True)
         manifests[folder] = explanation.manifest()
-    saved = (SavedExplanation(folder, manifests[folder]) for folder in folders if folder in manifests)
+    saved = (FolderEntry(folder, manifests[folder]) for folder in folders if folder in manifests)
     return FolderReport(tuple(saved), tuple(problems))
 
 

@@ -32,7 +32,7 @@ class Plan:
         settings: how masks are learned.
         preset: the name of the settings.
         fit: how photos are brought to the network's input.
-        seed: of every photo's draws; a photo's mask does not depend on the photos beside it.
+        seed: of every photo's draws; a photo's mask does not depend on its batch.
         batch_size: photos that are learned at once; None for as many as are fast and fit in memory.
         precision: "float32", "bfloat16", or "auto": bfloat16 in `fast` if the device supports it.
         compiled: hand a copy of the network to `torch.compile`.

@@ -1,6 +1,7 @@
 """Adam, for many images that may each be at another iteration."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,25 +30,17 @@ class Adam:
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
 
+    needs_gradient: ClassVar[bool] = True
+    """Adam descends along the gradient."""
+    exact: ClassVar[bool] = True
+    """The published presets use Adam."""
+    settles_early: ClassVar[bool] = False
+    """Every image takes all iterations."""
+
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
         if not self.rate > 0:
             raise UnseeError(f"the learning rate must be above 0, got {self.rate}")
-
-    @property
-    def needs_gradient(self) -> bool:
-        """Adam descends along the gradient."""
-        return True
-
-    @property
-    def exact(self) -> bool:
-        """The published presets use Adam."""
-        return True
-
-    @property
-    def settles_early(self) -> bool:
-        """Every image takes all iterations."""
-        return False
 
     @property
     def summary(self) -> str:

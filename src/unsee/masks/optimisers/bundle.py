@@ -10,6 +10,7 @@ saturates.)
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -57,6 +58,13 @@ class Bundle:
     window: int = 4
     gain: float = 0.01
 
+    needs_gradient: ClassVar[bool] = True
+    """Its linear models are made of gradients."""
+    exact: ClassVar[bool] = False
+    """It approximates the published optimiser's result, so lower precision is acceptable."""
+    settles_early: ClassVar[bool] = True
+    """An image ends once its objective has converged."""
+
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
         if min(self.remembered, self.inner, self.window) < 1 or min(self.radius, self.nearness) <= 0:
@@ -67,21 +75,6 @@ class Bundle:
             raise UnseeError("Bundle needs least_radius in [0, radius] and a gain of at least 0")
         if not (0 < self.shrink < 1 and 0 < self.memory <= 1 and 0 <= self.probe <= 1):
             raise UnseeError("Bundle needs shrink in (0, 1), memory in (0, 1] and probe in [0, 1]")
-
-    @property
-    def needs_gradient(self) -> bool:
-        """Its linear models are made of gradients."""
-        return True
-
-    @property
-    def exact(self) -> bool:
-        """It approximates the published optimiser's result, so lower precision is acceptable."""
-        return False
-
-    @property
-    def settles_early(self) -> bool:
-        """An image ends once its objective has converged."""
-        return True
 
     @property
     def summary(self) -> str:
