@@ -27,11 +27,11 @@ class Keypoint:
 class Instance:
     """One object in an image.
 
-    `label` is the index of its class in the data set, None for things that are not classes (a spoon); `box`
-    is half-open, (x0, y0, x1, y1) in pixels; `segment` is a boolean (H, W) mask of the object's visible pixels,
-    None if the data set has none; `keypoints` are the visible ones. `planted` marks a thing that was added as
-    a shortcut, `crowd` a group that is outlined as one, `difficult` what the data set calls difficult;
-    `group` is the class's supercategory (as in COCO), or "".
+    `label` is the index of its class in the data set, None for things that are not classes (a spoon).
+    `box` is half-open, (x0, y0, x1, y1) in pixels. `segment` is a boolean (H, W) mask of the object's visible
+    pixels, None if the data set has none; `keypoints` are the visible ones. `planted` marks a thing that was
+    added as a shortcut, `crowd` a group that is outlined as one, `difficult` what the data set calls
+    difficult. `group` is the class's supercategory (as in COCO), or "".
     """
 
     name: str
