@@ -539,8 +539,8 @@ def test_targets_may_be_a_tensor_or_sets():
         ("guided_backprop", nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU()), "has no ReLU"),
         ("deconvnet", nn.Sequential(nn.Conv2d(3, 2, 3), nn.Tanh()), "has no ReLU"),
         ("cam", nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), "global average pooling"),
-        ("grad_cam", nn.Sequential(), "gives maps"),
-        ("excitation_backprop", nn.Sequential(), "gives maps"),
+        ("grad_cam", nn.Sequential(), "returns maps"),
+        ("excitation_backprop", nn.Sequential(), "returns maps"),
     ],
 )
 def test_a_network_that_a_method_cannot_serve_is_told_what_can(name, net, said):
@@ -554,7 +554,7 @@ def test_a_network_that_a_method_cannot_serve_is_told_what_can(name, net, said):
 
 @pytest.mark.parametrize("name", ["grad_cam", "excitation_backprop", "contrastive_excitation_backprop"])
 def test_a_layer_that_is_not_there_is_named_with_those_that_are(name):
-    with pytest.raises(UnseeError, match="no layer called 'layer9'; there are 0, 1, 2"):
+    with pytest.raises(UnseeError, match="no layer called 'layer9'; available: 0, 1, 2"):
         METHODS[name](wrapped(plain_net()), pictures(), [1, 2], layer="layer9")
     with pytest.raises(UnseeError, match=r"not maps|Grad-CAM reads maps"):
         METHODS[name](wrapped(plain_net()), pictures(), [1, 2], layer="7")

@@ -49,7 +49,7 @@ def description(dataset: Dataset) -> Mapping[str, Any]:
         return {"name": type(dataset).__qualname__}
     said = f"`described` of the data set {type(dataset).__qualname__}"
     if not isinstance(own, Mapping) or not isinstance(own.get("name"), str):
-        raise UnseeError(f"{said} has no name: give a mapping with the text 'name'")
+        raise UnseeError(f"{said} has no name: give a mapping with 'name', a string")
     try:
         json.dumps(dict(own), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
