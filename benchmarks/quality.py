@@ -1,7 +1,8 @@
 """Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, and pairs.
 
 Each way explains all images with one network and is compared with the first way. Explanations are saved in
-the folder, where a stopped command continues. Photos come from UNSEE_ASSETS; `--network menagerie` draws scenes.
+the folder, where a stopped command continues. Photos come from UNSEE_ASSETS; `--network menagerie`
+draws scenes.
 """
 
 import argparse

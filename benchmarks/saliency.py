@@ -1,8 +1,8 @@
 """What every saliency method costs compared with the passes that it needs at least, and where it points.
 
 Times are divided by those of bare passes of the same network, in the same batch size and timed in turn with
-the method. Where a method points is measured on scenes of the menagerie, where the truth is known: the share of
-scenes in which the map's maximum lies on the animal, and the share of the saliency that lies there.
+the method. Where a method points is measured on scenes of the menagerie, where the truth is known: the share
+of scenes in which the map's maximum lies on the animal, and the share of the saliency that lies there.
 """
 
 import argparse
