@@ -141,7 +141,7 @@ def test_variation_of_a_flat_mask_has_gradient_zero(beta):
     for penalty in penalties:
         for value in (0.0, 0.3, 1.0):
             grids = torch.full((2, 5, 7), value, dtype=torch.float64, requires_grad=True)
-            (gradient,) = torch.autograd.grad(penalty.value(grids, DELETION, FIRST).sum(), grids)
+            (gradient,) = torch.autograd.grad(penalty.value(grids, DELETION, FIRST.expand(2)).sum(), grids)
             assert_array_equal(gradient, 0)
         mask = grid_mask("flat", (8, 10))
         grids = torch.from_numpy(mask)[None].requires_grad_()
