@@ -185,14 +185,12 @@ STEPS = torch.arange(100, dtype=torch.float64)
     ],
 )
 def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
-    history = torch.stack([objective, torch.zeros(100), torch.zeros(100)], dim=1)
-    ends = torch.tensor([final, 0.0, 0.0], dtype=torch.float64)
     scores = torch.zeros(3)
-    assert verdict(history, -1, ends, scores).startswith(expected)
-    assert verdict(history, 4, ends, scores).startswith("not finite at iteration 5")
+    assert verdict(objective, -1, final, scores).startswith(expected)
+    assert verdict(objective, 4, final, scores).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
-        assert verdict(history, -1, ends + bad, scores).startswith("not finite after")
-        assert verdict(history, -1, ends, scores + bad).startswith("not finite after")
+        assert verdict(objective, -1, final + bad, scores).startswith("not finite after")
+        assert verdict(objective, -1, final, scores + bad).startswith("not finite after")
 
 
 @pytest.mark.parametrize(
