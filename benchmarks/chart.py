@@ -1,4 +1,4 @@
-"""A benchmark's numbers as tables for the terminal and as one picture."""
+"""A benchmark's numbers as tables for the terminal, and as one figure."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ Rows = list[dict[str, float | str]]
 
 
 def table(title: str, rows: Rows) -> Table:
-    """One section."""
+    """One section as a table."""
     result = Table(*rows[0], title=title, title_justify="left")
     for row in rows:
         result.add_row(*(value if isinstance(value, str) else f"{value:.4g}" for value in row.values()))
@@ -18,7 +18,7 @@ def table(title: str, rows: Rows) -> Table:
 
 
 def draw(sections: dict[str, Rows], file: Path) -> None:
-    """Seconds per mask, overhead, and growth."""
+    """Draw seconds per mask, overhead, and growth into one PNG."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     races, overhead, growth = figure.subplots(1, 3)
     _races(races, sections["seconds per mask"])
@@ -28,7 +28,7 @@ def draw(sections: dict[str, Rows], file: Path) -> None:
         [100 * (float(row["over the network's own"]) - 1) for row in rows],
         color="tab:blue",
     )
-    overhead.set_title("own cost of one evaluation, % of the network's", fontsize=9)
+    overhead.set_title("overhead of one evaluation, % of the network's time", fontsize=9)
     overhead.invert_yaxis()
     for what in dict.fromkeys(str(row["of"]) for row in sections["growth"]):
         some = [row for row in sections["growth"] if row["of"] == what]

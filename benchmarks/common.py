@@ -1,4 +1,4 @@
-"""Networks, pictures and objectives that benchmarks share."""
+"""Networks, images and objectives that the benchmarks share."""
 
 import csv
 import os
@@ -26,20 +26,20 @@ _FOLDERS = ("photos", "imagenet_val", "imagenet_train")
 
 
 def assets() -> Path | None:
-    """The folder with real weights and photos, where there is one."""
+    """The folder with real weights and photos; None if `UNSEE_ASSETS` is not set."""
     folder = os.environ.get("UNSEE_ASSETS")
     return Path(folder) if folder else None
 
 
 def weights_of(name: str) -> Path | None:
-    """A network's weight file among the assets."""
+    """A network's weight file among the assets; None if there is none."""
     folder = assets()
     file = folder / "weights" / f"{name}.safetensors" if folder else None
     return file if file is not None and file.exists() else None
 
 
 def network(name: str, device: str = "cpu") -> Classifier:
-    """A network with its weights from the assets, or with random ones, which cost the same."""
+    """A network with its weights from the assets, or with random weights, which take the same time."""
     keep_freed()
     file = weights_of(name)
     if name == "menagerie":
@@ -53,12 +53,12 @@ def network(name: str, device: str = "cpu") -> Classifier:
 
 
 def photos(count: int) -> list[Photo]:
-    """Real photos from the assets, mixed from its folders; noise where there are none."""
+    """Real photos from the folders of the assets in turn; noise if there are no assets."""
     return [read_photo(source) for source in sources(count)]
 
 
 def sources(count: int) -> list[PhotoLike]:
-    """Where the photos are, or noise."""
+    """The photos' files, or noise if there are no assets."""
     folder = assets()
     if folder is None:
         draws = torch.Generator().manual_seed(0)
@@ -69,7 +69,7 @@ def sources(count: int) -> list[PhotoLike]:
 
 
 def scenes(count: int) -> list[tuple[PhotoLike, str]]:
-    """Drawn scenes of one animal each, with the animal's name."""
+    """Menagerie scenes of one animal each, with the animal's name."""
     found: list[tuple[PhotoLike, str]] = []
     for seed in range(count):
         animal = CLASSES[seed % len(CLASSES)]

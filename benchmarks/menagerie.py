@@ -1,7 +1,7 @@
 """How fast the menagerie draws: through a DataLoader with two workers, and on one core.
 
-The loader's time on the clock counts the start of its workers. The milliseconds are processor time of a
-single process, which other programs on the machine stretch less than time on the clock.
+The loader's wall time includes starting its workers. The milliseconds are CPU time of a single process, which
+other programs on the machine affect less than wall time.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from unsee.datasets.sample import Sample
 
 WORKERS = 2
 ALONE = 60
-"""Pictures that the single process draws."""
+"""Images that the single process draws."""
 
 
 def main() -> None:
-    """Print pictures a second and milliseconds a picture as one line of JSON."""
+    """Print images per second and milliseconds per image as one line of JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=400, help="pictures for the loader")
+    parser.add_argument("--pictures", type=int, default=400, help="images for the loader")
     arguments = parser.parse_args()
     print(json.dumps(measure(arguments.pictures)))
 
 
 def measure(pictures: int) -> dict[str, float | int]:
-    """The loader's pictures a second, and the processor's milliseconds a picture."""
+    """The loader's images per second, and CPU milliseconds per image."""
     milliseconds = alone(ALONE)
     return {
         "pictures": pictures,
@@ -41,19 +41,19 @@ def measure(pictures: int) -> dict[str, float | int]:
 
 
 def loading(pictures: int) -> float:
-    """Seconds in which a loader hands out the pictures."""
+    """Seconds that a loader takes to deliver the images."""
     data = cast("Dataset[Sample]", Menagerie("train", pictures))
     loader = DataLoader(data, batch_size=10, num_workers=WORKERS, collate_fn=list)
     began = time.perf_counter()
     handed = sum(len(batch) for batch in loader)
     seconds = time.perf_counter() - began
     if handed != pictures:
-        raise RuntimeError(f"the loader handed out {handed} of {pictures} pictures")
+        raise RuntimeError(f"the loader delivered {handed} of {pictures} images")
     return seconds
 
 
 def alone(pictures: int) -> float:
-    """Milliseconds of processor time that a picture takes in this process."""
+    """Milliseconds of CPU time per image in this process."""
     data = Menagerie("train", pictures + 1)
     _ = data[pictures]
     began = time.process_time()

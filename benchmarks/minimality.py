@@ -4,7 +4,7 @@ A way is VARIANT, VARIANT:READING or VARIANT:READING:EDIT. The variant says how 
 @100 or @200, an earlier iterate of Adam), or names another method (with @LAYER, the layer that it reads).
 The reading says which map is computed from a mask and thresholded (with /10 at tenths of its range only,
 also for other methods). The edit says what replaces the inside of a box. All ways use the same images, so
-differences are paired. Masks and scores are kept in the folder: a stopped command continues there.
+differences are paired. Masks and scores are saved in the folder, where a stopped command continues.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Peak memory, in a process of its own: `python benchmarks/peak.py NETWORK WHAT BATCH`.
+"""Peak memory, measured in its own process: `python benchmarks/peak.py NETWORK WHAT BATCH`.
 
-WHAT is `passes`, forward and backward passes of the network as `fast` runs it, or `fast`. Prints the bytes
-above what the process held before; on the CPU they are of the resident set.
+WHAT is `passes`, forward and backward passes of the network as `fast` runs it, or `fast`. Prints the bytes in
+addition to what the process held before; on the CPU, of the resident set.
 """
 
 import sys

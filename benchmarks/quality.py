@@ -1,8 +1,8 @@
 """Are the masks of `fast` as good as those of `paper`? Objective, suppression, area, overlap, and pairs.
 
-For a network and many pictures each way is run in full, and compared with the first; what is done already is
-kept in the folder, so that the command can be stopped and taken up again. Photos come from UNSEE_ASSETS;
-`--network menagerie` draws scenes.
+Each way explains all images with one network and is compared with the first way. Explanations are saved in
+the folder, where a stopped command continues. Photos come from UNSEE_ASSETS; `--network menagerie`
+draws scenes.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _AT_ONCE = 16
 
 
 def main() -> None:
-    """Print the table and write it, with twenty pairs as a picture."""
+    """Print the table and write it as JSON, with twenty pairs of masks as an image."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,7 +57,7 @@ def main() -> None:
 def explained(
     classifier: unsee.Classifier, asked: list[tuple[PhotoLike, str | None]], way: str, place: Path
 ) -> list[Explanation]:
-    """One explanation for each picture, from the folder where it is there."""
+    """One explanation for each image, read from the folder if it is there."""
     preset, precision, batch = [*way.split("/"), *("auto", str(_AT_ONCE))[way.count("/") :]]
     folder = place / f"{preset}-{precision}-{batch}"
     missing = [number for number in range(len(asked)) if not (folder / f"{number:04}").exists()]
@@ -81,7 +81,7 @@ def explained(
 def summary(
     classifier: unsee.Classifier, some: list[Explanation], others: list[Explanation]
 ) -> dict[str, float]:
-    """Means over the pictures, beside those of other masks of the same pictures."""
+    """Means over the images, and comparisons with other masks of the same images."""
     own, theirs = objectives(classifier, some), objectives(classifier, others)
     suppression = torch.tensor([e.suppression for e in some])
     known = suppression.isfinite()
@@ -117,7 +117,7 @@ def table(name: str, rows: dict[str, dict[str, float]]) -> Table:
 
 
 def pairs(found: list[list[Explanation]], file: Path, count: int = 20) -> None:
-    """Pictures with the saliency of either preset beside each other."""
+    """Draw images with the saliency of the first two ways, one below the other."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     count = min(count, len(found[0]))

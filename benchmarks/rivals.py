@@ -1,7 +1,8 @@
-"""What `fast` is measured against: the public port's algorithm, and what else a user would pick.
+"""What `fast` is compared with: the algorithm of the public port, and other methods that a user might choose.
 
-The port's is written anew from its description: one image, float32, a 28×28 mask enlarged bilinearly, fresh
-Gaussian noise from numpy at each iteration, Adam at 0.1, regularisers as means, 500 iterations.
+The port's algorithm is implemented from its description: one image, float32, a 28×28 mask with bilinear
+upsampling, new Gaussian noise from numpy at each iteration, Adam at 0.1, regularisers as means, and 500
+iterations.
 """
 
 import math
@@ -19,7 +20,7 @@ _AT_ONCE = 16
 
 
 def port_seconds(net: nn.Module, picture: Tensor, iterations: int) -> float:
-    """Seconds of one iteration of the port's algorithm, the median over some."""
+    """Seconds of one iteration of the port's algorithm: the median of so many."""
     side = picture.shape[-1]
     blurred = F.avg_pool2d(picture, 11, stride=1, padding=5)
     mask = torch.ones(1, 1, 28, 28, device=picture.device, requires_grad=True)
@@ -47,7 +48,7 @@ def port_seconds(net: nn.Module, picture: Tensor, iterations: int) -> float:
 
 
 def occlusion_seconds(net: nn.Module, picture: Tensor) -> tuple[float, int]:
-    """Seconds, and evaluations, of Captum's Occlusion with windows of 35 pixels and stride 8."""
+    """Seconds and evaluations of Captum's Occlusion with windows of 35 pixels and stride 8."""
     side = picture.shape[-1]
     places = (1 + math.ceil((side - 35) / 8)) ** 2
     target = int(net(picture).argmax())
@@ -64,7 +65,7 @@ def occlusion_seconds(net: nn.Module, picture: Tensor) -> tuple[float, int]:
 
 
 def lime_seconds(net: nn.Module, picture: Tensor, samples: int = 1000) -> tuple[float, int]:
-    """Seconds, and evaluations, of Captum's LIME over SLIC segments."""
+    """Seconds and evaluations of Captum's LIME over SLIC segments."""
     began = time.perf_counter()
     low, high = picture.amin(), picture.amax()
     pixels = ((picture[0] - low) / (high - low)).permute(1, 2, 0).cpu().numpy()

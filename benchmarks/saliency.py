@@ -1,8 +1,8 @@
-"""What every saliency method costs over the passes that it cannot do without, and where it points.
+"""What every saliency method costs compared with the passes that it needs at least, and where it points.
 
-Times are set against bare passes of the same network, of the size in which the method runs them, taken in
-turn with it. Where it points is seen on scenes of the menagerie, where the truth is known: the share of them
-in which the highest point lies on the animal, and the share of the saliency that lies there.
+Times are divided by those of bare passes of the same network, in the same batch size and timed in turn with
+the method. Where a method points is measured on scenes of the menagerie, where the truth is known: the share
+of scenes in which the map's maximum lies on the animal, and the share of the saliency that lies there.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _ROUNDS = 9
 
 
 class Passes(NamedTuple):
-    """Forward and backward passes of one image that a method cannot do without."""
+    """Forward and backward passes per image that a method needs at least."""
 
     forward: int
     backward: int
@@ -55,14 +55,14 @@ COSTS: dict[str, Passes] = {
     "smooth_grad": Passes(25, 25),
     "rise": Passes(4000, 0),
 }
-"""Excitation needs the activations, then W⁺x and its way back; LRP's z⁺ two of each beside them."""
+"""Excitation needs the activations, then W⁺x and its backward pass; LRP's z⁺ needs two more of each."""
 
 FEWER: dict[str, dict[str, int]] = {"rise": {"masks": 400}, "lime": {"samples": 400}}
-"""Timed with fewer draws; the rest of their draws cost the same."""
+"""Timed with fewer draws; each draw takes the same time."""
 
 
 def main() -> None:
-    """Print both tables and write them."""
+    """Print both tables and write them as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -74,7 +74,7 @@ def main() -> None:
     for name in filter(None, arguments.networks.split(",")):
         classifier = network(name)
         rows = [cost(classifier, m) for m in track(COSTS, description=name)]
-        result[f"{name}: time over the passes it needs"] = rows
+        result[f"{name}: time compared with the passes that are needed"] = rows
     if arguments.scenes:
         result["the menagerie: where it points"] = pointing(arguments.scenes)
     for title, rows in result.items():
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def cost(classifier: Classifier, method: str) -> dict[str, float | str]:
-    """Seconds of a method for one image, over those of its passes."""
+    """Seconds of a method per image, and their ratio to those of its passes."""
     needs = COSTS[method]
     by_itself = needs.forward > 4
     pictures = photos(1 if by_itself else _AT_ONCE)
@@ -105,11 +105,11 @@ def cost(classifier: Classifier, method: str) -> dict[str, float | str]:
         whole.append(time.perf_counter() - began)
     own, theirs = median(whole), median(bare)
     each = own / len(images) / share
-    return {"method": method, "seconds an image": each, "over its passes": own / theirs}
+    return {"method": method, "seconds per image": each, "over its passes": own / theirs}
 
 
 def _passes(classifier: Classifier, views: Tensor, needs: Passes) -> float:
-    """Seconds of a method's passes for one image, from bare ones in a batch."""
+    """Seconds of a method's passes per image, from bare passes of a batch."""
     with classifier.borrowed():
         began = time.perf_counter()
         with torch.set_grad_enabled(needs.backward > 0):
@@ -124,7 +124,7 @@ def _passes(classifier: Classifier, views: Tensor, needs: Passes) -> float:
 
 
 def pointing(scenes: int) -> Rows:
-    """Hits and shares of every method, and of the learned mask, over scenes of one animal each."""
+    """Hits and shares of every method, including the learned mask, over scenes of one animal each."""
     classifier = network("menagerie")
     samples = [render(compose(CLASSES[seed % len(CLASSES)], seed=seed)) for seed in range(scenes)]
     targets = [seed % len(CLASSES) for seed in range(scenes)]
@@ -149,7 +149,7 @@ def pointing(scenes: int) -> Rows:
 
 
 def judged(maps: Tensor, animals: Tensor) -> tuple[float, float]:
-    """The share of maps whose highest point lies on the animal, and the mean share of them that does."""
+    """The share of maps whose maximum lies on the animal, and the mean share of the saliency that does."""
     large = F.interpolate(maps[:, None].float(), animals.shape[1:], mode="bilinear")[:, 0].clamp(min=0)
     hits, shares = [], []
     for spread, where in zip(large, animals, strict=True):

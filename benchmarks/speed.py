@@ -1,7 +1,7 @@
-"""How fast `unsee` is, as ratios taken side by side in one run; `make bench` calls it.
+"""How fast `unsee` is, as ratios measured within one run; `make bench` calls it.
 
-Every section stands for itself in the JSON. Where something has many equal iterations, some are timed and the
-median is multiplied; what is timed against each other is taken in turn, under the same load.
+The sections of the JSON are independent. If something has many equal iterations, some are timed and the
+median is multiplied. Whatever is compared is timed in turn, under the same load.
 """
 
 import argparse
@@ -38,11 +38,11 @@ _STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
-    """Measure, print, and write JSON and picture."""
+    """Measure, print, and write the JSON and the figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="SqueezeNet alone, in two minutes")
+    parser.add_argument("--quick", action="store_true", help="only SqueezeNet, in two minutes")
     parser.add_argument("--out", type=Path, default=Path("bench-out"))
     parser.add_argument("--networks", default="", help=f"some of {','.join(NETWORKS)}")
     arguments = parser.parse_args()
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def write(result: dict[str, Rows], device: str, file: Path) -> None:
-    """What has been measured so far."""
+    """Write what has been measured so far."""
     file.parent.mkdir(parents=True, exist_ok=True)
     threads = torch.get_num_threads()
     record = {"device": device, "threads": threads, "torch": torch.__version__, "sections": result}
@@ -72,7 +72,7 @@ def write(result: dict[str, Rows], device: str, file: Path) -> None:
 
 
 def sections(names: list[str], quick: bool, device: str) -> dict[str, Callable[[], Rows]]:
-    """What is measured, by title."""
+    """The measurements by title."""
     found: dict[str, Callable[[], Rows]] = {
         "cost of one evaluation over the network's own": lambda: [
             cost(name, device, batch, 6 if quick else 12) for name in names for batch in (1, _BATCH)
@@ -92,7 +92,7 @@ def sections(names: list[str], quick: bool, device: str) -> dict[str, Callable[[
 
 
 def cost(name: str, device: str, batch: int, iterations: int) -> dict[str, float | str]:
-    """One iteration of `fast` and one bare pass of the network as `fast` runs it, in turn."""
+    """Time one iteration of `fast` and one bare pass of the network as `fast` runs it, in turn."""
     classifier = network(name, device)
     with classifier.borrowed():
         quick = tuned(classifier, uses_bfloat16(classifier, "auto"))
@@ -160,7 +160,7 @@ def races(name: str, device: str, quick: bool) -> dict[str, float | str]:
 
 
 def paper_seconds(classifier: Classifier, photo: Photo, samples: int) -> float:
-    """Seconds of `paper` for one photo: all that is done once, and 300 times the median iteration."""
+    """Seconds of `paper` for one photo: what is done once, and 300 times the median iteration."""
     marks = [time.perf_counter()]
     unsee.explain(
         classifier,
@@ -176,7 +176,7 @@ def paper_seconds(classifier: Classifier, photo: Photo, samples: int) -> float:
 
 
 def quality(name: str, device: str, count: int) -> dict[str, float | str]:
-    """What `fast` and `paper` reach on real photos with real weights, and in how many evaluations."""
+    """The objectives of `fast` and `paper` on real photos with real weights, and their evaluations."""
     classifier, pictures = network(name, device), photos(count)
     paper, fast = (explained(classifier, pictures, p) for p in ("paper", "fast"))
     return {
@@ -191,7 +191,7 @@ def quality(name: str, device: str, count: int) -> dict[str, float | str]:
 
 
 def until(some: list[Explanation], goal: float) -> int:
-    """Evaluations after which the mean objective, each in its own window, is first no higher than a goal."""
+    """Evaluations until the mean objective, each in its own window, is no higher than a goal; -1 if never."""
     totals = [[sum(parts) for parts in zip(*e.run.history.values(), strict=True)] for e in some]
     for count in range(max(map(len, totals))):
         if sum(line[min(count, len(line) - 1)] for line in totals) / len(totals) <= goal:
@@ -200,7 +200,7 @@ def until(some: list[Explanation], goal: float) -> int:
 
 
 def memory(name: str) -> dict[str, float | str]:
-    """Peak memory of `fast` and of bare passes, each in a process of its own."""
+    """Peak memory of `fast` and of bare passes, each in its own process."""
     peaks = [
         int(subprocess.check_output([sys.executable, str(_HERE / "peak.py"), name, what, str(_BATCH)]))
         for what in ("passes", "fast")
@@ -210,7 +210,7 @@ def memory(name: str) -> dict[str, float | str]:
 
 
 def growth(name: str, device: str, quick: bool) -> Rows:
-    """Seconds of one image's iteration with the number of images, the mask's size and the picture's."""
+    """Time per image and iteration over the number of images, the mask's size and the image's size."""
     classifier, fast = network(name, device), PRESETS["fast"]
     short = replace(fast, optimiser=fast.optimiser.limited(5 if quick else 8))
     counts = (1, 4, 16) if quick else (1, 4, 16, 64)
@@ -228,7 +228,7 @@ def growth(name: str, device: str, quick: bool) -> Rows:
 
 
 def _iteration(classifier: Classifier, count: int, settings: unsee.masks.Settings) -> float:
-    """Seconds of an iteration for one of so many images, the median."""
+    """Seconds per image of an iteration with so many images: the median."""
     marks: list[float] = []
     unsee.explain(
         classifier,

@@ -1,7 +1,7 @@
-"""What a store costs over the bare loop, and what a second worker brings: `python benchmarks/stores.py`.
+"""What a store costs compared with the bare loop, and what a second worker gains.
 
 Prints Markdown for docs/stores.md and docs/cluster.md; `--pictures 0`, `--rows 0` and `--masks 0` leave a
-part out. Leaves with 1 where a store costs too much time, or holds more memory the longer it goes on.
+part out. Exits with 1 if a store takes too much time, or if its memory grows during the run.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _MOST_MIB_MORE_AFTER_A_TENTH = 32
 
 
 class Noise:
-    """Pictures of noise, 32 by 32 pixels, made when asked for."""
+    """Images of noise, 32 by 32 pixels, made on access."""
 
     classes: tuple[str, ...] = ()
 
@@ -57,16 +57,16 @@ class Noise:
         return Sample(self.id(index), pixels, None)
 
     def id(self, index: int) -> str:
-        """The number of a picture."""
+        """The number of an image."""
         return f"{self.first + index:08d}"
 
     def labels(self, index: int) -> tuple[int, ...]:  # noqa: ARG002
-        """Noise shows nothing."""
+        """Noise has no labels."""
         return ()
 
 
 def trivial() -> Classifier:
-    """One convolution and one layer on top."""
+    """One convolution and one linear layer."""
     torch.manual_seed(0)
     layers = (
         nn.Conv2d(3, 8, 5, padding=2),
@@ -79,37 +79,38 @@ def trivial() -> Classifier:
 
 
 def resident() -> int:
-    """MiB that this process holds."""
+    """MiB of memory that this process holds."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * 4096 >> 20
 
 
 class Spent(NamedTuple):
-    """Seconds on the wall and of the processor."""
+    """Seconds of wall time and of CPU time."""
 
     wall: float
     cpu: float
 
 
 def spent(work: Callable[[], object]) -> Spent:
-    """What a piece of work takes."""
+    """The time that a function takes."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def bare(classifier: Classifier, noise: Noise) -> None:
-    """The loop that a store is set against: masks are learned and let go."""
+    """The loop that a store is compared with: masks are learned and discarded."""
     photos = ((photo_of(noise[number]), None) for number in range(len(noise)))
     deque(learn_photos(classifier, photos, Plan(PRESETS["fast"], batch_size=_BATCH)), maxlen=0)
 
 
 def overhead(pictures: int) -> list[str]:
-    """The table of the store's cost: half of the bare loop, one store of all pictures, the other half.
+    """Print the store's cost: half of the bare loop, one store of all images, the other half.
 
-    What is done once in a process has been done before.
+    What is done once per process is done before.
 
-    Returns what is too dear.
+    Returns:
+        What takes too much time or memory, as sentences.
     """
     classifier, held = trivial(), []
 
@@ -130,26 +131,26 @@ def overhead(pictures: int) -> list[str]:
         print(f"| {name} | {one + other:.1f} s | {whole:.1f} s | {whole / (one + other):.3f} |")
     tenths = [held[-(-len(held) * k // _TENTHS) - 1] for k in range(1, _TENTHS + 1)]
     listed = ", ".join(map(str, tenths))
-    print(f"\n{2 * half} pictures; MiB held after each tenth of the store's parts: {listed}\n", flush=True)
-    return too_dear(kept.wall / (first.wall + second.wall), tenths)
+    print(f"\n{2 * half} images; MiB held after each tenth of the store's parts: {listed}\n", flush=True)
+    return beyond_limits(kept.wall / (first.wall + second.wall), tenths)
 
 
-def too_dear(ratio: float, tenths: Sequence[int]) -> list[str]:
-    """What is wrong with a store that takes so many times as long as the bare loop, and holds so many MiB."""
+def beyond_limits(ratio: float, tenths: Sequence[int]) -> list[str]:
+    """What exceeds the limits: the ratio to the bare loop's time, or the memory held after each tenth."""
     found = []
     if ratio > _MOST_TIMES_THE_BARE_LOOP:
         found.append(f"a store takes {ratio:.3f} times as long as the bare loop")
     more = tenths[-1] - tenths[0]
     if more > _MOST_MIB_MORE_AFTER_A_TENTH:
-        found.append(f"at its end a store holds {more} MiB more than after a tenth")
+        found.append(f"a store holds {more} MiB more at the end than after a tenth")
     return found
 
 
 def rate(workers: int, dataset: Dataset, masks: int) -> tuple[float, float]:
-    """Masks a second of Ray's workers of one thread: once begun, and in all.
+    """Masks per second of Ray's workers with one thread each: without start-up, and with it.
 
-    Once begun is at least: from when as many parts are there as workers, what the others had done of their
-    next parts by then is taken off.
+    The first is a lower bound. Its time begins when there are as many parts as workers; what the other
+    workers had done of their next parts by then is subtracted.
     """
     written: list[tuple[float, int]] = []
     began = time.perf_counter()
@@ -175,19 +176,19 @@ def rate(workers: int, dataset: Dataset, masks: int) -> tuple[float, float]:
 
 
 def speedup(masks: int) -> None:
-    """The table of what a second worker brings: one and two take turns."""
+    """Print what a second worker gains; one worker and two take turns."""
     menagerie = open_dataset("menagerie")
     found = [[rate(workers, menagerie, masks) for workers in (1, 2)] for _ in range(_TURNS)]
-    print("| masks a second | one worker of one thread | two | ratio |")
+    print("| masks per second | one worker with one thread | two | ratio |")
     print("|---|---|---|---|")
-    for name, part in (("once begun", 0), ("with starting Ray", 1)):
+    for name, part in (("without start-up", 0), ("with starting Ray", 1)):
         one, two = (median(turn[workers][part] for turn in found) for workers in (0, 1))
         each = ", ".join(f"{turn[1][part] / turn[0][part]:.2f}" for turn in found)
-        print(f"| {name} | {one:.2f} | {two:.2f} | {two / one:.2f} (turns: {each}) |")
+        print(f"| {name} | {one:.2f} | {two:.2f} | {two / one:.2f} (repetitions: {each}) |")
 
 
 def reading(rows: int) -> None:
-    """What statistics over a store of so many rows take: time, and memory beside what its maps take."""
+    """Print the time and memory that statistics over a store of so many rows take."""
     dice = np.random.default_rng(0)
     maps = dice.random((_PART, _SIDE * _SIDE // 4)).astype(np.float16)
     with tempfile.TemporaryDirectory() as folder:
@@ -215,17 +216,17 @@ def reading(rows: int) -> None:
         held = resident() - before
         print(
             f"{len(table)} rows, {store.bytes >> 20} MiB: means of {len(means)} classes in {done:.2f} s, "
-            f"{held} MiB more held\n",
+            f"{held} MiB more memory\n",
             flush=True,
         )
 
 
 def main() -> int:
-    """Measure all; 1 where something is too dear."""
+    """Measure everything; 1 if something takes too much time or memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=10_000, help="pictures of noise")
-    parser.add_argument("--masks", type=int, default=256, help="menagerie pictures for Ray's workers")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of a store that is read")
+    parser.add_argument("--pictures", type=int, default=10_000, help="images of noise")
+    parser.add_argument("--masks", type=int, default=256, help="menagerie images for Ray's workers")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the store that is read")
     asked = parser.parse_args()
     keep_freed()
     problems = overhead(asked.pictures) if asked.pictures else []

@@ -1,9 +1,9 @@
-"""The learned mask of Fong & Vedaldi (2017), written out slowly for one picture in float64.
+"""The learned mask of Fong & Vedaldi (2017): a slow, literal version for one image in float64.
 
-Pictures are numpy arrays (3, H, W) with values in [0, 1]; masks are (h, w); 1 keeps and 0 deletes. Nothing
-is drawn at random in here: noise and jitter offsets come from the caller. torch serves for the black box, a
-module from (1, 3, H, W) to (1, C) logits in float64, and for the gradient at its input; every other
-derivative is by hand.
+Images are numpy arrays (3, H, W) with values in [0, 1]; masks are (h, w); 1 keeps and 0 deletes. Nothing here
+is random: noise and jitter offsets are arguments. torch is used only for the network, a module from
+(1, 3, H, W) to (1, C) logits in float64, and for the gradient at its input; every other derivative is written
+by hand.
 """
 
 import math
@@ -22,7 +22,7 @@ PAPER = {
     "upsampling": "nearest",  # or "bilinear", "bilinear_aligned"
     "sigma_m": 5.0,
     "gradient": "exact",  # or "authors"
-    "margin": 4,  # the canvas is this much larger than the window, both ways
+    "margin": 4,  # pixels by which the canvas is larger than the window, in height and width
     "lr": 0.1,
 }
 AUTHORS = {**PAPER, "gradient": "authors"}
@@ -32,12 +32,12 @@ RADII = tuple(range(0, 171, 5))
 KERNEL = {"mode": "reflect", "truncate": 4.0}
 
 
-def gaussian(picture, sigma):
+def gaussian(image, sigma):
     """Blur the last two axes with g_sigma (sec. 4.1): cut at 4 sigma, border d c b a | a b c d."""
     if sigma == 0:
-        return np.array(picture, dtype=np.float64)
-    sigmas = (0,) * (picture.ndim - 2) + (sigma, sigma)
-    return ndimage.gaussian_filter(np.asarray(picture, dtype=np.float64), sigmas, **KERNEL)
+        return np.array(image, dtype=np.float64)
+    sigmas = (0,) * (image.ndim - 2) + (sigma, sigma)
+    return ndimage.gaussian_filter(np.asarray(image, dtype=np.float64), sigmas, **KERNEL)
 
 
 def gaussian_matrix(pixels, sigma):
@@ -48,7 +48,7 @@ def gaussian_matrix(pixels, sigma):
 
 
 def upsample_line(line, pixels, kind):
-    """Stretch a line of cells to a line of pixels: the factor s in M(v) = sum_u g(v/s - u) m(u), sec. 4.3."""
+    """Upsample a line of cells to pixels: the factor s in M(v) = sum_u g(v/s - u) m(u), sec. 4.3."""
     cells = len(line)
     out = np.zeros(pixels)
     for y in range(pixels):
@@ -68,12 +68,12 @@ def upsample_line(line, pixels, kind):
 
 
 def upsample_matrix(cells, pixels, kind):
-    """Write upsample_line (sec. 4.3) as a matrix: column j is the stretched unit vector j."""
+    """Write upsample_line (sec. 4.3) as a matrix: column j is the upsampled unit vector j."""
     return np.stack([upsample_line(unit, pixels, kind) for unit in np.eye(cells)], axis=1)
 
 
 def upsample(m, size, options):
-    """Give M of sec. 4.3 from m: upsampled, rounded to 8 bits (the authors' code alone), then blurred."""
+    """Give M of sec. 4.3 from m: upsampled, rounded to 8 bits (only in the authors' code), then blurred."""
     kind, sigma_m = options["upsampling"], options["sigma_m"]
     large = upsample_matrix(m.shape[0], size[0], kind) @ m @ upsample_matrix(m.shape[1], size[1], kind).T
     if options["gradient"] == "authors":
@@ -82,7 +82,7 @@ def upsample(m, size, options):
 
 
 def upsample_transposed(g, cells, options):
-    """Carry a derivative by M (sec. 4.3) back to m: A^T g B where M = A m B^T; the authors skip the blur."""
+    """Propagate a gradient at M (sec. 4.3) to m: A^T g B where M = A m B^T; the authors skip the blur."""
     if options["gradient"] == "authors":
         return block_sum(g, cells)
     kind, sigma_m = options["upsampling"], options["sigma_m"]
@@ -92,21 +92,21 @@ def upsample_transposed(g, cells, options):
 
 
 def block_sum(g, cells):
-    """Add up g over the pixels of each cell: the authors' way back from M to m, their Gaussian left out."""
+    """Sum g over the pixels of each cell: the authors' backward pass from M to m, without the Gaussian."""
     out = np.zeros(cells)
     for y, x in np.ndindex(g.shape):
         out[(y * cells[0]) // g.shape[0], (x * cells[1]) // g.shape[1]] += g[y, x]
     return out
 
 
-def block_mean(picture, cells):
-    """Bring a mask to the grid (supplement, sec. 2) by the mean over the block of pixels of each cell."""
-    tall, wide = picture.shape[0] // cells[0], picture.shape[1] // cells[1]
-    if (tall * cells[0], wide * cells[1]) != picture.shape:
-        raise ValueError("the picture's sides must be multiples of the grid's")
+def block_mean(image, cells):
+    """Reduce a mask to the grid (supplement, sec. 2): the mean over each cell's block of pixels."""
+    tall, wide = image.shape[0] // cells[0], image.shape[1] // cells[1]
+    if (tall * cells[0], wide * cells[1]) != image.shape:
+        raise ValueError("the image's sides must be multiples of the grid's")
     out = np.zeros(cells)
     for i, j in np.ndindex(cells):
-        out[i, j] = picture[i * tall : (i + 1) * tall, j * wide : (j + 1) * wide].mean()
+        out[i, j] = image[i * tall : (i + 1) * tall, j * wide : (j + 1) * wide].mean()
     return out
 
 
@@ -159,7 +159,7 @@ def port_tv(m, beta):
 
 
 def port_tv_gradient(m, beta):
-    """Differentiate port_tv (in place of eq. (4)'s TV), one difference at a time; a zero one adds nothing."""
+    """Differentiate port_tv (in place of eq. (4)'s TV), one difference at a time; zeros add nothing."""
     out = np.zeros(m.shape)
     down = [((i, j), (i + 1, j)) for i, j in np.ndindex(m.shape[0] - 1, m.shape[1])]
     right = [((i, j), (i, j + 1)) for i, j in np.ndindex(m.shape[0], m.shape[1] - 1)]
@@ -167,57 +167,57 @@ def port_tv_gradient(m, beta):
         for here, there in pairs:
             step = m[there] - m[here]
             if step != 0.0:
-                slope = beta * abs(step) ** (beta - 1.0) * np.sign(step) / len(pairs)
-                out[there] += slope
-                out[here] -= slope
+                grad = beta * abs(step) ** (beta - 1.0) * np.sign(step) / len(pairs)
+                out[there] += grad
+                out[here] -= grad
     return out
 
 
-def reference(kind, picture, value):
-    """Give what takes a deleted pixel's place (sec. 4.1): colour, given noise, blur, or the port's median."""
+def reference(kind, image, value):
+    """Give what replaces deleted pixels (sec. 4.1): colour, the given noise, blur, or the port's median."""
     if kind == "constant":
-        return np.zeros(picture.shape) + np.asarray(value, dtype=np.float64).reshape(-1, 1, 1)
+        return np.zeros(image.shape) + np.asarray(value, dtype=np.float64).reshape(-1, 1, 1)
     if kind == "noise":
-        return np.array(value, dtype=np.float64).reshape(picture.shape)
+        return np.array(value, dtype=np.float64).reshape(image.shape)
     if kind == "blur":
-        return gaussian(picture, value)
+        return gaussian(image, value)
     if kind == "median":
         half = value // 2
-        padded = np.pad(picture, ((0, 0), (half, half), (half, half)), mode="edge")
+        padded = np.pad(image, ((0, 0), (half, half), (half, half)), mode="edge")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (value, value), axis=(1, 2))
         return np.stack([np.median(channel, axis=(2, 3)) for channel in windows])
     raise ValueError(f"unknown perturbation: {kind}")
 
 
-def blend(picture, ref, large):
+def blend(image, ref, large):
     """Apply Phi of sec. 4.1: M x + (1 - M) r at every pixel of every channel."""
-    return large * picture + (1.0 - large) * ref
+    return large * image + (1.0 - large) * ref
 
 
-def score_and_gradient(net, picture, targets, kind="softmax"):
-    """Give f_c, summed over the target classes (supplement, eq. (2)), and its derivative at the input."""
-    x = torch.tensor(picture[None], dtype=torch.float64, requires_grad=True)
+def score_and_gradient(net, image, targets, kind="softmax"):
+    """Give f_c, summed over the target classes (supplement, eq. (2)), and its gradient at the input."""
+    x = torch.tensor(image[None], dtype=torch.float64, requires_grad=True)
     logits = net(x)
     outputs = torch.softmax(logits, dim=1) if kind == "softmax" else logits
     value = outputs[0, list(targets)].sum()
-    (slope,) = torch.autograd.grad(value, x)
-    return float(value.detach()), slope[0].numpy()
+    (grad,) = torch.autograd.grad(value, x)
+    return float(value.detach()), grad[0].numpy()
 
 
-def score(net, picture, targets, kind="softmax"):
-    """Give the score f_c alone (supplement, eq. (2)): softmax outputs, or plain logits, summed."""
-    return score_and_gradient(net, picture, targets, kind)[0]
+def score(net, image, targets, kind="softmax"):
+    """Give only the score f_c (supplement, eq. (2)): softmax outputs, or plain logits, summed."""
+    return score_and_gradient(net, image, targets, kind)[0]
 
 
-def objective(m, picture, references, net, targets, options, noise=None):
-    """Give eq. (4), or the supplement's eq. (1), for one window: total, and terms before their weights.
+def objective(m, image, references, net, targets, options, noise=None):
+    """Give eq. (4), or the supplement's eq. (1), for one window: the total, and the unweighted terms.
 
-    The scores are added over the references; `noise`, if any, is added to every blended picture (the port).
+    Scores are summed over the references; `noise`, if given, is added to every blended image (the port).
     """
-    large = upsample(m, picture.shape[1:], options)
+    large = upsample(m, image.shape[1:], options)
     f = 0.0
     for ref in references:
-        x = blend(picture, ref, large) + (0.0 if noise is None else noise)
+        x = blend(image, ref, large) + (0.0 if noise is None else noise)
         f += score(net, x, targets, options["score"])
     smooth = tv(m, options["beta"]) if options["regularisers"] == "sum" else port_tv(m, options["beta"])
     terms = {"l1": l1(m, options["game"], options["regularisers"]), "tv": smooth, "score": f}
@@ -225,14 +225,14 @@ def objective(m, picture, references, net, targets, options, noise=None):
     return options["l1"] * terms["l1"] + options["l2"] * terms["tv"] + sign * f, terms
 
 
-def gradient(m, picture, references, net, targets, options, noise=None):
-    """Differentiate eq. (4), or the supplement's eq. (1), by m: exactly, or as the authors' code does."""
-    large = upsample(m, picture.shape[1:], options)
+def gradient(m, image, references, net, targets, options, noise=None):
+    """Differentiate eq. (4), or the supplement's eq. (1), for m: exactly, or as the authors' code does."""
+    large = upsample(m, image.shape[1:], options)
     at_large = np.zeros(large.shape)
     for ref in references:
-        x = blend(picture, ref, large) + (0.0 if noise is None else noise)
-        _, slope = score_and_gradient(net, x, targets, options["score"])
-        at_large += (slope * (picture - ref)).sum(axis=0)
+        x = blend(image, ref, large) + (0.0 if noise is None else noise)
+        _, grad = score_and_gradient(net, x, targets, options["score"])
+        at_large += (grad * (image - ref)).sum(axis=0)
     at_mask = upsample_transposed(at_large, m.shape, options)
     smooth = tv_gradient if options["regularisers"] == "sum" else port_tv_gradient
     sparse = l1_gradient(m, options["game"], options["regularisers"])
@@ -248,9 +248,9 @@ def disc(size, radius, sigma=10.0):
 
 
 def circular_start(plain, references, net, targets, options, cells, stretch=False, radii=RADII):
-    """Search the smallest disc that does 99 % of the work (sec. 4.3; supplement, sec. 2).
+    """Search for the smallest disc that is enough for 99 % of the score (sec. 4.3; supplement, sec. 2).
 
-    Returns the start on the grid, its radius (None if no disc would do: everything is perturbed), and the
+    Returns the start on the grid, its radius (None if no disc is enough: everything is perturbed), and the
     normalised score q of every radius tried. `stretch` is the authors' min-max step on the grid.
     """
     deletion, kind = options["game"] == "deletion", options["score"]
@@ -269,15 +269,15 @@ def circular_start(plain, references, net, targets, options, cells, stretch=Fals
 
 
 def stretched(m):
-    """Stretch a mask to [0, 1] as the authors' code does (no equation); flat but for rounding, it stays."""
+    """Stretch a mask to [0, 1] as the authors' code does (no equation); a flat mask stays as it is."""
     low, high = m.min(), m.max()
     return m.copy() if high - low < 1e-6 else (m - low) / (high - low)
 
 
-def adam_step(m, slope, state, t, lr):
+def adam_step(m, grad, state, t, lr):
     """Take step t = 1, 2, ... of Adam (named in sec. 4.3; Kingma & Ba, algorithm 1), then clip to [0, 1]."""
-    first = 0.9 * state[0] + (1 - 0.9) * slope
-    second = 0.999 * state[1] + (1 - 0.999) * slope**2
+    first = 0.9 * state[0] + (1 - 0.9) * grad
+    second = 0.999 * state[1] + (1 - 0.999) * grad**2
     unbiased_first = first / (1 - 0.9**t)
     unbiased_second = second / (1 - 0.999**t)
     moved = m - lr * unbiased_first / (np.sqrt(unbiased_second) + 1e-8)
@@ -285,10 +285,10 @@ def adam_step(m, slope, state, t, lr):
 
 
 def learn(start, canvas, references, net, targets, options, offsets, noises=None):
-    """Minimise eq. (4), or the supplement's eq. (1): one offset (dy, dx) and one step of Adam an iteration.
+    """Minimise eq. (4), or the supplement's eq. (1): one offset (dy, dx) and one Adam step per iteration.
 
-    `references` are as large as the canvas and cropped with it. Returns the masks, the start first and so one
-    more than there are offsets, and the objective at the mask and window each iteration began with.
+    `references` have the canvas's size and are cropped with it. Returns the masks, one more than there are
+    offsets because the start comes first, and the objective at the start of each iteration.
     """
     height, width = canvas.shape[1] - options["margin"], canvas.shape[2] - options["margin"]
     m = np.array(start, dtype=np.float64)
@@ -299,8 +299,8 @@ def learn(start, canvas, references, net, targets, options, offsets, noises=None
         crops = [ref[window] for ref in references]
         noise = None if noises is None else noises[t - 1]
         total, _ = objective(m, canvas[window], crops, net, targets, options, noise)
-        slope = gradient(m, canvas[window], crops, net, targets, options, noise)
-        m, state = adam_step(m, slope, state, t, options["lr"])
+        grad = gradient(m, canvas[window], crops, net, targets, options, noise)
+        m, state = adam_step(m, grad, state, t, options["lr"])
         masks.append(m)
         totals.append(total)
     return masks, totals

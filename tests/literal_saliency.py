@@ -1,4 +1,4 @@
-"""Saliency methods of the paper's supplement, written out slowly in numpy float64, one unit at a time.
+"""Saliency methods of the paper's supplement: slow, literal versions in numpy float64, one unit at a time.
 
 A network is a list of layers, each a tuple: ("conv", W, b, stride, pad), ("relu",), ("max", size), ("avg",)
 for the global average, ("linear", W, b). Images are (channels, height, width).
@@ -56,9 +56,9 @@ def weighed(x, weight, stride, pad):
 def excitation(layers, x, top, stop, sign=1.0):
     """Send the probabilities `top` of the logits down to what enters layer `stop`.
 
-    P(a_j) = Σ_i P(a_i)·a_j·w⁺_ij / Σ_k a_k·w⁺_ik (Zhang et al. 2016, eq. 5): each unit i above hands what it
-    has to the units j below, in proportion to what each excites it with. `sign` multiplies the weights of the
-    last layer. Gives the signal before each layer from the top down, the last that which enters `stop`.
+    P(a_j) = Σ_i P(a_i)·a_j·w⁺_ij / Σ_k a_k·w⁺_ik (Zhang et al. 2016, eq. 5): each unit i above passes its
+    probability to the units j below, in proportion to how strongly each excites it. `sign` multiplies the
+    weights of the last layer. Gives the signal at the input of each layer from the top down to `stop`.
     """
     given = forward(layers, x)
     signals = [top]
@@ -139,13 +139,13 @@ def backward(layer, x, above, method="gradient"):
 
 
 def cam(layers, x, targets):
-    """Give Σ_k w_k·A_k (Zhou et al. 2016): A what the global average takes, w the last layer's weights."""
+    """Give Σ_k w_k·A_k (Zhou et al. 2016): A is the global average's input, w the last layer's weights."""
     maps, weights = forward(layers, x)[-3], layers[-1][1]
     return sum(weights[target, k] * maps[k] for target in targets for k in range(len(maps)))
 
 
 def center(size):
-    """Give 1 less the distance from the middle over that of the corners (Zhang et al. 2016)."""
+    """Give 1 minus the distance from the centre, relative to the corners' (Zhang et al. 2016)."""
     middle = [(side - 1) / 2 for side in size]
     falls = np.zeros(size)
     for place in np.ndindex(*size):
@@ -153,56 +153,56 @@ def center(size):
     return falls
 
 
-def occlusion(score, picture, color, side, stride):
-    """Give the score less the mean score over the squares that cover a pixel; the border cuts squares off."""
-    height, width = picture.shape[1:]
+def occlusion(score, image, color, side, stride):
+    """Give the score minus its mean over the squares that cover a pixel; the border cuts squares off."""
+    height, width = image.shape[1:]
     total, count = np.zeros((height, width)), np.zeros((height, width))
     for y in range(0, height, stride):
         for x in range(0, width, stride):
-            hidden = picture.copy()
+            hidden = image.copy()
             hidden[:, y : y + side, x : x + side] = color[:, None, None]
             total[y : y + side, x : x + side] += score(hidden)
             count[y : y + side, x : x + side] += 1
-    return score(picture) - total / count
+    return score(image) - total / count
 
 
 def disc(size, center, radius, softness):
-    """Give a disc round a centre (row, column) with soft edges (supplement, sec. 4.1)."""
+    """Give a disc around a centre (row, column) with soft edges (supplement, sec. 4.1)."""
     inside = np.zeros(size)
     for place in np.ndindex(*size):
         inside[place] = math.dist(place, center) <= radius
     return gaussian(inside, softness)
 
 
-def fall(score, picture, blurred, piece):
-    """Give what the score loses when the image is blurred as far as the piece covers it."""
-    return score(picture) - score(picture * (1 - piece) + blurred * piece)
+def fall(score, image, blurred, piece):
+    """Give how far the score falls when the image is blurred where the piece covers it."""
+    return score(image) - score(image * (1 - piece) + blurred * piece)
 
 
-def blur_occlusion(score, picture, diameter, stride, blur, middle):
-    """Give the mean fall over the discs at every stride, each counted as far as it covers a pixel."""
-    size, blurred = picture.shape[1:], gaussian(picture, blur)
+def blur_occlusion(score, image, diameter, stride, blur, middle):
+    """Give the mean fall over the discs at every stride, each weighted by how far it covers a pixel."""
+    size, blurred = image.shape[1:], gaussian(image, blur)
     total, cover = np.zeros(size), np.zeros(size)
     for y in range(0, size[0], stride):
         for x in range(0, size[1], stride):
             piece = disc(size, (y + middle, x + middle), diameter / 2, blur)
-            total += piece * fall(score, picture, blurred, piece)
+            total += piece * fall(score, image, blurred, piece)
             cover += piece
     return total / cover
 
 
-def variable_occlusion(score, picture, centers, radii, share, blur):
-    """Give, of the share of discs whose falls are the largest, the disc of the smallest radius."""
-    blurred = gaussian(picture, blur)
-    pieces = [disc(picture.shape[1:], *where, blur) for where in zip(centers, radii, strict=True)]
-    falls = [fall(score, picture, blurred, piece) for piece in pieces]
+def variable_occlusion(score, image, centers, radii, share, blur):
+    """Give the smallest disc among the share of discs with the largest falls."""
+    blurred = gaussian(image, blur)
+    pieces = [disc(image.shape[1:], *where, blur) for where in zip(centers, radii, strict=True)]
+    falls = [fall(score, image, blurred, piece) for piece in pieces]
     order = sorted(range(len(falls)), key=lambda place: -falls[place])
     strongest = order[: math.ceil(share * len(falls))]
     return pieces[min(strongest, key=lambda place: radii[place])]
 
 
 def rise_mask(cells, corner, size):
-    """Enlarge a grid of one cell more than cover the image, and cut it at a corner (Petsiuk, sec. 3.2)."""
+    """Upsample a grid with one extra cell per axis, and crop it at a corner (Petsiuk et al., sec. 3.2)."""
     tall, wide = (math.ceil(side / (count - 1)) for side, count in zip(size, cells.shape, strict=True))
     rows = upsample_matrix(cells.shape[0], cells.shape[0] * tall, "bilinear")
     columns = upsample_matrix(cells.shape[1], cells.shape[1] * wide, "bilinear")
@@ -210,9 +210,9 @@ def rise_mask(cells, corner, size):
     return large[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
 
 
-def rise(probability, picture, color, masks, kept):
+def rise(probability, image, color, masks, kept):
     """Give Σ f(I ⊙ M)·M / (N·p) with the colour where M is 0 (Petsiuk et al. 2018, eq. 6)."""
-    shown = (picture * mask + color[:, None, None] * (1 - mask) for mask in masks)
+    shown = (image * mask + color[:, None, None] * (1 - mask) for mask in masks)
     total = sum(mask * probability(seen) for mask, seen in zip(masks, shown, strict=True))
     return total / (len(masks) * kept)
 
@@ -224,7 +224,7 @@ def softmax(logits):
 
 
 def box(saliency, threshold):
-    """Give [x0, y0, x1, y1) round all that min-max normalised reaches the threshold (sec. 5.3)."""
+    """Give [x0, y0, x1, y1) around all min-max normalised values that reach the threshold (sec. 5.3)."""
     low, high = saliency.min(), saliency.max()
     reached = [
         place for place in np.ndindex(*saliency.shape) if saliency[place] - low >= threshold * (high - low)
@@ -233,17 +233,17 @@ def box(saliency, threshold):
     return min(columns), min(rows), max(columns) + 1, max(rows) + 1
 
 
-def smallest_box(score, picture, blurred, saliency, share):
-    """Give the smallest of the boxes at 0, 0.01, …, 1 that takes a share of the score away (sec. 5.3)."""
+def smallest_box(score, image, blurred, saliency, share):
+    """Give the smallest of the boxes at 0, 0.01, …, 1 that suppresses a share of the score (sec. 5.3)."""
     rows, columns = (
         upsample_matrix(cells, side, "bilinear")
-        for cells, side in zip(saliency.shape, picture.shape[1:], strict=True)
+        for cells, side in zip(saliency.shape, image.shape[1:], strict=True)
     )
     large = rows @ saliency @ columns.T
-    original, least = score(picture), score(blurred)
+    original, least = score(image), score(blurred)
     found = []
     for left, top, right, bottom in {box(large, step / 100) for step in range(101)}:
-        hidden = picture.copy()
+        hidden = image.copy()
         hidden[:, top:bottom, left:right] = blurred[:, top:bottom, left:right]
         if (original - score(hidden)) / (original - least) >= share:
             found.append(((right - left) * (bottom - top), (left, top, right, bottom)))

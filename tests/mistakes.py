@@ -1,4 +1,4 @@
-"""Deliberate mistakes: each stands in for one part of the implementation and is wrong in one way."""
+"""Deliberate mistakes: each replaces one part of the implementation and is wrong in one way."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ from unsee.masks.scoring import Scoring
 from unsee.masks.starts import CircularStart
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
-# What is right, as it was before anything is replaced.
+# The correct functions, saved before anything is replaced.
 applied = LinearBlend.apply
 noise_at, terms_of, port_tv = Scoring.noise_at, Objective.terms, MeanAxisVariation.value
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
@@ -24,7 +24,7 @@ fixed_terms, final_scores, adam_step = learner.fixed_terms, learner._final_score
 
 
 def variation(square: Callable, power: Callable = lambda beta: beta / 2) -> Callable:
-    """A total variation of some other differences or power."""
+    """A total variation with other differences or another power."""
 
     def penalty(self, mask, game, iteration):
         return self.weight * square(mask).clamp(min=1e-300).pow(power(self.beta)).sum(dim=(-2, -1))
@@ -96,7 +96,7 @@ def common_jitter(seeds, iterations, jitter):
 
 
 def scored(divide=False, move=False, still_edits=False, silent=False) -> Callable:
-    """`Scoring.jittered_scores` gone wrong."""
+    """`Scoring.jittered_scores` with a mistake."""
 
     def jittered_scores(self, masks, offsets, noise=None):
         if move:
@@ -116,7 +116,7 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
 
 
 def adam(**changes) -> Callable:
-    """`optimise` with some other parameters."""
+    """`optimise` with other parameters of Adam."""
 
     def optimise(more, parameters, *rest):
         return loop.optimise(more, replace(parameters, **changes), *rest)
@@ -160,7 +160,7 @@ def one_disc_on(self, scoring, game, masks):
 
 
 def drawn(inside: Callable, soften: float = 10.0) -> Callable:
-    """`CircularStart.discs` with another rule for what lies inside a radius."""
+    """`CircularStart.discs` with another rule for what is inside a radius."""
 
     def discs(self, size):
         rows, columns = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in size)

@@ -20,11 +20,11 @@ CASES = {
     "chelsea": (skimage.data.chelsea, "Egyptian cat", 1.0),
     "rocket": (skimage.data.rocket, "missile", 1.0),
 }
-"""Photo, target, and the largest area that will do: the cup and the cat's face fill their pictures."""
+"""Photo, target, and the largest allowed area: the cup and the cat's face fill their images."""
 DOG = (slice(10, 136), slice(76, 171))
 CAT = (slice(118, 223), slice(45, 206))
 PREDICTED = {"flute.jpg": "flute", "doberman.png": "Appenzeller", "goldfish.jpg": "goldfish"}
-"""What SqueezeNet says; it takes the Doberman for another dog of its colours."""
+"""What SqueezeNet predicts; it takes the Doberman for another dog of the same colours."""
 
 
 def network(name: str, file: str):
@@ -42,7 +42,7 @@ def explained():
 
 @pytest.mark.assets
 @pytest.mark.parametrize("name", CASES)
-def test_googlenet_no_longer_sees_what_the_mask_deletes(explained, name):
+def test_masks_suppress_googlenets_score(explained, name):
     explanation = explained[name]
     assert explanation.suppression >= 0.95
     assert explanation.area <= CASES[name][2]
@@ -51,7 +51,7 @@ def test_googlenet_no_longer_sees_what_the_mask_deletes(explained, name):
 @pytest.mark.assets
 @pytest.mark.parametrize(("name", "own", "neighbour"), [("dog", DOG, "cat"), ("cat", CAT, "dog")])
 def test_each_mask_of_the_cat_and_the_dog_lies_on_its_own_animal(explained, name, own, neighbour):
-    """By its maximum, by most of its sum, and far more than the other animal's mask does."""
+    """Its maximum and most of its sum lie there, and far more of it than of the other animal's mask."""
     saliency, other = explained[name].saliency, explained[neighbour].saliency
     row, column = divmod(int(saliency.argmax()), saliency.shape[1])
     assert own[0].start <= row < own[0].stop
@@ -62,7 +62,7 @@ def test_each_mask_of_the_cat_and_the_dog_lies_on_its_own_animal(explained, name
 
 
 @pytest.mark.assets
-def test_squeezenet_masks_suppress_too(assets):
+def test_masks_suppress_squeezenets_score(assets):
     squeezenet = network("torchvision:squeezenet1_1", "squeezenet1_1.safetensors")
     found = explain(squeezenet, [assets / "photos" / name for name in PREDICTED], iterations=ITERATIONS)
     for explanation, name in zip(found, PREDICTED.values(), strict=True):
@@ -72,7 +72,7 @@ def test_squeezenet_masks_suppress_too(assets):
 
 
 @pytest.mark.assets
-def test_mobilenet_weights_load_and_see_the_dog(assets):
+def test_mobilenet_weights_load_and_predict_the_dog(assets):
     mobilenet = network("torchvision:mobilenet_v2", "mobilenet_v2.safetensors")
     photo = assets / "photos" / "doberman.png"
     assert explain(mobilenet, photo, iterations=1).target.names == ("Doberman",)
@@ -80,7 +80,7 @@ def test_mobilenet_weights_load_and_see_the_dog(assets):
 
 @pytest.fixture
 def measured(assets, run, tmp_path):
-    """Runs an experiment with the paper's network; gives table → row → column → what was found."""
+    """Runs an experiment with the paper's network; gives table → row → column → cell."""
 
     def call(name, data, *options):
         weights = assets / "weights" / "googlenet_bvlc.safetensors"
@@ -104,8 +104,8 @@ def measured(assets, run, tmp_path):
 
 
 @pytest.mark.assets
-def test_boxes_find_imagenets_objects_as_often_as_the_paper_says(measured):
-    """Table 1; the gradient also by another script, which was wrong on so many of 1,888 such pictures."""
+def test_boxes_find_imagenets_objects_as_often_as_in_the_paper(measured):
+    """Table 1; for the gradient also the errors in % that another script found on 1,888 such images."""
     another = {"value": 42.3, "energy": 39.9, "mean": 39.5}
     options = ("--methods", "gradient,excitation-backprop")
     (rows,) = measured("localisation", "imagenet_val", *options).values()
@@ -120,8 +120,8 @@ def test_boxes_find_imagenets_objects_as_often_as_the_paper_says(measured):
 
 
 @pytest.mark.assets
-def test_the_mask_s_boxes_are_smaller_than_the_gradient_s_by_what_was_printed(measured):
-    """Fig. 8, on twelve training pictures: their boxes differ too much for more than the distance."""
+def test_the_masks_boxes_are_smaller_than_the_gradients_by_as_much_as_in_the_paper(measured):
+    """Fig. 8, on twelve training images; areas vary so much that only the differences are compared."""
     tables = measured("minimality", "imagenet_train", "--methods", "mask,gradient", "--limit", 12)
     areas, _, more = tables.values()
     for share, cell in more["gradient"].items():

@@ -1,4 +1,4 @@
-"""Deliberate mistakes in the implementation, one at a time: the comparisons have to notice each."""
+"""Deliberate mistakes in the implementation, one at a time: the comparisons must notice each."""
 
 from functools import partial
 
@@ -35,14 +35,14 @@ odd_discs = partial(
 )
 code_start = CircularStart(step=2, stretch=True, first_target=True)
 code_discs = partial(discs, start=code_start, ranks=((3, 0),))
-no_disc = partial(trajectories.test_everything_is_perturbed_where_no_disc_will_do, "deletion", False)
+no_disc = partial(trajectories.test_everything_is_perturbed_if_no_disc_is_enough, "deletion", False)
 same_score = partial(
-    trajectories.test_everything_is_perturbed_where_photo_and_perturbed_photo_score_the_same,
+    trajectories.test_everything_is_perturbed_if_photo_and_perturbed_photo_have_the_same_score,
     "deletion",
     False,
 )
-start_on_grid = trajectories.test_a_start_is_the_mean_over_each_cell_also_where_cells_are_no_whole_pixels
-offsets = trajectories.test_jitter_takes_every_place_alike_and_hangs_on_the_seed_alone
+start_on_grid = trajectories.test_a_start_is_the_mean_over_each_cell_even_if_cells_are_not_whole_pixels
+offsets = trajectories.test_jitter_is_uniform_and_depends_only_on_the_seed
 window = partial(terms.compare_case, edits="joint")
 classes = partial(window, ranks=terms.SEVERAL)
 port_window = partial(window, regularisers="mean")
@@ -50,13 +50,15 @@ keeping_window = partial(window, game="preservation")
 noisy_window = terms.test_noise_on_the_input_is_added_after_the_blend
 code_window = terms.test_authors_objective_and_gradient
 upsampling = terms.compare_upsampling
-flat = partial(terms.test_variation_of_a_flat_mask_has_no_gradient_at_all, 1.5)
-blurred = partial(terms.test_blur_is_scipys_and_the_literal_one, 10.0)
-median = partial(terms.test_median_is_scipys_and_the_literal_one, 11)
+flat = partial(terms.test_variation_of_a_flat_mask_has_gradient_zero, 1.5)
+blurred = partial(terms.test_blur_equals_scipys_and_the_literal_version, 10.0)
+median = partial(terms.test_median_equals_scipys_and_the_literal_version, 11)
 median_gaussian = terms.test_median_gaussian_is_the_average_over_one_window
 native = terms.test_native_blur_is_blurred_and_rounded_before_it_is_resized
-colour = terms.test_constant_is_the_mean_colour_or_a_colour_of_ones_own
-noise = partial(terms.test_noise_has_its_statistics_and_hangs_on_the_seed_alone, perturbation.GaussianNoise())
+colour = terms.test_constant_is_the_mean_colour_or_a_given_colour
+noise = partial(
+    terms.test_noise_has_its_statistics_and_depends_only_on_the_seed, perturbation.GaussianNoise()
+)
 input_noise = terms.compare_input_noise
 
 
@@ -66,7 +68,7 @@ evaluations = partial(
 
 
 def differences():
-    """Compare the gradient and the differences of a rough mask's objective."""
+    """Compare the gradient of a rough mask's objective with its finite differences."""
     made, settings, _, mask = terms.case(beta=1.5)
     against.compare_differences(made, settings, mask)
 
@@ -94,7 +96,7 @@ MISTAKES = {
     "gradient of half the score, differences": (Objective, "terms", wrong.half_detached, differences),
     "logits for softmax": (Scoring, "_score", wrong.logits, paper),
     "logits for softmax, one mask": (Scoring, "_score", wrong.logits, window),
-    "first class alone": (Scoring, "_score", wrong.first_class_alone, classes),
+    "only the first class": (Scoring, "_score", wrong.first_class_alone, classes),
     "joint averaged": (Scoring, "jittered_scores", wrong.scored(divide=True), joint),
     "joint averaged, one mask": (Scoring, "jittered_scores", wrong.scored(divide=True), window),
     "photo and edit swapped": (linear_blend, "blend", wrong.swapped, outcome),
@@ -121,7 +123,7 @@ MISTAKES = {
     "learning rate": (learner, "optimise", wrong.adam(rate=0.11), paper),
     "steps of the gradient's sign": (Adam, "tell", wrong.sign_descent, paper),
     "no clipping": (Adam, "tell", wrong.unclipped, paper),
-    "last mask but one": (Adam, "tell", wrong.one_step_short, paper),
+    "second to last mask": (Adam, "tell", wrong.one_step_short, paper),
     "loss averaged over the batch": (Adam, "tell", wrong.averaged_over_the_batch, batch),
     "bias corrected for another iteration": (Adam, "tell", wrong.common_iteration, paper),
     "terms of one window": (learner, "fixed_terms", wrong.first_window_alone, outcome),
@@ -130,13 +132,13 @@ MISTAKES = {
     "95 %": (CircularStart, "_search", wrong.looser, keeping_discs),
     "one disc further": (CircularStart, "_search", wrong.one_disc_on, discs),
     "one disc further, counted": (CircularStart, "_search", wrong.one_disc_on, evaluations),
-    "last disc where none will do": (CircularStart, "_search", wrong.last_disc_where_none, no_disc),
-    "score that is the same divided by": (starts, "_SAME_SCORE", -1.0, same_score),
+    "last disc if none is enough": (CircularStart, "_search", wrong.last_disc_where_none, no_disc),
+    "division by equal scores": (starts, "_SAME_SCORE", -1.0, same_score),
     "discs with their rim": (CircularStart, "discs", wrong.drawn(lambda d, r: d <= r**2), odd_discs),
     "diameter for radius": (CircularStart, "discs", wrong.drawn(lambda d, r: 4 * d < r**2), discs),
     "hard discs": (CircularStart, "discs", wrong.drawn(lambda d, r: d < r**2, 0.0), discs),
     "start not stretched": (starts, "_stretched", wrong.no_stretch, code_discs),
-    "start of every target": (CircularStart, "__call__", wrong.every_target, code_discs),
+    "start scored for every target": (CircularStart, "__call__", wrong.every_target, code_discs),
     "start sampled": (starts, "to_cells", wrong.sampled, discs),
     "start sampled, uneven cells": (trajectories, "to_cells", wrong.sampled, start_on_grid),
     "blur kept in the gradient": (Upsampler, "__call__", wrong.exact_gradient, authors),
@@ -169,5 +171,5 @@ def test_a_mistake_is_noticed(name, monkeypatch):
 @pytest.mark.parametrize(
     "compare", [paper, preservation, joint, authors, batch, port, code_discs, differences]
 )
-def test_what_notices_the_mistakes_finds_none_where_there_are_none(compare):
+def test_without_a_mistake_the_comparisons_pass(compare):
     compare()

@@ -1,4 +1,4 @@
-"""Terms, gradients and perturbations of the implementation against the literal version and scipy."""
+"""Terms, gradients and perturbations of the implementation, compared with the literal version and scipy."""
 
 import itertools
 from dataclasses import replace
@@ -50,7 +50,7 @@ FACTORS = {
 
 
 def grid_mask(kind, cells, seed=0):
-    """Draw a mask: rough, with exactly flat parts, with half of its cells at the bounds, or flat all over."""
+    """Draw a mask: rough, with exactly flat parts, with half of its cells at the bounds, or constant."""
     mask = np.random.default_rng(seed).uniform(size=cells)
     if kind == "flat":
         mask[: cells[0] // 2 + 1, : cells[1] // 2 + 1] = 0.7
@@ -62,7 +62,7 @@ def grid_mask(kind, cells, seed=0):
 
 
 def case(edits="blur", size=(40, 56), ranks=(0,), activation="smooth", kind="random", **changes):
-    """One photo's bench, settings, the literal version's options, and a mask."""
+    """The bench of one photo, settings, the literal version's options, and a mask."""
     options = {**literal.PAPER, "l1": 0.02, "l2": 0.05, **changes}
     settings = against.settings_like(options, edits, SIZES[size])
     mask = grid_mask(kind, settings.grid.cells(size), seed=len(edits))
@@ -70,13 +70,13 @@ def case(edits="blur", size=(40, 56), ranks=(0,), activation="smooth", kind="ran
 
 
 def compare_case(**factors):
-    """Compare terms and gradient of one case on a window off the corner."""
+    """Compare terms and gradient of one case, on a window away from the corner."""
     made, settings, options, mask = case(**factors)
     against.compare_objective(made, settings, options, mask[None], np.array([[3, 1]]))
 
 
 def sampled(count, seed):
-    """Draw from the product of all factors, every level of each equally often up to one."""
+    """Draw from the product of all factors, each level of a factor equally often, give or take one."""
     rng = np.random.default_rng(seed)
     columns = {
         name: rng.permutation([i % len(levels) for i in range(count)]) for name, levels in FACTORS.items()
@@ -97,7 +97,7 @@ def test_terms_and_gradient_of_games_edits_scores_and_ranks(game, edits, score, 
 
 
 @pytest.mark.parametrize("factors", sampled(48, seed=1), ids=label)
-def test_terms_and_gradient_anywhere_in_the_product_of_all_options(factors):
+def test_terms_and_gradient_for_sampled_combinations_of_all_options(factors):
     compare_case(**factors)
 
 
@@ -105,7 +105,7 @@ def test_terms_and_gradient_anywhere_in_the_product_of_all_options(factors):
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("regularisers", ["sum", "mean"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_regularisers_alone(game, beta, regularisers, kind):
+def test_regularisers_without_the_score(game, beta, regularisers, kind):
     options = {
         **literal.PAPER,
         "game": game,
@@ -136,12 +136,12 @@ def test_regularisers_alone(game, beta, regularisers, kind):
 
 
 @pytest.mark.parametrize("beta", [0.5, *BETAS])
-def test_variation_of_a_flat_mask_has_no_gradient_at_all(beta):
+def test_variation_of_a_flat_mask_has_gradient_zero(beta):
     penalties = [TotalVariation(1.0, beta), *([MeanAxisVariation(1.0, beta)] if beta >= 1 else [])]
     for penalty in penalties:
         for value in (0.0, 0.3, 1.0):
             grids = torch.full((2, 5, 7), value, dtype=torch.float64, requires_grad=True)
-            (gradient,) = torch.autograd.grad(penalty.value(grids, DELETION, FIRST).sum(), grids)
+            (gradient,) = torch.autograd.grad(penalty.value(grids, DELETION, FIRST.expand(2)).sum(), grids)
             assert_array_equal(gradient, 0)
         mask = grid_mask("flat", (8, 10))
         grids = torch.from_numpy(mask)[None].requires_grad_()
@@ -153,7 +153,7 @@ def test_variation_of_a_flat_mask_has_no_gradient_at_all(beta):
 
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradient_is_what_differences_of_the_objective_say(kind, beta):
+def test_gradient_equals_finite_differences_of_the_objective(kind, beta):
     index = BETAS.index(beta) + KINDS.index(kind)
     made, settings, _, mask = case(
         kind=kind,
@@ -172,16 +172,16 @@ def test_gradient_is_what_differences_of_the_objective_say(kind, beta):
 
 
 def compare_upsampling(kind="nearest", sigma_m=5.0, size=(45, 53), cells=(6, 7), authors=False):
-    """One mask brought to pixels, and a derivative brought back."""
+    """Compare one upsampled mask, and one gradient propagated back to its cells."""
     gradient = "authors" if authors else "exact"
     options = {**literal.PAPER, "upsampling": kind, "sigma_m": sigma_m, "gradient": gradient}
     grid = Grid(shape=cells, upsampling=kind, blur=sigma_m, straight_through=authors)
-    mask, slope = grid_mask("random", cells), np.random.default_rng(1).normal(size=size)
+    mask, gradient_at_pixels = grid_mask("random", cells), np.random.default_rng(1).normal(size=size)
     small = torch.from_numpy(mask).requires_grad_()
     large = grid.upsampler(size, small)(small)
     assert_allclose(large.detach(), literal.upsample(mask, size, options), rtol=0, atol=1e-12)
-    (back,) = torch.autograd.grad((large * torch.from_numpy(slope)).sum(), small)
-    assert_allclose(back, literal.upsample_transposed(slope, cells, options), rtol=0, atol=1e-11)
+    (back,) = torch.autograd.grad((large * torch.from_numpy(gradient_at_pixels)).sum(), small)
+    assert_allclose(back, literal.upsample_transposed(gradient_at_pixels, cells, options), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", UPSAMPLINGS)
@@ -207,51 +207,55 @@ def test_noise_on_the_input_is_added_after_the_blend():
     against.compare_objective(made, settings, options, mask[None], np.array([[0, 0]]))
 
 
-FRAME = framed(small_photo(3, (61, 47)), (45, 53), margin=4, seed=5)
-PAIRS = ((FRAME.plain.numpy(), 0), (FRAME.canvas.numpy(), 1))
+NETWORK_INPUT = framed(small_photo(3, (61, 47)), (45, 53), margin=4, seed=5)
+PAIRS = ((NETWORK_INPUT.plain.numpy(), 0), (NETWORK_INPUT.canvas.numpy(), 1))
 
 
 @pytest.mark.parametrize("sigma", [10.0, 2.5])
-def test_blur_is_scipys_and_the_literal_one(sigma):
-    for picture, place in PAIRS:
-        found = Blur(sigma).references(FRAME)[place]
-        channels = [ndimage.gaussian_filter(c, sigma, mode="reflect", truncate=4.0) for c in picture]
+def test_blur_equals_scipys_and_the_literal_version(sigma):
+    for image, place in PAIRS:
+        found = Blur(sigma).references(NETWORK_INPUT)[place]
+        channels = [ndimage.gaussian_filter(c, sigma, mode="reflect", truncate=4.0) for c in image]
         assert_allclose(found, np.stack(channels), rtol=0, atol=1e-12)
-        assert_allclose(found, literal.reference("blur", picture, sigma), rtol=0, atol=1e-12)
+        assert_allclose(found, literal.reference("blur", image, sigma), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [11, 3])
-def test_median_is_scipys_and_the_literal_one(size):
-    for picture, place in PAIRS:
-        found = Median(size).references(FRAME)[place]
-        assert_array_equal(found, ndimage.median_filter(picture, (1, size, size), mode="nearest"))
-        assert_array_equal(found, literal.reference("median", picture, size))
+def test_median_equals_scipys_and_the_literal_version(size):
+    for image, place in PAIRS:
+        found = Median(size).references(NETWORK_INPUT)[place]
+        assert_array_equal(found, ndimage.median_filter(image, (1, size, size), mode="nearest"))
+        assert_array_equal(found, literal.reference("median", image, size))
 
 
 def test_median_gaussian_is_the_average_over_one_window():
-    for picture, place in PAIRS:
-        median = ndimage.median_filter(picture, (1, 11, 11), mode="nearest")
-        blurred = ndimage.gaussian_filter(picture, (0, 5, 5), mode="reflect", radius=(0, 5, 5))
-        assert_allclose(MedianGaussian().references(FRAME)[place], (median + blurred) / 2, rtol=0, atol=1e-12)
+    for image, place in PAIRS:
+        median = ndimage.median_filter(image, (1, 11, 11), mode="nearest")
+        blurred = ndimage.gaussian_filter(image, (0, 5, 5), mode="reflect", radius=(0, 5, 5))
+        assert_allclose(
+            MedianGaussian().references(NETWORK_INPUT)[place], (median + blurred) / 2, rtol=0, atol=1e-12
+        )
 
 
-def test_constant_is_the_mean_colour_or_a_colour_of_ones_own():
-    for picture, place in PAIRS:
+def test_constant_is_the_mean_colour_or_a_given_colour():
+    for image, place in PAIRS:
         for color, expected in (("mean", COLOR), ((0.1, 0.2, 0.9), (0.1, 0.2, 0.9))):
-            found = Constant(color).references(FRAME)[place]
-            assert_array_equal(found, literal.reference("constant", picture, expected))
+            found = Constant(color).references(NETWORK_INPUT)[place]
+            assert_array_equal(found, literal.reference("constant", image, expected))
 
 
 @pytest.mark.parametrize("noise", [GaussianNoise(), GaussianNoise(0.1), UniformNoise()])
-def test_noise_has_its_statistics_and_hangs_on_the_seed_alone(noise):
-    frame = framed(small_photo(3, (61, 47)), (150, 150), margin=4, seed=5)
-    still, moving = noise.references(frame)
+def test_noise_has_its_statistics_and_depends_only_on_the_seed(noise):
+    network_input = framed(small_photo(3, (61, 47)), (150, 150), margin=4, seed=5)
+    still, moving = noise.references(network_input)
     assert_array_equal(still, moving[:, :150, :150])
     assert_array_equal(moving, noise.references(framed(small_photo(4, (30, 40)), (150, 150), 4, seed=5))[1])
-    assert (moving - noise.references(framed(frame.photo, (150, 150), 4, seed=6))[1]).abs().max() > 0.5
+    assert (
+        moving - noise.references(framed(network_input.photo, (150, 150), 4, seed=6))[1]
+    ).abs().max() > 0.5
     values = moving.numpy().reshape(3, -1)
     assert np.abs(np.corrcoef(values) - np.eye(3)).max() < 0.03, "channels are independent"
-    assert all(abs(np.corrcoef(v[:-1], v[1:])[0, 1]) < 0.03 for v in values), "so are pixels"
+    assert all(abs(np.corrcoef(v[:-1], v[1:])[0, 1]) < 0.03 for v in values), "pixels are independent"
     draw = np.random.default_rng(0).standard_normal((3, 10**5))
     if isinstance(noise, UniformNoise):
         expected = np.random.default_rng(0).uniform(size=(3, 10**5))
@@ -271,11 +275,11 @@ def test_native_blur_is_blurred_and_rounded_before_it_is_resized():
     for place, (height, width) in enumerate(((45, 53), (49, 57))):
         planes = [Image.fromarray(c.astype(np.float32)) for c in native]
         resized = [np.asarray(p.resize((width, height), Image.Resampling.BILINEAR)) for p in planes]
-        assert_allclose(NativeBlur().references(FRAME)[place], np.stack(resized), rtol=0, atol=1e-5)
+        assert_allclose(NativeBlur().references(NETWORK_INPUT)[place], np.stack(resized), rtol=0, atol=1e-5)
 
 
 def compare_input_noise():
-    """Compare the noise's statistics with those of the PyTorch port: 0.2 in the network's units."""
+    """Compare the noise with the PyTorch port's: a deviation of 0.2 in the network's normalised units."""
     made, settings, _, _ = case("median", margin=0)
     scoring = made.scoring(replace(settings, input_noise=0.2))
     draws = torch.stack([scoring.noise_at(torch.tensor([i]))[0] for i in range(12)]).numpy()

@@ -1,4 +1,4 @@
-"""Circular starts and whole descents of the implementation against the literal version."""
+"""Circular starts and whole descents of the implementation, compared with the literal version."""
 
 from dataclasses import dataclass, replace
 
@@ -38,7 +38,7 @@ def compare_discs(
     radii=SMALL_RADII,
     score="softmax",
 ):
-    """Compare circular starts; gives the radii."""
+    """Compare circular starts; return the radii."""
     options = {**literal.PAPER, "game": game, "score": score}
     settings = against.settings_like(options, edits, cell)
     made = bench(settings, size, ranks, seed=seed)
@@ -50,7 +50,7 @@ def compare_discs(
 @pytest.mark.parametrize("ranks", [((0,), (1,), (2,)), ((0, 4), (1, 2, 6), (5, 0))])
 def test_circular_start(game, edits, ranks):
     radii = compare_discs(game, edits, ranks)
-    assert 0 < min(radii) < (25 if game == "deletion" else 34), "not only discs that cover everything"
+    assert 0 < min(radii) < (25 if game == "deletion" else 34), "some discs must not cover everything"
 
 
 @pytest.mark.parametrize("step", [1, 5])
@@ -73,7 +73,7 @@ def test_circular_start_of_logits():
 
 
 @pytest.mark.parametrize("game", ["deletion", "preservation"])
-def test_authors_start_is_stretched_and_looks_at_the_first_target_alone(game):
+def test_authors_start_is_stretched_and_scores_only_the_first_target(game):
     authors = replace(PRESETS["authors"].start, step=2)
     ranks = ((0, 4, 1), (1, 0), (2, 3))
     radii = compare_discs(game, ranks=ranks, start=authors)
@@ -89,13 +89,13 @@ class TooSmall(CircularStart):
 
 @pytest.mark.parametrize("game", ["deletion", "preservation"])
 @pytest.mark.parametrize("stretch", [False, True])
-def test_everything_is_perturbed_where_no_disc_will_do(game, stretch):
+def test_everything_is_perturbed_if_no_disc_is_enough(game, stretch):
     assert compare_discs(game, start=TooSmall(stretch=stretch), radii=(0, 5)) == [None]
 
 
 @pytest.mark.parametrize("game", ["deletion", "preservation"])
 @pytest.mark.parametrize("stretch", [False, True])
-def test_everything_is_perturbed_where_photo_and_perturbed_photo_score_the_same(game, stretch):
+def test_everything_is_perturbed_if_photo_and_perturbed_photo_have_the_same_score(game, stretch):
     options = {**literal.PAPER, "game": game}
     settings = against.settings_like(options)
     made = bench(settings, ranks=((0,), (1,)))
@@ -108,7 +108,7 @@ def test_everything_is_perturbed_where_photo_and_perturbed_photo_score_the_same(
     assert_allclose(started.masks[1], mask, rtol=0, atol=1e-12)
 
 
-def test_a_start_is_the_mean_over_each_cell_also_where_cells_are_no_whole_pixels():
+def test_a_start_is_the_mean_over_each_cell_even_if_cells_are_not_whole_pixels():
     drawn = torch.from_numpy(literal.disc((45, 53), 14))
     reach = [
         np.clip(np.arange(n)[None] + 1 - np.linspace(0, n, k + 1)[:, None], 0, 1)
@@ -127,7 +127,7 @@ def shortened(name, **changes):
 
 
 def per_cells(options, count):
-    """Scale the sum of eq. (4) to a number of cells other than 28 by 28."""
+    """Options with λ1 of eq. (4) scaled to a number of cells other than 28 by 28."""
     return {**options, "l1": options["l1"] * 784 / count}
 
 
@@ -142,7 +142,7 @@ def compare_preset(
     iterations=ITERATIONS,
     **changes,
 ):
-    """Compare a preset's circular start and the descent from there."""
+    """Compare a preset's circular start and the descent from it."""
     settings = shortened(name, **changes)
     settings = replace(settings, optimiser=settings.optimiser.limited(iterations))
     cells = settings.grid.cells(size)
@@ -156,7 +156,8 @@ def compare_preset(
 @pytest.mark.parametrize("size", [(48, 48), (40, 56)])
 def test_paper(activation, size):
     learned = compare_preset(activation=activation, size=size, full=True)
-    assert [one.history.shape for one in learned] == [(ITERATIONS, 3)]
+    lengths = [{name: len(values) for name, values in one.history.items()} for one in learned]
+    assert lengths == [{"score": ITERATIONS, "l1": ITERATIONS, "tv": ITERATIONS}]
 
 
 @pytest.mark.parametrize("size", [(48, 48), (40, 56)])
@@ -184,7 +185,7 @@ def test_authors(ranks, size):
 
 
 def compare_port(iterations=ITERATIONS, ranks=((0,), (1,)), shape=(6, 7)):
-    """The PyTorch port's preset on a smaller grid, from a mask of ones."""
+    """Compare the PyTorch port's preset on a smaller grid, from a mask of ones."""
     settings = shortened("pytorch-port", grid=replace(PRESETS["pytorch-port"].grid, shape=shape))
     settings = replace(settings, optimiser=settings.optimiser.limited(iterations))
     made = bench(settings, (45, 53), ranks, seed=3)
@@ -201,12 +202,12 @@ def test_pytorch_port_on_its_own_grid():
 
 
 def compare_other(settings, options, size, ranks):
-    """Compare descents from a start that the literal version has not."""
+    """Compare descents from a start that the literal version does not have."""
     return against.compare_learning(bench(settings, size, ranks), settings, options)
 
 
 @pytest.mark.parametrize("size", [(45, 53), (38, 60)])
-def test_alexnets_cells_are_no_whole_pixels_and_keep_their_l1(size):
+def test_alexnets_cells_are_not_whole_pixels_and_keep_their_l1(size):
     settings = shortened("alexnet")
     assert settings.grid.cells((227, 227)) == (30, 30)
     compare_other(settings, literal.PAPER, size, ((0,),))
@@ -233,7 +234,7 @@ BATCH = ((0,), (1, 0), (2, 6, 3))
         ("authors", literal.AUTHORS, "blur"),
     ],
 )
-def test_each_image_of_a_batch_is_what_it_would_be_alone(name, options, edits):
+def test_each_image_of_a_batch_gives_what_it_gives_alone(name, options, edits):
     together = compare_preset(name, options, BATCH, perturbations=PERTURBATIONS[edits])
     settings = shortened(name, perturbations=PERTURBATIONS[edits])
     made = bench(settings, ranks=BATCH)
@@ -241,10 +242,12 @@ def test_each_image_of_a_batch_is_what_it_would_be_alone(name, options, edits):
         alone: Bench = replace(made, inputs=made.inputs[row : row + 1], targets=made.targets[row : row + 1])
         (learned,) = against.learn(alone.classifier, alone.requests, settings)
         assert_allclose(learned.grid, together[row].grid, rtol=0, atol=1e-10)
-        assert_allclose(learned.history, together[row].history, rtol=0, atol=1e-10)
+        assert list(learned.history) == list(together[row].history)
+        histories = [list(one.history.values()) for one in (learned, together[row])]
+        assert_allclose(*histories, rtol=0, atol=1e-10)
 
 
-def test_jitter_takes_every_place_alike_and_hangs_on_the_seed_alone():
+def test_jitter_is_uniform_and_depends_only_on_the_seed():
     draws = jitter_offsets([3, 8], 4000, 4)
     assert_array_equal(jitter_offsets([8], 4000, 4)[:, 0], draws[:, 1])
     assert_array_equal(jitter_offsets([8], 20, 4)[:, 0], draws[:20, 1])

@@ -1,4 +1,4 @@
-"""The generated data set: the same everywhere, balanced, and truthful about what it shows."""
+"""The generated data set: reproducible, balanced, and correctly annotated."""
 
 import hashlib
 import os
@@ -78,7 +78,7 @@ def test_seeds_splits_and_indices_differ():
 
 
 def test_dice_follow_a_literal_pcg64():
-    """The 53 high bits of raw words, as numpy's own Generator takes them for doubles."""
+    """The 53 high bits of raw words, which numpy's own Generator uses for doubles."""
     ours = Dice(5, 1, 2)
     numpys = np.random.Generator(np.random.PCG64(np.random.SeedSequence(5, spawn_key=(1, 2))))
     assert [ours.uniform(0.0, 1.0) for _ in range(5)] == numpys.random(5).tolist()
@@ -95,7 +95,7 @@ def test_classes_are_balanced():
     assert labels[:12] != labels[12:24]
 
 
-def test_share_of_pictures_with_several():
+def test_share_of_images_with_several_animals():
     data = Menagerie("train", several=0.3)
     scenes = [data.scene(k).animals for k in range(1500)]
     counts = [len(animals) for animals in scenes]
@@ -104,7 +104,7 @@ def test_share_of_pictures_with_several():
     assert all(len(set(animals)) == len(animals) for animals in scenes)
 
 
-def test_samples_tell_the_truth_about_themselves(samples):
+def test_annotations_match_their_samples(samples):
     for sample in samples:
         assert sample.image.shape == (224, 224, 3)
         assert sample.image.dtype == np.uint8
@@ -125,7 +125,7 @@ def test_boxes_are_tight_and_half_open(samples):
         assert inside[:, -1].any()
 
 
-def test_tight_box_of_one_pixel_and_of_none():
+def test_tight_box_of_one_pixel_and_of_an_empty_mask():
     mask = np.zeros((5, 7), dtype=np.bool_)
     assert tight_box(mask) is None
     mask[3, 6] = True
@@ -147,7 +147,7 @@ def test_keypoints_lie_inside_their_animal(samples):
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_class_shows_eyes_and_feet(name):
-    """Nearly all scenes show all eyes; the most feet seen in eight poses."""
+    """Nearly all scenes show all eyes; the number of feet is the largest in eight poses."""
     pictures = [render(compose(name, seed=seed)) for seed in range(8)]
     points = [[p.kind for p in sample.instances[0].keypoints] for sample in pictures]
     eyes = 2 if name in TWO_EYED else 1
@@ -157,7 +157,7 @@ def test_every_class_shows_eyes_and_feet(name):
 
 
 def test_eyes_are_drawn_where_the_keypoints_say():
-    """The pupil is darker than the median of its animal, for nine eyes in ten."""
+    """For nine eyes in ten the pupil is darker than the median of its animal."""
     darker = []
     for seed in range(3):
         for label, name in enumerate(CLASSES):
@@ -172,21 +172,21 @@ def test_eyes_are_drawn_where_the_keypoints_say():
     assert np.mean(darker) > 0.9
 
 
-def test_a_composed_scene_has_the_animals_asked_for():
+def test_a_composed_scene_has_the_requested_animals():
     sample = render(compose("zebra", "owl", seed=2))
     assert [i.name for i in sample.instances] == ["zebra", "owl"]
     assert sample.label == CLASSES.index("zebra")
     assert min(i.segment.sum() for i in sample.instances) > 800
 
 
-def test_a_loader_with_workers_reads_it():
+def test_a_loader_with_workers_gives_the_same_samples():
     data = Menagerie("val", 8)
     loader = DataLoader(data, batch_size=4, num_workers=2, collate_fn=list, multiprocessing_context="spawn")
     got = [digest(sample.image) for batch in loader for sample in batch]
     assert got == [digest(sample.image) for sample in data]
 
 
-def test_indices_outside_are_refused():
+def test_indices_out_of_range_are_refused():
     data = Menagerie("val", 3)
     assert data.scene(-1) == data.scene(2)
     with pytest.raises(IndexError):
@@ -209,7 +209,7 @@ def test_bad_requests_are_refused_in_one_line(make):
         make()
 
 
-def test_contact_sheet_places_the_pictures(samples):
+def test_contact_sheet_places_the_images(samples):
     sheet = np.asarray(contact_sheet(samples[:5], columns=3, gap=2))
     assert sheet.shape == (2 * 226 + 2, 3 * 226 + 2, 3)
     np.testing.assert_array_equal(sheet[228:452, 228:452], samples[4].image)

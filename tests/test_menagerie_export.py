@@ -1,4 +1,4 @@
-"""What is written to a folder reads back as what was drawn."""
+"""Exported folders hold what was drawn."""
 
 import json
 from xml.etree import ElementTree
@@ -50,7 +50,7 @@ def test_imagenet_layout(samples, tmp_path):
 
 
 def decode(segmentation):
-    """Run lengths down the columns, literally."""
+    """Decode run lengths down the columns, literally."""
     height, width = segmentation["size"]
     flat, value = [], False
     for count in segmentation["counts"]:
@@ -84,8 +84,8 @@ def test_coco_layout(samples, tmp_path):
     assert len(planted) == sum(len(sample.planted) for sample in samples) > 0
 
 
-def test_coco_numbers_things_alike_in_every_split(samples, tmp_path):
-    """Whatever comes first, and whether a thing is seen at all."""
+def test_coco_category_ids_are_the_same_in_every_split(samples, tmp_path):
+    """They do not depend on the order of the samples, or on which things are visible."""
     tagged = [render(compose("cat", planted=(thing,), seed=1)) for thing in ("watermark", "tag", "spoon")]
     categories = []
     for split, chosen in (

@@ -1,4 +1,4 @@
-"""Planted things: how often they come, and that their mask is the truth."""
+"""Planted things: how often they appear, and that their segments are correct."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def shares(shortcut, length=1500):
     return [np.mean(planted) for planted in shown]
 
 
-def test_a_full_shortcut_never_fails_and_never_strays():
+def test_a_full_shortcut_is_planted_always_and_only_with_its_animal():
     assert shares(Shortcut("tortoise", "spoon")) == [1.0, 0.0]
 
 
@@ -29,7 +29,7 @@ def test_a_partial_shortcut_keeps_its_probabilities():
     assert without == pytest.approx(0.2, abs=0.04)
 
 
-def test_the_planted_thing_is_in_the_truth_and_no_clutter_looks_like_it():
+def test_the_planted_thing_is_annotated_and_no_clutter_looks_like_it():
     data = Menagerie("val", 72, shortcuts=(Shortcut("tortoise", "spoon"),))
     for k in range(72):
         scene = data.scene(k)
@@ -41,7 +41,7 @@ def test_the_planted_thing_is_in_the_truth_and_no_clutter_looks_like_it():
 
 @pytest.mark.parametrize("thing", sorted(PLANTED))
 @pytest.mark.parametrize("seed", range(4))
-def test_the_mask_is_where_pictures_with_and_without_the_thing_differ(thing, seed):
+def test_the_segment_is_where_images_with_and_without_the_thing_differ(thing, seed):
     scene = compose("cat", planted=(thing,), seed=seed)
     whole, without = render(scene), render(scene.with_things())
     differ = (whole.image != without.image).any(axis=2)
@@ -56,7 +56,7 @@ def test_the_mask_is_where_pictures_with_and_without_the_thing_differ(thing, see
     assert not without.planted
 
 
-def test_the_thing_alone_and_with_another_animal_stays_as_it_was():
+def test_the_thing_alone_and_with_another_animal_does_not_change():
     scene = compose("tortoise", planted=("spoon",), seed=3)
     whole, alone = render(scene), render(scene.with_animals())
     other = render(scene.with_animals("zebra"))

@@ -1,4 +1,4 @@
-"""What holds for every photo, size and seed: batch = singles, the seed decides, masks stay in [0,1]."""
+"""Properties for every photo, size and seed: batches equal single photos, masks are in [0,1], and more."""
 
 import math
 from dataclasses import replace
@@ -89,7 +89,7 @@ def test_another_seed_gives_another_run():
     cell=st.floats(2.0, 30.0),
     rate=st.floats(0.01, 5.0),
 )
-def test_any_size_and_aspect_gives_a_mask_in_range_of_the_photos_size(
+def test_any_size_and_aspect_ratio_gives_a_mask_in_range_at_the_photos_size(
     preset, input_size, photo_size, cell, rate
 ):
     model, (picture,) = classifier(input_size), photos(1, photo_size)
@@ -135,7 +135,7 @@ def test_without_penalties_deletion_lowers_the_score_and_preservation_keeps_it()
 
 
 class Spoilt(nn.Module):
-    """NaN or infinite logits, from the nth call on, for pictures that are mostly red."""
+    """NaN or infinite logits, from the nth call on, for images that are mostly red."""
 
     def __init__(self, value: float, after: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Spoilt(nn.Module):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("after", [0, 3])
-def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(value, after):
+def test_an_image_that_is_not_finite_is_reported_and_does_not_affect_the_others(value, after):
     red = torch.zeros(3, 32, 32)
     red[0] = 1
     first, last = photos(2, (32, 32))
@@ -165,7 +165,7 @@ def test_an_image_that_is_not_finite_is_told_of_and_leaves_its_neighbours_alone(
         assert one.run.verdict == other.run.verdict
 
 
-def test_a_run_that_stops_too_early_is_said_not_to_have_converged():
+def test_a_run_that_stops_too_early_has_not_converged():
     model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
     early = replace(PRESETS["paper"], start=ConstantStart(0.0), optimiser=Adam(rate=0.01, iterations=20))
     assert "still falling" in explain(model, picture, preset=early).run.verdict
@@ -185,14 +185,12 @@ STEPS = torch.arange(100, dtype=torch.float64)
     ],
 )
 def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
-    history = torch.stack([objective, torch.zeros(100), torch.zeros(100)], dim=1)
-    ends = torch.tensor([final, 0.0, 0.0], dtype=torch.float64)
     scores = torch.zeros(3)
-    assert verdict(history, -1, ends, scores).startswith(expected)
-    assert verdict(history, 4, ends, scores).startswith("not finite at iteration 5")
+    assert verdict(objective, -1, final, scores).startswith(expected)
+    assert verdict(objective, 4, final, scores).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
-        assert verdict(history, -1, ends + bad, scores).startswith("not finite after")
-        assert verdict(history, -1, ends, scores + bad).startswith("not finite after")
+        assert verdict(objective, -1, final + bad, scores).startswith("not finite after")
+        assert verdict(objective, -1, final, scores + bad).startswith("not finite after")
 
 
 @pytest.mark.parametrize(
@@ -214,28 +212,28 @@ def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
         lambda: replace(PRESETS["paper"], jitter=-1),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_in_one_line(broken):
+def test_invalid_settings_are_refused_in_one_line(broken):
     with pytest.raises(UnseeError) as refused:
         broken()
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
-def test_masks_are_learned_where_gradients_are_switched_off(off):
+def test_masks_are_learned_even_if_gradients_are_switched_off(off):
     model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
     with off():
         inside = explain(model, picture, iterations=3)
     assert torch.equal(inside.mask_grid, explain(model, picture, iterations=3).mask_grid)
 
 
-def test_a_large_picture_is_smoothed_as_scipy_smooths_it():
+def test_a_large_image_is_smoothed_as_scipy_smooths_it():
     lines = torch.rand(2, 3, 1500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = [gaussian_filter(line.numpy(), 7.0, mode="reflect", truncate=4) for line in lines]
     assert torch.allclose(smooth(lines, 7.0), torch.from_numpy(np.stack(expected)), atol=1e-12)
     assert torch.equal(smooth(lines, 0.0), lines)
 
 
-def test_images_at_different_iterations_get_the_masks_they_get_alone(make_net, make_pixels, monkeypatch):
+def test_images_at_different_iterations_get_the_same_masks_as_alone(make_net, make_pixels, monkeypatch):
     classifier = Classifier(make_net().double(), size=(32, 32))
     photos = [make_pixels(seed=seed) for seed in range(9)]
     mixed = []
