@@ -142,7 +142,6 @@ class TestAgain:
             ({"target": 0}, "target"),
             ({"plan": replace(QUICK, fit=CentreCrop())}, "fit"),
         ],
-        ids=str,
     )
     def test_another_explanation_is_not_replaced(
         self, to_folders, batches, make_photo, tmp_path, options, difference

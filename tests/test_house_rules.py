@@ -53,6 +53,7 @@ def test_one_optimisation_loop_learns_masks():
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("step", "ask", "tell")
+        and name.startswith(("masks/", "runs/", "experiments/", "saliency/", "training/"))
     ]
     assert [step for step in steps if not step[0].startswith("training/")] == [
         ("masks/loop.py", "optimiser.ask"),
