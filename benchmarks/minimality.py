@@ -26,7 +26,7 @@ from unsee.classifier import Classifier
 from unsee.experiments.smallest_box import boxes_of
 from unsee.images import read_photo
 from unsee.masks.edits.linear_blend import blend
-from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.edits.perturbation import Blended
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.photos import Plan, learn_photos
@@ -157,7 +157,7 @@ def masks_of(
     return kept[stop]
 
 
-def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Perturbation, scores: Scores) -> Row:
+def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Blended, scores: Scores) -> Row:
     """The smallest boxes of one map; boxes are evaluated from the smallest up, and each only once."""
     boxes = sorted(boxes_of(saliency, classifier.size), key=area)
     whole = (0, 0, classifier.size[1], classifier.size[0])
@@ -189,7 +189,7 @@ def record(classifier: Classifier, case: Case, saliency: Tensor, edit: Perturbat
 
 @torch.no_grad()
 def evaluate(
-    classifier: Classifier, case: Case, edit: Perturbation, boxes: Sequence[Box | None], scores: Scores
+    classifier: Classifier, case: Case, edit: Blended, boxes: Sequence[Box | None], scores: Scores
 ) -> None:
     """The class's probability with each box edited; None stands for the unedited image."""
     missing = [box for box in boxes if str(box) not in scores]

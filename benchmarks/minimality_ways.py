@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.masks import PRESETS, Settings
-from unsee.masks.edits.perturbation import Blur, NativeBlur, Perturbation
+from unsee.masks.edits.perturbation import Blended, Blur, NativeBlur
 from unsee.masks.grid import Grid
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
@@ -94,4 +94,4 @@ READINGS: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
     "8bit": lambda grid, size: 1 - (255 * upsampled(grid, size)).floor() / 255,
 }
 """The map to threshold: M; M blurred again; the 28² mask as squares, or interpolated; M in 8 bits."""
-EDITS: dict[str, Perturbation] = {"blur": Blur(), "native": NativeBlur()}
+EDITS: dict[str, Blended] = {"blur": Blur(), "native": NativeBlur()}

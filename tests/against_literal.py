@@ -12,7 +12,7 @@ from nets import Bench
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid
-from unsee.masks.learner import Learned, learn
+from unsee.masks.learner import Learned, learn_masks
 from unsee.masks.objective import SCORES, Objective, Terms, total
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
@@ -133,7 +133,7 @@ def compare_start(
 def compare_evaluations(bench: Bench, settings: Settings, options: Options) -> None:
     """How often each photo goes through the network: both ends, the discs up to the radius, the steps."""
     started = settings.start(bench.scoring(settings), settings.objective.game, (6, 6))
-    learned = learn(bench.classifier, bench.requests, settings)
+    learned = learn_masks(bench.classifier, bench.requests, settings)
     edits = len(settings.perturbations)
     for row in range(len(bench.inputs)):
         radii = tuple(settings.start.radii(bench.inputs[row].size))
@@ -172,7 +172,7 @@ def compare_learning(bench: Bench, settings: Settings, options: Options, full: b
     The start is the implementation's own, since the gradient of |1 - m| is not continuous where m is 1.
     With `full` also the mask of every pixel, the scores, and the terms averaged over the fixed windows.
     """
-    learned = learn(bench.classifier, bench.requests, settings)
+    learned = learn_masks(bench.classifier, bench.requests, settings)
     iterations, scoring = settings.optimiser.iterations, bench.scoring(settings)
     started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     draws = [bench.noise(settings, i) for i in range(iterations)]

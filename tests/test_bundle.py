@@ -10,7 +10,7 @@ from nets import bench
 from unsee.classifier import Classifier
 from unsee.masks import PRESETS, explain
 from unsee.masks.game import DELETION, PRESERVATION
-from unsee.masks.learner import learn
+from unsee.masks.learner import learn_masks
 from unsee.masks.objective import Objective, logit_score
 from unsee.masks.optimisers import bundle
 from unsee.masks.optimisers.adam import Adam
@@ -135,7 +135,7 @@ def test_an_image_settles_when_a_window_is_no_better_than_the_one_before():
 
 def reached(settings, seed: int = 0, ranks=((0,), (1,), (2,), (0, 1))) -> tuple[float, float]:
     """Mean objective and evaluations of some small photos, in float64."""
-    learned = learn(*learner_input(settings, seed, ranks))
+    learned = learn_masks(*learner_input(settings, seed, ranks))
     return (
         sum(sum(one.terms.values()) for one in learned) / len(learned),
         sum(one.evaluations for one in learned) / len(learned),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from unsee.cli.engines import engine_from
 
 from data_sets import imagenet_val
-from unsee.cli.engines import engine_from
 from unsee.cli.parsing import dataset_from, names_from
 from unsee.cli.run_progress import run_progress
 from unsee.cli.signals import stoppable

@@ -10,8 +10,8 @@ from torch import nn
 import unsee
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.experiments.comparison_figure import comparison_figure
 from unsee.experiments.smallest_box import boxes_of, smallest_box
-from unsee.figures.comparison import comparison_figure
 from unsee.methods import METHODS
 from unsee.tensors import smooth
 

@@ -21,7 +21,7 @@ from unsee.experiments.demonstration import (
     SCENES,
     SHORTCUT,
     DemoScene,
-    Finding,
+    SceneResult,
     demonstrate,
     marked,
     share_inside,
@@ -69,7 +69,7 @@ def finding(explanation):
     left, nothing = torch.zeros(40, 56, dtype=torch.bool), torch.zeros(40, 56, dtype=torch.bool)
     left[:, :14] = True
     scene = DemoScene("A bee", "Why a bee?", compose("cat"), "bee", PLAIN)
-    return Finding(scene, answer, {"bee": left, "spoon": nothing})
+    return SceneResult(scene, answer, {"bee": left, "spoon": nothing})
 
 
 class TestMeasures:

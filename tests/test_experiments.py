@@ -16,7 +16,7 @@ from unsee.experiments.animal_parts import AnimalParts
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import Case, Experiment
 from unsee.experiments.localisation import RULES, Localisation
-from unsee.experiments.minimality import MinimalBoxes
+from unsee.experiments.minimality import Minimality
 from unsee.experiments.pointing import Pointing
 from unsee.experiments.representativeness import Representativeness
 from unsee.images import Squash
@@ -163,7 +163,7 @@ def areas_of(method, areas, coarse=None, target=(0,)):
 
 class TestMinimality:
     def test_images_without_a_box_are_left_out_and_counted(self):
-        summary = MinimalBoxes().summary(areas_of("mask", [100, 300, None], coarse=400))
+        summary = Minimality().summary(areas_of("mask", [100, 300, None], coarse=400))
         found = summary.tables[0].rows["mask"]["80 %"]
         assert (found.value, found.n, found.standard_error) == (200, 2, 100)
         assert summary.tables[1].rows["mask"]["80 %"].value == 400
@@ -174,18 +174,18 @@ class TestMinimality:
 
     def test_methods_are_compared_with_the_mask_image_by_image(self):
         records = areas_of("mask", [100, 300, None, 50]) + areas_of("gradient", [150, 450, 90, None])
-        found = MinimalBoxes().summary(records).tables[2].rows["gradient"]["80 %"]
+        found = Minimality().summary(records).tables[2].rows["gradient"]["80 %"]
         assert (found.value, found.n, found.standard_error) == (100, 2, 50)
         two = areas_of("mask", [100]) + areas_of("mask", [20], target=(1,))
         two += areas_of("gradient", [130]) + areas_of("gradient", [70], target=(1,))
-        assert MinimalBoxes().summary(two).tables[2].rows["gradient"]["80 %"].value == 40
-        assert len(MinimalBoxes().summary(areas_of("gradient", [1])).tables) == 2
+        assert Minimality().summary(two).tables[2].rows["gradient"]["80 %"].value == 40
+        assert len(Minimality().summary(areas_of("gradient", [1])).tables) == 2
 
     def test_boxes_grow_with_the_share(self, world):
         cases = [case_of(case.sample, case.maps, (32, 32)) for case in world[:4]]
         best = [int(network().probabilities(case.network_input.plain[None]).argmax()) for case in cases]
         asked = [replace(case, target=(top,)) for case, top in zip(cases, best, strict=True)]
-        records = [r for case in asked for r in MinimalBoxes().records(network(), case)]
+        records = [r for case in asked for r in Minimality().records(network(), case)]
         areas, coarse = {}, {}
         for record in records:
             key = record["id"], record["method"]

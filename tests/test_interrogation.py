@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from unsee.classifier import Classifier
-from unsee.drawing.boxed_pair import boxed_pair
+from unsee.drawing.side_by_side import side_by_side
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import interrogate, interrogate_explanation
 from unsee.explanation import Target
@@ -105,7 +105,7 @@ class TestFiles:
         assert not changed.any()
 
     def test_the_box_is_drawn_where_it_is(self, result):
-        figure = boxed_pair(result.photo.pixels, result.perturbed, result.box, ("before", "after"))
+        figure = side_by_side([(result.photo.pixels, "before"), (result.perturbed, "after")], result.box)
         for axes, title in zip(figure.axes, ("before", "after"), strict=True):
             (box,) = axes.patches
             assert box.get_bbox().extents == pytest.approx((9.5, 4.5, 29.5, 24.5))

@@ -179,6 +179,7 @@ def test_a_composed_scene_has_the_requested_animals():
     assert min(i.segment.sum() for i in sample.instances) > 800
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes:UserWarning")
 def test_a_loader_with_workers_gives_the_same_samples():
     data = Menagerie("val", 8)
     loader = DataLoader(data, batch_size=4, num_workers=2, collate_fn=list, multiprocessing_context="spawn")

@@ -13,7 +13,7 @@ from unsee.errors import UnseeError
 from unsee.masks import PRESETS, explain
 from unsee.masks.edits.edit import Edit
 from unsee.masks.grid import Grid
-from unsee.masks.learner import learn
+from unsee.masks.learner import learn_masks
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
@@ -97,9 +97,9 @@ class TestWithoutGradient:
 
     def test_a_batch_gives_what_single_images_give(self):
         made = bench(SEARCH, ranks=((0,), (1,), (2,)))
-        together = learn(made.classifier, made.requests, SEARCH)
+        together = learn_masks(made.classifier, made.requests, SEARCH)
         for request, one in zip(made.requests, together, strict=True):
-            (alone,) = learn(made.classifier, [request], SEARCH)
+            (alone,) = learn_masks(made.classifier, [request], SEARCH)
             assert torch.allclose(one.grid, alone.grid, rtol=0, atol=1e-12)
             assert one.evaluations == alone.evaluations
 
@@ -169,7 +169,7 @@ def test_a_mask_on_an_activation_needs_no_second_path():
     )
     made = bench(settings)
     net, (one,), (target,) = made.classifier.net, made.inputs, made.targets
-    (learned,) = learn(made.classifier, made.requests, settings)
+    (learned,) = learn_masks(made.classifier, made.requests, settings)
     with torch.no_grad():
         activation = net[:2](made.classifier.normalised(one.plain[None]))
     assert activation.shape[-2:] == (24, 24)

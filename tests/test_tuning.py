@@ -169,7 +169,7 @@ def test_memory_of_a_forward_pass():
 )
 def test_a_batch_is_as_large_as_half_of_the_memory_allows(free, each, fit, monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda device: free)
-    assert memory.pictures_that_fit(torch.device("cpu"), each) == fit
+    assert memory.images_that_fit(torch.device("cpu"), each) == fit
 
 
 def test_free_memory_is_known():

@@ -112,7 +112,7 @@ class Explanation:
         scores: the target's scores for the photo, the edited photo and the fully perturbed photo.
         mask: one value per pixel of the photo, float32 in [0,1]; 1 keeps the pixel, 0 deletes it.
         mask_grid: the learned mask on its coarse grid.
-        perturbed: the edited photo, RGB in [0,1].
+        perturbed: the edited photo, RGB in [0,1]; None if the mask edits no pixels.
         area: the share of the network's input that the mask marks, in [0,1].
         run: how the mask was learned.
         provenance: network, weights and software.
@@ -123,7 +123,7 @@ class Explanation:
     scores: Scores
     mask: Float[Tensor, "h w"]
     mask_grid: Float[Tensor, "r c"]
-    perturbed: Float[Tensor, "3 h w"]
+    perturbed: Float[Tensor, "3 h w"] | None
     area: float
     run: Run
     provenance: Provenance
@@ -179,6 +179,7 @@ class Explanation:
                 "objective": self.objective,
                 "objective_terms": terms,
                 "converged": self.converged,
+                "edits_pixels": self.perturbed is not None,
                 **run,
                 **asdict(self.provenance),
                 "history": history,
@@ -187,13 +188,14 @@ class Explanation:
         return manifest
 
     def panels(self) -> list[tuple[Tensor, str]]:
-        """The panels of the figure (fig. 1), each with its title: image, edited image, mask."""
+        """The panels of the figure (fig. 1), each with its title: photo, edited photo if any, mask."""
         scores, name = self.scores, self.target.short
         state = "" if self.converged else ", did not converge"
         marks = "kept" if self.run.game == "preservation" else "deleted"
+        edited = f"{name}: {scores.perturbed:.4f}"
         return [
             (self.photo.pixels, f"{name}: {scores.original:.4f}"),
-            (self.perturbed, f"{name}: {scores.perturbed:.4f}"),
+            *([] if self.perturbed is None else [(self.perturbed, edited)]),
             (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
         ]
 

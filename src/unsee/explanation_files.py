@@ -23,13 +23,13 @@ FORMAT = 2
 
 @dataclass(frozen=True, eq=False)
 class SavedExplanation:
-    """What a folder holds: the manifest in today's format, photo, masks, and the edited photo in 8 bits."""
+    """What a folder holds: the manifest in today's format, photo, masks, and any edited photo in 8 bits."""
 
     manifest: Mapping[str, Any]
     photo: Photo
     mask: Float[Tensor, "h w"]
     mask_grid: Float[Tensor, "r c"]
-    perturbed: Float[Tensor, "3 h w"]
+    perturbed: Float[Tensor, "3 h w"] | None
 
 
 def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation:
@@ -57,7 +57,9 @@ def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation
             f"{folder / 'mask.npy'} has shape {tuple(mask.shape)}, but the photo has {size}: "
             "explain the photo again"
         )
-    return SavedExplanation(manifest, source, mask, grid, read_photo(folder / "perturbed.png").pixels)
+    edits_pixels = manifest.get("edits_pixels", True)
+    perturbed = read_photo(folder / "perturbed.png").pixels if edits_pixels else None
+    return SavedExplanation(manifest, source, mask, grid, perturbed)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finding, naming and hooking the layers of a network, and turning what they return into maps."""
+"""SceneResult, naming and hooking the layers of a network, and turning what they return into maps."""
 
 import math
 from collections import Counter

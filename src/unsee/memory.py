@@ -41,7 +41,7 @@ def free_memory(device: torch.device) -> int:
         return _UNKNOWN
 
 
-def pictures_that_fit(device: torch.device, each: int) -> int:
+def images_that_fit(device: torch.device, each: int) -> int:
     """The batch size for images that need `each` bytes, using at most half of the free memory."""
     most = _MOST_ON_CPU if device.type == "cpu" else _MOST_ELSEWHERE
     return min(max(int(_SHARE * free_memory(device) / max(each, 1)), 1), most)

@@ -42,7 +42,18 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN40
         prefix = f"{name}." if name else ""
         keys = dict.fromkeys([*old, *new])
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}")]
+    if isinstance(old, list) and isinstance(new, list):
+        return differences(_by_name(old), _by_name(new), name)
     return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
+
+
+def _by_name(values: list[Any]) -> dict[str, Any]:
+    """Items by their "name" where all have one, as penalties and perturbations do, else by their index."""
+    names = [value.get("name") if isinstance(value, Mapping) else None for value in values]
+    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return {
+        str(name): value for name, value in zip(names if named else range(len(values)), values, strict=True)
+    }
 
 
 def few(lines: Sequence[str], most: int = 4) -> str:

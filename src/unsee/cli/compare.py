@@ -50,15 +50,14 @@ def command(
 ) -> None:
     """Compare the learned mask with other saliency methods on each photo.
 
-    Writes compare.png, a row for each photo and a column for each method, with the smallest box that takes
-    away 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps. Maps that
+    Writes compare.png, a row for each photo and a column for each method, with the smallest box whose
+    blurring removes 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps. Maps that
     are there already, with the same settings, are not computed again.
     """
     from unsee.cli.parsing import fit_from, load_model, methods_from, target_from
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
-    from unsee.figures.comparison import draw_comparisons
 
     settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
     classifier, asked = load_model(model, weights, device), target_from(target)
@@ -67,8 +66,6 @@ def command(
             report = compare_to_folders(
                 classifier, photos, settings, asked, out, force=force, progress=advance
             )
-        if report.comparisons:
-            draw_comparisons(report.comparisons, out / "compare.png")
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:

@@ -14,7 +14,7 @@ from unsee.cli.console import CONSOLE, plain
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.experiments.demonstration import Finding
+    from unsee.experiments.demonstration import SceneResult
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and the page.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a demo that exists already.")]
@@ -53,7 +53,7 @@ def command(
     CONSOLE.print(f"done in {time.perf_counter() - began:.0f} s; the page is [bold]{plain(page)}[/]")
 
 
-def _table(findings: "Sequence[Finding]") -> "Table":
+def _table(findings: "Sequence[SceneResult]") -> "Table":
     """The numbers of every finding, for people."""
     from rich.table import Table
 

@@ -101,11 +101,11 @@ def command(
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.engines import engine_from
     from unsee.cli.parsing import dataset_from, fit_from, load_model
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
     from unsee.runs.class_map_file import read_class_map
+    from unsee.runs.engines.choice import engine_named
     from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
     from unsee.runs.resume import Extent
 
@@ -115,7 +115,7 @@ def command(
     scaling = fit_from(fit)
     settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)
     classifier = load_model(model, weights, device)
-    runner = engine_from(engine, workers, threads, gpus, classifier.device.type)
+    runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
         store = learn_with(
             settings, classifier, images, out, Extent(limit, part_size, retry), runner, progress

@@ -9,6 +9,7 @@ from unsee.datasets.opening import open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import FITS, Fit
+from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
 from unsee.models import load
@@ -23,10 +24,7 @@ def target_from(text: str | None) -> TargetLike | None:
     """
     if text is None or "+" not in text:
         return text
-    parts = tuple(part.strip() for part in text.split("+"))
-    if not all(parts):
-        raise UnseeError(f"{text!r} has a '+' without a class next to it: join classes as in 243+282")
-    return parts
+    return joined_classes(text)
 
 
 def fit_from(name: str) -> Fit:

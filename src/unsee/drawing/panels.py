@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure  # noqa: PLC0414 handed on to those who draw through here
 from matplotlib.patches import Rectangle
 from torch import Tensor
 

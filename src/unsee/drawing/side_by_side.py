@@ -48,12 +48,13 @@ def show(contents: Sequence[Panel]) -> None:
 def save_masked(
     folder: Path,
     image: Float[Tensor, "3 h w"],
-    edited: Float[Tensor, "3 h w"],
+    edited: Float[Tensor, "3 h w"] | None,
     mask: Float[Tensor, "h w"],
     saliency: Float[Tensor, "h w"],
 ) -> None:
-    """Write mask.png, heatmap.png, overlay.png and perturbed.png, at the image's size."""
+    """Write mask.png, heatmap.png, overlay.png and, if there is an edited image, perturbed.png."""
     save_png(folder / "mask.png", mask)
     save_png(folder / "heatmap.png", panels.colored(saliency))
     save_png(folder / "overlay.png", panels.overlaid(image, saliency))
-    save_png(folder / "perturbed.png", edited)
+    if edited is not None:
+        save_png(folder / "perturbed.png", edited)

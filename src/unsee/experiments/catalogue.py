@@ -8,7 +8,7 @@ from unsee.experiments.games import Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
 from unsee.experiments.interrogation import Interrogations
 from unsee.experiments.localisation import Localisation
-from unsee.experiments.minimality import MinimalBoxes
+from unsee.experiments.minimality import Minimality
 from unsee.experiments.pointing import Pointing
 from unsee.experiments.representativeness import Representativeness
 from unsee.experiments.sensitivity import Sensitivity
@@ -16,7 +16,7 @@ from unsee.experiments.sensitivity import Sensitivity
 EXPERIMENTS: dict[str, Experiment] = {
     "interrogation": Interrogations(),
     "representativeness": Representativeness(),
-    "minimality": MinimalBoxes(),
+    "minimality": Minimality(),
     "animal-parts": AnimalParts(),
     "adversarial": AdversarialDefence(),
     "localisation": Localisation(),

@@ -4,6 +4,7 @@ settings = ComparisonSettings(methods=("mask", "grad_cam"))
 report = compare_to_folders(classifier, ["cat.jpg", "dog.jpg"], settings, out="comparison")
 """
 
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +17,21 @@ import torch
 
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
+from unsee.experiments.comparison_figure import draw_comparisons
 from unsee.experiments.photo_comparison import (
     Comparison,
     ComparisonSettings,
     MethodResult,
     PhotoComparer,
-    described,
+    comparison_record,
 )
 from unsee.experiments.smallest_box import SmallestBox
-from unsee.files import HOW_TO_REPLACE, folder_for, folder_names, write_json
+from unsee.files import HOW_TO_REPLACE, folder_for, folder_names, write_json, write_whole
 from unsee.images import Photo, read_photo
 from unsee.masks.photos import asked_for
 from unsee.records import differences, few
 
+FIGURE = "compare.png"
 RECORD = "comparison.json"
 """The file in a photo's folder that says what the maps next to it depend on."""
 
@@ -79,14 +82,14 @@ def compare_to_folders(
 
     Maps that are there already, with the same settings, are not computed again, so a stopped call can be
     repeated. A photo that cannot be read, or whose folder holds another comparison, does not stop the others.
-    compare.json holds the numbers of this call; `unsee.figures.comparison.draw_comparisons` draws its figure.
+    compare.json and compare.png show the numbers and the maps of this call.
 
     Args:
         classifier: comes back as it was.
         photos: files.
         settings: methods, fit, seed, preset and layer.
         target: as `unsee.explain` takes it; the same for every photo.
-        out: folder that gets compare.json, and a folder of maps for each photo.
+        out: folder that gets compare.json, compare.png, and a folder of maps for each photo.
         force: compute all maps again, also where the folder holds another comparison.
         progress: called before each map and after each photo.
 
@@ -115,6 +118,7 @@ def compare_to_folders(
     report = ComparisonReport(tuple(comparisons), tuple(problems))
     if comparisons:
         write_json(root / "compare.json", report.manifests)
+        draw_comparisons(comparisons, root / FIGURE)
     return report
 
 
@@ -155,7 +159,7 @@ def _results(rows: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Metho
 
 def _wanted(comparer: PhotoComparer, target: TargetLike | None) -> dict[str, Any]:
     """What has to be the same for a map to be used again."""
-    how = described(comparer.classifier, comparer.settings)
+    how = comparison_record(comparer.classifier, comparer.settings)
     how.pop("versions")
     return {**how, "photo_sha256": comparer.network_input.photo.sha256, "target": asked_for(target)}
 
@@ -166,7 +170,9 @@ def _save(comparer: PhotoComparer, target: TargetLike | None, folder: Path) -> N
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if newest is not None:
-            np.save(folder / f"{newest}.npy", comparer.known[newest].saliency.numpy())
+            array = io.BytesIO()
+            np.save(array, comparer.known[newest].saliency.numpy())
+            write_whole(folder / f"{newest}.npy", array.getvalue())
     except OSError as error:
         raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
     everything = comparer.comparison((*comparer.known, *comparer.refused))

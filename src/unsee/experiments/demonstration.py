@@ -29,7 +29,7 @@ class DemoScene:
 
 
 @dataclass(frozen=True, eq=False)
-class Finding:
+class SceneResult:
     """An explanation with the ground truth.
 
     `truth` maps what is in the image, the target animal and any planted object, to its visible pixels.
@@ -104,9 +104,9 @@ def demonstrate(
     plan: Plan,
     scenes: Sequence[DemoScene] = SCENES,
     progress: Progress | None = None,
-) -> list[Finding]:
+) -> list[SceneResult]:
     """Explain scenes, a batch for each network, and compare with the truth; in the order of the scenes."""
-    found: dict[DemoScene, Finding] = {}
+    found: dict[DemoScene, SceneResult] = {}
     for name, classifier in classifiers.items():
         asked = [scene for scene in scenes if scene.network == name]
         samples = [render(scene.composition) for scene in asked]
@@ -115,7 +115,7 @@ def demonstrate(
         ]
         answers = explain_each(classifier, photos, plan, progress)
         for scene, sample, answer in zip(asked, samples, answers, strict=True):
-            found[scene] = Finding(scene, answer, marked(sample, scene.target))
+            found[scene] = SceneResult(scene, answer, marked(sample, scene.target))
     return [found[scene] for scene in scenes if scene in found]
 
 

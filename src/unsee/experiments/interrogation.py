@@ -9,7 +9,7 @@ import torch
 from unsee.classifier import Classifier
 from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary, Table, by, on_device
 from unsee.experiments.maps import MapSource, Setup, of_methods
-from unsee.experiments.scoring import scores_under
+from unsee.experiments.masked_scores import scores_under
 from unsee.masks.edits.perturbation import Blur
 from unsee.metrics import LEAST_SPAN, mean_of, proportion
 from unsee.tensors import Box, fitted_box

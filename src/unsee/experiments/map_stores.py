@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unsee.choices import look_up
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.maps import MASK_TOP5, MapSource, five_best
 from unsee.fits import Squash
-from unsee.methods import METHODS
+from unsee.methods import METHODS, method_named
 from unsee.records import described, differences
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap
@@ -27,12 +26,12 @@ def chosen_methods(names: str | Sequence[str], stores: Mapping[str, Store]) -> t
     Raises:
         UnseeError: a name is not a method, or there is none.
     """
-    known = list(METHODS)
-    choices = {name: name for name in (*known, MASK_TOP5)}
+    extra = {ALL: tuple(METHODS), MASK_TOP5: (MASK_TOP5,)}
     found: list[str] = []
-    for name in (text.strip().replace("-", "_") for text in ([names] if isinstance(names, str) else names)):
+    for name in (text.strip() for text in ([names] if isinstance(names, str) else names)):
         if name:
-            found += known if name == ALL else [look_up(choices, name, "method")]
+            plain = name.replace("-", "_").casefold()
+            found += extra[plain] if plain in extra else [method_named(name).name]
     if not found and not stores:
         raise UnseeError("no method is named: give some, as in --methods mask,gradient,grad-cam")
     last = [name for name in found if name == MASK_TOP5]  # the first method decides the target

@@ -9,10 +9,11 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.masks import PRESETS
+from unsee.masks.photos import TOP5
 from unsee.masks.settings import Settings
+from unsee.runs.targets import EACH
 
 MASK, MASK_TOP5 = "mask", "mask_top5"
-TOP5, EACH = "top5", "each"
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ _AREA, _COARSE_AREA = "area", "area_at_tenths"
 
 
 @dataclass(frozen=True)
-class MinimalBoxes:
+class Minimality:
     """The smallest box at each share of suppression, for each method."""
 
     shares: tuple[float, ...] = (0.8, 0.9, 0.95, 0.99)

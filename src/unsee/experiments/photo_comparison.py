@@ -134,8 +134,7 @@ class ComparisonSettings:
 
     def __post_init__(self) -> None:
         look_up(PRESETS, self.preset, "preset")
-        for name in self.methods:
-            method_named(name)
+        object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
 
@@ -255,7 +254,7 @@ class PhotoComparer:
             scores=self.scores,
             results={name: self.known[name] for name in chosen if name in self.known},
             refused={name: self.refused[name] for name in chosen if name in self.refused},
-            how=described(self.classifier, self.settings),
+            how=comparison_record(self.classifier, self.settings),
             fit=self.settings.fit,
             size=self.classifier.size,
         )
@@ -285,7 +284,7 @@ class PhotoComparer:
         return settings.objective.game.saliency(mask.clamp(0, 1))
 
 
-def described(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
+def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
     """What a comparison's numbers depend on, as JSON values."""
     return {
         "model": classifier.name,

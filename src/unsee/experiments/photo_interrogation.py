@@ -20,13 +20,12 @@ from torch import Tensor
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.drawing import panels
-from unsee.drawing.boxed_pair import boxed_pair
+from unsee.drawing.side_by_side import side_by_side
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Scores, Target
-from unsee.files import folder_for, write_json
+from unsee.files import folder_for, staged_folder, write_json
 from unsee.fits import FITS, Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo, save_png
-from unsee.masks.edits.linear_blend import blend
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import softmax_score
@@ -96,15 +95,19 @@ class Interrogation:
         """
         place = refuse_taken(folder, overwrite)
         name = self.target.short
-        titles = (f"{name}: {self.scores.original:.4f}", f"{name}: {self.scores.perturbed:.4f}")
-        figure = boxed_pair(self.photo.pixels, self.perturbed, self.box, titles, self.saliency)
+        photo = self.photo.pixels
+        before = photo if self.saliency is None else panels.overlaid(photo, self.saliency)
+        contents = [
+            (before, f"{name}: {self.scores.original:.4f}"),
+            (self.perturbed, f"{name}: {self.scores.perturbed:.4f}"),
+        ]
         try:
-            place.mkdir(parents=True, exist_ok=True)
-            save_png(place / "perturbed.png", self.perturbed)
-            panels.save(figure, place / "figure.png")
+            with staged_folder(place, MANIFEST) as staged:
+                save_png(staged / "perturbed.png", self.perturbed)
+                panels.save(side_by_side(contents, self.box), staged / "figure.png")
+                write_json(staged / MANIFEST, self.manifest())
         except OSError as error:
             raise UnseeError(f"{place} cannot be written to ({error.strerror or error})") from error
-        write_json(place / MANIFEST, self.manifest())
         return place
 
 
@@ -249,13 +252,15 @@ def _interrogation(
         )
         masks = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
         scores = scoring.still_scores(masks[None])[0]
-    reference = fit.back(perturbation.references(network_input)[0], (height, width), 0.0).clamp(0, 1).float()
+    perturbed = perturbation.edited_photo(network_input, keep)
+    if perturbed is None:
+        raise UnseeError(f"{perturbation.name} edits no pixels, so it cannot edit a box of the photo")
     return Interrogation(
         photo=photo,
         box=box,
         target=target,
         scores=Scores(*scores.tolist()),
-        perturbed=blend(photo.pixels, reference, keep[None]),
+        perturbed=perturbed,
         perturbation=perturbation.name,
         model=classifier.name,
         weights_sha256=classifier.weights_sha256,

@@ -9,8 +9,8 @@ import torch
 from unsee.classifier import Classifier
 from unsee.experiments.experiment import About, Case, Line, Plot, Record, Summary, Table, by, on_device
 from unsee.experiments.maps import MapSource, Setup, of_methods
-from unsee.experiments.scoring import scores_under
-from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Perturbation
+from unsee.experiments.masked_scores import scores_under
+from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise
 from unsee.metrics import binarised, mean_of, normalised
 
 ALPHAS = tuple(round(0.05 * step, 2) for step in range(20))
@@ -22,7 +22,7 @@ class Representativeness:
     """The normalised score under masks binarised at each threshold, with each perturbation."""
 
     alphas: tuple[float, ...] = ALPHAS
-    perturbations: tuple[Perturbation, ...] = (Constant(), GaussianNoise(), Blur())
+    perturbations: tuple[Constant | GaussianNoise | Blur, ...] = (Constant(), GaussianNoise(), Blur())
     about: ClassVar[About] = About(
         name="representativeness",
         title="Representativeness of deleted regions (§5.2, fig. 7)",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.experiments.scoring import scores_under
+from unsee.experiments.masked_scores import scores_under
 from unsee.fits import Fit
 from unsee.tensors import Box, fitted_box, smooth
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from unsee.drawing import panels
 from unsee.drawing.report import Section, page
 from unsee.errors import UnseeError
-from unsee.experiments.demonstration import Finding
+from unsee.experiments.demonstration import SceneResult
 from unsee.files import HOW_TO_REPLACE, folder_for, write_whole
 from unsee.masks.explain import versions
 
@@ -24,7 +24,7 @@ _OUTLINES = ("#12d8a0", "#ff3d7f")
 
 
 def save_demonstration(
-    findings: Sequence[Finding], out: str | PathLike[str] = "demo-out", *, force: bool = False
+    findings: Sequence[SceneResult], out: str | PathLike[str] = "demo-out", *, force: bool = False
 ) -> Path:
     """Write a folder for each explanation, demo.png and, last, the page.
 
@@ -59,14 +59,14 @@ def refuse_taken(out: str | PathLike[str], force: bool) -> Path:
     return file
 
 
-def strip(finding: Finding) -> Figure:
+def strip(finding: SceneResult) -> Figure:
     """One finding: image with the true outlines, edited image, and saliency."""
     figure = Figure()
     _draw(panels.row_of_panels(figure, 3, 1.0), finding)
     return figure
 
 
-def overview(findings: Sequence[Finding]) -> Figure:
+def overview(findings: Sequence[SceneResult]) -> Figure:
     """All findings, a column each."""
     figure = Figure(figsize=(2.6 * len(findings), 8.6), layout="constrained")
     columns = figure.subplots(3, len(findings), squeeze=False).T
@@ -75,7 +75,7 @@ def overview(findings: Sequence[Finding]) -> Figure:
     return figure
 
 
-def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
+def demonstration_page(findings: Sequence[SceneResult], footer: str) -> str:
     """The self-contained page."""
     sections = [
         Section(
@@ -95,7 +95,7 @@ def demonstration_page(findings: Sequence[Finding], footer: str) -> str:
     return page("unsee: which part of the image did the network rely on?", lead, sections, footer)
 
 
-def facts(finding: Finding) -> dict[str, str]:
+def facts(finding: SceneResult) -> dict[str, str]:
     """The numbers of one finding, in words."""
     scores, area = finding.explanation.scores, finding.area
     return {
@@ -111,13 +111,14 @@ def facts(finding: Finding) -> dict[str, str]:
     }
 
 
-def _draw(axes: list[Axes], finding: Finding) -> None:
+def _draw(axes: list[Axes], finding: SceneResult) -> None:
     explanation, target = finding.explanation, finding.scene.target
     pixels = explanation.photo.pixels
     panels.image(axes[0], pixels, f"{target}: {explanation.scores.original:.3f}")
     for (what, where), color in zip(finding.truth.items(), _OUTLINES, strict=False):
         axes[0].contour(where.to(torch.float32).numpy(), levels=[0.5], colors=color, linewidths=1.5)
         axes[0].plot([], [], color=color, label=what)
+    assert explanation.perturbed is not None
     panels.image(axes[1], explanation.perturbed, f"{target}: {explanation.scores.perturbed:.3f}")
     found = [f"{what} {times:.1f}×" for what, times in finding.density.items()]
     panels.image(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found))

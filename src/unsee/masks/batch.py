@@ -1,7 +1,7 @@
 """A batch of images in progress, with everything that their next step depends on."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,10 +33,10 @@ class Scorer(Protocol):
     def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
         """Scores of k masks of each image, differentiable, each image at its own iteration."""
 
-    def select(self, rows: Int[Tensor, " n"]) -> Any:  # noqa: ANN401
+    def select(self, rows: Int[Tensor, " n"]) -> Self:
         """Some of the images, as a scorer of the same kind."""
 
-    def joined(self, other: Any) -> Any:  # noqa: ANN401
+    def joined(self, other: Self) -> Self:
         """These images and others of the same kind."""
 
 
@@ -76,7 +76,9 @@ class Batch:
             ids=ids,
             scorer=scorer,
             masks=masks,
-            memory=optimiser.begin(masks, torch.tensor([seed % _SEEDS for seed in scorer.seeds])),
+            memory=optimiser.begin(
+                masks, torch.tensor([seed % _SEEDS for seed in scorer.seeds], device=masks.device)
+            ),
             iteration=torch.zeros(count, dtype=torch.long, device=masks.device),
             evaluated=torch.zeros(count, dtype=torch.long, device=masks.device),
             history=masks.new_zeros(count, optimiser.iterations, len(scorer.objective.names)),

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import cast
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from unsee.choices import look_up
@@ -15,11 +14,9 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo
-from unsee.masks.edits.linear_blend import blend
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
-from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import SCORE, Score
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
@@ -116,7 +113,7 @@ def _explanation(
         scores=Scores(*learned.scores.tolist()),
         mask=on_photo,
         mask_grid=learned.grid.float(),
-        perturbed=edited_photo(network_input, plan.fit, plan.settings.shown, on_photo),
+        perturbed=plan.settings.shown.edited_photo(network_input, on_photo),
         area=float(game.saliency(mask).mean()),
         run=Run(
             preset=plan.preset,
@@ -139,17 +136,6 @@ def _explanation(
             versions=versions(),
         ),
     )
-
-
-def edited_photo(network_input: NetworkInput, fit: Fit, shown: Perturbation, mask: Tensor) -> Tensor:
-    """The photo (3,h,w) edited by a mask (h,w) of its size; pixels outside the network's view stay."""
-    photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
-    reference = shown.references(network_input)[0]
-    on_photo = fit.back(reference, photo_size, 0.0).clamp(0, 1).float()
-    left, top, right, bottom = fit.window(photo_size, network_input.size)
-    inside = torch.zeros(photo_size)
-    inside[round(top) : round(bottom), round(left) : round(right)] = 1
-    return blend(network_input.photo.pixels, on_photo, torch.where(inside > 0, mask, 1.0)[None])
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective, Terms, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
-from unsee.memory import by_halves, in_quarters, pictures_that_fit
+from unsee.memory import BATCH_SIZE, by_halves, images_that_fit, in_quarters
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
 
@@ -105,13 +105,23 @@ class JitteredScorer:
         return self.scoring.seeds
 
     def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
-        """Scores of k masks of each image, all k with the same jitter and noise."""
+        """Scores of k masks of each image, all k with the same jitter and noise.
+
+        They are evaluated in groups, so that few images with many masks fill a forward pass as well as many
+        images with one, and no more.
+        """
+        group = max(BATCH_SIZE // len(masks), 1)
+        parts = [self._group_scores(some, iteration) for some in torch.split(masks, group, dim=1)]
+        return torch.cat(parts, dim=1)
+
+    def _group_scores(self, masks: Tensor, iteration: Tensor) -> Float[Tensor, "b k"]:
         count, scoring = masks.shape[1], self.scoring
         rows = torch.arange(len(masks), device=masks.device)
+        offsets, noise = self.offsets[rows, iteration], scoring.noise_at(iteration)
         if count > 1:
             rows = rows.repeat_interleave(count)
-            iteration, scoring = iteration[rows], scoring.select(rows)
-        offsets, noise = self.offsets[rows, iteration], scoring.noise_at(iteration)
+            offsets, scoring = offsets[rows], scoring.select(rows)
+            noise = None if noise is None else noise[rows]
         scores = scoring.jittered_scores(self.upsampler(masks.flatten(0, 1)), offsets, noise)
         return scores.view(-1, count)
 
@@ -130,7 +140,7 @@ class JitteredScorer:
         )
 
 
-def learn(
+def learn_masks(
     classifier: Classifier,
     requests: Sequence[Request],
     settings: Settings,
@@ -192,7 +202,9 @@ def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = 
 
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:
-    return pictures_that_fit(quick.device, memory_of_one_pass(quick) * len(settings.perturbations))
+    optimiser = settings.optimiser
+    passes = len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    return images_that_fit(quick.device, memory_of_one_pass(quick) * passes)
 
 
 def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings) -> Batch:

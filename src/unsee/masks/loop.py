@@ -52,8 +52,8 @@ class Capacity:
         """
         if len(batch) == 1:
             raise UnseeError(
-                "there is not enough memory for one image and its gradient: "
-                "use a smaller network or input, or --device cpu"
+                "there is not enough memory to evaluate one image: use a smaller network or input, or "
+                "another device (--device cpu)"
             )
         release()
         self.size = len(batch) // 2
@@ -137,11 +137,12 @@ def _advanced(batch: Batch, optimiser: Optimiser) -> Batch:
     evaluation = _evaluated(batch, asked, optimiser.needs_gradient)
     moved, memory = optimiser.tell(batch.memory, evaluation, batch.iteration)
     costs = total(evaluation.terms)
-    sound = costs.isfinite().all(dim=1) & moved.isfinite().flatten(1).all(dim=1)
+    known = costs.isfinite()
+    sound = known.any(dim=1) & moved.isfinite().flatten(1).all(dim=1)
     if evaluation.gradient is not None:
         sound &= evaluation.gradient.isfinite().flatten(1).all(dim=1)
     rows = torch.arange(len(batch), device=moved.device)
-    best = costs.argmin(dim=1)
+    best = torch.where(known, costs, torch.inf).argmin(dim=1)
     terms = torch.stack([values[rows, best] for values in evaluation.terms.values()], dim=1)
     batch.history[rows, batch.iteration] = terms
     return replace(

@@ -168,6 +168,18 @@ def target_indices(
     return indices
 
 
+def joined_classes(text: str) -> tuple[str, ...]:
+    """The classes of a text such as "243+282", each an index or a name.
+
+    Raises:
+        UnseeError: a "+" has no class on one side.
+    """
+    parts = tuple(part.strip() for part in text.split("+"))
+    if not all(parts):
+        raise UnseeError(f"{text!r} has no class on one side of a '+': join classes as in 243+282")
+    return parts
+
+
 def asked_for(target: TargetLike | None) -> str:
     """A target as results record it."""
     if target is None:

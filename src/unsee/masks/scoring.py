@@ -133,7 +133,8 @@ class Scoring:
         rows = torch.arange(len(masks), device=masks.device).repeat_interleave(count)
         total = masks.new_zeros(len(rows))
         for edit in self.edits if edits is None else edits:
-            given = edit.select(rows).apply(masks.flatten(0, 1))
+            repeated = edit if count == 1 else edit.select(rows)
+            given = repeated.apply(masks.flatten(0, 1))
             total = total + self._score(edit, given, self.targets[rows])
         return total.reshape(-1, count)
 

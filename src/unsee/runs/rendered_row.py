@@ -15,7 +15,6 @@ from unsee.fits import FITS
 from unsee.images import Photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
-from unsee.masks.explain import edited_photo
 from unsee.masks.network_input import NetworkInput
 from unsee.records import described
 from unsee.runs.store import Store
@@ -56,7 +55,7 @@ def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRo
     edited = None
     if learned and (shown := _shown(settings["mask"])) is not None:
         mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
-        edited = edited_photo(network_input, fit, shown, mask)
+        edited = shown.edited_photo(network_input, mask)
     saliency = fit.back(resized(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
     return RenderedRow(row, photo.pixels, saliency, edited)
 

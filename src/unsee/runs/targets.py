@@ -10,7 +10,7 @@ import torch
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.errors import UnseeError
-from unsee.masks.photos import TOP5
+from unsee.masks.photos import TOP5, joined_classes
 
 PREDICTED, TOP1, LABEL, EACH = "predicted", "top1", "label", "each"
 TARGETS = (PREDICTED, TOP1, TOP5, LABEL, EACH)
@@ -118,9 +118,7 @@ def _fixed(text: str, classifier: Classifier, count: int) -> tuple[int, ...]:
     Raises:
         UnseeError: the classifier has no such class.
     """
-    parts = [part.strip() for part in text.split("+")]
-    if not all(parts):
-        raise UnseeError(f"{text!r} has no class on one side of a '+': join classes as in 243+282")
+    parts = joined_classes(text)
     try:
         return tuple(dict.fromkeys(classifier.class_index(part, count) for part in parts))
     except UnseeError as error:

@@ -4,6 +4,7 @@ Each perturbation makes a fully perturbed reference image and prepares the edit 
 those here blend image and reference linearly.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -16,7 +17,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
-from unsee.masks.edits.linear_blend import linear_blend
+from unsee.masks.edits.linear_blend import blend, linear_blend
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import generator, smooth
 
@@ -26,7 +27,7 @@ _NOISE_STREAM = 2
 
 @runtime_checkable
 class Perturbation(Protocol):
-    """Says what deleted pixels become, and prepares the edit of a batch."""
+    """Says what deleting means, and prepares the edit of a batch."""
 
     @property
     def name(self) -> str:
@@ -35,14 +36,38 @@ class Perturbation(Protocol):
     def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
         """The edit of these inputs, on the classifier's device."""
 
+    def edited_photo(
+        self, network_input: NetworkInput, mask: Float[Tensor, "h w"]
+    ) -> Float[Tensor, "3 h w"] | None:
+        """The photo under a mask of its size, RGB in [0,1]; None if no pixels are edited."""
+
+
+class Blended(ABC):
+    """A perturbation that blends image and reference linearly; a subclass makes the reference."""
+
+    @abstractmethod
     def references(
         self, network_input: NetworkInput
     ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]:
         """The fully perturbed image at the input size, and on the larger canvas for jitter; in [0,1]."""
 
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The linear blend of these inputs with their references, on the classifier's device."""
+        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
+
+    def edited_photo(self, network_input: NetworkInput, mask: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
+        """The photo blended with the reference, brought to its size; outside the network's view it stays."""
+        photo, fit = network_input.photo.pixels, network_input.fit
+        size = (photo.shape[-2], photo.shape[-1])
+        reference = fit.back(self.references(network_input)[0], size, 0.0).clamp(0, 1).float()
+        left, top, right, bottom = fit.window(size, network_input.size)
+        inside = torch.zeros(size)
+        inside[round(top) : round(bottom), round(left) : round(right)] = 1
+        return blend(photo, reference, torch.where(inside > 0, mask, 1.0)[None])
+
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Blended):
     """One colour everywhere, μ₀ (§4.1): RGB in [0,1], or "mean" for the classifier's average colour.
 
     Raises:
@@ -64,17 +89,13 @@ class Constant:
         """The colour at both sizes."""
         color = network_input.mean_color if isinstance(self.color, str) else self.color
         paint = torch.tensor(color, dtype=network_input.dtype)[:, None, None]
-        return paint.expand(3, *network_input.size).clone(), paint.expand(
-            3, *network_input.canvas_size
-        ).clone()
-
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
+        sizes = (network_input.size, network_input.canvas_size)
+        still, moving = (paint.expand(3, *size).clone() for size in sizes)
+        return still, moving
 
 
 @dataclass(frozen=True)
-class GaussianNoise:
+class GaussianNoise(Blended):
     """Independent Gaussian noise for each pixel and colour round the mean colour (§4.1), clipped to [0,1].
 
     One draw for a photo and its seed, the same in every iteration. The paper gives no deviation; it is in
@@ -92,13 +113,9 @@ class GaussianNoise:
         color = torch.tensor(network_input.mean_color)[:, None, None]
         return _corner((color + self.deviation * draw).clamp(0, 1).to(network_input.dtype), network_input)
 
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
-
 
 @dataclass(frozen=True)
-class UniformNoise:
+class UniformNoise(Blended):
     """Independent noise for each pixel and colour, uniform over [0,1], as in the authors' code."""
 
     name: str = "uniform-noise"
@@ -110,13 +127,9 @@ class UniformNoise:
         )
         return _corner(draw.to(network_input.dtype), network_input)
 
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
-
 
 @dataclass(frozen=True)
-class Blur:
+class Blur(Blended):
     """A Gaussian blur of the picture (§4.1), sigma in pixels of the network's input."""
 
     sigma: float = 10.0
@@ -126,13 +139,9 @@ class Blur:
         """The input and the canvas, blurred each."""
         return smooth(network_input.plain, self.sigma), smooth(network_input.canvas, self.sigma)
 
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
-
 
 @dataclass(frozen=True)
-class NativeBlur:
+class NativeBlur(Blended):
     """The authors' code: blurred at the photo's own resolution, rounded to 8 bits, then resized."""
 
     sigma: float = 10.0
@@ -143,13 +152,9 @@ class NativeBlur:
         blurred = smooth(network_input.photo.pixels, self.sigma)
         return network_input.fitted((255 * blurred).round() / 255)
 
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
-
 
 @dataclass(frozen=True)
-class Median:
+class Median(Blended):
     """The median over a square window: what the PyTorch port learns against. Size in pixels, odd."""
 
     size: int = 11
@@ -163,13 +168,9 @@ class Median:
         """The input and the canvas, filtered each; edge pixels are repeated beyond the border."""
         return _median(network_input.plain, self.size), _median(network_input.canvas, self.size)
 
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
-
 
 @dataclass(frozen=True)
-class MedianGaussian:
+class MedianGaussian(Blended):
     """The average of a median and a Gaussian blur over the same window: what the PyTorch port shows."""
 
     size: int = 11
@@ -184,10 +185,6 @@ class MedianGaussian:
             (still + smooth(network_input.plain, self.sigma, reach)) / 2,
             (moving + smooth(network_input.canvas, self.sigma, reach)) / 2,
         )
-
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The linear blend with it."""
-        return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
 
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {

@@ -34,6 +34,7 @@ class Adam:
     """Adam descends along the gradient."""
     exact: ClassVar[bool] = True
     """The published presets use Adam."""
+    masks_per_step: ClassVar[int] = 1
     settles_early: ClassVar[bool] = False
     """Every image takes all iterations."""
 

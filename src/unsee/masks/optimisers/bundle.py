@@ -62,6 +62,7 @@ class Bundle:
     """Its linear models are made of gradients."""
     exact: ClassVar[bool] = False
     """It approximates the published optimiser's result, so lower precision is acceptable."""
+    masks_per_step: ClassVar[int] = 1
     settles_early: ClassVar[bool] = True
     """An image ends once its objective has converged."""
 
@@ -128,7 +129,7 @@ class Bundle:
         trust = torch.where(first, 1.0, torch.where(good, (2 * trust).clamp(max=1.0), trust / 2))
         weights = self._weights(places, center.flatten(1), iteration)
         reach = (self.reach(iteration).to(trust) * trust)[:, None, None]
-        model = Model(offsets, planes, weights, center, objective, evaluation.edits, iteration)
+        model = BundleModel(offsets, planes, weights, center, objective, evaluation.edits, iteration)
         best = _minimise(model, reach, self.inner)
         probe = center + self.probe * (objective.game.ideal - center)
         masks = torch.where(first[:, None, None], probe, best)
@@ -164,7 +165,7 @@ class Bundle:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class BundleModel:
     """The objective as the evaluations predict it: exact penalties, and a weighted mean of linear models."""
 
     offsets: Float[Tensor, "b k"]
@@ -198,7 +199,7 @@ def _linked(
     return torch.logit(share), gradient / (share * (1 - share))[:, None, None]
 
 
-def _minimise(model: Model, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
+def _minimise(model: BundleModel, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
     """Descend the model from its centre within reach, by normalised steps like Adam's."""
     start = model.center
     low, high = (start - reach).clamp_(min=0), (start + reach).clamp_(max=1)

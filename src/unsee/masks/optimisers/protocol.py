@@ -10,7 +10,7 @@ from unsee.errors import UnseeError
 from unsee.masks.objective import Objective, Terms
 
 Memory = tuple[Tensor, ...]
-"""What an optimiser remembers of each image: tensors whose first axis is the images."""
+"""What an optimiser remembers of each image: tensors on the masks' device whose first axis is the images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,10 @@ class Optimiser(Protocol):
     @property
     def exact(self) -> bool:
         """Whether it reproduces a published result, so that full precision is its default."""
+
+    @property
+    def masks_per_step(self) -> int:
+        """The largest number of masks of one image that `ask` returns."""
 
     @property
     def settles_early(self) -> bool:

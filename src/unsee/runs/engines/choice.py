@@ -1,4 +1,4 @@
-"""The engine that `unsee learn` names."""
+"""An engine by name, with workers, threads and GPUs shared out over this machine."""
 
 import os
 
@@ -10,8 +10,12 @@ from unsee.runs.engines.local import Engine, Local
 from unsee.runs.engines.ray import OnRay
 
 
-def engine_from(
-    name: str, workers: int | None, threads: int | None, gpus: float | None, device: str
+def engine_named(
+    name: str,
+    workers: int | None = None,
+    threads: int | None = None,
+    gpus: float | None = None,
+    device: str = "cpu",
 ) -> Engine:
     """An engine by name; for "local" this process's CPU threads are set.
 
@@ -28,7 +32,9 @@ def engine_from(
     look_up(dict.fromkeys(("local", "ray")), name, "engine")
     if name == "local":
         if workers not in (None, 1) or gpus is not None:
-            raise UnseeError("the local engine is one process: --engine ray takes --workers and --gpus")
+            raise UnseeError(
+                "the local engine is one process: engine ray (--engine ray) takes workers and gpus"
+            )
         if threads is not None:
             torch.set_num_threads(threads)
         return Local()

@@ -6,16 +6,16 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from unsee.drawing import panels
 from unsee.drawing.method_grid import Cell, GridRow, method_grid
+from unsee.drawing.panels import Figure
 from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import Comparison
 
 _HIGH = 0.99
-_CAPTION = "box: the smallest whose blurring takes away 90 % of the score, and its share of the image"
+_CAPTION = "box: the smallest whose blurring removes 90 % of the score, and its share of the image"
 
 
 def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
