@@ -51,8 +51,8 @@ def command(
     """Compare the learned mask with other saliency methods on each photo.
 
     Writes compare.png, a row for each photo and a column for each method, with the smallest box whose
-    blurring removes 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps. Maps that
-    are there already, with the same settings, are not computed again.
+    blurring removes 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps.
+    Maps that are there already, with the same settings, are not computed again.
     """
     from unsee.cli.parsing import fit_from, load_model, methods_from, target_from
     from unsee.cli.progress import comparing
@@ -61,11 +61,9 @@ def command(
 
     settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
     classifier, asked = load_model(model, weights, device), target_from(target)
-    with stoppable("[yellow]stopped[/]; the same command again, without --force, goes on from here"):
-        with comparing() as advance:
-            report = compare_to_folders(
-                classifier, photos, settings, asked, out, force=force, progress=advance
-            )
+    continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"
+    with stoppable(continues), comparing() as advance:
+        report = compare_to_folders(classifier, photos, settings, asked, out, force=force, progress=advance)
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:
