@@ -51,7 +51,7 @@ def command(
     """Compare the learned mask with other saliency methods on each photo.
 
     Writes compare.png, a row for each photo and a column for each method, with the smallest box whose
-    blurring removes 90 % of the score; compare.json with the boxes; and for each photo a folder with the maps.
+    blurring removes 90 % of the score; compare.json with the boxes; and a folder of maps for each photo.
     Maps that are there already, with the same settings, are not computed again.
     """
     from unsee.cli.parsing import fit_from, load_model, methods_from, target_from
