@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from nets import bench
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.experiments.photo_interrogation import interrogate
+from unsee.explanation import Explanation
 from unsee.masks import PRESETS, explain
 from unsee.masks.edits.edit import Edit
 from unsee.masks.grid import Grid
-from unsee.masks.learner import learn_masks
+from unsee.masks.learner import JitteredScorer, learn_masks
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
@@ -36,6 +38,10 @@ class RandomSearch:
     settles_early: bool = False
     summary: str = "random search"
 
+    @property
+    def masks_per_step(self) -> int:
+        return self.several
+
     def limited(self, iterations: int) -> "RandomSearch":
         return replace(self, iterations=iterations)
 
@@ -55,7 +61,7 @@ class RandomSearch:
         self, memory: tuple[Tensor, ...], evaluation: Evaluation, iteration: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         assert evaluation.gradient is None
-        costs = sum(evaluation.terms.values())
+        costs = sum(evaluation.terms.values()).nan_to_num(nan=torch.inf)
         least, best = costs.min(dim=1)
         rows = torch.arange(len(best))
         return evaluation.masks[rows, best], (least, memory[1])
@@ -102,6 +108,33 @@ class TestWithoutGradient:
             (alone,) = learn_masks(made.classifier, [request], SEARCH)
             assert torch.allclose(one.grid, alone.grid, rtol=0, atol=1e-12)
             assert one.evaluations == alone.evaluations
+
+    @pytest.mark.parametrize("images", [1, 3])
+    def test_many_masks_of_few_images_are_evaluated_in_groups(self, images, monkeypatch):
+        many = replace(SEARCH, optimiser=RandomSearch(iterations=2, several=40))
+        made = bench(many, ranks=((0,),) * images)
+        sizes = []
+        answer = Classifier.answer
+        monkeypatch.setattr(Classifier, "answer", lambda self, x: sizes.append(len(x)) or answer(self, x))
+        (learned, *_) = learn_masks(made.classifier, made.requests, many)
+        assert learned.evaluations == 80
+        assert max(sizes) <= 16
+        assert sum(sizes) >= 80 * images
+
+    def test_one_mask_that_is_not_finite_does_not_end_its_image(self, monkeypatch):
+        made = bench(SEARCH)
+        scores = JitteredScorer.scores
+
+        def broken(self, masks, iteration):
+            found = scores(self, masks, iteration).clone()
+            found[:, 3] = torch.nan
+            return found
+
+        monkeypatch.setattr(JitteredScorer, "scores", broken)
+        (learned,) = learn_masks(made.classifier, made.requests, SEARCH)
+        assert len(learned.history["score"]) == 25
+        assert all(value == value for value in learned.history["score"])  # noqa: PLR0124
+        assert bool(learned.grid.isfinite().all())
 
     @pytest.mark.parametrize("preset", ["fast", "paper"])
     def test_an_optimiser_that_needs_a_gradient_says_that_there_is_none(self, make_net, make_pixels, preset):
@@ -152,8 +185,8 @@ class DropActivation:
             activation = chain_of(classifier)[: self.depth](classifier.normalised(images))
         return ActivationEdit(activation, self.depth)
 
-    def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
-        return network_input.plain, network_input.canvas
+    def edited_photo(self, network_input: NetworkInput, mask: Tensor) -> None:
+        return None
 
 
 def test_a_mask_on_an_activation_needs_no_second_path():
@@ -181,6 +214,30 @@ def test_a_mask_on_an_activation_needs_no_second_path():
     assert torch.allclose(learned.grid, expected, rtol=0, atol=1e-4)
     edited = net[2:](learned.mask * activation).softmax(dim=1)[0, list(target)].sum()
     assert float(learned.scores[1]) == pytest.approx(float(edited), abs=1e-10)
+
+
+def test_a_mask_that_edits_no_pixels_claims_no_edited_photo(make_pixels, tmp_path):
+    made = bench(PRESETS["paper"])
+    preset = replace(
+        PRESETS["paper"],
+        perturbations=(DropActivation(2),),
+        optimiser=Adam(iterations=2),
+        grid=Grid(shape=(24, 24), blur=0.0),
+        start=ConstantStart(0.5),
+        jitter=0,
+    )
+    found = explain(made.classifier, make_pixels(48, 48), preset=preset)
+    assert found.perturbed is None
+    assert found.scores.perturbed != found.scores.original
+    assert len(found.panels()) == 2
+    folder = found.save(tmp_path / "out")
+    assert not (folder / "perturbed.png").exists()
+    loaded = Explanation.load(folder, make_pixels(48, 48))
+    assert loaded.perturbed is None
+    assert torch.equal(loaded.mask, found.mask)
+    box = (2, 2, 20, 20)
+    with pytest.raises(UnseeError, match="drop-activation edits no pixels"):
+        interrogate(made.classifier, make_pixels(48, 48), box, 0, DropActivation(2))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A batch of images in progress, with everything that their next step depends on."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,10 +33,10 @@ class Scorer(Protocol):
     def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
         """Scores of k masks of each image, differentiable, each image at its own iteration."""
 
-    def select(self, rows: Int[Tensor, " n"]) -> Self:
+    def select(self, rows: Int[Tensor, " n"]) -> Any:  # noqa: ANN401
         """Some of the images, as a scorer of the same kind."""
 
-    def joined(self, other: Self) -> Self:
+    def joined(self, other: Any) -> Any:  # noqa: ANN401
         """These images and others of the same kind."""
 
 

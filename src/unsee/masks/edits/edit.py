@@ -1,6 +1,6 @@
 """The seam between a mask and what it edits: image, activation or tokens."""
 
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -31,8 +31,8 @@ class Edit(Protocol):
     def logits(self, classifier: Classifier, given: Tensor) -> Tensor:
         """What the network makes of the result of `apply`: logits (B,C)."""
 
-    def select(self, rows: Int[Tensor, " k"]) -> Self:
+    def select(self, rows: Int[Tensor, " k"]) -> Any:  # noqa: ANN401
         """Some of the images, which may repeat, as an edit of the same kind."""
 
-    def joined(self, other: Self) -> Self:
+    def joined(self, other: Any) -> Any:  # noqa: ANN401
         """These images and others of the same kind."""
