@@ -58,7 +58,7 @@ class TestLearn:
             (["--engine", "cloud"], "no engine is called 'cloud'"),
             (["--workers", "3"], "the local engine is one process"),
             (["--split", "val"], "has no splits"),
-            (["--classes", "dog"], "no names of classes"),
+            (["--classes", "dog"], "no class names"),
             (["--class-map", "missing.json"], "missing.json is not a class map"),
             (["--target", "label"], "has no labels"),
             (["--target", "ant+"], "has no class on one side of a '+'"),

@@ -174,7 +174,7 @@ class TestCommand:
         computed.stop_at = "occlusion"
         result = compare("--methods", "center,occlusion")
         assert result.code == 130
-        assert "without --force, goes on from here" in result.err
+        assert "without --force, continues from here" in result.err
 
     def test_another_setting_is_refused(self, compare):
         compare("--methods", "center")

@@ -137,7 +137,7 @@ def test_rows_that_hold_no_picture(tmp_path):
     found = open_dataset(f"hf:{tmp_path / 'one'}")
     with pytest.raises(UnseeError, match="all-000000 holds no image"):
         found[0]
-    with pytest.raises(UnseeError, match="all-000001 is no picture"):
+    with pytest.raises(UnseeError, match="all-000001 is not an image"):
         found[1]
     assert found[2].label == 2
 

@@ -99,7 +99,7 @@ def ends_left_out(records, chosen):
 
 
 def unscaled_l1(settings, times):
-    return replace(settings, objective=replace(settings.objective, l1=L1(1e-3 * times)))
+    return replace(settings, objective=settings.objective.with_penalty(L1(1e-3 * times)))
 
 
 def with_jitter(settings, cell):

@@ -114,11 +114,10 @@ class TestSensitivity:
         sources = {source.name: source.preset for source in Sensitivity().map_sources(setup_of())}
         base = sources[DEFAULT]
         assert base == PRESETS["fast"]
-        assert base.objective.l1 == L1(1e-4)
-        assert base.objective.tv == TotalVariation(1e-2)
-        assert sources["λ1 = 0.1"].objective.l1.weight == pytest.approx(1e-5)
-        assert sources["λ2 = 10"].objective.tv.weight == pytest.approx(0.1)
-        assert sources["β = 1.5"].objective.tv.beta == 1.5
+        assert base.objective.penalties == (L1(1e-4), TotalVariation(1e-2))
+        assert sources["λ1 = 0.1"].objective.penalties[0].weight == pytest.approx(1e-5)
+        assert sources["λ2 = 10"].objective.penalties[1].weight == pytest.approx(0.1)
+        assert sources["β = 1.5"].objective.penalties[1].beta == 1.5
         assert sources["jitter = 16"].jitter == 16
         assert sources["cell = 32"].grid.cell == 32
         assert sources["perturbation = noise"].shown == base.shown
@@ -141,7 +140,9 @@ class TestSensitivity:
         for cell in (4, 8, 32):
             settings = sources[DEFAULT] if cell == 8 else sources[f"cell = {cell}"]
             gone = torch.zeros(1, 224 // cell, 224 // cell)
-            assert float(settings.objective.l1(gone, game)) == pytest.approx(0.0784, rel=1e-4)
+            assert float(
+                settings.objective.penalties[0].value(gone, game, torch.zeros(1, dtype=torch.long))
+            ) == pytest.approx(0.0784, rel=1e-4)
 
     def test_numbers_hits_and_lines(self):
         sample = Sample("one", NOISE[0].image, 2, (Instance("cat", 2, (8, 8, 24, 24)),))

@@ -100,8 +100,13 @@ class TestResult:
         settings = explanation.run.settings
         assert settings["optimiser"]["iterations"] == 6
         assert settings["optimiser"]["rate"] == 0.1
-        assert settings["objective"]["l1"] == {"type": "L1", "weight": 1e-4, "cells": 784}
-        assert settings["objective"]["tv"]["beta"] == 3.0
+        assert settings["objective"]["penalties"][0] == {
+            "type": "L1",
+            "weight": 1e-4,
+            "cells": 784,
+            "name": "l1",
+        }
+        assert settings["objective"]["penalties"][1]["beta"] == 3.0
         assert settings["objective"]["score"] == "softmax_score"
         assert settings["perturbations"] == [{"type": "Blur", "sigma": 10.0, "name": "blur"}]
         assert settings["jitter"] == 4

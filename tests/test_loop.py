@@ -122,7 +122,7 @@ def test_when_memory_runs_out_half_of_the_images_wait():
     assert max(asked) == 1
     assert len(found) == 7
     assert asked[:5] == [1] * 5  # 7, then 3, then 1 at a time: never more than half of what was too much
-    with pytest.raises(UnseeError, match="not enough memory for one image"):
+    with pytest.raises(UnseeError, match="not enough memory to evaluate one image"):
         run(Adam(iterations=5), 7, fits=0)
 
 

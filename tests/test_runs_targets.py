@@ -108,7 +108,7 @@ class TestTargets:
                 {"target": "each", "class_map": {"tree": [1]}},
                 r"none of the data set's classes \(plant, stone\)",
             ),
-            (Pictures(1), {"batch_size": 0}, "at least 1, not 0"),
+            (Pictures(1), {"batch_size": 0}, "at least 1, got 0"),
             (Pictures(1, labels=((7,),), classes=()), {"target": "label"}, "tiny has no class 7"),
             (Pictures(1), {"method": "magic"}, "no method is called 'magic'"),
             (Pictures(1), {"preset": "magic"}, "no preset is called 'magic'"),
@@ -151,8 +151,11 @@ for options in {[options for options, _ in cases]}:
             ({}, "of the data set Pictures has no name: give a mapping with 'name'"),
             ({"name": 3}, "has no name: give a mapping with 'name'"),
             ("mine", "has no name: give a mapping with 'name'"),
-            ({"name": "mine", "path": Path("x")}, "is no JSON .*Path is not JSON serializable.*: give texts"),
-            ({"name": "mine", "share": float("nan")}, "is no JSON"),
+            (
+                {"name": "mine", "path": Path("x")},
+                "is not JSON .*Path is not JSON serializable.*: use strings",
+            ),
+            ({"name": "mine", "share": float("nan")}, "is not JSON"),
         ],
     )
     def test_a_data_set_with_an_invalid_description(self, described, says, tmp_path):

@@ -274,7 +274,7 @@ class TestPlaces:
 
     def test_the_manifest_has_every_setting_that_decides_the_rows(self, store):
         manifest = json.loads(store.storage.read("_manifest.json"))
-        assert manifest["settings"]["mask"]["objective"]["l1"]["weight"] == 1e-4
+        assert manifest["settings"]["mask"]["objective"]["penalties"][0]["weight"] == 1e-4
         assert manifest["settings"]["model"] == "tiny"
         assert manifest["starts"][0]["versions"]["torch"]
         assert manifest["rows_wanted"] == 20

@@ -240,6 +240,9 @@ def _interrogation(
     keep = torch.ones(height, width)
     keep[top:bottom, left:right] = 0
     network_input = NetworkInput(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
+    perturbed = perturbation.edited_photo(network_input, keep)
+    if perturbed is None:
+        raise UnseeError(f"{perturbation.name} edits no pixels, so it cannot edit a box of the photo")
     mask = network_input.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
     with classifier.borrowed(), torch.no_grad():
         classes = classifier.logits(network_input.plain[None].to(classifier.device)).shape[1]
@@ -252,9 +255,6 @@ def _interrogation(
         )
         masks = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
         scores = scoring.still_scores(masks[None])[0]
-    perturbed = perturbation.edited_photo(network_input, keep)
-    if perturbed is None:
-        raise UnseeError(f"{perturbation.name} edits no pixels, so it cannot edit a box of the photo")
     return Interrogation(
         photo=photo,
         box=box,
