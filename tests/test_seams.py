@@ -12,8 +12,10 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import interrogate
 from unsee.explanation import Explanation
+from unsee.layers import last_spatial_layer, layer_named
 from unsee.masks import PRESETS, explain
 from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.perturbation import Blur
 from unsee.masks.grid import Grid
 from unsee.masks.learner import JitteredScorer, learn_masks
 from unsee.masks.network_input import NetworkInput
@@ -23,7 +25,7 @@ from unsee.masks.optimisers.protocol import Evaluation, Optimiser
 from unsee.masks.penalties import L1, Penalty, TotalVariation, gradient_of
 from unsee.masks.starts import ConstantStart
 from unsee.tensors import generator
-from unsee.tuning import Tuned
+from unsee.tuning import tuned
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,6 @@ class TestWithoutGradient:
             explain(black_box, make_pixels(), preset=preset)
 
 
-def chain_of(classifier: Classifier) -> nn.Sequential:
-    """The network as it was given, also where a tuned copy stands in for it."""
-    return classifier.net.net if isinstance(classifier.net, Tuned) else classifier.net
-
-
 @dataclass(frozen=True, eq=False)
 class ActivationEdit:
     """m ⊙ a: one mask for all channels of an activation, and only the network behind it runs."""
@@ -163,7 +160,7 @@ class ActivationEdit:
         return masks[:, None] * self.activation
 
     def logits(self, classifier: Classifier, given: Tensor) -> Tensor:
-        return chain_of(classifier)[self.depth :](given)
+        return classifier.network[self.depth :](given)
 
     def select(self, rows: Tensor) -> "ActivationEdit":
         return ActivationEdit(self.activation[rows], self.depth)
@@ -182,7 +179,7 @@ class DropActivation:
     def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
         images = torch.stack([one.plain for one in inputs]).to(classifier.device)
         with torch.no_grad():
-            activation = chain_of(classifier)[: self.depth](classifier.normalised(images))
+            activation = classifier.network[: self.depth](classifier.normalised(images))
         return ActivationEdit(activation, self.depth)
 
     def edited_photo(self, network_input: NetworkInput, mask: Tensor) -> None:
@@ -215,6 +212,22 @@ def test_a_mask_on_an_activation_needs_no_second_path():
     with torch.no_grad():
         edited = net[2:](learned.mask * activation).softmax(dim=1)[0, list(target)].sum()
     assert float(learned.scores[1]) == pytest.approx(float(edited), abs=1e-10)
+
+
+def test_layers_are_named_alike_in_a_tuned_copy(make_net):
+    classifier = Classifier(make_net(batch_norm=True), size=(32, 32))
+    with classifier.borrowed():
+        fast = tuned(classifier)
+    assert last_spatial_layer(fast) == last_spatial_layer(classifier)
+    assert layer_named(fast, "0") is fast.network.get_submodule("0")
+    assert layer_named(fast, "0") is not classifier.net[0]
+
+
+def test_perturbations_that_mask_different_things_are_refused(make_pixels):
+    made = bench(PRESETS["paper"])
+    preset = replace(PRESETS["paper"], perturbations=(DropActivation(2),), shown_with=Blur())
+    with pytest.raises(UnseeError, match="masks of one size"):
+        explain(made.classifier, make_pixels(48, 48), preset=preset)
 
 
 def test_a_mask_that_edits_no_pixels_claims_no_edited_photo(make_pixels, tmp_path):

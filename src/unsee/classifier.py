@@ -2,6 +2,7 @@
 
 import math
 import re
+from abc import ABC
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
+
+
+class NetworkWrapper(nn.Module, ABC):
+    """A module that runs another network, such as a faster copy; layers are named as in that network."""
+
+    net: nn.Module
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +64,11 @@ class Classifier:
             raise UnseeError("mean and std need three finite values each, for RGB, with every std above 0")
         if self.class_names is not None:
             object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself, whose layers have names: `net` without a wrapper that runs it."""
+        return self.net.net if isinstance(self.net, NetworkWrapper) else self.net
 
     @property
     def device(self) -> torch.device:

@@ -207,7 +207,7 @@ class Explanation:
         side_by_side.show(self.panels())
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
-        """Write arrays, images and, last, `explanation.json`; after a failure the folder is as it was.
+        """Write arrays, images and, last, `explanation.json`; if that fails, the folder keeps its old files.
 
         Args:
             folder: where to write; it is made if necessary. Other files in it are kept.

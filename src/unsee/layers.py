@@ -100,7 +100,7 @@ def layer_named(classifier: Classifier, name: str) -> nn.Module:
     Raises:
         UnseeError: there is no such module.
     """
-    modules = dict(classifier.net.named_modules())
+    modules = dict(classifier.network.named_modules())
     if name not in modules or not name:
         last = name.rpartition(".")[2]
         close = [other for other in modules if other and other.rpartition(".")[2] == last]
@@ -148,7 +148,7 @@ def eighth_layer(classifier: Classifier) -> str:
     """
     most = min(classifier.size) / 8
     outputs, _ = layer_outputs(classifier)
-    wrapping = _wrapping(classifier.net)
+    wrapping = _wrapping(classifier.network)
     for output in outputs:
         name = output.named(depth=1 + wrapping)
         if name and is_map(output.shape) and min(output.shape[2:]) <= most:
@@ -165,7 +165,7 @@ def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:
     kept: list[Tensor] = []
     head = 0
     source: torch.Size | None = None
-    names = {module: name for name, module in classifier.net.named_modules()}
+    names = {module: name for name, module in classifier.network.named_modules()}
     times: Counter[str] = Counter()
 
     def note(module: nn.Module, _: object, output: object) -> None:
@@ -215,7 +215,9 @@ def _first_norm_of_last_block(classifier: Classifier, body: list[LayerOutput]) -
             block, _, last = name.rpartition(".")
             if last in _FIRST_NORMS:
                 later = [other for after in body[place + 1 :] for other in after.names]
-                certain = _on_known_grid(output, classifier.size) and _is_last(classifier.net, block, later)
+                certain = _on_known_grid(output, classifier.size) and _is_last(
+                    classifier.network, block, later
+                )
                 return name if certain else None
     return None
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
-from unsee.classifier import Classifier
+from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -17,7 +17,7 @@ _TOLERANCE = 1e-3
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-class Tuned(nn.Module):
+class Tuned(NetworkWrapper):
     """Runs a network on images in its preferred memory layout, and in bfloat16 if `autocast` is set."""
 
     def __init__(self, net: nn.Module, layout: torch.memory_format, autocast: bool = False) -> None:
@@ -35,7 +35,7 @@ class Tuned(nn.Module):
             return self.net(laid_out)
 
 
-class Borrowed(nn.Module):
+class Borrowed(NetworkWrapper):
     """Borrows a network that cannot be copied, once for each forward pass."""
 
     def __init__(self, classifier: Classifier, autocast: bool = False) -> None:

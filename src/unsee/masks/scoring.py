@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
@@ -64,6 +65,9 @@ class Scoring:
             score: turns logits into a score.
             input_noise: see the class.
             shown: what results are shown with; defaults to the first perturbation.
+
+        Raises:
+            UnseeError: the edits take masks of different sizes.
         """
         marks = torch.zeros(len(inputs), classes, device=classifier.device, dtype=classifier.dtype)
         for row, indices in zip(marks, targets, strict=True):
@@ -71,6 +75,13 @@ class Scoring:
         edits = tuple(perturbation.prepare(classifier, inputs) for perturbation in perturbations)
         own = perturbations[0] if shown is None else shown
         learned = next((edit for one, edit in zip(perturbations, edits, strict=True) if one == own), None)
+        shown_edit = own.prepare(classifier, inputs) if learned is None else learned
+        if len({edit.size for edit in (*edits, shown_edit)}) > 1:
+            raise UnseeError(
+                "perturbations, also the one that results are shown with, must take masks of one size: got "
+                + ", ".join(f"{one.name} {edit.size}" for one, edit in zip(perturbations, edits, strict=True))
+                + f", shown with {own.name} {shown_edit.size}"
+            )
         return cls(
             classifier=classifier,
             score=score,
@@ -78,7 +89,7 @@ class Scoring:
             labels=torch.tensor([indices[0] for indices in targets], device=classifier.device),
             seeds=tuple(one.seed for one in inputs),
             edits=edits,
-            shown=own.prepare(classifier, inputs) if learned is None else learned,
+            shown=shown_edit,
             input_noise=input_noise,
         )
 
@@ -151,6 +162,8 @@ class Scoring:
         total = masks.new_zeros(len(masks))
         for edit in self.edits:
             given = edit.apply(masks, offsets)
+            if noise is not None and noise.shape != given.shape:
+                raise UnseeError("input noise is added to images, and this perturbation edits no pixels")
             total = total + self._score(edit, given if noise is None else given + noise, self.targets)
         return total
 
