@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-torch.set_num_threads(min(torch.get_num_threads(), 2))
+torch.set_num_threads(1)  # the networks are small: a second thread mostly waits
 settings.register_profile("unsee", deadline=None)
 settings.load_profile("unsee")
 

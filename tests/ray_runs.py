@@ -1,4 +1,4 @@
-"""Runs on Ray, each in a process of its own: `python ray_runs.py WHAT STORE`."""
+"""Runs on Ray in a process of its own: `python ray_runs.py killed STORE`, or `… refused FOLDER`."""
 
 import os
 import signal
@@ -87,11 +87,24 @@ def said(net, data, address, engine):
     try:
         learn(net, data, address, batch_size=4, part_size=4, preset=SETTINGS, engine=engine)
     except UnseeError as error:
-        sys.stdout.write(f"SAID {error}\n")
+        sys.stdout.write(f"SAID of {Path(address).name}: {error}\n")
+
+
+def refused(folder):
+    """What cannot be done, and an address that is no folder, on one Ray that is joined by all."""
+    crowded(f"{folder}/crowded")
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    for run in (wrong, deadly):
+        run(f"{folder}/{run.__name__}")
+    elsewhere(f"simplecache::file://{folder}/elsewhere")
+    assert ray.is_initialized()
+    ray.shutdown()
 
 
 if __name__ == "__main__":
     os.environ[MARK] = str(os.getpid())
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    runs = (killed, wrong, deadly, elsewhere, crowded)
-    {run.__name__: run for run in runs}[sys.argv[1]](sys.argv[2])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    {run.__name__: run for run in (killed, refused)}[sys.argv[1]](sys.argv[2])

@@ -66,29 +66,35 @@ class TestTwoWorkers:
         state = next(event for event in told if isinstance(event, RunState))
         assert state.total - state.there == 16
 
+    @pytest.fixture(scope="class")
+    def refused(self, tmp_path_factory):
+        """The folder of the stores that `ray_runs.refused` has made, and what it printed."""
+        folder = tmp_path_factory.mktemp("refused")
+        (folder / "elsewhere").mkdir()
+        code, printed = on_ray("refused", folder)
+        assert code == 0, printed
+        return folder, printed
+
     @pytest.mark.parametrize(
         ("what", "says", "kept"),
         [
-            ("wrong", "SAID the network returned (", 0),
-            ("deadly", "SAID a Ray worker died again and again", 4),
-            ("crowded", "SAID 10000 workers with 1 threads each are too many for the", 0),
+            ("wrong", "the network returned (", 0),
+            ("deadly", "a Ray worker died again and again", 4),
+            ("crowded", "10000 workers with 1 threads each are too many for the", 0),
         ],
     )
-    def test_what_cannot_be_done_is_one_line(self, what, says, kept, tmp_path):
-        code, told = on_ray(what, tmp_path / "s")
-        assert code == 0, told
-        assert says in told
-        assert len(Store.open(tmp_path / "s")) == kept
+    def test_what_cannot_be_done_is_one_line(self, what, says, kept, refused):
+        folder, printed = refused
+        assert f"SAID of {what}: {says}" in printed
+        assert len(Store.open(folder / what)) == kept
 
-    def test_an_address_that_is_no_folder_and_a_broken_first_portion(self, tmp_path):
-        (tmp_path / "s").mkdir()
-        address = f"simplecache::file://{tmp_path / 's'}"
+    def test_an_address_that_is_no_folder_and_a_broken_first_portion(self, refused):
+        folder, _ = refused
+        address = f"simplecache::file://{folder / 'elsewhere'}"
         assert not Storage.at(address).local
-        code, told = on_ray("elsewhere", address)
-        assert code == 0, told
         rows = list(Store.open(address).rows())
         assert [row["error"] is None for row in rows] == [False] * 4 + [True] * 4
-        assert len(Store.open(tmp_path / "s")) == 8
+        assert len(Store.open(folder / "elsewhere")) == 8
 
 
 class TestLimits:

@@ -199,5 +199,5 @@ class TestAssetsMarker:
     def test_the_fixture_gives_the_folder(self, assets):
         assert (assets / "weights").is_dir()
 
-    def test_torch_keeps_to_two_threads(self):
-        assert torch.get_num_threads() <= 2
+    def test_torch_keeps_to_one_thread(self):
+        assert torch.get_num_threads() == 1

@@ -16,11 +16,11 @@ SCENES = 12
 FEWER = {
     "occlusion": {"stride": 16.0},
     "blur_occlusion": {"stride": 16.0},
-    "variable_occlusion": {"draws": 300},
-    "lime": {"samples": 200},
+    "variable_occlusion": {"draws": 150},
+    "lime": {"samples": 100},
     "integrated_gradients": {"steps": 16},
     "smooth_grad": {"samples": 10},
-    "rise": {"masks": 500},
+    "rise": {"masks": 200},
 }
 
 
