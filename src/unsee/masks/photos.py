@@ -74,6 +74,15 @@ def learn_photos(
     """Masks of photos with their targets, in order.
 
     Photos are read when there is room for them, so memory does not grow with their number.
+
+    Args:
+        classifier: borrowed while masks are learned, and given back as it was.
+        photos: each photo with its target, None for the predicted class.
+        plan: how the photos are explained.
+        progress: called after each iteration.
+
+    Raises:
+        UnseeError: a target or the precision is invalid.
     """
     pending = _Pending(classifier, iter(photos), plan)
     half = precision_of(classifier, plan) == "bfloat16"
@@ -148,9 +157,16 @@ def _network_input(classifier: Classifier, plan: Plan, photo: Photo) -> NetworkI
 def target_indices(
     classifier: Classifier, target: TargetLike | None, scores: Tensor, best: int = 1
 ) -> tuple[int, ...]:
-    """The class indices of a target for an image with these scores (C,).
+    """The class indices of a target.
 
-    Without a target they are the `best` highest-scoring classes of the clean image, the highest first.
+    Args:
+        classifier: finds classes by name.
+        target: an index, a name, a tuple of them, or "top5"; None for the highest-scoring classes.
+        scores: (C,) of the clean image.
+        best: how many classes to explain if there is no target.
+
+    Returns:
+        Indices below C, each once; those found by their scores have the highest first.
 
     Raises:
         UnseeError: an unknown class, or something that is no target.

@@ -63,6 +63,13 @@ class OnRay:
     ) -> Iterator[PartWritten]:
         """Yield each part once a worker has written it; a worker that dies is restarted and its part redone.
 
+        Args:
+            job: sent to each worker, with a copy of its network.
+            store: must be visible to all workers.
+            portions: in any order.
+            notes: the metadata of each part.
+            on_row: not called: workers report whole parts.
+
         Raises:
             UnseeError: Ray is not installed, its cluster cannot be joined or has no room for the workers,
                 workers cannot see the store, or an error affects every image.
@@ -154,7 +161,11 @@ class Worker:
         return {**written._asdict(), "failure": ""}
 
     def store(self) -> Store:
-        """The store, unless a later run has taken it over: a worker can outlive the run that started it."""
+        """The store, unless a later run has taken it over: a worker can outlive the run that started it.
+
+        Raises:
+            UnseeError: a later run has taken it over.
+        """
         store = Store(self.setup.address)
         if not store.belongs_to(self.setup.notes[RUN]):
             raise UnseeError(f"another run has taken over {self.setup.address}: this one ends")
