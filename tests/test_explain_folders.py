@@ -48,7 +48,7 @@ def told(report):
 
 def differing(line):
     """The names of what a line says is different."""
-    (inside,) = re.findall(r"another explanation \((.*)\): --force", line)
+    (inside,) = re.findall(r"another explanation \((.*)\): force=True", line)
     return [part.split(":")[0] for part in inside.split("; ")]
 
 
@@ -88,7 +88,7 @@ class TestFolders:
 
     def test_out_must_be_a_folder(self, to_folders, make_photo, tmp_path):
         (tmp_path / "explanations").write_text("a file")
-        with pytest.raises(UnseeError, match="explanations is a file: --out"):
+        with pytest.raises(UnseeError, match=r"explanations is a file: out=… \(--out\)"):
             to_folders(make_photo())
 
 
@@ -198,7 +198,7 @@ class TestAgain:
         photo, record = make_photo(), tmp_path / "explanations" / "photo" / "explanation.json"
         record.parent.mkdir(parents=True)
         record.write_bytes(text.encode("latin-1"))
-        assert "is damaged: --force" in told(to_folders(photo))
+        assert "is damaged: force=True (--force)" in told(to_folders(photo))
         assert record.read_bytes() == text.encode("latin-1")
         assert to_folders(photo, force=True).problems == ()
         assert json.loads(record.read_text())["model"] == "tiny"

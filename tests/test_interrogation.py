@@ -121,7 +121,7 @@ class TestFiles:
     def test_nothing_is_replaced_unasked(self, result, tmp_path):
         result.save(tmp_path)
         before = (tmp_path / "interrogation.json").read_bytes()
-        with pytest.raises(UnseeError, match=r"already holds an interrogation: --force \(overwrite=True\)"):
+        with pytest.raises(UnseeError, match=r"already holds an interrogation: overwrite=True \(--force\)"):
             replace(result, seed=1).save(tmp_path)
         assert (tmp_path / "interrogation.json").read_bytes() == before
         replace(result, seed=1).save(tmp_path, overwrite=True)

@@ -178,5 +178,5 @@ def folded(net: nn.Module) -> nn.Module:
 def _require_compiler(device: torch.device) -> None:
     if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++", "cl"))):
         raise UnseeError(
-            "--compile needs a C++ compiler on this machine, and found none: install g++ or clang++"
+            "compiled=True (--compile) needs a C++ compiler, and found none: install g++ or clang++"
         )

@@ -67,7 +67,8 @@ def export(
     try:
         if folder.exists() and not force and (table or not folder.is_dir() or any(folder.iterdir())):
             raise UnseeError(
-                f"{folder} exists already and is not empty: --force replaces files in it, --out names another"
+                f"{folder} exists already and is not empty: force=True (--force) replaces files in it, "
+                "out=… (--out) writes elsewhere"
             )
         (folder.parent if table else folder).mkdir(parents=True, exist_ok=True)
         rows = (

@@ -106,7 +106,7 @@ class OnRay:
         except ray.exceptions.RayActorError as error:
             raise UnseeError(
                 "a Ray worker died again and again at the same images (out of memory, or a crash): the same "
-                "command continues the run, and --engine local shows at which image"
+                "call continues the run, and engine=Local() (--engine local) shows at which image"
             ) from error
         finally:
             if began:
@@ -197,7 +197,8 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
     if threads > _MOST_PER_CORE * cores:
         raise UnseeError(
             f"{wanted.workers} workers with {wanted.threads} threads each are too many for the {cores} cores "
-            f"here: ask for at most {_MOST_PER_CORE * cores} threads in all, by --workers and --threads"
+            f"here: ask for at most {_MOST_PER_CORE * cores} threads in all, by workers=… and threads=… "
+            "(--workers, --threads)"
         )
     ray.init(address="local", num_cpus=threads + _READER, include_dashboard=False, **quiet)
     return True
@@ -231,5 +232,5 @@ def check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
             have = available.get(name, 0)
             raise UnseeError(
                 f"{wanted.workers} workers of {each:g} {name} each do not fit, Ray has {have:g}: ask for "
-                "fewer --workers"
+                "fewer by workers=… (--workers)"
             )
