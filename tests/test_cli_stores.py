@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pictures import network
+from unsee.runs.export import export
 from unsee.runs.store import Store
 
 
@@ -147,6 +148,14 @@ class TestStatusShowExport:
         after = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
         assert {name for name in before if before[name] != after[name]} == {"0.png"}
         assert run("show", masks, "--id", "0.png").code == 0
+
+    def test_a_stopped_export_leaves_no_half_table(self, masks, tmp_path):
+        def stop(_):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            export(Store.open(masks), tmp_path / "table", "csv", progress=stop)
+        assert list((tmp_path / "table").iterdir()) == []
 
     def test_export(self, run, masks, tmp_path):
         assert run("export", masks, "--format", "npy", "--out", "maps").code == 0

@@ -24,7 +24,7 @@ def write_whole(file: Path, data: bytes) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written to; an earlier file is left unchanged.
     """
-    aside = file.with_name(f"{UNFINISHED}{uuid4().hex[:8]}-{file.name}")
+    aside = file.with_name(f"{UNFINISHED}{uuid4().hex[:8]}")
     try:
         with aside.open("wb") as out:
             out.write(data)

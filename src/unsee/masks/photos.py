@@ -19,7 +19,7 @@ from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.settings import Settings
 from unsee.memory import in_quarters
-from unsee.tuning import PRECISIONS, uses_bfloat16
+from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
 
@@ -47,8 +47,7 @@ class Plan:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UnseeError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        check_precision(self.precision)
         if self.batch_size is not None and (not isinstance(self.batch_size, int) or self.batch_size < 1):
             raise UnseeError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
         if not isinstance(self.seed, int):
