@@ -1,4 +1,4 @@
-"""COCO, beside pycocotools' reading of it."""
+"""COCO, compared with pycocotools' reading of it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Images from the library `datasets`, beside its own reading of them."""
+"""Images from the library `datasets`, compared with its own reading of them."""
 
 import hashlib
 import io
@@ -144,8 +144,8 @@ def test_rows_that_hold_no_picture(tmp_path):
 
 def test_what_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UnseeError, match="nobody/nothing cannot be opened with `datasets`"):
-        open_dataset("hf:nobody/nothing")
+    with pytest.raises(UnseeError, match="unknown/nothing cannot be opened with `datasets`"):
+        open_dataset("hf:unknown/nothing")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnseeError, match="cannot be opened with `datasets`"):
         open_dataset(f"hf:{tmp_path / 'empty'}")

@@ -50,7 +50,7 @@ class TestInterrogate:
         assert interrogate(classifier, photo, BOX).target.indices == (int(scores.argmax()),)
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "message"),
         [
             (((0, 0, 57, 40),), "leaves the photo"),
             ((BOX, "walrus"), "walrus"),
@@ -59,8 +59,8 @@ class TestInterrogate:
             ((BOX, "bee", "joint"), "stands for 3"),
         ],
     )
-    def test_what_the_caller_can_fix(self, classifier, make_photo, arguments, told):
-        with pytest.raises(UnseeError, match=told):
+    def test_what_the_caller_can_fix(self, classifier, make_photo, arguments, message):
+        with pytest.raises(UnseeError, match=message):
             interrogate(classifier, make_photo(), *arguments)
 
 

@@ -123,7 +123,7 @@ def test_any_data_set_will_do(experiment):
     assert {record["id"] for record in found.records} == {f"picture-{number:04d}" for number in range(3)}
 
 
-def test_progress_is_told_and_can_stop_it(experiment):
+def test_progress_is_reported_and_can_stop_it(experiment):
     events = []
     whole = experiment("pointing", 3, out="whole", methods=("center", "gradient"), progress=events.append)
     assert [event.source for event in events if isinstance(event, MapsStarted)] == ["center", "gradient"]

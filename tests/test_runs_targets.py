@@ -38,7 +38,7 @@ class TestTargets:
         readable, *read = data.read
         assert (readable, read) == (0, [0, 1, 3])
 
-    def test_classes_with_the_same_name_are_told_apart(self, tmp_path):
+    def test_classes_with_the_same_name_are_distinguished(self, tmp_path):
         data = Pictures(1, labels=((0, 1),), classes=("crane", "crane"))
         store = quick(tmp_path / "s", data, target="each", class_map={"crane (0)": [2], "crane (1)": [3]})
         assert [(row["asked"], row["target"]) for row in store.rows()] == [

@@ -55,7 +55,7 @@ class Lean:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is claimed of a shipped network: its accuracy, and how far it leans on the planted thing."""
+    """What is claimed about a shipped network: its accuracy, and how much it relies on the planted thing."""
 
     accuracy: Accuracy
     lean: Lean

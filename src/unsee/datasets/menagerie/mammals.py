@@ -1,4 +1,4 @@
-"""Zebra, giraffe, elephant, cat and rabbit. All look to the right; y points down."""
+"""Zebra, giraffe, elephant, cat and rabbit. All face right; y points down."""
 
 from dataclasses import dataclass
 

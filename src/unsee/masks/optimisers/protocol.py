@@ -1,4 +1,4 @@
-"""How an optimiser and the loop talk: the optimiser asks for evaluations of masks and is told the results."""
+"""The protocol of optimisers: the optimiser asks for evaluations of masks and receives the results."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
