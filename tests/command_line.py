@@ -26,7 +26,7 @@ def strict(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def refused(result, *told):
+def refused(result, *parts):
     """Exit code 2, nothing on standard output, one line that says what to fix."""
     assert result.code == 2
     assert result.out == ""
@@ -34,7 +34,7 @@ def refused(result, *told):
     line = result.err.strip()
     assert line.startswith("unsee: ")
     assert "\n" not in line
-    for text in told:
+    for text in parts:
         assert text in line
     return line
 

@@ -117,7 +117,7 @@ def run(monkeypatch, capsys, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(CONSOLE, "_width", 200)
+    monkeypatch.setattr(CONSOLE, "width", 200)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["unsee", *map(str, arguments)])

@@ -48,7 +48,7 @@ def small_photo(seed: int, size: tuple[int, int]) -> Photo:
     return Photo(torch.from_numpy(pixels.clip(0, 1)).float(), f"photo {seed}", None, "0" * 64, ())
 
 
-def framed(photo: Photo, size: tuple[int, int], margin: int = 0, seed: int = 0) -> NetworkInput:
+def input_of(photo: Photo, size: tuple[int, int], margin: int = 0, seed: int = 0) -> NetworkInput:
     """The photo squashed to the input, in float64."""
     return NetworkInput(photo, size, margin, Squash(), COLOR, seed, torch.float64)
 
@@ -113,7 +113,7 @@ def bench(
     The targets are the classes of these ranks, 0 for the best, on the clean photo.
     """
     inputs = tuple(
-        framed(small_photo(10 * seed + i, (60 + 7 * i, 70 - 5 * i)), size, settings.margin, seed + i)
+        input_of(small_photo(10 * seed + i, (60 + 7 * i, 70 - 5 * i)), size, settings.margin, seed + i)
         for i in range(len(ranks))
     )
     classifier = Classifier(small_net(classes, activation, seed), size=size, mean_color=COLOR)

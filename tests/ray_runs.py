@@ -58,7 +58,7 @@ def wrong(address):
 
 
 class Deadly(Pictures):
-    """The picture with number 5 kills whoever reads it."""
+    """The picture with number 5 kills the process that reads it."""
 
     def __getitem__(self, index):
         if index == 5:

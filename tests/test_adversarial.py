@@ -69,8 +69,8 @@ class TestDetector:
         rate = detector.detection_rate(clean, changed)
         assert (rate.value, rate.n) == (100, 40)
         assert abs(detector.detection_rate(clean, clean).value - 50) < 15
-        alike = torch.rand(40, 28, 28, generator=rng)
-        assert detector.detection_rate(torch.rand(40, 28, 28, generator=rng), alike).value < 70
+        similar = torch.rand(40, 28, 28, generator=rng)
+        assert detector.detection_rate(torch.rand(40, 28, 28, generator=rng), similar).value < 70
 
     def test_a_pair_is_always_in_one_fold(self):
         """Each image has its own pattern: trained on one heatmap of a pair, a detector knows the other."""

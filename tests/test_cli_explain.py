@@ -79,10 +79,10 @@ class TestExplain:
         assert result.code == 2
         assert [Path(record["photo"]).name for record in strict(result.out)] == ["a.png", "b.png"]
         assert {path.name for path in (tmp_path / "explanations").iterdir()} == {"a", "b"}
-        told = [line for line in result.err.splitlines() if line.startswith("unsee: ")]
-        assert len(told) == 2
-        assert "missing.png" in told[0]
-        assert "text.png" in told[1]
+        messages = [line for line in result.err.splitlines() if line.startswith("unsee: ")]
+        assert len(messages) == 2
+        assert "missing.png" in messages[0]
+        assert "text.png" in messages[1]
         assert "Traceback" not in result.err
 
     def test_only_bad_photos(self, explain, batches, tmp_path):
@@ -92,7 +92,7 @@ class TestExplain:
         assert batches == []
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "message"),
         [
             (("--preset", "papr"), "paper"),
             (("--game", "delete"), "deletion"),
@@ -113,8 +113,8 @@ class TestExplain:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
     )
-    def test_what_the_user_can_fix_is_one_line(self, explain, make_photo, tmp_path, options, told):
-        refused(explain(make_photo(), *options), told)
+    def test_what_the_user_can_fix_is_one_line(self, explain, make_photo, tmp_path, options, message):
+        refused(explain(make_photo(), *options), message)
         assert not list(tmp_path.rglob("explanation.json"))
 
     @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ class TestExplain:
 
 
 class TestFast:
-    def test_it_is_the_default_and_settles_by_itself(self, run, tiny, make_photo, tmp_path):
+    def test_it_is_the_default_and_converges_by_itself(self, run, tiny, make_photo, tmp_path):
         result = run("explain", "--model", "tiny", make_photo(), "--json")
         (record,) = strict(result.out)
         assert record["preset"] == "fast"

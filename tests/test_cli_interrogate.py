@@ -108,7 +108,7 @@ class TestInterrogate:
         assert record["suppression"] == pytest.approx(1, abs=1e-4)
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "message"),
         [
             (("--perturbation", "joint"), "joint"),
             (("--perturbation", "blurr"), "blur"),
@@ -120,8 +120,8 @@ class TestInterrogate:
         ],
         ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
     )
-    def test_what_the_user_can_fix_is_one_line(self, interrogate, make_photo, tmp_path, options, told):
-        refused(interrogate(make_photo(), "--box", "0,0,5,5", *options), told)
+    def test_what_the_user_can_fix_is_one_line(self, interrogate, make_photo, tmp_path, options, message):
+        refused(interrogate(make_photo(), "--box", "0,0,5,5", *options), message)
         assert not (tmp_path / "interrogations").exists()
 
     @pytest.mark.parametrize("threshold", ["0", "1.5", "nan", "-1"])

@@ -110,10 +110,10 @@ class TestLearn:
 
     def test_python_and_the_command_line_share_a_store(self, run, tmp_path):
         assert run("learn", "menagerie", "--method", "gradient", "--limit", "3", "--out", "maps").code == 0
-        told = []
+        events = []
         pictures = unsee.open_dataset("menagerie")
-        unsee.learn(network(), pictures, "maps", method="gradient", limit=3, progress=told.append)
-        assert [(event.there, event.total) for event in told if hasattr(event, "there")] == [(3, 3)]
+        unsee.learn(network(), pictures, "maps", method="gradient", limit=3, progress=events.append)
+        assert [(event.there, event.total) for event in events if hasattr(event, "there")] == [(3, 3)]
         unsee.learn(network(), pictures, "own", method="gradient", limit=3)
         assert run("show", "own", "--id", "test-000001").code == 0
         other = unsee.open_dataset("menagerie-shortcut")

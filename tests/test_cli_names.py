@@ -42,9 +42,9 @@ class TestNames:
         table = explain("--", f"in/{name}")
         assert table.code == 0
         assert photo.name in table.err
-        told = interrogate("--box", "0,0,9,9", "--", f"in/{name}")
-        assert (told.code, told.out) == (0, "")
-        assert photo.stem in told.err
+        result = interrogate("--box", "0,0,9,9", "--", f"in/{name}")
+        assert (result.code, result.out) == (0, "")
+        assert photo.stem in result.err
 
     @pytest.mark.parametrize("name", ["[red]gone.png", "[/red]gone.png", "[/]gone.png", "日本[x.png"])
     def test_any_name_of_a_missing_photo(self, explain, interrogate, name):
@@ -67,6 +67,6 @@ class TestNames:
         result = run("explain", make_photo(), "--target", "0", "--iterations", "1")
         assert result.code == 0
         assert "[red]fish[/]" in result.err
-        told = run("interrogate", make_photo(), "--target", "1", "--box", "0,0,9,9")
-        assert told.code == 0
-        assert "[/] & <b>" in told.err
+        result = run("interrogate", make_photo(), "--target", "1", "--box", "0,0,9,9")
+        assert result.code == 0
+        assert "[/] & <b>" in result.err

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pictures import network
+from unsee.runs.export import export
 from unsee.runs.store import Store
 
 
@@ -56,12 +57,12 @@ class TestStatusShowExport:
         data = bytearray(part.read_bytes())
         for column in ("mask", "score", "error"):
             part.write_bytes(flipped(data, part, column))
-            told = run("status", masks, "--check", "--json")
-            assert told.code == 2
-            assert json.loads(told.out)["damaged"][0].startswith(part.name)
-            told = run("status", masks)
-            assert told.code == (0 if column == "mask" else 2)
-            assert (f"{part.name} is damaged" in told.err) == (column != "mask")
+            result = run("status", masks, "--check", "--json")
+            assert result.code == 2
+            assert json.loads(result.out)["damaged"][0].startswith(part.name)
+            result = run("status", masks)
+            assert result.code == (0 if column == "mask" else 2)
+            assert (f"{part.name} is damaged" in result.err) == (column != "mask")
             part.write_bytes(data)
         part.write_bytes(data[:100])
         assert f"{part.name} is damaged" in run("status", masks).err
@@ -73,7 +74,7 @@ class TestStatusShowExport:
             assert picture.size[0] > 1000
         assert run("show", masks, "--id", "0.png").code == 2
         assert run("show", masks, "--id", "0.png", "--force").code == 0
-        for name, says in (("nobody", "no image 'nobody'"), ("broken.png", "broken.png has no map")):
+        for name, says in (("missing", "no image 'missing'"), ("broken.png", "broken.png has no map")):
             found = run("show", masks, "--id", name, "--out", "other.png")
             assert found.code == 2
             assert says in found.err
@@ -121,9 +122,9 @@ class TestStatusShowExport:
         make_photo("photos/0.png", seed=9)
         make_photo("elsewhere/photos/1.png", seed=8)
         monkeypatch.chdir(tmp_path / "elsewhere")
-        told = run("learn", "folder:../photos", "--out", f"../{masks}")
-        assert told.code == 0
-        assert "is out of date (0.png has changed since)" in told.err
+        result = run("learn", "folder:../photos", "--out", f"../{masks}")
+        assert result.code == 0
+        assert "is out of date (0.png has changed since)" in result.err
 
     def test_damage_beyond_the_limit_is_reported(self, run, make_photo, tmp_path):
         for number in range(3):
@@ -132,21 +133,29 @@ class TestStatusShowExport:
         assert run(*settings).code == 0
         for part in (tmp_path / "m").glob("part-*"):
             part.write_bytes(b"PAR1 half")
-        told = run(*settings, "--limit", "1")
-        assert told.err.count("its images are done again") == 1
-        assert told.err.count("left as it is, beyond --limit") == 2
+        result = run(*settings, "--limit", "1")
+        assert result.err.count("its images are done again") == 1
+        assert result.err.count("left as it is, beyond --limit") == 2
 
     def test_a_photo_that_has_changed_is_done_again(self, run, masks, make_photo, tmp_path):
         before = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
         (tmp_path / "photos" / "1.png").touch()
         assert "out of date" not in run("learn", "folder:photos", "--out", masks).err
         make_photo("photos/0.png", seed=9)
-        told = run("learn", "folder:photos", "--out", masks)
-        assert told.code == 0
-        assert "is out of date (0.png has changed since): its images are done again" in told.err
+        result = run("learn", "folder:photos", "--out", masks)
+        assert result.code == 0
+        assert "is out of date (0.png has changed since): its images are done again" in result.err
         after = {row["id"]: row["file_hash"] for row in Store.open(tmp_path / masks).rows(maps=False)}
         assert {name for name in before if before[name] != after[name]} == {"0.png"}
         assert run("show", masks, "--id", "0.png").code == 0
+
+    def test_a_stopped_export_leaves_no_half_table(self, masks, tmp_path):
+        def stop(_):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            export(Store.open(masks), tmp_path / "table", "csv", progress=stop)
+        assert list((tmp_path / "table").iterdir()) == []
 
     def test_export(self, run, masks, tmp_path):
         assert run("export", masks, "--format", "npy", "--out", "maps").code == 0
@@ -192,15 +201,15 @@ class TestStatusShowExport:
         found[len(found) // 3] ^= 1
         first.write_bytes(found)
         for command in (["show", "m"], ["export", "m", "--format", "npy", "--out", "maps"]):
-            told = run(*command)
-            assert told.code == 2
-            assert f"m: {first.name} is damaged" in told.err
+            result = run(*command)
+            assert result.code == 2
+            assert f"m: {first.name} is damaged" in result.err
         assert run("status", "m", "--check").code == 2
         first.write_bytes(whole)
         second.write_bytes(second.read_bytes()[:200])
-        told = run("export", "m", "--format", "npy", "--out", "some")
-        assert told.code == 2
-        assert f"{second.name} is damaged" in told.err
+        result = run("export", "m", "--format", "npy", "--out", "some")
+        assert result.code == 2
+        assert f"{second.name} is damaged" in result.err
         assert {p.name for p in (tmp_path / "some").iterdir()} == {"0.npy", "1.npy"}
         assert run("status", "m").code == 2
         assert run("learn", "folder:photos", "--out", "m").code == 0

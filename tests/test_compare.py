@@ -107,12 +107,12 @@ def test_boxes_only_shrink_as_the_threshold_rises():
 
 def test_python_compares_and_names_unsupported_methods(classifier, make_photo):
     photo = make_photo()
-    told = []
+    events = []
     names = ["mask", "gradient", "cam", "smooth-grad"]
-    found = unsee.compare(classifier, photo, names, targets="bee", progress=lambda *what: told.append(what))
+    found = unsee.compare(classifier, photo, names, targets="bee", progress=lambda *what: events.append(what))
     assert list(found.results) == ["mask", "gradient", "smooth_grad"]
     assert "CAM needs" in found.refused["cam"]
-    assert told == [("photo.png", name.replace("-", "_")) for name in names]
+    assert events == [("photo.png", name.replace("-", "_")) for name in names]
     assert found.target.names == ("bee",)
     assert found.results["gradient"].saliency.shape == (32, 32)
     direct = METHODS["gradient"](classifier, unsee.Squash().apply(found.photo.pixels, (32, 32))[None], [1])

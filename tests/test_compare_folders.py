@@ -95,7 +95,7 @@ class TestFolders:
         report = to_folders("center", seed=3, target="dog")
         assert report.comparisons == ()
         (line,) = report.problems
-        assert "another comparison (seed: 0 → 3; target: predicted → dog): --force" in line
+        assert "another comparison (seed: 0 → 3; target: predicted → dog): force=True" in line
         assert to_folders("center", seed=3, force=True).problems == ()
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"settings": {}}'])
@@ -138,7 +138,7 @@ class TestFolders:
 
     def test_out_must_be_a_folder(self, to_folders):
         to_folders.out.write_text("a file")
-        with pytest.raises(UnseeError, match="out is a file: --out"):
+        with pytest.raises(UnseeError, match=r"out is a file: out=… \(--out\)"):
             to_folders("center")
 
 
@@ -180,7 +180,7 @@ class TestCommand:
         compare("--methods", "center")
         result = compare("--methods", "center", "--seed", "3")
         assert result.code == 2
-        assert "(seed: 0 → 3): --force" in result.err
+        assert "(seed: 0 → 3): force=True (--force)" in result.err
         assert compare("--methods", "center", "--seed", "3", "--force").code == 0
 
     def test_a_method_asked_for_by_name_that_cannot_serve_ends_with_2(self, compare):

@@ -1,4 +1,4 @@
-"""COCO, beside pycocotools' reading of it."""
+"""COCO, compared with pycocotools' reading of it."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 import data_sets
 from data_sets import as_stored
 from unsee.datasets import open_dataset
-from unsee.datasets.coco_segments import _decompressed
+from unsee.datasets.coco_segments import decompressed
 from unsee.datasets.menagerie import CLASSES, Menagerie, Shortcut, export_coco
 from unsee.errors import UnseeError
 
@@ -197,7 +197,7 @@ class TestCoco:
             ends = np.flatnonzero(np.diff(drawn.ravel(order="F"))) + 1
             runs = np.diff([0, *ends, drawn.size]).tolist()
             expected = [0, *runs] if drawn[0, 0] else runs
-            assert _decompressed(mask.encode(drawn)["counts"].decode()) == expected
+            assert decompressed(mask.encode(drawn)["counts"].decode()) == expected
 
     def test_pycocotools_is_asked_for_where_it_is_missing(self, tmp_path, monkeypatch):
         import sys

@@ -1,4 +1,4 @@
-"""Images in plain folders, in folders of classes and in lists, beside torchvision's reading of them."""
+"""Images in plain folders, in folders of classes and in lists, compared with torchvision."""
 
 import shutil
 

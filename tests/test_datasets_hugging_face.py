@@ -1,4 +1,4 @@
-"""Images from the library `datasets`, beside its own reading of them."""
+"""Images from the library `datasets`, compared with its own reading of them."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ from PIL import Image
 
 import data_sets
 from data_sets import pixels, write_picture
-from unsee.datasets import Dataset, hugging_face, open_dataset
+from unsee.datasets import Dataset, open_dataset
 from unsee.errors import UnseeError
 
 NAMES = ["cat", "dog", "owl"]
@@ -124,7 +124,7 @@ def test_without_labels_or_pictures(tmp_path, monkeypatch):
     table([0]).remove_columns("image").save_to_disk(str(tmp_path / "blind"))
     with pytest.raises(UnseeError, match="has no column of images"):
         open_dataset(f"hf:{tmp_path / 'blind'}")
-    monkeypatch.setattr(hugging_face, "_load", lambda *given: table([]))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *given, **options: table([]))
     with pytest.raises(UnseeError, match="has no rows"):
         open_dataset("hf:empty")
 
@@ -144,8 +144,8 @@ def test_rows_that_hold_no_picture(tmp_path):
 
 def test_what_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UnseeError, match="nobody/nothing cannot be opened with `datasets`"):
-        open_dataset("hf:nobody/nothing")
+    with pytest.raises(UnseeError, match="unknown/nothing cannot be opened with `datasets`"):
+        open_dataset("hf:unknown/nothing")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnseeError, match="cannot be opened with `datasets`"):
         open_dataset(f"hf:{tmp_path / 'empty'}")

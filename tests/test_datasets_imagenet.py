@@ -1,4 +1,4 @@
-"""ImageNet in folders of its classes and in a table, beside torchvision's reading of them."""
+"""ImageNet in folders of its classes and in a table, compared with torchvision's reading of them."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""ImageNet's validation images, which go by their numbers, beside torchvision's reading of them."""
+"""ImageNet's validation images, named by their numbers, compared with torchvision's reading of them."""
 
 import sys
 import tarfile

@@ -67,7 +67,7 @@ def as_they_come(held, key):
     return list(held)
 
 
-def nobody_is_difficult(path, first):
+def none_is_difficult(path, first):
     noted = read_annotation(path, first)
     return replace(noted, objects=tuple(replace(entry, difficult=False) for entry in noted.objects))
 
@@ -95,7 +95,7 @@ MISTAKES = {
     "labels in the file's order": (coco_json, "sorted", as_they_come, coco.compare_small_coco),
     "hidden keypoints": (coco_reader, "keypoints_of", hidden_ones_too, keypoints.compare_keypoints),
     "images upright": (coco_reader, "read_annotated", upright_always, keypoints.compare_orientation),
-    "nobody difficult": (voc_reader, "read_annotation", nobody_is_difficult, voc.compare_voc),
+    "none difficult": (voc_reader, "read_annotation", none_is_difficult, voc.compare_voc),
     "objects in another order": (
         voc_reader,
         "_read_values",

@@ -1,4 +1,4 @@
-"""Pascal VOC, beside torchvision's reading of it."""
+"""Pascal VOC, compared with torchvision's reading of it."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def compare_voc_segments(folder):
     assert (dog.name, person.name, person.difficult) == ("dog", "person", True)
     assert (dog.segment.sum(), person.segment.sum()) == (7 * 8, 2 * 4)
     assert dog.segment[5, 2]
-    assert not dog.segment[4, 2]  # the border belongs to nobody
+    assert not dog.segment[4, 2]  # the border belongs to no object
     assert person.segment[0, 23]
     assert found[1].instances[0].segment is None
 

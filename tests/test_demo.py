@@ -230,7 +230,7 @@ class TestDemo:
         page_file = save_demonstration([finding], tmp_path / "out")
         assert page_file == tmp_path / "out" / "index.html"
         assert {path.name for path in page_file.parent.iterdir()} == {"index.html", "demo.png", "1-bee"}
-        with pytest.raises(UnseeError, match=r"index\.html exists: --force"):
+        with pytest.raises(UnseeError, match=r"index\.html exists: force=True \(--force\)"):
             save_demonstration([finding], tmp_path / "out")
         save_demonstration([finding], tmp_path / "out", force=True)
 

@@ -88,14 +88,14 @@ class TestGames:
             source.classifier for source in Architectures().map_sources(setup_of(classifiers=networks))
         ] == list(networks)
 
-    def test_networks_of_one_name_are_told_apart_by_their_weights(self):
+    def test_networks_of_one_name_are_distinguished_by_their_weights(self):
         one, two = (replace(network(), weights_sha256=digit * 64) for digit in "ab")
         names = [source.name for source in Architectures().map_sources(setup_of(classifiers=(one, two)))]
         assert names == [f"{one.name} aaaaaa", f"{one.name} bbbbbb"]
         with pytest.raises(UnseeError, match="give each once"):
             Architectures().map_sources(setup_of(classifiers=(one, one)))
 
-    def test_means_of_each_look(self):
+    def test_means_of_each_source(self):
         def row(score):
             return {"score": score, "perturbed_score": 0.1, "area": 0.5, "suppression": None}
 

@@ -41,14 +41,14 @@ def to_folders(classifier, monkeypatch, tmp_path):
     return to_folders
 
 
-def told(report):
+def problem_of(report):
     (line,) = report.problems
     return line
 
 
 def differing(line):
     """The names of what a line says is different."""
-    (inside,) = re.findall(r"another explanation \((.*)\): --force", line)
+    (inside,) = re.findall(r"another explanation \((.*)\): force=True", line)
     return [part.split(":")[0] for part in inside.split("; ")]
 
 
@@ -88,7 +88,7 @@ class TestFolders:
 
     def test_out_must_be_a_folder(self, to_folders, make_photo, tmp_path):
         (tmp_path / "explanations").write_text("a file")
-        with pytest.raises(UnseeError, match="explanations is a file: --out"):
+        with pytest.raises(UnseeError, match=r"explanations is a file: out=… \(--out\)"):
             to_folders(make_photo())
 
 
@@ -152,7 +152,7 @@ class TestAgain:
         batches.clear()
         report = to_folders(photo, **options)
         assert report.saved == ()
-        names = differing(told(report))
+        names = differing(problem_of(report))
         assert names[0].split(".")[0] == difference
         assert {name.split(".")[0] for name in names if not name.startswith("and ")} <= {
             difference,
@@ -163,7 +163,7 @@ class TestAgain:
 
     def test_the_line_gives_both_values(self, to_folders, make_photo):
         to_folders(make_photo())
-        assert "(seed: 0 → 7)" in told(to_folders(make_photo(), plan=replace(QUICK, seed=7)))
+        assert "(seed: 0 → 7)" in problem_of(to_folders(make_photo(), plan=replace(QUICK, seed=7)))
 
     def test_another_network_photo_or_weight_file_is_another_explanation(
         self, to_folders, make_photo, make_net
@@ -171,14 +171,14 @@ class TestAgain:
         photo = make_photo()
         to_folders(photo)
         make_photo(seed=9)
-        assert differing(told(to_folders(photo))) == ["photo_sha256"]
+        assert differing(problem_of(to_folders(photo))) == ["photo_sha256"]
         make_photo()
         assert to_folders(photo).problems == ()
         for name, weights, difference in (("tiny", "0" * 64, "weights_sha256"), ("tiny3", None, "model")):
             other = Classifier(
                 make_net(), size=(32, 32), class_names=CLASSES, name=name, weights_sha256=weights
             )
-            assert differing(told(to_folders(photo, classifier=other))) == [difference]
+            assert differing(problem_of(to_folders(photo, classifier=other))) == [difference]
 
     def test_force_replaces(self, to_folders, batches, make_photo, tmp_path):
         photo, folder = make_photo(), tmp_path / "explanations" / "photo"
@@ -198,7 +198,7 @@ class TestAgain:
         photo, record = make_photo(), tmp_path / "explanations" / "photo" / "explanation.json"
         record.parent.mkdir(parents=True)
         record.write_bytes(text.encode("latin-1"))
-        assert "is damaged: --force" in told(to_folders(photo))
+        assert "is damaged: force=True (--force)" in problem_of(to_folders(photo))
         assert record.read_bytes() == text.encode("latin-1")
         assert to_folders(photo, force=True).problems == ()
         assert json.loads(record.read_text())["model"] == "tiny"

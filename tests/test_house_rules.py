@@ -1,8 +1,10 @@
 """Rules of this house that a machine can check."""
 
 import ast
+import re
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +20,15 @@ SOURCE = Path(unsee.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {file.relative_to(SOURCE).as_posix(): ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTS = {
+    file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8")
+    for file in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+}
+EXAMPLES = [
+    pytest.param(ast.parse(block), id=f"{name}-{number}")
+    for name, text in DOCUMENTS.items()
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+]
 
 
 def functions():
@@ -162,13 +173,53 @@ def test_the_readme_names_every_public_name_it_is_about():
         assert name in text, name
 
 
+def links_in(text):
+    """The targets of links to files, without anchors; code is left out."""
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose)
+    return [target.partition("#")[0] for target in targets if not re.match(r"\w+:|#", target)]
+
+
+def test_links_of_documents_lead_to_files():
+    links = [(name, target) for name, text in DOCUMENTS.items() for target in links_in(text)]
+    assert ("README.md", "CONTRIBUTING.md") in links
+    assert [
+        (name, target) for name, target in links if not (ROOT / name).parent.joinpath(target).exists()
+    ] == []
+
+
+def test_paths_in_contributing_exist():
+    """In its tables a path is given from the root, from the package, or from the first path of its row."""
+    lost, seen = [], set()
+    for row in DOCUMENTS["CONTRIBUTING.md"].splitlines():
+        paths = re.findall(r"`([\w./]+(?:\.py|/))`", row) if row.startswith("|") else []
+        bases = [ROOT, SOURCE, *((base / path).parent for base in (ROOT, SOURCE) for path in paths[:1])]
+        bases += [base / path for base in (ROOT, SOURCE) for path in paths[:1]]
+        seen.update(paths)
+        lost += [path for path in paths if not any((base / path).exists() for base in bases)]
+    assert {"src/unsee/images.py", "masks/loop.py", "penalties.py", "engines/"} <= seen
+    assert lost == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_use_names_that_exist(example):
+    for node in ast.walk(example):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                import_module(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            module = import_module(node.module)
+            assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "unsee":
+            assert hasattr(unsee, node.attr), f"unsee.{node.attr}"
+
+
 def test_tests_and_documents_hold_no_absolute_paths():
     """A path of one machine is of no use on another."""
     homes = tuple(f"/{folder}/" for folder in ("home", "root", "work", "Users"))
-    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/*.py"), *FILES]
-    found = [
-        f"{file.name}: {home}" for file in files for home in homes if home in file.read_text(encoding="utf-8")
-    ]
+    files = [*ROOT.glob("tests/*.py"), *FILES]
+    texts = DOCUMENTS | {file.name: file.read_text(encoding="utf-8") for file in files}
+    found = [f"{name}: {home}" for name, text in texts.items() for home in homes if home in text]
     assert found == []
 
 

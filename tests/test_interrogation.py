@@ -50,7 +50,7 @@ class TestInterrogate:
         assert interrogate(classifier, photo, BOX).target.indices == (int(scores.argmax()),)
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "message"),
         [
             (((0, 0, 57, 40),), "leaves the photo"),
             ((BOX, "walrus"), "walrus"),
@@ -59,8 +59,8 @@ class TestInterrogate:
             ((BOX, "bee", "joint"), "stands for 3"),
         ],
     )
-    def test_what_the_caller_can_fix(self, classifier, make_photo, arguments, told):
-        with pytest.raises(UnseeError, match=told):
+    def test_what_the_caller_can_fix(self, classifier, make_photo, arguments, message):
+        with pytest.raises(UnseeError, match=message):
             interrogate(classifier, make_photo(), *arguments)
 
 
@@ -121,7 +121,7 @@ class TestFiles:
     def test_nothing_is_replaced_unasked(self, result, tmp_path):
         result.save(tmp_path)
         before = (tmp_path / "interrogation.json").read_bytes()
-        with pytest.raises(UnseeError, match=r"already holds an interrogation: --force \(overwrite=True\)"):
+        with pytest.raises(UnseeError, match=r"already holds an interrogation: overwrite=True \(--force\)"):
             replace(result, seed=1).save(tmp_path)
         assert (tmp_path / "interrogation.json").read_bytes() == before
         replace(result, seed=1).save(tmp_path, overwrite=True)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 import against_literal as against
 import literal
-from nets import COLOR, bench, framed, small_photo
+from nets import COLOR, bench, input_of, small_photo
 from unsee.masks.edits.perturbation import (
     Blur,
     Constant,
@@ -207,7 +207,7 @@ def test_noise_on_the_input_is_added_after_the_blend():
     against.compare_objective(made, settings, options, mask[None], np.array([[0, 0]]))
 
 
-NETWORK_INPUT = framed(small_photo(3, (61, 47)), (45, 53), margin=4, seed=5)
+NETWORK_INPUT = input_of(small_photo(3, (61, 47)), (45, 53), margin=4, seed=5)
 PAIRS = ((NETWORK_INPUT.plain.numpy(), 0), (NETWORK_INPUT.canvas.numpy(), 1))
 
 
@@ -246,12 +246,12 @@ def test_constant_is_the_mean_colour_or_a_given_colour():
 
 @pytest.mark.parametrize("noise", [GaussianNoise(), GaussianNoise(0.1), UniformNoise()])
 def test_noise_has_its_statistics_and_depends_only_on_the_seed(noise):
-    network_input = framed(small_photo(3, (61, 47)), (150, 150), margin=4, seed=5)
+    network_input = input_of(small_photo(3, (61, 47)), (150, 150), margin=4, seed=5)
     still, moving = noise.references(network_input)
     assert_array_equal(still, moving[:, :150, :150])
-    assert_array_equal(moving, noise.references(framed(small_photo(4, (30, 40)), (150, 150), 4, seed=5))[1])
+    assert_array_equal(moving, noise.references(input_of(small_photo(4, (30, 40)), (150, 150), 4, seed=5))[1])
     assert (
-        moving - noise.references(framed(network_input.photo, (150, 150), 4, seed=6))[1]
+        moving - noise.references(input_of(network_input.photo, (150, 150), 4, seed=6))[1]
     ).abs().max() > 0.5
     values = moving.numpy().reshape(3, -1)
     assert np.abs(np.corrcoef(values) - np.eye(3)).max() < 0.03, "channels are independent"
@@ -267,7 +267,7 @@ def test_noise_has_its_statistics_and_depends_only_on_the_seed(noise):
 
 def test_native_blur_is_blurred_and_rounded_before_it_is_resized():
     photo = small_photo(3, (61, 47))
-    native = NativeBlur().references(framed(photo, (61, 47)))[0].numpy()
+    native = NativeBlur().references(input_of(photo, (61, 47)))[0].numpy()
     levels = 255 * native
     assert_allclose(levels, np.round(levels), rtol=0, atol=1e-4)
     blurred = ndimage.gaussian_filter(photo.pixels.double().numpy(), (0, 10, 10), mode="reflect", truncate=4)

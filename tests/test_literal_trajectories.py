@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import against_literal as against
 import literal
-from nets import Bench, bench, framed
+from nets import Bench, bench, input_of
 from unsee.images import Photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
@@ -100,7 +100,7 @@ def test_everything_is_perturbed_if_photo_and_perturbed_photo_have_the_same_scor
     settings = against.settings_like(options)
     made = bench(settings, ranks=((0,), (1,)))
     flat = Photo(torch.full((3, 60, 50), 0.25), "flat", None, "0" * 64, ())
-    mixed = replace(made, inputs=(framed(flat, (48, 48), settings.margin), made.inputs[1]))
+    mixed = replace(made, inputs=(input_of(flat, (48, 48), settings.margin), made.inputs[1]))
     start = replace(SMALL, stretch=stretch)
     started = start(mixed.scoring(settings), GAMES[game], (6, 6))
     assert_array_equal(started.masks[0], 0)

@@ -79,7 +79,7 @@ def run(optimiser, capacity, fits=100, count=7, progress=None, asked=None):
 
 
 class Uneven(Adam):
-    """Adam whose images take as many steps as the bottom they look for is high."""
+    """Adam whose images take as many steps as the bottom they aim for is high."""
 
     def settled(self, history: Tensor, iteration: Tensor) -> Tensor:
         first = history[:, 0, 0]
@@ -99,11 +99,11 @@ def test_the_last_iterate_and_the_history_before_each_step_are_returned():
 @pytest.mark.parametrize(("capacity", "fits"), [(1, 100), (3, 100), (4, 100), (7, 3), (7, 1)])
 def test_an_image_ends_the_same_in_every_batch(optimiser, capacity, fits):
     alone, _ = run(optimiser, 7)
-    beside, groups = run(optimiser, capacity, fits)
+    together, groups = run(optimiser, capacity, fits)
     assert sorted(sum(groups, ())) == list(range(7))
     for name, (mask, history) in alone.items():
-        assert torch.allclose(mask, beside[name][0], rtol=0, atol=1e-12)
-        assert torch.allclose(history, beside[name][1], rtol=0, atol=1e-12)
+        assert torch.allclose(mask, together[name][0], rtol=0, atol=1e-12)
+        assert torch.allclose(history, together[name][1], rtol=0, atol=1e-12)
 
 
 def test_free_places_are_filled_while_others_are_in_progress():

@@ -29,7 +29,7 @@ def test_a_partial_shortcut_keeps_its_probabilities():
     assert without == pytest.approx(0.2, abs=0.04)
 
 
-def test_the_planted_thing_is_annotated_and_no_clutter_looks_like_it():
+def test_the_planted_thing_is_annotated_and_no_clutter_resembles_it():
     data = Menagerie("val", 72, shortcuts=(Shortcut("tortoise", "spoon"),))
     for k in range(72):
         scene = data.scene(k)

@@ -50,8 +50,8 @@ def usual_grids():
     assert tuple(step / 2 for step in range(21)) == MEAN_ALPHAS
     for rule, alphas in zip(RULES, (VALUE_ALPHAS, ENERGY_ALPHAS, MEAN_ALPHAS), strict=True):
         saliency, size = MAPS["one sign"]
-        told = localisation.boxes_at(saliency, size, rule, alphas)
-        assert localisation.boxes_at(saliency, size, rule).tolist() == told.tolist()
+        given = localisation.boxes_at(saliency, size, rule, alphas)
+        assert localisation.boxes_at(saliency, size, rule).tolist() == given.tolist()
 
 
 def test_the_grids_are_those_of_the_paper():

@@ -70,7 +70,7 @@ def compare_response_norm(norm):
 
 
 class TestNames:
-    def test_are_unique_and_told_apart(self):
+    def test_are_unique_and_distinguished(self):
         assert len(names()) == len(set(names()))
         assert BVLC in names()
         assert "torchvision:googlenet" in names()
@@ -407,7 +407,7 @@ class TestDevices:
             pick_device("mps")
         one_line(error)
 
-    def test_the_network_goes_where_it_is_told(self, tmp_path, squeezenet):
+    def test_the_network_goes_to_the_given_device(self, tmp_path, squeezenet):
         save_file(squeezenet.state_dict(), tmp_path / "w.safetensors")
         assert load(SQUEEZENET, tmp_path / "w.safetensors", "cpu").device == torch.device("cpu")
         with pytest.raises(UnseeError, match="--device cpu"):

@@ -13,13 +13,13 @@ def test_nested_values_are_named_with_dots():
     assert differences({"a": [1, 2]}, {"a": [1, 2]}) == []
 
 
-def test_items_of_a_list_are_told_by_their_name():
+def test_items_of_a_list_are_matched_by_their_name():
     before = described(PRESETS["paper"])
     objective = PRESETS["paper"].objective.with_penalty(L1(1e-3))
     after = described(replace(PRESETS["paper"], objective=objective))
     assert differences(before, after) == ["objective.penalties.l1.weight: 0.0001 → 0.001"]
 
 
-def test_items_without_a_name_are_told_by_their_place():
+def test_items_without_a_name_are_matched_by_their_place():
     assert differences({"size": [224, 224]}, {"size": [224, 299]}) == ["size.1: 224 → 299"]
     assert differences({"names": ["a"]}, {"names": ["a", "b"]}) == ["names.1: none → b"]

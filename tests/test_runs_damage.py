@@ -25,10 +25,10 @@ class TestDamage:
         broken = Store.open(tmp_path / "s")
         assert [damage.part for damage in broken.damaged] == [part.name]
         assert len(broken) == COUNT - 4
-        told, read = [], Pictures(COUNT, BROKEN)
-        assert content(quick(tmp_path / "s", read, progress=told.append)) == whole
+        events, read = [], Pictures(COUNT, BROKEN)
+        assert content(quick(tmp_path / "s", read, progress=events.append)) == whole
         assert set(read.read) == {8, 9, 10, 11}
-        state = next(event for event in told if isinstance(event, RunState))
+        state = next(event for event in events if isinstance(event, RunState))
         assert [damage.part for damage in state.damaged] == [part.name]
         assert part.name in str(state.damaged[0])
 
@@ -41,10 +41,10 @@ class TestDamage:
         assert [d.part for d in Store.open(tmp_path / "s").checked() if d is not None] == [part]
         with pytest.raises(UnseeError, match=f"{part} is damaged"):
             Store.open(tmp_path / "s").table([column])
-        told, data = [], Pictures(COUNT, BROKEN)
-        assert content(quick(tmp_path / "s", data, progress=told.append)) == whole
+        events, data = [], Pictures(COUNT, BROKEN)
+        assert content(quick(tmp_path / "s", data, progress=events.append)) == whole
         assert set(data.read) == {4, 5, 6, 7}
-        state = next(event for event in told if isinstance(event, RunState))
+        state = next(event for event in events if isinstance(event, RunState))
         assert [damage.part for damage in state.damaged] == [part]
 
     def test_a_temporary_read_error_is_not_damage(self, tmp_path, monkeypatch):
@@ -82,11 +82,11 @@ class TestDamage:
         (small,) = quick(tmp_path / "s", limit=2).parts
         quick(tmp_path / "s")
         (tmp_path / "s" / small).write_bytes(b"PAR1 half")
-        told = []
-        again = quick(tmp_path / "s", progress=told.append)
+        events = []
+        again = quick(tmp_path / "s", progress=events.append)
         assert again.damaged == []
         assert content(again) == whole
-        state = next(event for event in told if isinstance(event, RunState))
+        state = next(event for event in events if isinstance(event, RunState))
         assert (state.damaged, state.beyond) == ((), ())
 
     def test_damage_beyond_the_limit_stays_as_it_is(self, tmp_path):
@@ -94,9 +94,9 @@ class TestDamage:
         first, last = store.parts[0], store.parts[-1]
         for name in (first, last):
             (tmp_path / "s" / name).write_bytes(b"PAR1 half")
-        told = []
-        again = quick(tmp_path / "s", limit=8, progress=told.append)
-        state = next(event for event in told if isinstance(event, RunState))
+        events = []
+        again = quick(tmp_path / "s", limit=8, progress=events.append)
+        state = next(event for event in events if isinstance(event, RunState))
         assert [damage.part for damage in state.damaged] == [first]
         assert [damage.part for damage in state.beyond] == [last]
         assert [damage.part for damage in again.damaged] == [last]

@@ -72,10 +72,12 @@ class TestKilled:
 
     def test_a_finished_run_reads_no_image(self, tmp_path):
         quick(tmp_path / "s")
-        data, told = Pictures(COUNT, BROKEN), []
-        quick(tmp_path / "s", data, progress=told.append)
+        data, events = Pictures(COUNT, BROKEN), []
+        quick(tmp_path / "s", data, progress=events.append)
         assert data.read == []
-        assert [event for event in told if isinstance(event, RunState)] == [RunState(COUNT, COUNT, 2, (), 0)]
+        assert [event for event in events if isinstance(event, RunState)] == [
+            RunState(COUNT, COUNT, 2, (), 0)
+        ]
 
 
 class TestNoRoom:

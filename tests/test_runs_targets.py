@@ -38,7 +38,7 @@ class TestTargets:
         readable, *read = data.read
         assert (readable, read) == (0, [0, 1, 3])
 
-    def test_classes_with_the_same_name_are_told_apart(self, tmp_path):
+    def test_classes_with_the_same_name_are_distinguished(self, tmp_path):
         data = Pictures(1, labels=((0, 1),), classes=("crane", "crane"))
         store = quick(tmp_path / "s", data, target="each", class_map={"crane (0)": [2], "crane (1)": [3]})
         assert [(row["asked"], row["target"]) for row in store.rows()] == [
@@ -60,7 +60,7 @@ class TestTargets:
 
     def test_images_without_a_class_of_their_own(self, tmp_path):
         data = Pictures(4, broken=[0], labels=self.LABELS, own=False)
-        with pytest.raises(UnseeError, match="with --target each"):
+        with pytest.raises(UnseeError, match=r"with target='each' \(--target each\)"):
             quick(tmp_path / "s", data, target="label")
         assert len(quick(tmp_path / "s", data, target="each")) == 4
 
@@ -100,7 +100,7 @@ class TestTargets:
             (
                 named,
                 {"target": "label"},
-                "tiny has no class 'plant', which the data set has: give a --class-map",
+                r"tiny has no class 'plant', which the data set has: give class_map=… \(--class-map\)",
             ),
             (named, {"target": "each", "class_map": {"plant": [9]}}, "has no class 9, only 5"),
             (

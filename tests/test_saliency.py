@@ -304,7 +304,7 @@ def test_lrp_is_zennits_on_plain_modules():
 
 
 def test_lrp_shares_over_a_shortcut_in_proportion():
-    """ε below the logit, in means and sums; z⁺ in the second convolution; the first shares alike (flat)."""
+    """ε below the logit, in means and sums; z⁺ in the second convolution; the first shares equally (flat)."""
     net, images = same_draws(Residual()), pictures()
     found = METHODS["lrp"](wrapped(net), images, [0, 1])
     inputs = normalised(images)
@@ -543,7 +543,7 @@ def test_targets_may_be_a_tensor_or_sets():
         ("excitation_backprop", nn.Sequential(), "returns maps"),
     ],
 )
-def test_a_network_that_a_method_cannot_serve_is_told_what_can(name, net, said):
+def test_a_network_that_a_method_cannot_serve_is_refused_with_those_that_can(name, net, said):
     head = [nn.Flatten(), nn.LazyLinear(4)]
     net = nn.Sequential(*net, *head).double().eval()
     net(torch.zeros(1, 3, *SIZE, dtype=torch.float64))

@@ -19,7 +19,7 @@ import test_saliency_models as networks
 import test_tuning as tuning
 from unsee import layers, saliency
 from unsee.classifier import Classifier
-from unsee.experiments import scoring, smallest_box
+from unsee.experiments import masked_scores, smallest_box
 from unsee.masks.objective import logit_score
 from unsee.models import response_norm
 from unsee.models.response_norm import ResponseNorm
@@ -47,12 +47,12 @@ discs, mean_fall, stripes, squares = (
 einsum, lerp, drawn, masks = torch.einsum, torch.lerp, VARIABLE._drawn, RISE._masks
 shared, weighted = excitation._shared, excitation.Excitation._weighted
 integrated, topk = ALONG.attribute, Tensor.topk
-blend, scores_of, area = scoring.blend, scoring.scores_under, smallest_box.SmallestBox.area.fget
+blend, scores_of, area = masked_scores.blend, masked_scores.scores_under, smallest_box.SmallestBox.area.fget
 fitted_box, tightest_box = boxes.fitted_box, boxes.tightest_box
 normalise, neighbours = response_norm.response_norm, ResponseNorm._neighbours
 
 
-def told(method: type, **changes) -> Callable:
+def with_options(method: type, **changes) -> Callable:
     """Captum's method, asked for something else."""
     asked = method.attribute
     return lambda self, *given, **named: asked(self, *given, **(named | changes))
@@ -220,7 +220,7 @@ MISTAKES = {
     "gradient: signs kept": (
         GRADIENTS,
         "attribute",
-        told(GRADIENTS, abs=False),
+        with_options(GRADIENTS, abs=False),
         partial(gradients, "gradient"),
     ),
     "gradient: sum over the colours, closed form": (Tensor, "amax", Tensor.sum, partial(linear, "gradient")),
@@ -230,8 +230,18 @@ MISTAKES = {
         Tensor.amin,
         partial(linear, "smooth_grad"),
     ),
-    "smooth_grad: absolute gradients averaged": (NOISY, "attribute", told(NOISY, abs=True), smooth_grad),
-    "smooth_grad: noise no share of the range": (NOISY, "attribute", told(NOISY, stdevs=0.3), smooth_grad),
+    "smooth_grad: absolute gradients averaged": (
+        NOISY,
+        "attribute",
+        with_options(NOISY, abs=True),
+        smooth_grad,
+    ),
+    "smooth_grad: noise no share of the range": (
+        NOISY,
+        "attribute",
+        with_options(NOISY, stdevs=0.3),
+        smooth_grad,
+    ),
     "linear: gradient alone": (TIMES_INPUT, "attribute", times(torch.ones_like), partial(linear, "linear")),
     "linear: towards the mean colour": (
         TIMES_INPUT,
@@ -252,7 +262,12 @@ MISTAKES = {
         partial(linear, "integrated_gradients"),
     ),
     "integrated gradients from black, added up": (ALONG, "attribute", from_black, adding_up),
-    "integrated gradients at the middle alone": (ALONG, "attribute", told(ALONG, n_steps=1), adding_up),
+    "integrated gradients at the middle alone": (
+        ALONG,
+        "attribute",
+        with_options(ALONG, n_steps=1),
+        adding_up,
+    ),
     "closed ReLUs let through": (
         relu._Relu,
         "backward",
@@ -284,7 +299,7 @@ MISTAKES = {
     "LRP: whole relevance both ways of a shortcut": (LRP, "_summed", no_rule, lrp_shortcut),
     "LRP: half the relevance each way of a shortcut": (LRP, "_summed", halves, lrp_shortcut),
     "LRP: whole relevance both ways, summed": (LRP, "_summed", no_rule, lrp_sum),
-    "LRP: averages share alike": (LRP, "_averaged", no_rule, lrp_pooling),
+    "LRP: averages share equally": (LRP, "_averaged", no_rule, lrp_pooling),
     "Grad-CAM: gradients not averaged": (Tensor, "mean", lambda part, **_: part, grad_cam),
     "Grad-CAM: what is negative shown": (Tensor, "clamp", lambda part, **_: part, grad_cam),
     "Grad-CAM: layer before": (GRAD_CAM, "last_spatial_layer", lambda _: "3", last_maps),
@@ -321,7 +336,7 @@ MISTAKES = {
         lambda count, size, seed: drawn(count, size[::-1], seed),
         wide_draws,
     ),
-    "LIME: black for what is left out": (SEGMENTS, "attribute", told(SEGMENTS, baselines=0), lime),
+    "LIME: black for what is left out": (SEGMENTS, "attribute", with_options(SEGMENTS, baselines=0), lime),
     "RISE: shown for hidden": (torch, "lerp", lambda color, view, mask: lerp(view, color, mask), rise),
     "RISE: black where hidden": (Classifier, "color", (0.0, 0.0, 0.0), rise),
     "RISE: logits for softmax": (Tensor, "softmax", lambda logits, **_: logits, rise),
@@ -347,8 +362,13 @@ MISTAKES = {
     "smallest box: ten thresholds": (smallest_box, "STEPS", 10, smallest),
     "smallest box: largest": (smallest_box.SmallestBox, "area", property(lambda one: -area(one)), smallest),
     "smallest box: share of the score itself": (smallest_box, "scores_under", share_of_the_score, smallest),
-    "smallest box: logits for softmax": (scoring, "softmax_score", logit_score, smallest),
-    "smallest box: all around blurred": (scoring, "blend", lambda x, y, mask: blend(y, x, mask), smallest),
+    "smallest box: logits for softmax": (masked_scores, "softmax_score", logit_score, smallest),
+    "smallest box: all around blurred": (
+        masked_scores,
+        "blend",
+        lambda x, y, mask: blend(y, x, mask),
+        smallest,
+    ),
     "smallest box: mean colour": (smallest_box, "smooth", mean_color, smallest),
     "smallest box: corners aligned": (
         smallest_box,

@@ -256,7 +256,7 @@ def test_a_mask_that_edits_no_pixels_claims_no_edited_photo(make_pixels, tmp_pat
 
 @dataclass(frozen=True)
 class AreaRamp:
-    """A penalty that is told the iteration: the area's distance from a given one, weighted more each step."""
+    """A penalty that grows with each iteration: the distance of the area from a given one."""
 
     area: float
     name: str = "area"

@@ -166,8 +166,8 @@ class TestReading:
         assert [row["id"] for row in store.rows(maps=False)] == [row["id"] for row in store.rows()]
 
     def test_what_does_not_exist_is_named(self, store, tmp_path):
-        with pytest.raises(UnseeError, match="no image 'nobody'"):
-            store.find("nobody")
+        with pytest.raises(UnseeError, match="no image 'missing'"):
+            store.find("missing")
         with pytest.raises(UnseeError, match="holds no store: `unsee learn"):
             Store.open(tmp_path / "nowhere")
         (tmp_path / "file").write_text("x")

@@ -15,7 +15,7 @@ from unsee.models.menagerie import WEIGHTS, MenagerieNet, save_menagerie
 from unsee.training import SHORTCUT, Recipe, measure_accuracy, measure_lean, train_menagerie
 from unsee.training.erase import erase
 from unsee.training.prepare import normalised, prepare
-from unsee.training.train import _folded, _normed
+from unsee.training.train import with_batch_norms, without_batch_norms
 
 FEW = Recipe(images=32, sizes=(64,) * 7, batch=16, workers=0, several=0.3)
 
@@ -59,14 +59,14 @@ def test_another_seed_trains_another_network_and_leaves_the_global_generator_alo
 
 def test_folding_keeps_the_function():
     torch.manual_seed(0)
-    net = _normed(MenagerieNet())
+    net = with_batch_norms(MenagerieNet())
     x = torch.randn(8, 3, 64, 64)
     net.train()
     for _ in range(3):
         net(x)
     net.eval()
     expected = net(x)
-    folded = _folded(net)
+    folded = without_batch_norms(net)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     torch.testing.assert_close(folded(x), expected, atol=1e-4, rtol=1e-4)
 

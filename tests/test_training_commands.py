@@ -48,7 +48,7 @@ class TestPython:
     def test_a_file_that_exists_is_kept_unless_forced(self, tmp_path):
         file = tmp_path / "net.safetensors"
         file.write_text("mine")
-        with pytest.raises(UnseeError, match=r"exists: --force \(force=True\)"):
+        with pytest.raises(UnseeError, match=r"exists: force=True \(--force\)"):
             train_to_file(file, SHORT)
         assert file.read_text() == "mine"
         train_to_file(file, SHORT, force=True)

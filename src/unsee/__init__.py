@@ -1,6 +1,6 @@
 """Which part of this image made the classifier say so?
 
-`load` a classifier, `explain` a photo, and look at the `Explanation`. Importing the package is cheap: what a
+`load` a classifier, `explain` a photo, and read the `Explanation`. Importing the package is cheap: what a
 name needs is imported when it is first used.
 """
 

@@ -14,7 +14,7 @@ from unsee.errors import UnseeError
 UNFINISHED = ".aside-"
 """Prefix of the names of unfinished files; a killed process can leave some behind."""
 
-HOW_TO_REPLACE = "--force (force=True) replaces it, --out (out=…) writes elsewhere"
+HOW_TO_REPLACE = "force=True (--force) replaces it, out=… (--out) writes elsewhere"
 """What to do about a result that is there already."""
 
 
@@ -24,7 +24,7 @@ def write_whole(file: Path, data: bytes) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written to; an earlier file is left unchanged.
     """
-    aside = file.with_name(f"{UNFINISHED}{uuid4().hex[:8]}-{file.name}")
+    aside = file.with_name(f"{UNFINISHED}{uuid4().hex[:8]}")
     try:
         with aside.open("wb") as out:
             out.write(data)
@@ -89,7 +89,7 @@ def folder_for(out: str | os.PathLike[str]) -> Path:
     """
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
-        raise UnseeError(f"{folder} is a file: --out (out=…) takes a folder")
+        raise UnseeError(f"{folder} is a file: out=… (--out) takes a folder")
     return folder
 
 

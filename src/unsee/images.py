@@ -26,6 +26,7 @@ __all__ = [
     "Fit",
     "Photo",
     "Squash",
+    "encoded_png",
     "read_photo",
     "resize",
     "save_png",
@@ -177,13 +178,19 @@ def save_png(path: str | os.PathLike[str], pixels: Float[Tensor, "3 h w"] | Floa
     Raises:
         UnseeError: the file cannot be written.
     """
-    encoded = io.BytesIO()
-    _eight_bit(pixels).save(encoded, format="PNG")
+    encoded = encoded_png(pixels)
     try:
-        Path(path).write_bytes(encoded.getvalue())
+        Path(path).write_bytes(encoded)
     except (OSError, ValueError) as error:
         reason = shown_name(getattr(error, "strerror", None) or error)
         raise UnseeError(f"{shown_name(path)} cannot be written ({reason}): give another path") from error
+
+
+def encoded_png(pixels: Float[Tensor, "3 h w"] | Float[Tensor, "h w"]) -> bytes:
+    """The PNG file that `save_png` writes."""
+    encoded = io.BytesIO()
+    _eight_bit(pixels).save(encoded, format="PNG")
+    return encoded.getvalue()
 
 
 def _eight_bit(pixels: Tensor) -> Image.Image:

@@ -1,4 +1,4 @@
-"""SceneResult, naming and hooking the layers of a network, and turning what they return into maps."""
+"""Listing, naming and hooking the layers of a network, and turning what they return into maps."""
 
 import math
 from collections import Counter
@@ -51,13 +51,16 @@ class TokenGrid:
             patches: rows and columns of the map that the tokens were made from, if known.
         """
         if patches is not None and patches[0] * patches[1] <= count:
-            rows, columns = patches
-        elif size[0] == size[1]:
-            rows = columns = math.isqrt(count)
-        else:
-            return None
+            return cls.on(count, patches)
+        side = math.isqrt(count)
+        return cls.on(count, (side, side)) if size[0] == size[1] else None
+
+    @classmethod
+    def on(cls, count: int, patches: tuple[int, int]) -> "TokenGrid | None":
+        """The grid of `count` tokens made from a map of these rows and columns; None if they do not fit."""
+        rows, columns = patches
         prefix = count - rows * columns
-        return cls(prefix, rows, columns) if prefix <= _MOST_PREFIX and rows * columns > 1 else None
+        return cls(prefix, rows, columns) if rows * columns > 1 and 0 <= prefix <= _MOST_PREFIX else None
 
     def maps(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b d r c"]:
         """Tokens as maps, without the class and register tokens."""
@@ -236,8 +239,9 @@ def _is_last(net: nn.Module, block: str, later: list[str]) -> bool:
 def _on_known_grid(output: LayerOutput, size: tuple[int, int]) -> bool:
     if len(output.shape) == 4:
         return _has_channels_last(output.shape, size)
-    places = math.prod(output.patches or (0,))
-    return len(output.shape) == 3 and 1 < places <= output.shape[1] <= places + _MOST_PREFIX
+    if len(output.shape) != 3 or output.patches is None:
+        return False
+    return TokenGrid.on(output.shape[1], output.patches) is not None
 
 
 def _is_tokens(output: LayerOutput) -> bool:
@@ -246,11 +250,13 @@ def _is_tokens(output: LayerOutput) -> bool:
         return False
     count = output.shape[0] if output.shape[1] == 1 else output.shape[1]
     side = math.isqrt(count)
-    square = side > 1 and count - side**2 <= 1
-    if square or output.source is None:
-        return square
-    places = math.prod(output.source[-2:])
-    return places <= count <= places + _MOST_PREFIX or (count > 1 and output.shape[2] == output.source[1])
+    square = TokenGrid.on(count, (side, side))
+    if square is not None and square.prefix <= 1:
+        return True
+    if output.source is None or output.patches is None:
+        return False
+    on_grid = TokenGrid.on(count, output.patches) is not None
+    return on_grid or (count > 1 and output.shape[2] == output.source[1])
 
 
 def _has_channels_last(shape: torch.Size, size: tuple[int, int]) -> bool:

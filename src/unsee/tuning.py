@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
+from unsee.choices import look_up
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 
@@ -100,14 +101,22 @@ def memory_of_one_pass(classifier: Classifier) -> int:
     return sum(size for pointer, size in kept.items() if pointer not in weights) + 8 * image.nbytes
 
 
+def check_precision(precision: object) -> None:
+    """Check that a precision is one of `PRECISIONS`.
+
+    Raises:
+        UnseeError: it is not.
+    """
+    look_up(dict.fromkeys(PRECISIONS), precision, "precision")
+
+
 def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
     """Whether to run a network in bfloat16; with "auto", if the device has instructions for it.
 
     Raises:
         UnseeError: the precision is unknown.
     """
-    if precision not in PRECISIONS:
-        raise UnseeError(f"no precision is called {precision!r}; available: {', '.join(PRECISIONS)}")
+    check_precision(precision)
     if precision == "float32" or classifier.net_dtype != torch.float32:
         return False
     return precision == "bfloat16" or computes_in_bfloat16(classifier.device)
@@ -178,5 +187,5 @@ def folded(net: nn.Module) -> nn.Module:
 def _require_compiler(device: torch.device) -> None:
     if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++", "cl"))):
         raise UnseeError(
-            "--compile needs a C++ compiler on this machine, and found none: install g++ or clang++"
+            "compiled=True (--compile) needs a C++ compiler, and found none: install g++ or clang++"
         )

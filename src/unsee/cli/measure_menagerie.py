@@ -16,7 +16,7 @@ def command(
     shortcut: options.WithShortcut = False,
     pictures: Pictures = 1200,
 ) -> None:
-    """Print, as JSON, how accurate a menagerie network is and how far it leans on the planted thing."""
+    """Print, as JSON, how accurate a menagerie network is and how much it relies on the planted thing."""
     from unsee.cli.parsing import load_model
     from unsee.training import measure_menagerie
 

@@ -49,7 +49,7 @@ def _check(segmentation: Any, shape: tuple[int, ...]) -> None:  # noqa: ANN401
         _check_polygons(segmentation, _STRAY * max(shape))
         return
     counts = segmentation["counts"]
-    runs = _decompressed(counts) if isinstance(counts, str) else counts
+    runs = decompressed(counts) if isinstance(counts, str) else counts
     if segmentation["size"] != list(shape):
         raise ValueError(f"its size is {segmentation['size']}, height before width")
     if min(runs) < 0 or sum(runs) != shape[0] * shape[1]:
@@ -62,7 +62,7 @@ def _check_polygons(polygons: list[Any], most: int) -> None:
             raise ValueError("a polygon lies far outside")
 
 
-def _decompressed(counts: str) -> list[int]:
+def decompressed(counts: str) -> list[int]:
     """The runs of the compressed form; from the fourth on, each is a difference to the last but one."""
     runs: list[int] = []
     value = shift = 0

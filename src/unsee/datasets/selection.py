@@ -62,12 +62,17 @@ def select(
     name: str,
     described: Mapping[str, Any],
 ) -> Selection:
-    """The first `limit` images that show one of some classes, or of all.
+    """The first images that show one of some classes, or of all.
 
-    `described` identifies the data set; the classes are added to it by their canonical names.
+    Args:
+        dataset: the images to choose from.
+        classes: names or indices; none for all classes.
+        limit: the largest number of images; None for all.
+        name: what errors call the data set.
+        described: identifies the data set; the classes are added by their canonical names.
 
     Raises:
-        UnseeError: the data set, called `name`, has no such class, or no image of it.
+        UnseeError: the data set has no such class, or no image of it.
     """
     wanted = {_index(text, dataset, name) for text in classes}
     described = {**described, "classes": [_name(index, dataset) for index in sorted(wanted)]}

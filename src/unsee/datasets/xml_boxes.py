@@ -54,7 +54,15 @@ def read_annotation(path: Path, first: int) -> Annotation:
 
 
 def half_open(x0: float, y0: float, x1: float, y1: float, first: int) -> Box:
-    """An inclusive box counted from `first`, as a half-open box counted from 0."""
+    """A box in the coordinates of this package.
+
+    Args:
+        x0, y0, x1, y1: its first and last column and row, both inclusive, in pixels.
+        first: the number of the first pixel, 0 or 1.
+
+    Returns:
+        The half-open box [x0, y0, x1, y1), counted from 0.
+    """
     return x0 - first, y0 - first, x1 - first + 1, y1 - first + 1
 
 

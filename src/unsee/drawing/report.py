@@ -46,7 +46,14 @@ class Section:
 
 
 def page(title: str, lead: str, sections: Sequence[Section], footer: str) -> str:
-    """The page as HTML; all text is escaped."""
+    """The page as HTML; all text is escaped.
+
+    Args:
+        title: of the page, also shown as its heading.
+        lead: the paragraph below the title.
+        sections: in their order on the page.
+        footer: the last line.
+    """
     body = "".join(_section(section) for section in sections)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

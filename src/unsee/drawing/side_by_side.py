@@ -52,7 +52,18 @@ def save_masked(
     mask: Float[Tensor, "h w"],
     saliency: Float[Tensor, "h w"],
 ) -> None:
-    """Write mask.png, heatmap.png, overlay.png and, if there is an edited image, perturbed.png."""
+    """Write mask.png, heatmap.png, overlay.png and, if there is an edited image, perturbed.png.
+
+    Args:
+        folder: must exist.
+        image: RGB in [0,1].
+        edited: the image under the mask, RGB in [0,1].
+        mask: in [0,1].
+        saliency: in [0,1], high where salient.
+
+    Raises:
+        UnseeError: a file cannot be written.
+    """
     save_png(folder / "mask.png", mask)
     save_png(folder / "heatmap.png", panels.colored(saliency))
     save_png(folder / "overlay.png", panels.overlaid(image, saliency))

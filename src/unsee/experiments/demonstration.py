@@ -105,7 +105,17 @@ def demonstrate(
     scenes: Sequence[DemoScene] = SCENES,
     progress: Progress | None = None,
 ) -> list[SceneResult]:
-    """Explain scenes, a batch for each network, and compare with the truth; in the order of the scenes."""
+    """Explain scenes, a batch for each network, and compare them with the ground truth.
+
+    Args:
+        classifiers: the name of a network, as scenes give it → the network.
+        plan: how the scenes are explained.
+        scenes: those of other networks are left out.
+        progress: called after each iteration.
+
+    Returns:
+        A result for each scene, in the order of the scenes.
+    """
     found: dict[DemoScene, SceneResult] = {}
     for name, classifier in classifiers.items():
         asked = [scene for scene in scenes if scene.network == name]

@@ -33,7 +33,7 @@ def chosen_methods(names: str | Sequence[str], stores: Mapping[str, Store]) -> t
             plain = name.replace("-", "_").casefold()
             found += extra[plain] if plain in extra else [method_named(name).name]
     if not found and not stores:
-        raise UnseeError("no method is named: give some, as in --methods mask,gradient,grad-cam")
+        raise UnseeError("no method is named: give some, as in methods=['mask', 'grad_cam'] (--methods)")
     last = [name for name in found if name == MASK_TOP5]  # the first method decides the target
     return tuple(dict.fromkeys([*(name for name in found if name != MASK_TOP5), *last, *stores]))
 

@@ -11,6 +11,7 @@ from unsee.datasets.dataset import Dataset
 from unsee.masks import PRESETS
 from unsee.masks.photos import TOP5
 from unsee.masks.settings import Settings
+from unsee.methods import METHODS
 from unsee.runs.targets import EACH
 
 MASK, MASK_TOP5 = "mask", "mask_top5"
@@ -79,7 +80,7 @@ def five_best() -> Settings:
 
 def heat_of(method: str, saliency: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
     """A heatmap in [0,1]: masks as they are, other maps min-max normalised."""
-    if method in (MASK, MASK_TOP5):
+    if method == MASK_TOP5 or METHODS[method].learned:
         return saliency.float()
     low, high = saliency.float().aminmax()
     return (saliency.float() - low) / (high - low) if high > low else torch.zeros_like(saliency.float())

@@ -208,6 +208,12 @@ class PhotoComparer:
     ) -> "PhotoComparer":
         """Bring the photo to the network's input, and score its target.
 
+        Args:
+            classifier: borrowed, and given back as it was.
+            photo: as it was read.
+            target: as `unsee.explain` takes it; None for the predicted class.
+            settings: the methods and their settings.
+
         Raises:
             UnseeError: the target or the layer does not exist, or the scores are not finite.
         """

@@ -120,8 +120,8 @@ def refuse_taken(folder: str | PathLike[str], overwrite: bool) -> Path:
     place = folder_for(folder)
     if (place / MANIFEST).exists() and not overwrite:
         raise UnseeError(
-            f"{place} already holds an interrogation: --force (overwrite=True) replaces it, "
-            "--out writes elsewhere"
+            f"{place} already holds an interrogation: overwrite=True (--force) replaces it, "
+            "another folder (--out) keeps it"
         )
     return place
 
@@ -201,8 +201,8 @@ def interrogate_explanation(
     origin = explanation.provenance
     if (origin.model, origin.weights_sha256) != (classifier.name, classifier.weights_sha256):
         raise UnseeError(
-            f"the saved mask was learned on {origin.model} with other weights: name them with --weights, "
-            "or give the --box yourself and leave --from out"
+            f"the saved mask was learned on {origin.model} with other weights: load them "
+            "(--weights), or call interrogate with a box (--box without --from)"
         )
     result = interrogate(
         classifier,

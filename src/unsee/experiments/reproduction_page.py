@@ -36,7 +36,14 @@ class Chapter:
 
 
 def reproduction_page(chapters: Sequence[Chapter], title: str, lead: str, footer: str) -> str:
-    """The self-contained page as HTML."""
+    """The self-contained page as HTML.
+
+    Args:
+        chapters: the experiments, in their order on the page.
+        title: of the page, also shown as its heading.
+        lead: the paragraph below the title.
+        footer: the last line.
+    """
     return page(title, lead, list(map(_section, chapters)), footer)
 
 

@@ -263,12 +263,15 @@ def _check_suitable(about: About, networks: Sequence[Classifier], stores: Mappin
         UnseeError: there are several networks, or existing maps, and the experiment takes none.
     """
     if len(networks) != 1 and not about.several_networks:
+        others = [each.about.name for each in EXPERIMENTS.values() if each.about.several_networks]
         raise UnseeError(
-            f"{about.name} takes one network, not {len(networks)}: give --model once; architectures takes "
-            "several"
+            f"{about.name} takes one network, not {len(networks)}: give one classifier (--model once); "
+            f"{', '.join(others)} takes several"
         )
     if stores and about.own_maps:
-        raise UnseeError(f"{about.name} makes its own maps and cannot use existing ones: leave --masks out")
+        raise UnseeError(
+            f"{about.name} makes its own maps and cannot use existing ones: leave masks=… (--masks) out"
+        )
 
 
 def _folder_name(source: MapSource) -> str:

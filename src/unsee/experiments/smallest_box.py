@@ -75,6 +75,13 @@ def smallest_boxes(
 ) -> list[SmallestBox | None]:
     """`smallest_box` for several shares of the score, with the evaluations of one.
 
+    Args:
+        classifier, image, saliency, target, blur: as in `smallest_box`.
+        shares: of the normalised score to remove, each in (0, 1].
+
+    Returns:
+        A box for each share, or None where none suffices.
+
     Raises:
         UnseeError: a share is outside (0, 1], or the map is not finite.
     """
@@ -96,6 +103,13 @@ def blurred_boxes(
     """Every distinct box of a map's thresholds, with the score after blurring it, the largest first.
 
     The list is empty if blurring the whole image lowers the score by less than 1e-6.
+
+    Args:
+        classifier: evaluated once for each distinct box.
+        image: at the input's size, in [0,1].
+        saliency: at any size, high where salient.
+        target: the classes whose probabilities are summed.
+        blur: standard deviation of the Gaussian, in pixels.
 
     Raises:
         UnseeError: the map is not finite.

@@ -39,7 +39,7 @@ def verdict(
     if late - before > _SLACK * spread:
         return "still rising: the objective grew over the last tenth of the iterations"
     if before - late > _SLACK * spread:
-        return "still falling: the objective had not settled after the last iteration"
+        return "still falling: the objective had not converged after the last iteration"
     start = float(objective[0])
     if final > start + _SLACK * max(spread, abs(start)):
         return "no gain: the objective ends above where it started"

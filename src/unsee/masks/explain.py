@@ -90,6 +90,15 @@ def explain_each(
     """Explanations of photos with their targets, in order.
 
     Photos are read when there is room for them, so memory does not grow with their number.
+
+    Args:
+        classifier: borrowed while masks are learned, and given back as it was.
+        photos: each photo with its target, None for the predicted class.
+        plan: how the photos are explained.
+        progress: called after each iteration.
+
+    Raises:
+        UnseeError: a target or the precision is invalid.
     """
     precision = precision_of(classifier, plan)
     for photo in learn_photos(classifier, photos, plan, progress):
@@ -155,7 +164,16 @@ def _listed(photos: PhotoLike | Photo | Sequence[PhotoLike | Photo]) -> tuple[li
 def one_each(
     targets: TargetLike | Sequence[TargetLike | None] | None, count: int, several: bool
 ) -> list[TargetLike | None]:
-    """One target for each of `count` photos; `several` says whether the photos came as a list."""
+    """One target for each photo.
+
+    Args:
+        targets: a list with one for each photo, or one for all; None for the predicted class.
+        count: the number of photos.
+        several: whether the photos came as a list.
+
+    Raises:
+        UnseeError: the list has another length.
+    """
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(

@@ -146,7 +146,14 @@ def learn_masks(
     settings: Settings,
     progress: Progress | None = None,
 ) -> list[Learned]:
-    """Learn one mask for each request (§4.3), all in one batch; each is what it would be alone."""
+    """Learn one mask for each request, in order (§4.3); all in one batch, each what it would be alone.
+
+    Args:
+        classifier: borrowed while masks are learned, and given back as it was.
+        requests: the images with their targets; their ids must differ.
+        settings: how masks are learned.
+        progress: called after each step.
+    """
     left = [list(requests)]
 
     def all_at_once(_: int) -> Sequence[Request]:
@@ -283,6 +290,13 @@ def fixed_terms(
 
     Up to four places along each axis, spread evenly; each row is paired with one column, so that every row
     and every column is used once.
+
+    Args:
+        scoring: the images with their edits.
+        settings: how masks are learned.
+        upsampler: from cells to what the mask is laid on.
+        grids: masks on their cells, in [0,1].
+        iteration: of each mask, for weights that change with it.
     """
     jitter = max(settings.jitter, 1)
     columns = _COLUMNS[min(jitter, len(_COLUMNS))]

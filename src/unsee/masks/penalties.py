@@ -183,7 +183,14 @@ class MeanAxisVariation:
 def gradient_of(
     penalty: Penalty, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
 ) -> Float[Tensor, "b r c"]:
-    """The gradient of a penalty's values by autograd, for penalties without a closed form."""
+    """The gradient of a penalty's values by autograd, for penalties without a closed form.
+
+    Args:
+        penalty: its values must be differentiable, or not depend on the masks.
+        masks: on their cells, in [0,1].
+        game: what the masks are learned for.
+        iteration: of each mask.
+    """
     with torch.enable_grad():
         free = masks.detach().requires_grad_()
         value = penalty.value(free, game, iteration).sum()

@@ -19,7 +19,7 @@ from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.settings import Settings
 from unsee.memory import in_quarters
-from unsee.tuning import PRECISIONS, uses_bfloat16
+from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
 
@@ -47,8 +47,7 @@ class Plan:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UnseeError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        check_precision(self.precision)
         if self.batch_size is not None and (not isinstance(self.batch_size, int) or self.batch_size < 1):
             raise UnseeError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
         if not isinstance(self.seed, int):
@@ -74,6 +73,15 @@ def learn_photos(
     """Masks of photos with their targets, in order.
 
     Photos are read when there is room for them, so memory does not grow with their number.
+
+    Args:
+        classifier: borrowed while masks are learned, and given back as it was.
+        photos: each photo with its target, None for the predicted class.
+        plan: how the photos are explained.
+        progress: called after each iteration.
+
+    Raises:
+        UnseeError: a target or the precision is invalid.
     """
     pending = _Pending(classifier, iter(photos), plan)
     half = precision_of(classifier, plan) == "bfloat16"
@@ -148,9 +156,16 @@ def _network_input(classifier: Classifier, plan: Plan, photo: Photo) -> NetworkI
 def target_indices(
     classifier: Classifier, target: TargetLike | None, scores: Tensor, best: int = 1
 ) -> tuple[int, ...]:
-    """The class indices of a target for an image with these scores (C,).
+    """The class indices of a target.
 
-    Without a target they are the `best` highest-scoring classes of the clean image, the highest first.
+    Args:
+        classifier: finds classes by name.
+        target: an index, a name, a tuple of them, or "top5"; None for the highest-scoring classes.
+        scores: (C,) of the clean image.
+        best: how many classes to explain if there is no target.
+
+    Returns:
+        Indices below C, each once; those found by their scores have the highest first.
 
     Raises:
         UnseeError: an unknown class, or something that is no target.

@@ -71,10 +71,16 @@ def adjusted(
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
-    If the new perturbations include the one that results were shown with, it stays; else the last is shown.
+    Args:
+        settings: a preset, or settings of your own.
+        game: one of `GAMES`, or its name.
+        perturbation: one perturbation, or a name in `PERTURBATIONS`, which may stand for several. If they
+            include the one that results were shown with, it stays; else the last is shown.
+        iterations: steps of the optimiser, at least 1.
+        score: a function like those in `SCORES`, or a name in it.
 
     Raises:
-        UnseeError: an unknown name.
+        UnseeError: an unknown name, or an invalid number of iterations.
     """
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")

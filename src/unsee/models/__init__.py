@@ -65,15 +65,17 @@ def pick_device(device: str) -> torch.device:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
-        raise UnseeError(f"the device {device!r} cannot be used ({reason}); try --device cpu") from error
+        raise UnseeError(
+            f"the device {device!r} cannot be used ({reason}); try device='cpu' (--device cpu)"
+        ) from error
     if chosen.type == "meta":
-        raise UnseeError("the device 'meta' computes nothing; try --device cpu")
+        raise UnseeError("the device 'meta' computes nothing; try device='cpu' (--device cpu)")
     return chosen
 
 
 def _bvlc_googlenet(weights: Path | None) -> Classifier:
     if weights is None:
-        raise UnseeError(f"{BVLC_GOOGLENET} cannot be downloaded: give its weight file with --weights")
+        raise UnseeError(f"{BVLC_GOOGLENET} cannot be downloaded: give its file as weights=… (--weights)")
     state, sha256 = read_weights(weights)
     with torch.device("meta"):
         net = BVLCGoogLeNet()

@@ -72,7 +72,7 @@ def _downloaded(name: str, preset: WeightsEnum) -> nn.Module:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnseeError(
             f"the weights of torchvision:{name} could not be downloaded and read ({reason}); "
-            "connect to the network, or give a file with --weights"
+            "connect to the network, or give a file as weights=… (--weights)"
         ) from error
     return net
 

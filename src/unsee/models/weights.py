@@ -60,7 +60,7 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
             listed = ", ".join(keys[:_SHOWN_KEYS])
             more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
             raise UnseeError(
-                f"the weight file does not fit {name}: it {word} {listed}{more}; is --model right?"
+                f"the weight file does not fit {name}: it {word} {listed}{more}; is the name (--model) right?"
             )
     versioned = OrderedDict(weights)
     versioned._metadata = own._metadata  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unsee.errors import UnseeError
-from unsee.records import differences
+from unsee.records import differences, few
 from unsee.runs.job import Job
 from unsee.runs.store import Store
 
@@ -47,8 +47,8 @@ def check_same_settings(job: Job, store: Store, part_size: int | None) -> None:
         changed.append(f"part_size: {known['part_size']} → {part_size}")
     if changed:
         raise UnseeError(
-            f"{store.storage.address} has other settings ({'; '.join(changed)}): give the same settings, or "
-            "name another store"
+            f"{store.storage.address} has other settings ({few(changed, _MOST_DIFFERENCES)}): give the same "
+            "settings, or name another store"
         )
 
 
@@ -71,5 +71,4 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     lines = differences(before, after)
     if any(line.startswith("data.pictures") for line in lines):
         lines = [line for line in lines if not line.startswith("data.ids")]
-    more = len(lines) - _MOST_DIFFERENCES
-    return lines if more <= 0 else [*lines[:_MOST_DIFFERENCES], f"and {more} more"]
+    return lines

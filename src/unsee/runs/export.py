@@ -1,6 +1,7 @@
 """A store's maps as files of their own, or its other columns as a table."""
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from unsee.choices import look_up
 from unsee.datasets.files import SUFFIXES
 from unsee.drawing.panels import colored, overlaid
 from unsee.errors import UnseeError
-from unsee.images import save_png
+from unsee.files import write_whole
+from unsee.images import encoded_png
 from unsee.runs.render import renderer
 from unsee.runs.rendered_row import resized, unit_saliency
 from unsee.runs.rows import PLAIN
@@ -67,7 +69,8 @@ def export(
     try:
         if folder.exists() and not force and (table or not folder.is_dir() or any(folder.iterdir())):
             raise UnseeError(
-                f"{folder} exists already and is not empty: --force replaces files in it, --out names another"
+                f"{folder} exists already and is not empty: force=True (--force) replaces files in it, "
+                "out=… (--out) writes elsewhere"
             )
         (folder.parent if table else folder).mkdir(parents=True, exist_ok=True)
         rows = (
@@ -96,12 +99,13 @@ def _counted(done: Exported, problem: str | None) -> Exported:
 
 
 def _write_csv(store: Store, file: Path) -> Iterator[str | None]:
-    with file.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, PLAIN)
-        writer.writeheader()
-        for row in store.rows(maps=False):
-            writer.writerow({name: _cell(value) for name, value in row.items()})
-            yield _WRITTEN
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, PLAIN)
+    writer.writeheader()
+    for row in store.rows(maps=False):
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+        yield _WRITTEN
+    write_whole(file, text.getvalue().encode())
 
 
 def _cell(value: object) -> object:
@@ -127,11 +131,14 @@ def _write_maps(store: Store, form: str, folder: Path) -> Iterator[str | None]:
             continue
         file = folder / f"{safe_path(name_of(row))}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(drawn, torch.Tensor):
-            save_png(file, drawn)
-        else:
-            np.save(file, drawn)
+        write_whole(file, encoded_png(drawn) if isinstance(drawn, torch.Tensor) else _encoded_npy(drawn))
         yield _WRITTEN
+
+
+def _encoded_npy(array: np.ndarray) -> bytes:
+    encoded = io.BytesIO()
+    np.save(encoded, array)
+    return encoded.getvalue()
 
 
 def _as_stored(store: Store) -> Draw:

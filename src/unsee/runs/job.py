@@ -232,7 +232,7 @@ def ids_digest(dataset: Dataset) -> str:
         id = text_of(dataset.id(number))
         if id in seen:
             raise UnseeError(
-                f"two images of the data set have the id {id!r}: their rows could not be told apart"
+                f"two images of the data set have the id {id!r}: their rows could not be distinguished"
             )
         seen.add(id)
         found.update(f"{id}\n".encode())

@@ -136,6 +136,18 @@ def learn_with(
 ) -> Store:
     """The same as `learn`, with the settings as one value.
 
+    Args:
+        settings: every setting that decides the rows.
+        classifier: returned in the state in which it was given.
+        dataset: the images.
+        out: the store: a folder, or an address that fsspec knows.
+        extent: how far the run goes; all images by default.
+        engine: `Local()` by default.
+        progress: called with the events of the run.
+
+    Returns:
+        The store, with all rows.
+
     Raises:
         UnseeError: see `learn`.
     """
@@ -157,8 +169,13 @@ def adjusted_preset(
 ) -> Settings:
     """A preset with some of its settings changed; None leaves one as it is.
 
+    Args:
+        method: a name in `unsee.METHODS`.
+        preset: a name in `unsee.PRESETS`; "fast" by default.
+        game, perturbation, iterations, score: as in `unsee.masks.adjusted`.
+
     Raises:
-        UnseeError: an unknown name, or anything at all is given for another method than the learned mask.
+        UnseeError: an unknown name, or a setting is given for another method than the learned mask.
     """
     given = {
         "preset": preset,

@@ -72,6 +72,13 @@ def missing_from(ledger: Ledger, job: Job, size: int, limit: int | None, retry: 
 
     A portion of which any row is missing is done again completely, so that its images are learned in the
     same batches as in a run that was never stopped.
+
+    Args:
+        ledger: the parts of the store.
+        job: the rows that the store is to have.
+        size: the number of images in a portion.
+        limit: only the first so many images; None for all.
+        retry: do portions again in which images failed.
     """
     again = set(map(part_number, ledger.store.parts_with_errors())) if retry else set()
     portions, total, there, left_out = [], 0, 0, 0

@@ -40,7 +40,11 @@ def render(store: Store, ids: Sequence[str] = ()) -> list[RenderedRow]:
 
 
 def renderer(store: Store) -> Renderer:
-    """A function that renders rows, with photos from the store's data set or else from the photos' files."""
+    """A function that renders rows, with photos from the store's data set or else from the photos' files.
+
+    Raises:
+        UnseeError: by the returned function, if a photo cannot be found or is not the one explained.
+    """
     dataset, numbers, problem = None, {}, ""
     data = store.manifest["settings"]["data"]
     name = str(data.get("name"))

@@ -16,6 +16,7 @@ from unsee.images import Photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.network_input import NetworkInput
+from unsee.methods import method_named
 from unsee.records import described
 from unsee.runs.store import Store
 
@@ -48,12 +49,11 @@ def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRo
         raise UnseeError(photo_changed(row))
     fit = look_up(dict(FITS), settings["fit"], "fit")
     size = (settings["input_size"][0], settings["input_size"][1])
-    learned = settings["method"] == "mask"
     color = tuple(settings["color"])
     network_input = NetworkInput(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
     photo_size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
     edited = None
-    if learned and (shown := _shown(settings["mask"])) is not None:
+    if _is_learned(store) and (shown := _shown(settings["mask"])) is not None:
         mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
         edited = shown.edited_photo(network_input, mask)
     saliency = fit.back(resized(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
@@ -73,6 +73,11 @@ def _shown(mask: Mapping[str, Any]) -> Perturbation | None:
     return next((one for one in known if described(one) == wanted), None)
 
 
+def _is_learned(store: Store) -> bool:
+    """Whether a store holds learned masks."""
+    return method_named(store.manifest["settings"]["method"]).learned
+
+
 def resized(saliency: Float[Tensor, "h w"], size: tuple[int, int]) -> Float[Tensor, "hs ws"]:
     """A map resized to a size, bilinearly."""
     grown: Tensor = F.interpolate(saliency[None, None], size, mode="bilinear", antialias=True)
@@ -85,7 +90,7 @@ def unit_saliency(store: Store, row: Mapping[str, Any]) -> Float[Tensor, "h w"]:
     A constant map of another method becomes 0.
     """
     found = torch.from_numpy(store.saliency(row))
-    if store.manifest["settings"]["method"] == "mask":
+    if _is_learned(store):
         return found
     low, high = found.aminmax()
     return (found - low) / (high - low) if high > low else torch.zeros_like(found)

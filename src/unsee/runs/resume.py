@@ -92,6 +92,13 @@ def resume(
     Images are done in portions. Each portion becomes a part of the store, or is done again completely: a run
     that was stopped, in whatever way, ends with the same masks as one that was not.
 
+    Args:
+        job: the rows that the store is to have.
+        address: the store: a folder, or an address that fsspec knows.
+        engine: does the portions.
+        extent: how far the run goes; all images by default.
+        progress: called with the events of the run.
+
     Raises:
         UnseeError: the store has other settings or an earlier format, another run is writing to it, it
             cannot be written to, or an error that affects every image.

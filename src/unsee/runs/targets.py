@@ -106,7 +106,7 @@ def target_rule(
         return TargetRule(kind, {}, _fixed(kind, classifier, count))
     present = _labels_in(dataset, kind)
     if kind == LABEL and not _has_own_label(dataset):
-        raise UnseeError("no image has a class of its own: explain each class in it, with --target each")
+        raise UnseeError("no image has a class of its own: explain all, with target='each' (--target each)")
     if class_map is not None:
         return TargetRule(kind, _mapped(class_map, present, dataset, count))
     return TargetRule(kind, {label: (_index(label, dataset, classifier, count),) for label in present})
@@ -175,7 +175,9 @@ def _labels_in(dataset: Dataset, kind: str) -> list[int]:
             labels = dataset.labels(index)
             found.update(labels if kind == EACH else labels[:1])
     if not found:
-        raise UnseeError("the data set has no labels: explain the predicted class, with --target top1")
+        raise UnseeError(
+            "the data set has no labels: explain the predicted class, with target='top1' (--target top1)"
+        )
     return sorted(found)
 
 
@@ -200,6 +202,6 @@ def _index(label: int, dataset: Dataset, classifier: Classifier, count: int) -> 
     if len(exact) == 1 and exact[0] < count:
         return exact[0]
     raise UnseeError(
-        f"{classifier.name} has no class {name!r}, which the data set has: give a --class-map, or explain "
-        "the predicted class with --target top1"
+        f"{classifier.name} has no class {name!r}, which the data set has: give class_map=… "
+        "(--class-map), or explain the predicted class with target='top1' (--target top1)"
     )

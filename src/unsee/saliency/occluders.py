@@ -37,7 +37,15 @@ def hide(
     reference: Float[Tensor, "3 h w"],
     pieces: Iterator[Float[Tensor, "n h w"]],
 ) -> Iterator[Hidden]:
-    """Show the reference in place of each piece, batch by batch; the classifier is borrowed."""
+    """Show the reference in place of each piece, batch by batch.
+
+    Args:
+        classifier: must be borrowed by the caller.
+        image: at the input's size, in [0,1].
+        target: the classes whose scores are summed.
+        reference: what a piece shows, in [0,1].
+        pieces: batches of occluders, 1 where the image is hidden.
+    """
     score = score_of(classifier, [target])
     original = score(image[None])
     for some in pieces:
@@ -69,7 +77,14 @@ def squares(size: tuple[int, int], side: float, stride: float) -> Iterator[Float
 def discs(
     size: tuple[int, int], centers: Float[Tensor, "n 2"], radii: Float[Tensor, " n"], softness: float
 ) -> Iterator[Float[Tensor, "n h w"]]:
-    """Discs around centres (row, column), softened by a Gaussian of `softness` pixels."""
+    """Discs with soft edges, batch by batch.
+
+    Args:
+        size: height and width of the image in pixels.
+        centers: row and column of each disc, in pixels.
+        radii: in pixels.
+        softness: standard deviation of the Gaussian that blurs the edges, in pixels.
+    """
     rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
     for some, reach in zip(torch.split(centers, BATCH_SIZE), torch.split(radii, BATCH_SIZE), strict=True):
         down, across = rows - some[:, :1], columns - some[:, 1:]

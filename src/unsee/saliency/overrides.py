@@ -48,7 +48,11 @@ class FunctionOverrides(TorchFunctionMode):
 
 
 def without_attention(classifier: Classifier, method: str) -> dict[Function, Override]:
-    """Overrides that refuse attention, for methods that have no rule for it."""
+    """Overrides that refuse attention, for methods that have no rule for it.
+
+    Raises:
+        UnseeError: by the overrides, if the network uses attention.
+    """
 
     def refuse(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401
         learned = [part for part in args if isinstance(part, Tensor) and part.requires_grad]

@@ -25,11 +25,21 @@ def erase(
     given_away: Bool[Tensor, "b c"],
     random: torch.Generator,
 ) -> tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b c"]]:
-    """Edit each image in one of the ways above; images lie in [0, 1].
+    """Edit each image in one of the ways above.
 
-    Returns the images and their targets, which sum to 1 over the classes. A class with a planted thing keeps
-    its target when its animal is removed and the thing stays, as in a data set in which the thing always
-    comes with the class. Such images keep their background, since the thing lies on it.
+    A class with a planted thing keeps its target when its animal is removed and the thing stays, as in a data
+    set in which the thing always comes with the class. Such images keep their background, since the thing
+    lies on it.
+
+    Args:
+        images: in [0, 1].
+        animals: the class of each of up to `a` animals, one-hot; rows of zeros if there are fewer.
+        cells: for each animal, the cells of a coarse grid that it covers.
+        given_away: the classes whose planted thing is in the image.
+        random: the source of all draws.
+
+    Returns:
+        The images, and their targets, which sum to 1 over the classes.
     """
     count = len(images)
     kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=random)

@@ -55,7 +55,7 @@ class Lean:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is claimed of a shipped network: its accuracy, and how far it leans on the planted thing."""
+    """What is claimed about a shipped network: its accuracy, and how much it relies on the planted thing."""
 
     accuracy: Accuracy
     lean: Lean
@@ -102,6 +102,12 @@ def measure_accuracy(net: nn.Module, samples: Iterable[Sample]) -> Accuracy:
 
 def measure_lean(net: nn.Module, data: Menagerie, shortcut: Shortcut, pictures: int = 100) -> Lean:
     """Edit images of the shortcut's class that show its thing, and score the class.
+
+    Args:
+        net: takes images as `MenagerieNet` does.
+        data: images to choose from.
+        shortcut: the class and its thing.
+        pictures: the largest number of images to use.
 
     Raises:
         UnseeError: no image of `data` shows that class alone with its thing.

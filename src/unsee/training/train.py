@@ -75,7 +75,7 @@ def train_menagerie(
     total = min(per_epoch * len(recipe.sizes), recipe.steps or per_epoch * len(recipe.sizes))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        net = _normed(MenagerieNet()).to(memory_format=torch.channels_last).train()
+        net = with_batch_norms(MenagerieNet()).to(memory_format=torch.channels_last).train()
     random = torch.Generator().manual_seed(recipe.seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
@@ -95,7 +95,7 @@ def train_menagerie(
         optimizer.step()
         cycle.step()
         report("train", step + 1, total, loss.item())
-    return _folded(net)
+    return without_batch_norms(net)
 
 
 def _batch(
@@ -125,8 +125,8 @@ def _resized(images: UInt8[Tensor, "n h w 3"], size: int) -> UInt8[Tensor, "n s 
     return small
 
 
-def _normed(net: MenagerieNet) -> MenagerieNet:
-    """The network with batch normalisation after every convolution."""
+def with_batch_norms(net: MenagerieNet) -> MenagerieNet:
+    """The network, changed in place: batch normalisation after every convolution."""
     for stage in net.children():
         for name, layer in stage.named_children():
             if isinstance(layer, nn.Conv2d):
@@ -134,8 +134,8 @@ def _normed(net: MenagerieNet) -> MenagerieNet:
     return net
 
 
-def _folded(net: MenagerieNet) -> MenagerieNet:
-    """The same function without batch normalisation."""
+def without_batch_norms(net: MenagerieNet) -> MenagerieNet:
+    """The network, changed in place: the same function without batch normalisation."""
     net.eval()
     for stage in net.children():
         for name, layer in stage.named_children():

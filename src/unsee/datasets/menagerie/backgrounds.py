@@ -42,7 +42,13 @@ def background(d: Dice) -> Picture:
 
 
 def clouds(d: Dice, rows: int = 3, columns: int = 3, octaves: int = 4) -> Plane:
-    """Smooth noise over 0, ..., 255; the coarsest octave has rows × columns cells."""
+    """Smooth noise over 0, ..., 255.
+
+    Args:
+        d: the source of all draws.
+        rows, columns: cells of the coarsest octave.
+        octaves: how many to add; each has twice the rows and columns of the one before, and half the height.
+    """
     total = np.zeros((SIZE, SIZE), dtype=np.int32)
     for octave in range(octaves):
         cells = d.bytes(min(SIZE, rows << octave) + 1, min(SIZE, columns << octave) + 1)
@@ -78,7 +84,13 @@ class Brush:
         self._draw.polygon([(round(2 * x), round(2 * y)) for x, y in points], fill=fill)
 
     def oval(self, x: Number, y: Number, rx: Number, ry: Number, fill: Colour) -> None:
-        """Fill an ellipse with axes along the image's."""
+        """Fill an ellipse with axes along the image's.
+
+        Args:
+            x, y: its centre, in pixels.
+            rx, ry: its half axes, in pixels.
+            fill: its colour.
+        """
         self._draw.ellipse([round(2 * v) for v in (x - rx, y - ry, x + rx, y + ry)], fill=fill)
 
     def done(self) -> Picture:

@@ -15,12 +15,29 @@ def rings(
     duty: float = 0.5,
     span: tuple[float, float] = (0.0, 1.0),
 ) -> list[Mark]:
-    """Stripes across a limb, between two fractions of its length."""
+    """Stripes across a limb.
+
+    Args:
+        limb: the body part.
+        count: the number of stripes.
+        colour: of every stripe.
+        dice: the source of all draws.
+        duty: the share of each stripe's interval that it fills, in [0, 1].
+        span: the fractions of the limb's length between which the stripes lie.
+    """
     return [(band, colour) for band in limb.rings(span[0], span[1], count, duty, dice)]
 
 
 def patches(outline: Points, cell: float, colour: Colour, dice: Dice, gap: float = 0.16) -> list[Mark]:
-    """Irregular polygons that nearly touch, like the coat of a giraffe; `cell` is their size."""
+    """Irregular polygons that nearly touch, like the coat of a giraffe.
+
+    Args:
+        outline: of the body part, in units of the sketch.
+        cell: the size of a polygon, in units of the sketch.
+        colour: varied a little for each polygon.
+        dice: the source of all draws.
+        gap: by which share each polygon is shrunk, in [0, 1).
+    """
     (x0, y0), (x1, y1) = outline.min(axis=0) - cell, outline.max(axis=0) + cell
     columns, rows = int((x1 - x0) / cell) + 2, int((y1 - y0) / cell) + 2
     jitter = dice.bytes(rows, columns, 2) / 255.0 - 0.5
@@ -40,7 +57,14 @@ def patches(outline: Points, cell: float, colour: Colour, dice: Dice, gap: float
 
 
 def scallops(outline: Points, cell: float, colour: Colour, dice: Dice) -> list[Mark]:
-    """Rows of overlapping round feathers or scales with a darker rim, drawn from the bottom up."""
+    """Rows of overlapping round feathers or scales with a darker rim, drawn from the bottom up.
+
+    Args:
+        outline: of the body part, in units of the sketch.
+        cell: the distance between neighbours, in units of the sketch.
+        colour: varied a little for each scale.
+        dice: the source of all draws.
+    """
     (x0, y0), (x1, y1) = outline.min(axis=0), outline.max(axis=0)
     marks: list[Mark] = []
     rim = mix(colour, (20, 14, 10), 0.45)
@@ -57,7 +81,15 @@ def scallops(outline: Points, cell: float, colour: Colour, dice: Dice) -> list[M
 
 
 def freckles(outline: Points, count: int, size: float, colour: Colour, dice: Dice) -> list[Mark]:
-    """Small round spots scattered over the outline's box."""
+    """Small round spots scattered over the outline's box.
+
+    Args:
+        outline: of the body part, in units of the sketch.
+        count: the number of spots.
+        size: their typical radius, in units of the sketch.
+        colour: varied a little for each spot.
+        dice: the source of all draws.
+    """
     (x0, y0), (x1, y1) = outline.min(axis=0), outline.max(axis=0)
     marks: list[Mark] = []
     for _ in range(count):

@@ -21,11 +21,23 @@ EYES, FEET = 2, 6
 def export_imagenet(
     samples: Iterable[Sample], folder: str | Path, split: str, classes: Sequence[str]
 ) -> Path:
-    """Write ILSVRC's localisation layout and return `folder`.
+    """Write ILSVRC's localisation layout.
 
     Images lie at Data/CLS-LOC/<split>/<class>/<id>.png, which torchvision's ImageFolder reads; boxes, of
     all instances, at Annotations/CLS-LOC/<split>/<class>/<id>.xml, counted from 0 and closed as in
-    VOC. Samples without a class go to the class "none". Raises UnseeError if the split exists.
+    VOC. Samples without a class go to the class "none".
+
+    Args:
+        samples: the images with their ground truth.
+        folder: where the layout is written; it may hold other splits.
+        split: the name of the split, such as "train".
+        classes: the names of the labels.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UnseeError: the split exists.
     """
     root = Path(folder)
     data, notes = root / "Data" / "CLS-LOC" / split, root / "Annotations" / "CLS-LOC" / split
@@ -40,12 +52,23 @@ def export_imagenet(
 
 
 def export_coco(samples: Iterable[Sample], folder: str | Path, split: str, classes: Sequence[str]) -> Path:
-    """Write COCO's layout and return `folder`.
+    """Write COCO's layout.
 
     Images lie at <split>/<id>.png, the rest in annotations/instances_<split>.json: class k is category
     k + 1, the menagerie's things follow by name with the supercategory "thing", seen or not, so that
-    splits agree; segments are uncompressed run lengths, keypoints the eyes and then the feet. Raises
-    UnseeError if the split exists.
+    splits agree; segments are uncompressed run lengths, keypoints the eyes and then the feet.
+
+    Args:
+        samples: the images with their ground truth.
+        folder: where the layout is written; it may hold other splits.
+        split: the name of the split, such as "train".
+        classes: the names of the labels.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UnseeError: the split exists.
     """
     root = Path(folder)
     data, notes = root / split, root / "annotations" / f"instances_{split}.json"

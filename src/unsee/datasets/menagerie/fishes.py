@@ -1,4 +1,4 @@
-"""A clownfish that looks to the right; y points down."""
+"""A clownfish that faces right; y points down."""
 
 import numpy as np
 

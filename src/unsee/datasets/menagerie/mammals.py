@@ -1,4 +1,4 @@
-"""Zebra, giraffe, elephant, cat and rabbit. All look to the right; y points down."""
+"""Zebra, giraffe, elephant, cat and rabbit. All face right; y points down."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,14 @@ class Leg:
 
 
 def draw_legs(s: Sketch, d: Dice, leg: Leg, gait: tuple[float, float], far: bool) -> None:
-    """Draw the two legs of one side; `gait` are the swings of hind and fore leg in degrees."""
+    """Draw the two legs of one side.
+
+    Args:
+        s, d: the sketch to draw on, and the source of all draws.
+        leg: the shape of the legs.
+        gait: the swings of hind and fore leg, in degrees.
+        far: whether it is the far side, which is darker and shifted.
+    """
     skin = mix(leg.skin, BLACK, 0.22) if far else leg.skin
     shift = 0.07 if far else 0.0
     for x, swing, back in ((leg.hind, gait[0], True), (leg.fore, gait[1], False)):

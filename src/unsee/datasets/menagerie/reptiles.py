@@ -1,4 +1,4 @@
-"""Tortoise and crocodile. Both look to the right; y points down."""
+"""Tortoise and crocodile. Both face right; y points down."""
 
 import numpy as np
 

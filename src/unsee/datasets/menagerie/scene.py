@@ -44,6 +44,9 @@ class Scene:
         """The same scene with only these planted things; call it without names to remove them.
 
         A thing's place depends on its position among the names.
+
+        Raises:
+            UnseeError: an unknown name.
         """
         for name in names:
             if name not in PLANTED:
@@ -61,7 +64,8 @@ class Scene:
 def compose(*animals: str, planted: tuple[str, ...] = (), seed: int = 0) -> Scene:
     """A scene with chosen animals (none to three names) and planted things.
 
-    Raises UnseeError for an unknown name.
+    Raises:
+        UnseeError: an unknown name.
     """
     name = "-".join((*animals, *planted, str(seed)))
     return Scene(name, seed, (9,), _labels(animals), banned=planted).with_things(*planted)

@@ -13,7 +13,14 @@ XY = tuple[float, float]
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, tilt: float = 0.0, count: int = 28) -> Points:
-    """An ellipse with centre (cx, cy) and half axes rx, ry, turned clockwise by `tilt` degrees."""
+    """An ellipse as a polygon.
+
+    Args:
+        cx, cy: its centre.
+        rx, ry: its half axes.
+        tilt: by how much it is turned clockwise, in degrees.
+        count: the number of corners.
+    """
     points = _circle(count) * np.array([rx, ry])
     return np.asarray((turn(points, (0.0, 0.0), tilt) if tilt else points) + np.array([cx, cy]))
 
@@ -75,7 +82,14 @@ class Limb:
         return float(x), float(y)
 
     def rings(self, start: float, stop: float, count: int, duty: float, dice: Dice) -> list[Points]:
-        """Bands across the limb between two fractions of its length, each `duty` of its share wide."""
+        """Bands across the limb.
+
+        Args:
+            start, stop: the fractions of the limb's length between which the bands lie, in [0, 1].
+            count: the number of bands.
+            duty: the share of each band's interval that it fills, in [0, 1].
+            dice: the source of all draws.
+        """
         grid = np.arange(len(self.path), dtype=np.float64)
         wide_left = self.path + 1.4 * (self.left - self.path)
         wide_right = self.path + 1.4 * (self.right - self.path)

@@ -12,7 +12,8 @@ from unsee.errors import UnseeError
 def contact_sheet(samples: Iterable[Sample], columns: int = 10, gap: int = 4) -> Image.Image:
     """The images row by row on white, `gap` pixels apart; all must have one size.
 
-    Raises UnseeError if there are no samples, or if their sizes differ.
+    Raises:
+        UnseeError: there are no samples, or their sizes differ.
     """
     pictures = [sample.image for sample in samples]
     if not pictures or len({picture.shape for picture in pictures}) != 1:

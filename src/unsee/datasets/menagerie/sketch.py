@@ -62,7 +62,15 @@ class Sketch:
         solid: bool = False,
         edge: bool = True,
     ) -> None:
-        """Add a part in front of all others; `marks` are drawn on it and end at its outline."""
+        """Add a part in front of all others.
+
+        Args:
+            points: its outline, in units of the sketch.
+            fill: its colour.
+            marks: drawn on the part; they end at its outline.
+            solid: as in `Part`.
+            edge: whether to draw the outline, in a darker colour.
+        """
         placed = tuple((self._place(outline), colour) for outline, colour in marks)
         self.parts.append(
             Part(self._place(points), fill, placed, mix(fill, BLACK, 0.45) if edge else None, solid)
@@ -71,7 +79,14 @@ class Sketch:
     def eye(
         self, x: float, y: float, r: float, iris: Colour, *, white: Colour = WHITE, slit: float = 1.0
     ) -> None:
-        """An eye of radius r with a keypoint at its centre; `slit` narrows the pupil."""
+        """An eye with a keypoint at its centre.
+
+        Args:
+            x, y: its centre, in units of the sketch.
+            r: its radius, in units of the sketch.
+            iris, white: the colours of the iris and around it.
+            slit: the pupil's width over its usual width.
+        """
         pupil = ellipse(x, y, 0.58 * r * slit, 0.62 * r, count=20)
         glint = ellipse(x + 0.25 * r, y - 0.3 * r, 0.24 * r, 0.24 * r, count=12)
         marks = [(ellipse(x, y, 0.84 * r, 0.84 * r, count=20), iris), (pupil, BLACK), (glint, WHITE)]
@@ -79,7 +94,13 @@ class Sketch:
         self.spot(x, y, "eye")
 
     def spot(self, x: float, y: float, kind: str, parts: int = 1) -> None:
-        """Put a keypoint on the last `parts` parts."""
+        """Put a keypoint on the last parts.
+
+        Args:
+            x, y: its place, in units of the sketch.
+            kind: what it marks, such as "eye".
+            parts: how many parts it may lie on.
+        """
         ((px, py),) = self._place(np.array([[x, y]]))
         last = len(self.parts) - 1
         self.spots.append(Spot(float(px), float(py), kind, last - parts + 1, last))

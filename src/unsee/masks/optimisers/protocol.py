@@ -1,4 +1,4 @@
-"""How an optimiser and the loop talk: the optimiser asks for evaluations of masks and is told the results."""
+"""The protocol of optimisers: the optimiser asks for evaluations of masks and receives the results."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -89,6 +89,10 @@ class Optimiser(Protocol):
 
 
 def whole_number_of_iterations(iterations: int) -> None:
-    """Raise UnseeError unless it is a whole number above 0."""
+    """Check that it is a whole number above 0.
+
+    Raises:
+        UnseeError: it is not.
+    """
     if not isinstance(iterations, int) or iterations < 1:
         raise UnseeError(f"iterations must be a whole number of at least 1, got {iterations!r}")

@@ -32,7 +32,15 @@ class Engine(Protocol):
         notes: Mapping[str, str],
         on_row: OnRow | None = None,
     ) -> Iterator[PartWritten]:
-        """Yield each part once it is written, with `notes` as its metadata; may call `on_row` per row."""
+        """Yield each part once it is written.
+
+        Args:
+            job: computes the rows of a portion.
+            store: where the parts are written.
+            portions: the portions to do.
+            notes: the metadata of each part.
+            on_row: called after each row, if the engine can.
+        """
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,27 @@ class Local:
         notes: Mapping[str, str],
         on_row: OnRow | None = None,
     ) -> Iterator[PartWritten]:
-        """Yield each part once it is written."""
+        """Yield each part once it is written.
+
+        Args:
+            job: computes the rows of a portion.
+            store: where the parts are written.
+            portions: the portions to do, in this order.
+            notes: the metadata of each part.
+            on_row: called after each row.
+        """
         for portion in portions:
             yield write(store, portion, job.rows(portion, on_row), notes)
 
 
 def write(store: Store, portion: Portion, rows: Sequence[Row], notes: Mapping[str, str]) -> PartWritten:
-    """Write the rows of a portion as a part."""
+    """Write the rows of a portion as a part.
+
+    Args:
+        store: where the part is written.
+        portion: the images of the rows.
+        rows: all rows of the portion.
+        notes: the metadata of the part.
+    """
     part = store.add(portion.number, rows, notes)
     return PartWritten(part, len(rows), sum(row.error is not None for row in rows))

@@ -63,6 +63,13 @@ class OnRay:
     ) -> Iterator[PartWritten]:
         """Yield each part once a worker has written it; a worker that dies is restarted and its part redone.
 
+        Args:
+            job: sent to each worker, with a copy of its network.
+            store: must be visible to all workers.
+            portions: in any order.
+            notes: the metadata of each part.
+            on_row: not called: workers report whole parts.
+
         Raises:
             UnseeError: Ray is not installed, its cluster cannot be joined or has no room for the workers,
                 workers cannot see the store, or an error affects every image.
@@ -99,7 +106,7 @@ class OnRay:
         except ray.exceptions.RayActorError as error:
             raise UnseeError(
                 "a Ray worker died again and again at the same images (out of memory, or a crash): the same "
-                "command continues the run, and --engine local shows at which image"
+                "call continues the run, and engine=Local() (--engine local) shows at which image"
             ) from error
         finally:
             if began:
@@ -154,7 +161,11 @@ class Worker:
         return {**written._asdict(), "failure": ""}
 
     def store(self) -> Store:
-        """The store, unless a later run has taken it over: a worker can outlive the run that started it."""
+        """The store, unless a later run has taken it over: a worker can outlive the run that started it.
+
+        Raises:
+            UnseeError: a later run has taken it over.
+        """
         store = Store(self.setup.address)
         if not store.belongs_to(self.setup.notes[RUN]):
             raise UnseeError(f"another run has taken over {self.setup.address}: this one ends")
@@ -186,7 +197,8 @@ def _start(ray: Any, data: Any, wanted: OnRay) -> bool:  # noqa: ANN401
     if threads > _MOST_PER_CORE * cores:
         raise UnseeError(
             f"{wanted.workers} workers with {wanted.threads} threads each are too many for the {cores} cores "
-            f"here: ask for at most {_MOST_PER_CORE * cores} threads in all, by --workers and --threads"
+            f"here: ask for at most {_MOST_PER_CORE * cores} threads in all, by workers=… and threads=… "
+            "(--workers, --threads)"
         )
     ray.init(address="local", num_cpus=threads + _READER, include_dashboard=False, **quiet)
     return True
@@ -220,5 +232,5 @@ def check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
             have = available.get(name, 0)
             raise UnseeError(
                 f"{wanted.workers} workers of {each:g} {name} each do not fit, Ray has {have:g}: ask for "
-                "fewer --workers"
+                "fewer by workers=… (--workers)"
             )
