@@ -15,7 +15,7 @@ from unsee.masks.learner import learn_masks
 from unsee.masks.objective import Objective, logit_score
 from unsee.masks.optimisers import bundle
 from unsee.masks.optimisers.adam import Adam
-from unsee.masks.optimisers.bundle import Bundle, Model
+from unsee.masks.optimisers.bundle import Bundle, BundleModel
 from unsee.masks.optimisers.protocol import Evaluation
 from unsee.masks.penalties import L1, MeanL1, TotalVariation
 
@@ -54,7 +54,7 @@ def test_one_evaluation_of_a_score_with_linear_logit_models_it_exactly(game, edi
     value, gradient = bundle._linked(objective, edits, terms["score"], gradient)
     offset = value - (gradient * masks).sum(dim=(1, 2))
     planes, weights, step = gradient.flatten(1)[:, None], torch.ones(2, 1).double(), step_of(0, 2)
-    model = Model(offset[:, None], planes, weights, masks, objective, edits, step)
+    model = BundleModel(offset[:, None], planes, weights, masks, objective, edits, step)
     for place in (masks, draw(2, 4, 5, seed=9)):
         _, _, own = evaluation(place, objective, edits).only()
         expected = own + objective.penalty_gradient(place, step)
