@@ -15,6 +15,7 @@ from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid, to_cells
+from unsee.masks.learner import learn_masks
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import jitter_offsets
 
@@ -240,7 +241,7 @@ def test_each_image_of_a_batch_gives_what_it_gives_alone(name, options, edits):
     made = bench(settings, ranks=BATCH)
     for row in range(3):
         alone: Bench = replace(made, inputs=made.inputs[row : row + 1], targets=made.targets[row : row + 1])
-        (learned,) = against.learn(alone.classifier, alone.requests, settings)
+        (learned,) = learn_masks(alone.classifier, alone.requests, settings)
         assert_allclose(learned.grid, together[row].grid, rtol=0, atol=1e-10)
         assert list(learned.history) == list(together[row].history)
         histories = [list(one.history.values()) for one in (learned, together[row])]

@@ -57,8 +57,7 @@ def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation
             f"{folder / 'mask.npy'} has shape {tuple(mask.shape)}, but the photo has {size}: "
             "explain the photo again"
         )
-    edits_pixels = manifest.get("edits_pixels", True)
-    perturbed = read_photo(folder / "perturbed.png").pixels if edits_pixels else None
+    perturbed = read_photo(folder / "perturbed.png").pixels if manifest["edits_pixels"] else None
     return SavedExplanation(manifest, source, mask, grid, perturbed)
 
 
@@ -77,7 +76,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"1 to {FORMAT}: update unsee"
         )
     if version == 1:
-        manifest["settings"] = settings_of_format_2(manifest["settings"])
+        manifest |= {"settings": settings_of_format_2(manifest["settings"]), "edits_pixels": True}
     return manifest
 
 
