@@ -45,6 +45,16 @@ def setup(folder, run):
     return WorkerSetup(str(folder / "s"), ".", {"run": run}, 1, False)
 
 
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """The folder of the stores that `ray_runs.refused` has made, and what it printed."""
+    folder = tmp_path_factory.mktemp("refused")
+    (folder / "elsewhere").mkdir()
+    code, printed = on_ray("refused", folder)
+    assert code == 0, printed
+    return folder, printed
+
+
 class TestTwoWorkers:
     def test_a_worker_is_killed_and_the_store_is_as_one_process_makes_it(self, whole, tmp_path):
         code, told = on_ray("killed", tmp_path / "s")
@@ -65,15 +75,6 @@ class TestTwoWorkers:
         assert content(again) == whole
         state = next(event for event in told if isinstance(event, RunState))
         assert state.total - state.there == 16
-
-    @pytest.fixture(scope="class")
-    def refused(self, tmp_path_factory):
-        """The folder of the stores that `ray_runs.refused` has made, and what it printed."""
-        folder = tmp_path_factory.mktemp("refused")
-        (folder / "elsewhere").mkdir()
-        code, printed = on_ray("refused", folder)
-        assert code == 0, printed
-        return folder, printed
 
     @pytest.mark.parametrize(
         ("what", "says", "kept"),

@@ -20,6 +20,7 @@ def test_items_of_a_list_are_matched_by_their_name():
     assert differences(before, after) == ["objective.penalties.l1.weight: 0.0001 → 0.001"]
 
 
-def test_items_without_a_name_are_matched_by_their_place():
-    assert differences({"size": [224, 224]}, {"size": [224, 299]}) == ["size.1: 224 → 299"]
-    assert differences({"names": ["a"]}, {"names": ["a", "b"]}) == ["names.1: none → b"]
+def test_a_list_without_names_is_one_value():
+    assert differences({"size": [224, 224]}, {"size": [224, 299]}) == ["size: [224, 224] → [224, 299]"]
+    same_name = [{"name": "a", "x": 1}, {"name": "a", "x": 2}]
+    assert len(differences({"parts": same_name}, {"parts": same_name[:1]})) == 1

@@ -18,7 +18,7 @@ from unsee.runs.learn import learn
 
 class TestMemory:
     def test_what_is_held_does_not_grow_with_the_pictures(self, tmp_path):
-        """Python's and NumPy's memory, where rows and maps are; the maps alone of 160 images are 320 KiB."""
+        """Python's and NumPy's memory, where rows and maps are; the maps alone of 96 images are 192 KiB."""
         held = []
 
         def note(event):
@@ -28,11 +28,11 @@ class TestMemory:
 
         tracemalloc.start()
         try:
-            learn(network(), Pictures(200), tmp_path / "s", method="gradient", part_size=10, progress=note)
+            learn(network(), Pictures(120), tmp_path / "s", method="gradient", part_size=6, progress=note)
         finally:
             tracemalloc.stop()
         assert len(held) == 20
-        assert held[-1] - held[4] < 200_000
+        assert held[-1] - held[4] < 120_000
 
 
 class TestMethods:

@@ -14,13 +14,13 @@ from unsee.models import load
 
 SCENES = 12
 FEWER = {
-    "occlusion": {"stride": 16.0},
-    "blur_occlusion": {"stride": 16.0},
-    "variable_occlusion": {"draws": 150},
-    "lime": {"samples": 100},
+    "occlusion": {"stride": 20.0},
+    "blur_occlusion": {"stride": 20.0},
+    "variable_occlusion": {"draws": 120},
+    "lime": {"samples": 80},
     "integrated_gradients": {"steps": 16},
     "smooth_grad": {"samples": 10},
-    "rise": {"masks": 200},
+    "rise": {"masks": 150},
 }
 
 

@@ -37,23 +37,26 @@ def digest(value: object) -> str:
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN401
-    """The values that differ between two records, each as "name: old → new", nested names joined by dots."""
+    """The values that differ between two records, each as "name: old → new", nested names joined by dots.
+
+    Items of a list that have names, such as penalties, are compared by name.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         prefix = f"{name}." if name else ""
         keys = dict.fromkeys([*old, *new])
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}{key}")]
-    if isinstance(old, list) and isinstance(new, list):
-        return differences(_by_name(old), _by_name(new), name)
+    named = _by_name(old), _by_name(new)
+    if named[0] is not None and named[1] is not None:
+        return differences(*named, name)
     return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
 
 
-def _by_name(values: list[Any]) -> dict[str, Any]:
-    """Items by their "name" where all have one, as penalties and perturbations do, else by their index."""
-    names = [value.get("name") if isinstance(value, Mapping) else None for value in values]
-    named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
-    return {
-        str(name): value for name, value in zip(names if named else range(len(values)), values, strict=True)
-    }
+def _by_name(values: object) -> dict[str, Any] | None:
+    """The items of a list by their names, as penalties have them; None for anything else."""
+    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+        return None
+    found = {str(value.get("name")): value for value in values}
+    return found if len(found) == len(values) and "None" not in found else None
 
 
 def few(lines: Sequence[str], most: int = 4) -> str:
