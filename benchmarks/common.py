@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_model
 
@@ -44,12 +45,25 @@ def network(name: str, device: str = "cpu") -> Classifier:
     file = weights_of(name)
     if name == "menagerie":
         return unsee.load("unsee:menagerie", device=device)
-    if file is not None:
+    if file is not None and not name.startswith("vit_"):
         full = "unsee:googlenet-bvlc" if name == "googlenet_bvlc" else f"torchvision:{name}"
         return unsee.load(full, file, device)
+    if name.startswith("vit_"):
+        return _from_timm(name, file, device)
     torch.manual_seed(0)
     net = BVLCGoogLeNet() if name == "googlenet_bvlc" else get_model(name, weights=None)
     return Classifier(net.eval().to(device), name=name)
+
+
+def _from_timm(name: str, file: Path | None, device: str) -> Classifier:
+    """A network of timm's, with weights that take images normalised by ImageNet's mean and deviation."""
+    import timm  # noqa: PLC0415
+
+    torch.manual_seed(0)
+    net = timm.create_model(name, pretrained=False)
+    if file is not None:
+        net.load_state_dict({key: value.float() for key, value in load_file(file).items()})
+    return Classifier(net.eval().to(device), name=f"timm:{name}")
 
 
 def photos(count: int) -> list[Photo]:
@@ -114,7 +128,7 @@ def _objectives(
         masks = settings.grid.upsampler(scoring.size, scoring.targets)(grids)
         places = torch.arange(settings.jitter, device=grids.device)
         windows = torch.cartesian_prod(places, places)
-        scores = [scoring.jittered_scores(masks, place.expand(len(some), 2)) for place in windows]
+        scores = [scoring.jittered_scores(masks, place.expand(len(some), 2)).values for place in windows]
         terms = settings.objective.terms(
             grids, torch.stack(scores).mean(dim=0), torch.zeros(len(some)).long()
         )

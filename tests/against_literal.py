@@ -12,9 +12,10 @@ from nets import Bench
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid
-from unsee.masks.learner import Learned, learn_masks
+from unsee.masks.learner import learn_masks
 from unsee.masks.objective import SCORES, Objective, Terms, total
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.outcome import Learned
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart

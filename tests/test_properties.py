@@ -17,7 +17,7 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.convergence import verdict
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
-from unsee.masks.learner import JitteredScorer
+from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle

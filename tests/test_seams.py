@@ -17,7 +17,8 @@ from unsee.masks import PRESETS, explain
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import Blur
 from unsee.masks.grid import Grid
-from unsee.masks.learner import JitteredScorer, learn_masks
+from unsee.masks.jittered import JitteredScorer
+from unsee.masks.learner import learn_masks
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam

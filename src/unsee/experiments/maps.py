@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.masks import PRESETS
@@ -68,14 +69,15 @@ def _of_method(setup: Setup, method: str) -> MapSource:
     network = setup.classifiers[0]
     if method == MASK_TOP5:
         target = setup.target if setup.target == EACH else TOP5
-        return MapSource(method, MASK, setup.dataset, network, five_best(), target)
+        return MapSource(method, MASK, setup.dataset, network, five_best(setup.preset), target)
     return MapSource(method, method, setup.dataset, network, setup.preset, setup.target)
 
 
-def five_best() -> Settings:
-    """The objective of the preset `top5` with the optimiser of `fast`."""
+def five_best(preset: str = "fast") -> Settings:
+    """A preset with the objective and the targets of `top5`."""
     published = PRESETS["top5"]
-    return replace(PRESETS["fast"], objective=published.objective, targets=published.targets)
+    own = look_up(PRESETS, preset, "preset")
+    return replace(own, objective=published.objective, targets=published.targets)
 
 
 def heat_of(method: str, saliency: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.protocol import Memory, Optimiser
+from unsee.masks.scoring import Scored
 
 _SEEDS = 1 << 63
 """Seeds beyond what a tensor of whole numbers holds are wrapped round."""
@@ -30,7 +31,7 @@ class Scorer(Protocol):
     def seeds(self) -> tuple[int, ...]:
         """One for each image."""
 
-    def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
+    def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Scored:
         """Scores of k masks of each image, differentiable, each image at its own iteration."""
 
     def select(self, rows: Int[Tensor, " n"]) -> Any:  # noqa: ANN401
@@ -48,6 +49,9 @@ class Batch:
         ids: the caller's name of each image.
         scorer: evaluates the network.
         masks: the current results, on their cells.
+        start: the first masks.
+        best: the evaluated mask with the lowest objective so far; the start before the first evaluation.
+        lowest: its objective.
         memory: the optimiser's.
         iteration: how many steps each image has taken.
         evaluated: how many masks of each image have been evaluated in these steps.
@@ -61,6 +65,9 @@ class Batch:
     ids: tuple[int, ...]
     scorer: Scorer
     masks: Float[Tensor, "b r c"]
+    start: Float[Tensor, "b r c"]
+    best: Float[Tensor, "b r c"]
+    lowest: Float[Tensor, " b"]
     memory: Memory
     iteration: Int[Tensor, " b"]
     evaluated: Int[Tensor, " b"]
@@ -76,6 +83,9 @@ class Batch:
             ids=ids,
             scorer=scorer,
             masks=masks,
+            start=masks,
+            best=masks,
+            lowest=masks.new_full((count,), torch.inf),
             memory=optimiser.begin(
                 masks, torch.tensor([seed % _SEEDS for seed in scorer.seeds], device=masks.device)
             ),
@@ -97,6 +107,9 @@ class Batch:
             ids=tuple(self.ids[row] for row in here.tolist()),
             scorer=self.scorer.select(rows),
             masks=self.masks[rows],
+            start=self.start[rows],
+            best=self.best[rows],
+            lowest=self.lowest[rows],
             memory=tuple(part[rows] for part in self.memory),
             iteration=self.iteration[rows],
             evaluated=self.evaluated[rows],
@@ -111,6 +124,9 @@ class Batch:
             ids=self.ids + other.ids,
             scorer=self.scorer.joined(other.scorer),
             masks=torch.cat([self.masks, other.masks]),
+            start=torch.cat([self.start, other.start]),
+            best=torch.cat([self.best, other.best]),
+            lowest=torch.cat([self.lowest, other.lowest]),
             memory=tuple(torch.cat(pair) for pair in zip(self.memory, other.memory, strict=True)),
             iteration=torch.cat([self.iteration, other.iteration]),
             evaluated=torch.cat([self.evaluated, other.evaluated]),

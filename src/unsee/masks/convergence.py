@@ -15,23 +15,27 @@ def verdict(
     failed_at: int,
     final: float,
     scores: Float[Tensor, " 3"],
+    no_better_than: str | None = None,
 ) -> str:
     """ "converged", or in words what went wrong.
 
     A run has converged if it and its final scores stayed finite, if its objective over the last tenth of the
-    iterations differs from the tenth before by no more than a tenth of its range, and if the final objective
-    is not worse than the first.
+    iterations differs from the tenth before by no more than a tenth of its range, and if a learned mask is
+    better than the start, the untouched and the fully perturbed image.
 
     Args:
         objective: before each step.
         failed_at: the iteration at which it stopped being finite, -1 if it did not.
         final: the objective of the mask that is returned.
         scores: of the original, the edited and the fully perturbed image.
+        no_better_than: what is returned because no learned mask was better, in words; None if one was.
     """
     if failed_at >= 0:
         return f"not finite at iteration {failed_at + 1}: the mask is the last one that was"
     if not (math.isfinite(final) and bool(scores.isfinite().all())):
         return "not finite after the last step: its scores cannot be read"
+    if no_better_than is not None:
+        return f"no gain: no mask was better than {no_better_than}"
     tail = max(round(_TAIL * len(objective)), 1)
     late = float(objective[-tail:].mean())
     before = float(objective[-2 * tail : -tail].mean()) if len(objective) >= 2 * tail else late
@@ -40,7 +44,4 @@ def verdict(
         return "still rising: the objective grew over the last tenth of the iterations"
     if before - late > _SLACK * spread:
         return "still falling: the objective had not converged after the last iteration"
-    start = float(objective[0])
-    if final > start + _SLACK * max(spread, abs(start)):
-        return "no gain: the objective ends above where it started"
     return CONVERGED

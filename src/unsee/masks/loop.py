@@ -14,7 +14,8 @@ from torch import Tensor
 from unsee.errors import UnseeError
 from unsee.masks.batch import Batch
 from unsee.masks.objective import SCORE, total
-from unsee.masks.optimisers.protocol import Evaluation, Optimiser
+from unsee.masks.optimisers.protocol import Evaluation, Linear, Optimiser
+from unsee.masks.scoring import Scored
 from unsee.memory import is_out_of_memory, release
 
 
@@ -145,9 +146,13 @@ def _advanced(batch: Batch, optimiser: Optimiser) -> Batch:
     best = torch.where(known, costs, torch.inf).argmin(dim=1)
     terms = torch.stack([values[rows, best] for values in evaluation.terms.values()], dim=1)
     batch.history[rows, batch.iteration] = terms
+    lowest = torch.where(known, costs, torch.inf)[rows, best]
+    better = lowest < batch.lowest
     return replace(
         batch,
         masks=torch.where(sound[:, None, None], moved, batch.masks),
+        best=torch.where(better[:, None, None], evaluation.masks[rows, best], batch.best),
+        lowest=torch.where(better, lowest, batch.lowest),
         memory=memory,
         iteration=batch.iteration + 1,
         evaluated=batch.evaluated + asked.shape[1],
@@ -158,20 +163,26 @@ def _advanced(batch: Batch, optimiser: Optimiser) -> Batch:
 def _evaluated(batch: Batch, asked: Tensor, needs_gradient: bool) -> Evaluation:
     """The terms of masks (b,k,r,c), with the gradient of the score where it is needed."""
     objective, count = batch.scorer.objective, asked.shape[1]
-    gradient = None
+    linear = None
     with torch.set_grad_enabled(needs_gradient):
         masks = asked.requires_grad_(needs_gradient)
-        scores = batch.scorer.scores(masks, batch.iteration)
+        scored = batch.scorer.scores(masks, batch.iteration)
         if needs_gradient:
-            if not scores.requires_grad:
-                raise UnseeError(
-                    "the classifier gives no gradient, and the optimiser needs one: choose one without"
-                )
-            (gradient,) = torch.autograd.grad((objective.game.sign * scores).sum(), masks)
+            linear = _linear(scored, masks, batch.scorer.edits)
     masks, iteration = masks.detach(), batch.iteration.repeat_interleave(count)
-    flat = objective.terms(masks.flatten(0, 1), scores.detach().flatten(), iteration)
+    flat = objective.terms(masks.flatten(0, 1), scored.values.detach().flatten(), iteration)
     terms = {name: values.view(-1, count) for name, values in flat.items()}
-    return Evaluation(masks, terms, gradient, objective, batch.scorer.edits)
+    return Evaluation(masks, terms, linear, objective, batch.scorer.edits)
+
+
+def _linear(scored: Scored, masks: Tensor, edits: int) -> Linear:
+    """Value and gradient of the log-odds of the mean score, or of the mean score itself."""
+    bounded = scored.log_odds is not None
+    value = scored.values / edits if scored.log_odds is None else scored.log_odds
+    if not value.requires_grad:
+        raise UnseeError("the classifier gives no gradient, and the optimiser needs one: choose one without")
+    (gradient,) = torch.autograd.grad(value.sum(), masks)
+    return Linear(value.detach(), gradient, bounded)
 
 
 def _report(

@@ -3,6 +3,7 @@
 Every term is (B,), one value for each mask.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -25,10 +26,24 @@ Terms = dict[str, Tensor]
 SCORE = "score"
 """The name of the score's term."""
 
+_MOST_LOG_ODDS = 1e6
+
 
 def softmax_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
     """The summed probabilities of the target classes, in [0,1]: the paper's score."""
     return (logits.softmax(dim=1) * targets).sum(dim=1)
+
+
+def softmax_log_odds(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+    """The log-odds of the summed probabilities: they still have a gradient where these round to 0 or 1.
+
+    The log-sum-exp of the target classes' logits minus that of the others; within ±10⁶, which it reaches
+    where every class is a target, or none.
+    """
+    aside = torch.full_like(logits, -_MOST_LOG_ODDS)
+    own = torch.where(targets > 0, logits, aside).logsumexp(dim=1)
+    others = torch.where(targets > 0, aside, logits).logsumexp(dim=1)
+    return (own - others).clamp(-_MOST_LOG_ODDS, _MOST_LOG_ODDS)
 
 
 def logit_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
@@ -37,6 +52,11 @@ def logit_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> 
 
 
 SCORES: dict[str, Score] = {"softmax": softmax_score, "logit": logit_score}
+
+
+def log_odds_of(score: Score) -> Score | None:
+    """The log-odds of a score that is a probability; None for any other."""
+    return softmax_log_odds if score is softmax_score else None
 
 
 @dataclass(frozen=True)
@@ -66,9 +86,9 @@ class Objective:
         return (SCORE, *(penalty.name for penalty in self.penalties))
 
     @property
-    def bounded(self) -> bool:
-        """Whether the score is a probability, whose logit can be modelled."""
-        return self.score is softmax_score
+    def least_score(self) -> float:
+        """The lowest value that the score's term can take with one edit."""
+        return -math.inf if log_odds_of(self.score) is None else min(self.game.sign, 0.0)
 
     def with_penalty(self, penalty: Penalty) -> "Objective":
         """The objective with another penalty in place of the one of the same name, or added to the others."""

@@ -14,9 +14,10 @@ from unsee.errors import UnseeError
 from unsee.explanation import Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
-from unsee.masks.learner import Learned, Request, learn_each
+from unsee.masks.learner import Request, learn_each
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
+from unsee.masks.outcome import Learned
 from unsee.masks.settings import Settings
 from unsee.memory import in_quarters
 from unsee.tuning import check_precision, uses_bfloat16

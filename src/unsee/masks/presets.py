@@ -16,7 +16,7 @@ from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
-from unsee.masks.settings import Settings
+from unsee.masks.settings import Retry, Settings
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart
 
 PAPER = Settings(source="Fong & Vedaldi 2017, §4.3, implementation details")
@@ -27,6 +27,7 @@ PRESETS: dict[str, Settings] = {
         source="the paper's objective, reached with a tenth of the evaluations (docs/decisions/fast.md)",
         start=EditedStart(),
         optimiser=Bundle(),
+        retries=(Retry(CircularStart(), Bundle()), Retry(CircularStart(), Adam())),
     ),
     "paper": PAPER,
     "top5": replace(

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -12,10 +14,28 @@ from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.objective import Score
+from unsee.masks.objective import Score, log_odds_of
 from unsee.tensors import generator
 
 _INPUT_NOISE_STREAM = 1000
+
+
+class Scored(NamedTuple):
+    """Scores summed over the edits; `log_odds` of their mean where the score is a probability, else None."""
+
+    values: Float[Tensor, "*b"]
+    log_odds: Float[Tensor, "*b"] | None
+
+    @classmethod
+    def summed(cls, parts: Sequence["Scored"]) -> "Scored":
+        """The scores of several edits together."""
+        values = torch.stack([part.values for part in parts]).sum(dim=0)
+        odds = [part.log_odds for part in parts if part.log_odds is not None]
+        if len(odds) < 2:
+            return cls(values, odds[0] if odds else None)
+        each = torch.stack(odds)
+        yes, no = F.logsigmoid(each), F.logsigmoid(-each)
+        return cls(values, yes.logsumexp(dim=0) - no.logsumexp(dim=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,16 +162,16 @@ class Scoring:
         """
         count = masks.shape[1]
         rows = torch.arange(len(masks), device=masks.device).repeat_interleave(count)
-        total = masks.new_zeros(len(rows))
+        parts = []
         for edit in self.edits if edits is None else edits:
             repeated = edit if count == 1 else edit.select(rows)
             given = repeated.apply(masks.flatten(0, 1))
-            total = total + self._score(edit, given, self.targets[rows])
-        return total.reshape(-1, count)
+            parts.append(self._scored(edit, given, self.targets[rows]))
+        return Scored.summed(parts).values.reshape(-1, count)
 
     def jittered_scores(
         self, masks: Float[Tensor, "b h w"], offsets: Int[Tensor, "b 2"], noise: Tensor | None = None
-    ) -> Float[Tensor, " b"]:
+    ) -> Scored:
         """Scores of one mask of each image, summed over the edits; the mask does not move with the jitter.
 
         Args:
@@ -159,13 +179,13 @@ class Scoring:
             offsets: each image's jitter in pixels.
             noise: added to what the network is given, in its normalised units.
         """
-        total = masks.new_zeros(len(masks))
+        parts = []
         for edit in self.edits:
             given = edit.apply(masks, offsets)
             if noise is not None and noise.shape != given.shape:
                 raise UnseeError("input noise is added to images, and this perturbation edits no pixels")
-            total = total + self._score(edit, given if noise is None else given + noise, self.targets)
-        return total
+            parts.append(self._scored(edit, given if noise is None else given + noise, self.targets))
+        return Scored.summed(parts)
 
     def noise_at(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, "b 3 h w"] | None:
         """The input noise of each image's own iteration; None where there is none."""
@@ -178,5 +198,7 @@ class Scoring:
         ]
         return self.input_noise * torch.stack(draws).to(self.targets)
 
-    def _score(self, edit: Edit, given: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
-        return self.score(edit.logits(self.classifier, given), targets)
+    def _scored(self, edit: Edit, given: Tensor, targets: Tensor) -> Scored:
+        logits = edit.logits(self.classifier, given)
+        log_odds = log_odds_of(self.score)
+        return Scored(self.score(logits, targets), None if log_odds is None else log_odds(logits, targets))

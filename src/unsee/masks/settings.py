@@ -14,6 +14,14 @@ from unsee.masks.starts import CircularStart, Start
 
 
 @dataclass(frozen=True)
+class Retry:
+    """How an image is begun again whose start, or fully edited mask, was better than what was found."""
+
+    start: Start
+    optimiser: Optimiser
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that decides how a mask is learned.
 
@@ -29,6 +37,7 @@ class Settings:
         targets: how many classes, those with the highest scores on the clean image, are explained by default.
         shown_with: the perturbation that results are shown and scored with; defaults to the first of
             `perturbations`.
+        retries: in turn, for images whose start or fully edited mask was better than what was found.
 
     Raises:
         UnseeError: no perturbation, a negative jitter or noise, or no target.
@@ -44,12 +53,17 @@ class Settings:
     input_noise: float = 0.0
     targets: int = 1
     shown_with: Perturbation | None = None
+    retries: tuple[Retry, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.perturbations:
             raise UnseeError("a mask needs at least one perturbation to be learned against")
         if self.jitter < 0 or self.input_noise < 0 or self.targets < 1:
             raise UnseeError("jitter and input noise must not be negative, and there must be a target class")
+
+    def with_retry(self, retry: Retry) -> "Settings":
+        """The settings of another attempt."""
+        return replace(self, start=retry.start, optimiser=retry.optimiser, retries=())
 
     @property
     def margin(self) -> int:
@@ -97,5 +111,6 @@ def adjusted(
         shown = settings.shown if settings.shown in edits else edits[-1]
         settings = replace(settings, perturbations=edits, shown_with=shown)
     if iterations is not None:
-        settings = replace(settings, optimiser=settings.optimiser.limited(iterations))
+        retries = tuple(replace(one, optimiser=one.optimiser.limited(iterations)) for one in settings.retries)
+        settings = replace(settings, optimiser=settings.optimiser.limited(iterations), retries=retries)
     return settings

@@ -69,8 +69,9 @@ class Adam:
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
         """The next iterate, bias-corrected for each image's own iteration."""
-        masks, _, gradient = evaluation.only()
-        gradient = gradient + evaluation.objective.penalty_gradient(masks, iteration)
+        assert evaluation.gradient is not None
+        masks = evaluation.masks[:, 0]
+        gradient = evaluation.gradient[:, 0] + evaluation.objective.penalty_gradient(masks, iteration)
         first, second = self.betas
         mean = first * memory[0] + (1 - first) * gradient
         square = second * memory[1] + (1 - second) * gradient.square()

@@ -17,11 +17,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.objective import SCORE, Objective, penalty_total, total
+from unsee.masks.objective import Objective, penalty_total, total
 from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
 
 _BETAS = (0.7, 0.8)
-_LEAST, _MOST = 1e-10, 1 - 1e-6
 _TINY = 1e-18
 
 
@@ -111,10 +110,12 @@ class Bundle:
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
         """The masks that the model, with this evaluation added, predicts to be best within reach."""
-        asked, terms, gradient = evaluation.only()
-        objective, cost_now = evaluation.objective, total(terms)
-        value, gradient = _linked(objective, evaluation.edits, terms[SCORE], gradient)
-        place, plane = asked.flatten(1), gradient.flatten(1)
+        linear, objective = evaluation.linear, evaluation.objective
+        assert linear is not None
+        asked, value = evaluation.masks[:, 0], linear.value[:, 0]
+        terms = {name: values[:, 0] for name, values in evaluation.terms.items()}
+        cost_now = total(terms)
+        place, plane = asked.flatten(1), linear.gradient[:, 0].flatten(1)
         offset = value - (plane * place).sum(dim=1)
         offsets, planes, places = (
             torch.cat([old[:, 1:], new[:, None]], dim=1)
@@ -129,7 +130,8 @@ class Bundle:
         trust = torch.where(first, 1.0, torch.where(good, (2 * trust).clamp(max=1.0), trust / 2))
         weights = self._weights(places, center.flatten(1), iteration)
         reach = (self.reach(iteration).to(trust) * trust)[:, None, None]
-        model = BundleModel(offsets, planes, weights, center, objective, evaluation.edits, iteration)
+        rise = objective.game.sign * evaluation.edits * weights
+        model = BundleModel(offsets, planes, rise, linear.log_odds, center, objective, iteration)
         best = _minimise(model, reach, self.inner)
         probe = center + self.probe * (objective.game.ideal - center)
         masks = torch.where(first[:, None, None], probe, best)
@@ -166,37 +168,34 @@ class Bundle:
 
 @dataclass(frozen=True, eq=False)
 class BundleModel:
-    """The objective as the evaluations predict it: exact penalties, and a weighted mean of linear models."""
+    """The objective as the evaluations predict it: exact penalties, and a weighted sum of linear models.
+
+    Args:
+        offsets, planes: each evaluation's linear model of the mean score, or of its log-odds.
+        weights: of each model in the objective.
+        log_odds: whether the models are of the log-odds.
+        center: where the descent starts.
+        objective: gives the penalties.
+        iteration: of each image.
+    """
 
     offsets: Float[Tensor, "b k"]
     planes: Float[Tensor, "b k n"]
     weights: Float[Tensor, "b k"]
+    log_odds: bool
     center: Float[Tensor, "b r c"]
     objective: Objective
-    edits: int
     iteration: Int[Tensor, " b"]
 
     def gradient(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
         """The gradient of the model at masks."""
-        rise = self.weights * (self.objective.game.sign * self.edits)
-        if self.objective.bounded:
+        rise = self.weights
+        if self.log_odds:
             value = torch.bmm(masks.flatten(1)[:, None], self.planes.mT)[:, 0]
             score = value.add_(self.offsets).sigmoid_()
             rise = rise * score * (1 - score)
         predicted = torch.bmm(rise[:, None], self.planes)[:, 0].view_as(masks)
         return predicted + self.objective.penalty_gradient(masks, self.iteration)
-
-
-def _linked(
-    objective: Objective, edits: int, score: Float[Tensor, " b"], gradient: Float[Tensor, "b r c"]
-) -> tuple[Float[Tensor, " b"], Float[Tensor, "b r c"]]:
-    """Value and gradient of what is modelled: the logit of a probability, any other score as it is."""
-    sign = objective.game.sign * edits
-    value, gradient = score / sign, gradient / sign
-    if not objective.bounded:
-        return value, gradient
-    share = value.clamp(_LEAST, _MOST)
-    return torch.logit(share), gradient / (share * (1 - share))[:, None, None]
 
 
 def _minimise(model: BundleModel, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:

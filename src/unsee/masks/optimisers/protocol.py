@@ -14,28 +14,51 @@ Memory = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
+class Linear:
+    """The score near masks, as a linear function: its value there and its gradient.
+
+    Args:
+        value: the mean score over the edits; its log-odds where the score is a probability, since these
+            still tell masks apart where the probability rounds to 0 or 1.
+        gradient: of the value with respect to the masks.
+        log_odds: whether the value is the log-odds.
+    """
+
+    value: Float[Tensor, "b k"]
+    gradient: Float[Tensor, "b k r c"]
+    log_odds: bool
+
+    def score_gradient(self) -> Float[Tensor, "b k r c"]:
+        """The gradient of the mean score itself."""
+        if not self.log_odds:
+            return self.gradient
+        return (self.value.sigmoid() * (-self.value).sigmoid())[..., None, None] * self.gradient
+
+
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Masks and what the network made of the images under them.
 
     Args:
         masks: as the optimiser asked for them, on their cells: k for each image.
         terms: the objective's weighted terms by name, each (b,k).
-        gradient: of the score term with respect to the masks; None where the optimiser needs none.
+        linear: the score near the masks; None where the optimiser needs no gradient.
         objective: gives the penalties and their gradient at any mask.
         edits: perturbations over which the score is summed.
     """
 
     masks: Float[Tensor, "b k r c"]
     terms: Terms
-    gradient: Float[Tensor, "b k r c"] | None
+    linear: Linear | None
     objective: Objective
     edits: int
 
-    def only(self) -> tuple[Float[Tensor, "b r c"], Terms, Float[Tensor, "b r c"]]:
-        """Masks, terms and gradient of each image's only mask, where one was asked for with its gradient."""
-        assert self.gradient is not None
-        terms = {name: values[:, 0] for name, values in self.terms.items()}
-        return self.masks[:, 0], terms, self.gradient[:, 0]
+    @property
+    def gradient(self) -> Float[Tensor, "b k r c"] | None:
+        """The gradient of the score term with respect to the masks; None where none was needed."""
+        if self.linear is None:
+            return None
+        return self.objective.game.sign * self.edits * self.linear.score_gradient()
 
 
 @runtime_checkable

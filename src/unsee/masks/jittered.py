@@ -1,0 +1,84 @@
+"""Scores masks while they are learned: upsampled, each image at the jitter of its own iteration."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unsee.masks.grid import Upsampler
+from unsee.masks.objective import Objective
+from unsee.masks.scoring import Scored, Scoring
+from unsee.masks.settings import Settings
+from unsee.memory import BATCH_SIZE
+
+
+@dataclass(frozen=True, eq=False)
+class JitteredScorer:
+    """Scores masks on their cells: upsampled, and each image at the jitter of its own iteration.
+
+    Args:
+        scoring: the images with their edits.
+        settings: how masks are learned.
+        upsampler: from cells to what the mask is laid on.
+        offsets: each image's jitter at each iteration.
+        spent: evaluations that each image's start took.
+    """
+
+    scoring: Scoring
+    settings: Settings
+    upsampler: Upsampler
+    offsets: Int[Tensor, "b iterations 2"]
+    spent: Int[Tensor, " b"]
+
+    @property
+    def objective(self) -> Objective:
+        """What masks minimise."""
+        return self.settings.objective
+
+    @property
+    def edits(self) -> int:
+        """Perturbations over which the score is summed."""
+        return len(self.scoring.edits)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each image."""
+        return self.scoring.seeds
+
+    def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Scored:
+        """Scores of k masks of each image, all k with the same jitter and noise.
+
+        They are evaluated in groups, so that few images with many masks fill a forward pass as well as many
+        images with one, and no more.
+        """
+        group = max(BATCH_SIZE // len(masks), 1)
+        parts = [self._group_scores(some, iteration) for some in torch.split(masks, group, dim=1)]
+        odds = [part.log_odds for part in parts if part.log_odds is not None]
+        values = torch.cat([part.values for part in parts], dim=1)
+        return Scored(values, torch.cat(odds, dim=1) if odds else None)
+
+    def _group_scores(self, masks: Tensor, iteration: Tensor) -> Scored:
+        count, scoring = masks.shape[1], self.scoring
+        rows = torch.arange(len(masks), device=masks.device)
+        offsets, noise = self.offsets[rows, iteration], scoring.noise_at(iteration)
+        if count > 1:
+            rows = rows.repeat_interleave(count)
+            offsets, scoring = offsets[rows], scoring.select(rows)
+            noise = None if noise is None else noise[rows]
+        values, odds = scoring.jittered_scores(self.upsampler(masks.flatten(0, 1)), offsets, noise)
+        return Scored(values.view(-1, count), None if odds is None else odds.view(-1, count))
+
+    def select(self, rows: Int[Tensor, " k"]) -> "JitteredScorer":
+        """Some of the images."""
+        offsets, spent = self.offsets[rows], self.spent[rows.cpu()]
+        return replace(self, scoring=self.scoring.select(rows), offsets=offsets, spent=spent)
+
+    def joined(self, other: "JitteredScorer") -> "JitteredScorer":
+        """These images and others."""
+        return replace(
+            self,
+            scoring=self.scoring.joined(other.scoring),
+            offsets=torch.cat([self.offsets, other.offsets]),
+            spent=torch.cat([self.spent, other.spent]),
+        )

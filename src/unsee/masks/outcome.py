@@ -1,0 +1,103 @@
+"""What was learned of an image: the mask that is returned, its scores and the verdict."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.masks.batch import Batch
+from unsee.masks.convergence import verdict
+from unsee.masks.jittered import JitteredScorer
+from unsee.masks.objective import total
+from unsee.masks.scoring import Scoring
+from unsee.masks.selection import EDITED, START, no_better_than, selected
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What was learned of one image; everything is on the CPU.
+
+    Args:
+        grid: the mask on its cells, in [0,1], 1 keeps.
+        mask: the same mask with one value a pixel of the network's input.
+        scores: of the original, the edited and the fully perturbed image, without jitter, with
+            `Settings.shown`, by the classifier itself.
+        terms: the objective's weighted terms by name for the mask that is returned, averaged over a fixed set
+            of jitters, in the precision of the optimisation.
+        history: each term's value before every step, by name.
+        evaluations: of the network that the mask took: those of the start, up to the disc that is taken, and
+            one for each evaluated mask and perturbation. The final scores are not counted.
+        verdict: "converged", or in words what went wrong.
+        seconds: the image's share of its batch's time.
+        stuck: whether the start or the fully edited mask was better than what the optimiser found.
+        attempts: how often the mask was begun; see `Settings.retries`.
+    """
+
+    grid: Float[Tensor, "r c"]
+    mask: Float[Tensor, "h w"]
+    scores: Float[Tensor, " 3"]
+    terms: dict[str, float]
+    history: dict[str, tuple[float, ...]]
+    evaluations: int
+    verdict: str
+    seconds: float
+    stuck: bool = False
+    attempts: int = 1
+
+    def after(self, other: "Learned") -> "Learned":
+        """The better of this and an earlier attempt, with the evaluations and the time of both."""
+        own, earlier = (sum(one.terms.values()) for one in (self, other))
+        return replace(
+            self if own < earlier else other,
+            evaluations=self.evaluations + other.evaluations,
+            seconds=self.seconds + other.seconds,
+            stuck=self.stuck or not own < earlier,
+            attempts=self.attempts + other.attempts,
+        )
+
+
+def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
+    """What was learned of finished images, with the scores that the classifier itself gives."""
+    began = time.perf_counter()
+    scorer = batch.scorer
+    assert isinstance(scorer, JitteredScorer)
+    names = scorer.objective.names
+    grids, fixed, candidates = selected(scorer.scoring, scorer.settings, scorer.upsampler, batch)
+    terms = {name: values.cpu() for name, values in fixed.items()}
+    costs = total(terms)
+    masks = scorer.upsampler(grids).clamp(0, 1)
+    scores = _final_scores(replace(scorer.scoring, classifier=classifier), masks).cpu()
+    seconds = batch.seconds + (time.perf_counter() - began) / len(masks)
+    learned = []
+    for row, count in enumerate(batch.iteration.tolist()):
+        history = batch.history[row, :count].cpu()
+        learned.append(
+            Learned(
+                grid=grids[row].cpu(),
+                mask=masks[row].cpu(),
+                scores=scores[row],
+                terms={name: float(values[row]) for name, values in terms.items()},
+                history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},
+                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.edits,
+                verdict=verdict(
+                    history.sum(dim=1),
+                    int(batch.failed_at[row]),
+                    float(costs[row]),
+                    scores[row],
+                    no_better_than(candidates[row], scorer.objective.game),
+                ),
+                seconds=float(seconds[row]),
+                stuck=candidates[row] in (START, EDITED),
+            )
+        )
+    return learned
+
+
+@torch.no_grad()
+def _final_scores(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b 3"]:
+    """Scores of the original, the edited and the fully perturbed image, with the edit that results show."""
+    versions = (torch.ones_like(masks), masks, torch.zeros_like(masks))
+    return torch.cat([scoring.still_scores(mask[:, None], [scoring.shown]) for mask in versions], dim=1)

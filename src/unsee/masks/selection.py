@@ -1,0 +1,118 @@
+"""Which mask is returned: the best of those that were evaluated, the start and the ends among them."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unsee.masks.batch import Batch
+from unsee.masks.game import Game
+from unsee.masks.grid import Upsampler
+from unsee.masks.objective import Terms, penalty_total, total
+from unsee.masks.scoring import Scoring
+from unsee.masks.settings import Settings
+
+LAST, START, BEST, IDEAL, EDITED = "last", "start", "best", "ideal", "edited"
+_COLUMNS = {1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (1, 3, 0, 2)}
+"""For each number of jitter places along an axis, the column that each row is paired with."""
+
+
+class Selected(NamedTuple):
+    """The masks that are returned, with their terms over fixed jitters and the name of each candidate."""
+
+    masks: Float[Tensor, "b r c"]
+    terms: Terms
+    names: list[str]
+
+
+@torch.no_grad()
+def selected(scoring: Scoring, settings: Settings, upsampler: Upsampler, batch: Batch) -> Selected:
+    """Of each image's candidates the one with the lowest objective over a fixed set of jitters.
+
+    The candidates are the optimiser's last mask, its start, the evaluated mask with the lowest objective, and
+    the two ends: the mask that costs nothing and the fully edited one. One that cannot win, because
+    its penalties alone exceed the lowest objective so far, is not evaluated.
+
+    Args:
+        scoring: the images with their edits.
+        settings: how masks are learned.
+        upsampler: from cells to what the mask is laid on.
+        batch: finished images.
+    """
+    last, game = batch.masks, settings.objective.game
+    candidates = {
+        LAST: last,
+        START: batch.start,
+        BEST: batch.best,
+        IDEAL: torch.full_like(last, game.ideal),
+        EDITED: torch.full_like(last, 1 - game.ideal),
+    }
+    terms = fixed_terms(scoring, settings, upsampler, last, batch.iteration)
+    chosen, names, tried = last.clone(), [LAST] * len(last), [last]
+    for name, masks in list(candidates.items())[1:]:
+        rows = _can_win(settings, masks, tried, total(terms), batch.iteration).nonzero().flatten()
+        tried.append(masks)
+        if not len(rows):
+            continue
+        new = fixed_terms(scoring.select(rows), settings, upsampler, masks[rows], batch.iteration[rows])
+        before = total(terms)[rows]
+        won = total(new) < torch.where(before.isfinite(), before, torch.inf)
+        winners = rows[won]
+        chosen[winners] = masks[winners]
+        for part, values in terms.items():
+            values[winners] = new[part][won]
+        for row in winners.tolist():
+            names[row] = name
+    return Selected(chosen, terms, names)
+
+
+def _can_win(
+    settings: Settings, masks: Tensor, tried: list[Tensor], costs: Tensor, iteration: Tensor
+) -> Bool[Tensor, " b"]:
+    """Where masks differ from those tried before and their objective could be lower than the costs."""
+    objective = settings.objective
+    new = torch.stack([(masks != other).flatten(1).any(dim=1) for other in tried]).all(dim=0)
+    unscored = objective.terms(masks, torch.zeros_like(costs), iteration)
+    least = penalty_total(unscored) + len(settings.perturbations) * objective.least_score
+    return new & ((least < costs) | ~costs.isfinite())
+
+
+@torch.no_grad()
+def fixed_terms(
+    scoring: Scoring,
+    settings: Settings,
+    upsampler: Upsampler,
+    grids: Float[Tensor, "b r c"],
+    iteration: Int[Tensor, " b"],
+) -> Terms:
+    """The terms of masks, averaged over a fixed set of jitters and without input noise.
+
+    Up to four places along each axis, spread evenly; each row is paired with one column, so that every row
+    and every column is used once.
+
+    Args:
+        scoring: the images with their edits.
+        settings: how masks are learned.
+        upsampler: from cells to what the mask is laid on.
+        grids: masks on their cells, in [0,1].
+        iteration: of each mask, for weights that change with it.
+    """
+    jitter = max(settings.jitter, 1)
+    columns = _COLUMNS[min(jitter, len(_COLUMNS))]
+    places = torch.linspace(0, jitter - 1, len(columns), device=grids.device).round().long()
+    masks = upsampler(grids)
+    summed = grids.new_zeros(len(grids))
+    for row, column in enumerate(columns):
+        offset = torch.stack([places[row], places[column]])
+        summed += scoring.jittered_scores(masks, offset.expand(len(grids), 2)).values
+    return settings.objective.terms(grids, summed / len(columns), iteration)
+
+
+def no_better_than(name: str, game: Game) -> str | None:
+    """In words, the candidate that no learned mask was better than; None if a learned mask was chosen."""
+    if name in (LAST, BEST):
+        return None
+    untouched, perturbed = "the untouched image", "the fully perturbed image"
+    ends = {IDEAL: untouched, EDITED: perturbed} if game.ideal == 1 else {IDEAL: perturbed, EDITED: untouched}
+    return ends.get(name, "the start")
