@@ -76,6 +76,7 @@ class Run:
         history: the same terms before each step, with that step's jitter.
         verdict: "converged", or what went wrong.
         seconds: the photo's share of its batch's time.
+        attempts: how often the mask was begun; the best attempt is kept.
     """
 
     preset: str
@@ -88,6 +89,7 @@ class Run:
     history: Mapping[str, tuple[float, ...]]
     verdict: str
     seconds: float
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

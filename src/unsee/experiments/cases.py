@@ -11,9 +11,10 @@ from torch import Tensor
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import Case
+from unsee.experiments.experiment import Case, MaskCount
 from unsee.experiments.maps import MapSource
 from unsee.images import Squash
+from unsee.masks.convergence import CONVERGED
 from unsee.masks.network_input import NetworkInput
 from unsee.runs.rendered_row import RenderedRow, render_row
 from unsee.runs.store import Store
@@ -37,15 +38,37 @@ class StoredMaps:
     class_map: ClassMap | None = None
 
     @cached_property
+    def _states(self) -> Mapping[str, list[dict[str, Any]]]:
+        """Source → which maps there are and how they went."""
+        columns = ["id", "asked", "error", "verdict", "attempts"]
+        return {source.name: self.stores[source.name].table(columns).to_pylist() for source in self.sources}
+
+    @cached_property
     def _targets(self) -> Mapping[str, Mapping[str, list[str]]]:
-        """Source → image → the targets of its maps."""
+        """Source → image → the targets of its maps that count."""
         found: dict[str, dict[str, list[str]]] = {}
-        for source in self.sources:
-            own = found.setdefault(source.name, {})
-            for row in self.stores[source.name].table(["id", "asked", "error"]).to_pylist():
-                if row["error"] is None:
-                    own.setdefault(row["id"], []).append(row["asked"])
+        for name, rows in self._states.items():
+            own = found.setdefault(name, {})
+            for row in filter(_counts, rows):
+                own.setdefault(row["id"], []).append(row["asked"])
         return found
+
+    def masks(self, numbers: Sequence[int]) -> dict[str, MaskCount]:
+        """How the masks of some images went, for each source of learned masks."""
+        ids = {self.sources[0].dataset.id(number) for number in numbers}
+        found = {}
+        for name, rows in self._states.items():
+            own = [row for row in rows if row["id"] in ids and row["verdict"] is not None]
+            if own:
+                again = sum((row["attempts"] or 1) > 1 for row in own)
+                found[name] = MaskCount(len(own), again, sum(not _counts(row) for row in own))
+        return found
+
+    def unconverged(self, numbers: Sequence[int]) -> set[str]:
+        """The ids of images that have a map of every source, but none that converged of some source."""
+        lacking = {self.sources[0].dataset.id(number) for number in numbers} - self.complete(numbers)
+        mapped = [{row["id"] for row in rows if row["error"] is None} for rows in self._states.values()]
+        return lacking.intersection(*mapped)
 
     def contents(self, numbers: Sequence[int]) -> list[list[Any]]:
         """For each image its id, and the targets of each source's maps of it, as JSON values."""
@@ -53,7 +76,7 @@ class StoredMaps:
         return [[id, *(own.get(id, []) for own in self._targets.values())] for id in ids]
 
     def complete(self, numbers: Sequence[int]) -> set[str]:
-        """The ids of the images that have a map of every source."""
+        """The ids of the images that have a map of every source, masks being converged."""
         return {id for id, *maps in self.contents(numbers) if all(maps)}
 
     @cached_property
@@ -84,7 +107,7 @@ class StoredMaps:
         """Rows with a map by image and target; by image alone if the source does not explain labels."""
         own = self._by_label(source)
         rows = self.stores[source.name].rows(ids)
-        return {(row["id"], row["asked"] if own else ""): row for row in rows if row["error"] is None}
+        return {(row["id"], row["asked"] if own else ""): row for row in rows if _counts(row)}
 
     def _case(self, number: int, rows: Mapping[str, dict[str, Any]]) -> Case:
         samples: dict[int, Sample] = {}
@@ -139,6 +162,11 @@ class StoredMaps:
                 if len(found[self.sources[0].name]) == count:
                     break
         return found
+
+
+def _counts(row: Mapping[str, Any]) -> bool:
+    """Whether there is a map, and its mask, if it is one, has converged."""
+    return row["error"] is None and row["verdict"] in (None, CONVERGED)
 
 
 def _keys(rows: Mapping[str, Mapping[tuple[str, str], Any]]) -> list[tuple[str, str]]:

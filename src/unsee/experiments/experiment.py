@@ -147,6 +147,14 @@ class Table:
         return tuple(dict.fromkeys(name for row in self.rows.values() for name in row))
 
 
+class MaskCount(NamedTuple):
+    """How the masks of one source went: learned, begun again among them, not converged and left out."""
+
+    learned: int
+    again: int
+    left_out: int
+
+
 @dataclass(frozen=True)
 class Summary:
     """The results of an experiment over all images.
@@ -156,6 +164,7 @@ class Summary:
         plots: the lines of the figure.
         left_out: reason → how many images or records were left out.
         files: name → text of further files.
+        masks: name of a mask → how many were learned, begun again, and left out since they did not converge.
         note: why our numbers differ from the paper's, if it is known.
         same_network: whether the paper's network was used, so that the numbers can be compared.
     """
@@ -164,6 +173,7 @@ class Summary:
     plots: tuple[Plot, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, "MaskCount"] = field(default_factory=dict)
     note: str = ""
     same_network: bool = True
 

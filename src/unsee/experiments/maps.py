@@ -80,6 +80,13 @@ def five_best(preset: str = "fast") -> Settings:
     return replace(own, objective=published.objective, targets=published.targets)
 
 
+def insistent(preset: str | Settings) -> Settings:
+    """A preset that begins masks that have not converged again, once, as the preset `paper` does."""
+    settings = look_up(PRESETS, preset, "preset") if isinstance(preset, str) else preset
+    paper = PRESETS["paper"]
+    return settings.until_converged(paper.start, paper.optimiser)
+
+
 def heat_of(method: str, saliency: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
     """A heatmap in [0,1]: masks as they are, other maps min-max normalised."""
     if method == MASK_TOP5 or METHODS[method].learned:

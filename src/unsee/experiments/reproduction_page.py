@@ -8,6 +8,7 @@ from unsee.drawing.charts import charts_figure
 from unsee.drawing.report import Lines, Section, page
 from unsee.experiments.drawn import summary_charts
 from unsee.experiments.experiment import Summary, Table, shown
+from unsee.experiments.tables import mask_lines
 from unsee.metrics import Estimate
 
 _AGREES = 3.0
@@ -52,6 +53,7 @@ def _section(chapter: Chapter) -> Section:
     if summary is None:
         return Section(chapter.heading, chapter.text, (), "", {"not done": chapter.problem, **facts})
     facts |= {f"left out: {why}": str(count) for why, count in summary.left_out.items()}
+    facts |= {f"masks, {name}": line for name, line in mask_lines(summary).items()}
     if summary.note:
         facts["compared with the paper"] = summary.note
     drawn = bool(summary.plots or summary.tables)

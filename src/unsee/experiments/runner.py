@@ -15,7 +15,7 @@ from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.drawn import draw_boxed, draw_map_columns, draw_pointed, draw_summary
 from unsee.experiments.experiment import About, Case, Experiment, FirstImages, Record, Summary, by
 from unsee.experiments.map_stores import check_store, chosen_methods, stores_by_method
-from unsee.experiments.maps import MapSource, Setup
+from unsee.experiments.maps import MapSource, Setup, insistent
 from unsee.experiments.progress import ImagesMeasured, MapsEvent, MapsStarted, Progress, ignore
 from unsee.experiments.record_files import records_of
 from unsee.experiments.result_folder import check_free, check_unchanged
@@ -153,7 +153,8 @@ class _Run:
             if not records:
                 raise UnseeError(f"no image is suitable for {name}: it needs {self._needs(stored)}")
             summary = self._with_paper(self.experiment.summary(records))
-            summary = replace(summary, left_out={**summary.left_out, **self._left_out(stored, records)})
+            left_out = {**summary.left_out, **self._left_out(stored, records)}
+            summary = replace(summary, left_out=left_out, masks=stored.masks(self._numbers))
             for file, content in table_files(summary).items():
                 storage.write(file, content)
             draw_summary(summary, self.out / FIGURE)
@@ -176,8 +177,10 @@ class _Run:
     def _left_out(self, stored: StoredMaps, records: Sequence[Record]) -> dict[str, int]:
         """Why images have no record, and how many."""
         complete = stored.complete(self._numbers)
+        failed = stored.unconverged(self._numbers)
         reasons = {
-            "images without a map of every method": len(self._numbers) - len(complete),
+            "images with a mask that did not converge": len(failed),
+            "images without a map of every method": len(self._numbers) - len(complete) - len(failed),
             f"images other than {self.experiment.about.needs}": len(
                 complete - {record["id"] for record in records}
             ),
@@ -204,7 +207,7 @@ class _Run:
             source.dataset,
             self.maps / _folder_name(source),
             method=source.method,
-            preset=source.preset,
+            preset=insistent(source.preset),
             target=source.target,
             class_map=self.class_map if source.target in ("label", "each") else None,
             seed=self.seed,

@@ -42,7 +42,13 @@ def table_files(summary: Summary) -> dict[str, bytes]:
 
 def tables_json(summary: Summary) -> str:
     """The numbers as JSON; null for numbers that are not finite."""
-    kept = {"tables": table_rows(summary), "left_out": dict(summary.left_out), "note": summary.note}
+    masks = {name: count._asdict() for name, count in summary.masks.items()}
+    kept = {
+        "tables": table_rows(summary),
+        "left_out": dict(summary.left_out),
+        "masks": masks,
+        "note": summary.note,
+    }
     return json.dumps(finite(kept), indent=1, ensure_ascii=False, allow_nan=False)
 
 
@@ -65,17 +71,28 @@ def table_rows(summary: Summary) -> list[dict[str, Any]]:
 def text_tables(summary: Summary) -> list[Table]:
     """The tables for people: value ± standard error, and the paper's number in brackets."""
     found = []
+    masks = [f"{name}: {line}" for name, line in mask_lines(summary).items()]
     for each in summary.tables:
         table = Table("", *each.columns, title=each.heading)
         for name, cells in each.rows.items():
             paper = each.paper.get(name, {})
             table.add_row(_plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
+        table.caption = _plain("\n".join(masks)) or None
         found.append(table)
-    lines = [f"{count} left out: {why}" for why, count in summary.left_out.items()]
+    lines = list(masks)
+    lines += [f"{count} left out: {why}" for why, count in summary.left_out.items()]
     lines += [summary.note] if summary.note else []
     if found and lines:
         found[-1].caption = _plain("\n".join(lines))
     return found
+
+
+def mask_lines(summary: Summary) -> dict[str, str]:
+    """Source → how the masks went that the numbers rest on."""
+    return {
+        name: f"{count.learned} learned, {count.again} begun again, {count.left_out} left out: not converged"
+        for name, count in summary.masks.items()
+    }
 
 
 def _plain(text: str) -> str:

@@ -135,6 +135,7 @@ def _explanation(
             history=learned.history,
             verdict=learned.verdict,
             seconds=learned.seconds,
+            attempts=learned.attempts,
         ),
         provenance=Provenance(
             model=classifier.name,

@@ -14,7 +14,7 @@ from unsee.masks.loop import Capacity, Progress, Step, optimise
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
-from unsee.masks.settings import Settings
+from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
@@ -106,11 +106,9 @@ def learn_each(
     attempt = partial(_attempt, classifier, quick)
     for group in attempt(take, settings, capacity, note):
         known = [(inside.pop(number), learned) for number, learned in group]
-        yield from ((request.id, learned) for request, learned in known if not _again(learned, settings))
-        stuck = [(request, learned) for request, learned in known if _again(learned, settings)]
-        for retry in settings.retries if stuck else ():
-            stuck = _retried(attempt, stuck, settings.with_retry(retry), Capacity(capacity.size), note_again)
-        yield from ((request.id, learned) for request, learned in stuck)
+        for retry in settings.retries:
+            known = _retried(attempt, known, settings, retry, note_again)
+        yield from ((request.id, learned) for request, learned in known)
 
 
 def _attempt(
@@ -138,27 +136,27 @@ def _attempt(
         yield _finished(classifier, held)
 
 
-def _again(learned: Learned, settings: Settings) -> bool:
-    return learned.stuck and bool(settings.retries)
-
-
 def _retried(
     attempt: Callable[..., Iterator[list[tuple[int, Learned]]]],
-    stuck: Sequence[tuple[Request, Learned]],
+    known: Sequence[tuple[Request, Learned]],
     settings: Settings,
-    capacity: Capacity,
+    retry: Retry,
     progress: Progress,
 ) -> list[tuple[Request, Learned]]:
-    """The same images with those that are still stuck begun again; the better attempt counts."""
-    left = [[request for request, learned in stuck if learned.stuck]]
+    """The same images with those that the retry is for begun again; the better attempt counts."""
+    again = [request for request, learned in known if learned.goes_wrong(retry)]
+    if not again:
+        return list(known)
+    left = [again]
 
     def all_at_once(_: int) -> Sequence[Request]:
         return left.pop() if left else []
 
-    found = dict(one for group in attempt(all_at_once, settings, capacity, progress) for one in group)
+    groups = attempt(all_at_once, settings.with_retry(retry), Capacity(len(again)), progress)
+    found = dict(one for group in groups for one in group)
     return [
         (request, found[request.id].after(learned) if request.id in found else learned)
-        for request, learned in stuck
+        for request, learned in known
     ]
 
 

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
-from unsee.masks.convergence import verdict
+from unsee.masks.convergence import CONVERGED, verdict
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import EDITED, START, no_better_than, selected
+from unsee.masks.settings import Retry
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +49,21 @@ class Learned:
     attempts: int = 1
 
     def after(self, other: "Learned") -> "Learned":
-        """The better of this and an earlier attempt, with the evaluations and the time of both."""
-        own, earlier = (sum(one.terms.values()) for one in (self, other))
+        """The better of this and an earlier attempt, with the evaluations and the time of both.
+
+        One that has converged is better than one that has not; of two alike the one with the lower objective.
+        """
+        own, earlier = ((one.verdict != CONVERGED, sum(one.terms.values())) for one in (self, other))
         return replace(
             self if own < earlier else other,
             evaluations=self.evaluations + other.evaluations,
             seconds=self.seconds + other.seconds,
-            stuck=self.stuck or not own < earlier,
             attempts=self.attempts + other.attempts,
         )
+
+    def goes_wrong(self, retry: Retry) -> bool:
+        """Whether this attempt is one that a retry is for."""
+        return self.stuck or (retry.unconverged and self.verdict != CONVERGED)
 
 
 def examined(classifier: Classifier, batch: Batch) -> list[Learned]:

@@ -15,10 +15,18 @@ from unsee.masks.starts import CircularStart, Start
 
 @dataclass(frozen=True)
 class Retry:
-    """How an image is begun again whose start, or fully edited mask, was better than what was found."""
+    """How a mask is begun again.
+
+    Args:
+        start: where it starts this time.
+        optimiser: what proposes masks this time.
+        unconverged: begin every mask again that has not converged, not only those that are stuck: whose start
+            or fully edited mask was better than what was found.
+    """
 
     start: Start
     optimiser: Optimiser
+    unconverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Settings:
         targets: how many classes, those with the highest scores on the clean image, are explained by default.
         shown_with: the perturbation that results are shown and scored with; defaults to the first of
             `perturbations`.
-        retries: in turn, for images whose start or fully edited mask was better than what was found.
+        retries: further attempts, in turn, for masks that went wrong; the best attempt counts.
 
     Raises:
         UnseeError: no perturbation, a negative jitter or noise, or no target.
@@ -64,6 +72,16 @@ class Settings:
     def with_retry(self, retry: Retry) -> "Settings":
         """The settings of another attempt."""
         return replace(self, start=retry.start, optimiser=retry.optimiser, retries=())
+
+    def until_converged(self, start: Start, optimiser: Optimiser) -> "Settings":
+        """The settings with a last attempt for every mask that has not converged.
+
+        If an earlier attempt is the same, it takes its place; if the first one is, nothing is added.
+        """
+        if (self.start, self.optimiser) == (start, optimiser):
+            return self
+        kept = tuple(one for one in self.retries if (one.start, one.optimiser) != (start, optimiser))
+        return replace(self, retries=(*kept, Retry(start, optimiser, unconverged=True)))
 
     @property
     def margin(self) -> int:

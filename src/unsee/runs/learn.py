@@ -210,9 +210,9 @@ def _check_types(classifier: object, dataset: object, engine: object, method: ob
 
 
 def _name_of(settings: Settings) -> str:
-    """The name of the preset with these settings, or of the preset from which they were changed."""
+    """The name of the preset with these settings but for retries, or of that from which they were changed."""
     for name, preset in PRESETS.items():
-        if settings == preset:
+        if replace(settings, retries=preset.retries) == preset:
             return name
         if settings.source == preset.source:
             return f"{name}, changed"

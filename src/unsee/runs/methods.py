@@ -105,6 +105,7 @@ class LearnedMask:
             "objective": sum(terms.values()),
             "objective_terms": terms,
             "evaluations": photo.learned.evaluations,
+            "attempts": photo.learned.attempts,
             "verdict": photo.learned.verdict,
             "seconds": photo.learned.seconds,
         }

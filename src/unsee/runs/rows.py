@@ -18,6 +18,9 @@ GROUP = 64
 """The largest number of rows in a row group, the unit that is read for one map."""
 
 TERMS = "objective_terms"
+ATTEMPTS = "attempts"
+"""A column that the first stores of format 2 lack; it is read as null there."""
+
 _TERM = pa.struct([pa.field("name", pa.string(), nullable=False), ("value", pa.float32())])
 SCHEMA = pa.schema(
     [
@@ -39,6 +42,7 @@ SCHEMA = pa.schema(
         ("objective", pa.float32()),
         (TERMS, pa.list_(_TERM)),
         ("evaluations", pa.int32()),
+        ("attempts", pa.int32()),
         ("verdict", pa.string()),
         ("seconds", pa.float32()),
         ("settings_hash", pa.string()),
@@ -62,6 +66,7 @@ SCHEMA_OF_FORMAT_1 = pa.schema(
     [
         part
         for field in SCHEMA
+        if field.name != ATTEMPTS
         for part in (
             [pa.field(old, pa.float32()) for old in _TERMS_OF_FORMAT_1.values()]
             if field.name == TERMS
@@ -97,6 +102,7 @@ class Row:
     objective: float | None = None
     objective_terms: Mapping[str, float] | None = None
     evaluations: int | None = None
+    attempts: int | None = None
     verdict: str | None = None
     seconds: float | None = None
     file_hash: str | None = None
@@ -135,7 +141,10 @@ def encoded(rows: Sequence[Row], notes: dict[str, str]) -> bytes:
 
 
 def upgraded(table: pa.Table) -> pa.Table:
-    """Columns of format 1 as those of format 2; columns of format 2 stay as they are."""
+    """Columns of format 1 as those of format 2, and `attempts` where it is missing; other columns stay."""
+    if ATTEMPTS not in table.column_names:
+        nothing = pa.nulls(len(table), pa.int32())
+        table = table.append_column(SCHEMA.field(ATTEMPTS), nothing)
     if not set(_TERMS_OF_FORMAT_1.values()) <= set(table.column_names):
         return table
     values = [table[old].to_pylist() for old in _TERMS_OF_FORMAT_1.values()]
@@ -149,9 +158,10 @@ def upgraded(table: pa.Table) -> pa.Table:
 
 def as_stored(columns: Sequence[str], names: Sequence[str]) -> list[str]:
     """The columns to read from a part with columns `names`, to get `columns` of format 2."""
+    there = [name for name in columns if name in names]
     if TERMS not in columns or TERMS in names:
-        return list(columns)
-    return [name for name in columns if name != TERMS] + list(_TERMS_OF_FORMAT_1.values())
+        return there
+    return there + list(_TERMS_OF_FORMAT_1.values())
 
 
 def dictionaries(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -56,6 +56,8 @@ class Bundle:
     inner: int = 12
     window: int = 4
     gain: float = 0.01
+    tolerance: float = float("inf")
+    share: float = 1.0
 
     needs_gradient: ClassVar[bool] = True
     """Its linear models are made of gradients."""
@@ -123,7 +125,7 @@ class Bundle:
         )
         first = iteration == 0
         center, cost, slack, trust = memory[3:]
-        slack = torch.where(first, penalty_total(terms), slack)
+        slack = torch.where(first, self.share * penalty_total(terms).clamp(max=self.tolerance), slack)
         good = first | (cost_now <= cost + slack)
         center = torch.where(good[:, None, None], asked, center)
         cost = torch.where(good, cost_now, cost)
