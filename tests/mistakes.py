@@ -6,21 +6,22 @@ from unittest import mock
 
 import torch
 
-from unsee.masks import learner, loop, objective
+from unsee.masks import loop, objective, outcome, selection
 from unsee.masks.edits.linear_blend import LinearBlend, blend
 from unsee.masks.edits.perturbation import GaussianNoise
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import MeanAxisVariation
-from unsee.masks.scoring import Scoring
+from unsee.masks.scoring import Scored, Scoring
 from unsee.masks.starts import CircularStart
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
 # The correct functions, saved before anything is replaced.
 applied = LinearBlend.apply
-noise_at, terms_of, port_tv = Scoring.noise_at, Objective.terms, MeanAxisVariation.value
+noise_at, scored_one = Scoring.noise_at, Scoring._scored
+terms_of, port_tv = Objective.terms, MeanAxisVariation.value
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
-fixed_terms, final_scores, adam_step = learner.fixed_terms, learner._final_scores, Adam.tell
+fixed_terms, final_scores, adam_step = selection.fixed_terms, outcome._final_scores, Adam.tell
 
 
 def variation(square: Callable, power: Callable = lambda beta: beta / 2) -> Callable:
@@ -67,12 +68,12 @@ def wrong_side(self, mask, scores, iteration):
 
 
 def logits(self, edit, given, targets):
-    return objective.logit_score(edit.logits(self.classifier, given), targets)
+    return Scored(objective.logit_score(edit.logits(self.classifier, given), targets), None)
 
 
 def first_class_alone(self, edit, given, targets):
     first = torch.nn.functional.one_hot(self.labels, targets.shape[1]).to(targets)
-    return self.score(edit.logits(self.classifier, given), first.expand_as(targets))
+    return scored_one(self, edit, given, first.expand_as(targets))
 
 
 def one_cell_off(length, cells, mode):
@@ -102,15 +103,16 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
         if move:
             pairs = zip(masks, offsets.tolist(), strict=True)
             masks = torch.stack([mask.roll((-y, -x), (0, 1)) for mask, (y, x) in pairs])
-        total = masks.new_zeros(len(masks))
+        parts = []
         for edit in self.edits:
             places = torch.zeros_like(offsets) if still_edits else offsets
             reference = window(edit.moving_reference, places, self.size)
             image = window(edit.moving_reference + edit.contrast, offsets, self.size)
             given = blend(image, reference, masks[:, None])
             noisy = given if noise is None or silent else given + noise
-            total = total + self._score(edit, noisy, self.targets)
-        return total / len(self.edits) if divide else total
+            parts.append(self._scored(edit, noisy, self.targets))
+        total = Scored.summed(parts)
+        return total._replace(values=total.values / len(self.edits)) if divide else total
 
     return jittered_scores
 
@@ -131,8 +133,8 @@ def one_step_short(self, memory, evaluation, iteration):
 
 
 def averaged_over_the_batch(self, memory, evaluation, iteration):
-    averaged = replace(evaluation, gradient=evaluation.gradient / len(evaluation.masks))
-    return adam_step(self, memory, averaged, iteration)
+    linear = replace(evaluation.linear, gradient=evaluation.linear.gradient / len(evaluation.masks))
+    return adam_step(self, memory, replace(evaluation, linear=linear), iteration)
 
 
 def unclipped(self, memory, evaluation, iteration):
@@ -142,8 +144,8 @@ def unclipped(self, memory, evaluation, iteration):
 
 
 def sign_descent(self, memory, evaluation, iteration):
-    masks, _, gradient = evaluation.only()
-    gradient = gradient + evaluation.objective.penalty_gradient(masks, iteration)
+    masks = evaluation.masks[:, 0]
+    gradient = evaluation.gradient[:, 0] + evaluation.objective.penalty_gradient(masks, iteration)
     return (masks - 0.1 * gradient.sign()).clamp(0, 1), memory
 
 

@@ -10,7 +10,8 @@ import literal
 import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
-from unsee.masks import grid, learner, starts
+from unsee.masks import grid, learner, selection, starts
+from unsee.masks import outcome as outcome_file
 from unsee.masks.edits import linear_blend, perturbation
 from unsee.masks.edits.linear_blend import LinearBlend
 from unsee.masks.grid import Upsampler
@@ -94,9 +95,9 @@ MISTAKES = {
     "sign of deletion, one mask": (Objective, "terms", wrong.wrong_sign, keeping_window),
     "gradient of half the score": (Objective, "terms", wrong.half_detached, window),
     "gradient of half the score, differences": (Objective, "terms", wrong.half_detached, differences),
-    "logits for softmax": (Scoring, "_score", wrong.logits, paper),
-    "logits for softmax, one mask": (Scoring, "_score", wrong.logits, window),
-    "only the first class": (Scoring, "_score", wrong.first_class_alone, classes),
+    "logits for softmax": (Scoring, "_scored", wrong.logits, paper),
+    "logits for softmax, one mask": (Scoring, "_scored", wrong.logits, window),
+    "only the first class": (Scoring, "_scored", wrong.first_class_alone, classes),
     "joint averaged": (Scoring, "jittered_scores", wrong.scored(divide=True), joint),
     "joint averaged, one mask": (Scoring, "jittered_scores", wrong.scored(divide=True), window),
     "photo and edit swapped": (linear_blend, "blend", wrong.swapped, outcome),
@@ -126,8 +127,8 @@ MISTAKES = {
     "second to last mask": (Adam, "tell", wrong.one_step_short, paper),
     "loss averaged over the batch": (Adam, "tell", wrong.averaged_over_the_batch, batch),
     "bias corrected for another iteration": (Adam, "tell", wrong.common_iteration, paper),
-    "terms of one window": (learner, "fixed_terms", wrong.first_window_alone, outcome),
-    "scores in another order": (learner, "_final_scores", wrong.fully_perturbed_first, outcome),
+    "terms of one window": (selection, "fixed_terms", wrong.first_window_alone, outcome),
+    "scores in another order": (outcome_file, "_final_scores", wrong.fully_perturbed_first, outcome),
     "5 %": (CircularStart, "_search", wrong.looser, discs),
     "95 %": (CircularStart, "_search", wrong.looser, keeping_discs),
     "one disc further": (CircularStart, "_search", wrong.one_disc_on, discs),
