@@ -83,7 +83,7 @@ def learned_with_last(bench: Bench, settings: Settings) -> tuple[list[Learned], 
     """What is learned of each photo in one batch, and where the optimiser ended."""
     last, selected = {}, outcome.selected
 
-    def noted(scoring, settings, upsampler, batch):  # noqa: ANN001, ANN202
+    def noted(scoring, settings, upsampler, batch):
         last.update(zip(batch.ids, batch.masks, strict=True))
         return selected(scoring, settings, upsampler, batch)
 

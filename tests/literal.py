@@ -308,7 +308,7 @@ def learn(start, canvas, references, net, targets, options, offsets, noises=None
 
 
 def over_windows(m, canvas, references, net, targets, options):
-    """Average eq. (4), or the supplement's eq. (1), over the fixed windows: the total, and the plain terms."""
+    """Average eq. (4), or the supplement's eq. (1), over the fixed windows: total and plain terms."""
     height, width = canvas.shape[1] - options["margin"], canvas.shape[2] - options["margin"]
     totals, parts = [], []
     for dy, dx in WINDOWS[options["margin"]]:
