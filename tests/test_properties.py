@@ -174,23 +174,27 @@ def test_a_run_that_stops_too_early_has_not_converged():
 STEPS = torch.arange(100, dtype=torch.float64)
 
 
+RISEN = torch.cat([STEPS[:20] / 20, torch.ones(80)])
+
+
 @pytest.mark.parametrize(
-    ("objective", "final", "expected"),
+    ("objective", "final", "no_better_than", "expected"),
     [
-        (torch.exp(-STEPS / 10), 0.0, "converged"),
-        (1 - STEPS / 100, 0.0, "still falling"),
-        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, "still rising"),
-        (torch.cat([STEPS[:20] / 20, torch.ones(80)]), 1.0, "no gain"),
-        (torch.zeros(100), 0.0, "converged"),
+        (torch.exp(-STEPS / 10), 0.0, None, "converged"),
+        (1 - STEPS / 100, 0.0, None, "still falling"),
+        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, None, "still rising"),
+        (RISEN, 0.0, "the start", "no gain: no mask was better than the start"),
+        (1 - STEPS / 100, 0.0, "the untouched image", "no gain: no mask was better than the untouched image"),
+        (torch.zeros(100), 0.0, None, "converged"),
     ],
 )
-def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
-    scores = torch.zeros(3)
-    assert verdict(objective, -1, final, scores).startswith(expected)
-    assert verdict(objective, 4, final, scores).startswith("not finite at iteration 5")
+def test_the_verdict_reads_the_end_of_the_history(objective, final, no_better_than, expected):
+    scores, rest = torch.zeros(3), no_better_than
+    assert verdict(objective, -1, final, scores, rest).startswith(expected)
+    assert verdict(objective, 4, final, scores, rest).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
-        assert verdict(objective, -1, final + bad, scores).startswith("not finite after")
-        assert verdict(objective, -1, final, scores + bad).startswith("not finite after")
+        assert verdict(objective, -1, final + bad, scores, rest).startswith("not finite after")
+        assert verdict(objective, -1, final, scores + bad, rest).startswith("not finite after")
 
 
 @pytest.mark.parametrize(
