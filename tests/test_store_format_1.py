@@ -159,17 +159,20 @@ class TestContinuing:
         assert "mask.objective.penalties" in str(refused.value)
 
     def test_a_new_store_is_of_format_2_and_has_the_same_last_masks(self, folder, tmp_path, monkeypatch):
-        """Format 1 kept the optimiser's last mask, whatever other mask was better."""
+        """Format 1 kept the optimiser's last mask, whatever other mask was better.
+
+        In bfloat16, as the store was written, rounding decides between masks that are equally good.
+        """
         monkeypatch.setattr(selection, "_can_win", lambda _, masks, *__: torch.zeros(len(masks)).bool())
         torch.set_num_threads(1)
         photos = open_dataset(f"folder:{folder / 'photos'}")
-        new = learn(network(), photos, tmp_path / "new", precision=PRECISION, part_size=2, batch_size=2)
+        new = learn(network(), photos, tmp_path / "new", precision="float32", part_size=2, batch_size=2)
         old = Store.open(folder / "masks")
         assert (old.format, new.format) == (1, 2)
         for row in old.rows():
             (other,) = new.find(row["id"])
             if row["error"] is None:
-                np.testing.assert_allclose(other["mask"], row["mask"], atol=0.05)
+                np.testing.assert_allclose(other["mask"], row["mask"], atol=0.01)
                 assert other["objective_terms"].keys() == row["objective_terms"].keys()
 
     def test_masks_of_a_new_store_are_at_least_as_good(self, folder, tmp_path):
