@@ -176,15 +176,10 @@ def test_an_image_that_is_not_finite_is_reported_and_does_not_affect_the_others(
         assert one.run.verdict == other.run.verdict
 
 
-def test_a_run_that_stops_too_early_has_not_converged():
-    model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
-    early = replace(
-        PRESETS["paper"],
-        objective=Objective(penalties=()),
-        start=ConstantStart(0.5),
-        optimiser=Adam(rate=0.01, iterations=20),
-    )
-    assert "still falling" in explain(model, picture, preset=early).run.verdict
+def test_a_run_that_stops_too_early_has_not_converged(make_net, make_pixels):
+    model = Classifier(make_net(), size=(32, 32))
+    early = explain(model, make_pixels(32, 32, seed=3), preset="paper", iterations=8)
+    assert "still falling" in early.run.verdict
 
 
 STEPS = torch.arange(100, dtype=torch.float64)
