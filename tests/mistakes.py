@@ -21,6 +21,7 @@ applied = LinearBlend.apply
 noise_at, scored_one = Scoring.noise_at, Scoring._scored
 terms_of, port_tv = Objective.terms, MeanAxisVariation.value
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
+selected, no_better_than, penalty_total = outcome.selected, outcome.no_better_than, objective.penalty_total
 fixed_terms, final_scores, adam_step = selection.fixed_terms, outcome._final_scores, Adam.tell
 
 
@@ -298,3 +299,40 @@ def first_window_alone(scoring, settings, *rest):
 
 def fully_perturbed_first(*given):
     return final_scores(*given).flip(1)
+
+
+def gradient_of_one_edit(self):
+    return self.objective.game.sign * self.linear.score_gradient()
+
+
+def gradient_of_the_log_odds(self):
+    return self.gradient
+
+
+def odds_of_the_targets_alone(logits, targets):
+    return (logits.softmax(dim=1) * targets).sum(dim=1).log()
+
+
+def mean_of_log_odds(parts):
+    values = torch.stack([part.values for part in parts]).sum(dim=0)
+    return Scored(values, torch.stack([part.log_odds for part in parts]).mean(dim=0))
+
+
+def last_alone(_, masks, *__):
+    return torch.zeros(len(masks), dtype=torch.bool)
+
+
+def without_the_best(scoring, settings, upsampler, batch):
+    return selected(scoring, settings, upsampler, replace(batch, best=batch.start))
+
+
+def without_the_start(scoring, settings, upsampler, batch):
+    return selected(scoring, settings, upsampler, replace(batch, start=batch.masks))
+
+
+def dearer_penalties(terms):
+    return penalty_total(terms) + 0.5
+
+
+def deletion_s_words(name, game):
+    return no_better_than(name, replace(game, ideal=1.0))

@@ -10,15 +10,17 @@ import literal
 import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
-from unsee.masks import grid, learner, selection, starts
+import test_selection as chosen
+from unsee.masks import grid, learner, objective, selection, starts
 from unsee.masks import outcome as outcome_file
 from unsee.masks.edits import linear_blend, perturbation
 from unsee.masks.edits.linear_blend import LinearBlend
 from unsee.masks.grid import Upsampler
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.protocol import Evaluation, Linear
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
-from unsee.masks.scoring import Scoring
+from unsee.masks.scoring import Scored, Scoring
 from unsee.masks.starts import CircularStart
 
 FEW = 6
@@ -63,6 +65,9 @@ noise = partial(
 input_noise = terms.compare_input_noise
 
 
+choice = chosen.compare_choice
+best_choice = partial(choice, seed=1, expected=(None, None, None))
+keeping_choice = partial(choice, "preservation", 0.01, expected=(None, chosen.UNTOUCHED, chosen.PERTURBED))
 evaluations = partial(
     trajectories.test_evaluations_count_both_ends_each_disc_and_each_step, "deletion", "blur"
 )
@@ -129,6 +134,27 @@ MISTAKES = {
     "bias corrected for another iteration": (Adam, "tell", wrong.common_iteration, paper),
     "terms of one window": (selection, "fixed_terms", wrong.first_window_alone, outcome),
     "scores in another order": (outcome_file, "_final_scores", wrong.fully_perturbed_first, outcome),
+    "gradient of one edit's score": (Evaluation, "gradient", property(wrong.gradient_of_one_edit), joint),
+    "gradient of one edit's score, one mask": (
+        Evaluation,
+        "gradient",
+        property(wrong.gradient_of_one_edit),
+        window,
+    ),
+    "gradient of the log-odds": (Linear, "score_gradient", wrong.gradient_of_the_log_odds, paper),
+    "log-odds without the other classes": (
+        objective,
+        "softmax_log_odds",
+        wrong.odds_of_the_targets_alone,
+        window,
+    ),
+    "mean of the log-odds": (Scored, "summed", staticmethod(wrong.mean_of_log_odds), window),
+    "last mask whatever it costs": (selection, "_can_win", wrong.last_alone, choice),
+    "start left out": (outcome_file, "selected", wrong.without_the_start, choice),
+    "best mask left out": (outcome_file, "selected", wrong.without_the_best, best_choice),
+    "least score of preservation": (Objective, "least_score", property(lambda _: 0.0), keeping_choice),
+    "candidates left out too soon": (selection, "penalty_total", wrong.dearer_penalties, choice),
+    "verdict in deletion's words": (outcome_file, "no_better_than", wrong.deletion_s_words, keeping_choice),
     "5 %": (CircularStart, "_search", wrong.looser, discs),
     "95 %": (CircularStart, "_search", wrong.looser, keeping_discs),
     "one disc further": (CircularStart, "_search", wrong.one_disc_on, discs),
@@ -170,7 +196,20 @@ def test_a_mistake_is_noticed(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "compare", [paper, preservation, joint, authors, batch, port, code_discs, differences]
+    "compare",
+    [
+        paper,
+        preservation,
+        joint,
+        authors,
+        batch,
+        port,
+        code_discs,
+        differences,
+        choice,
+        best_choice,
+        keeping_choice,
+    ],
 )
 def test_without_a_mistake_the_comparisons_pass(compare):
     compare()
