@@ -135,8 +135,9 @@ class TestAStuckImage:
         def take(places):
             return [left.pop(0) for _ in range(min(places, len(left)))]
 
-        together = dict(learn_each(made.classifier, take, setting, batch_size))
-        assert sorted(together) == [0, 1, 2]
+        pairs = list(learn_each(made.classifier, take, setting, batch_size))
+        together = dict(pairs)
+        assert sorted(number for number, _ in pairs) == [0, 1, 2]
         assert [together[row].attempts for row in range(3)] == [3, 3, 1]
         for request in made.requests:
             (alone,) = learn_masks(made.classifier, [request], setting)
