@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from unittest import mock
 
 import numpy as np
 import torch
@@ -9,9 +10,12 @@ from numpy.testing import assert_allclose
 
 import literal
 from nets import Bench
+from unsee.masks import loop, outcome
+from unsee.masks.batch import Batch
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid
+from unsee.masks.jittered import JitteredScorer
 from unsee.masks.learner import learn_masks
 from unsee.masks.objective import SCORES, Objective, Terms, total
 from unsee.masks.optimisers.adam import Adam
@@ -57,10 +61,35 @@ def objective_of(bench: Bench, settings: Settings) -> Callable[[torch.Tensor, to
 
     def terms(grids: torch.Tensor, offsets: torch.Tensor) -> Terms:
         zeros = torch.zeros(len(grids), dtype=torch.long)
-        scores = scoring.jittered_scores(upsampler(grids), offsets, scoring.noise_at(zeros))
+        scores = scoring.jittered_scores(upsampler(grids), offsets, scoring.noise_at(zeros)).values
         return settings.objective.terms(grids, scores, zeros)
 
     return terms
+
+
+def gradient_told(
+    bench: Bench, settings: Settings, grids: torch.Tensor, offsets: torch.Tensor
+) -> torch.Tensor:
+    """The objective's gradient as optimisers are told it in their first step, by way of the log-odds."""
+    scoring, zeros = bench.scoring(settings), torch.zeros(len(grids), dtype=torch.long)
+    upsampler = settings.grid.upsampler(scoring.size, scoring.targets)
+    scorer = JitteredScorer(scoring, settings, upsampler, offsets[:, None], zeros)
+    batch = Batch.begin(tuple(range(len(grids))), scorer, grids, settings.optimiser)
+    evaluation = loop._evaluated(batch, grids.detach()[:, None], needs_gradient=True)
+    return evaluation.gradient[:, 0] + settings.objective.penalty_gradient(grids.detach(), zeros)
+
+
+def learned_with_last(bench: Bench, settings: Settings) -> tuple[list[Learned], list[torch.Tensor]]:
+    """What is learned of each photo in one batch, and where the optimiser ended."""
+    last, selected = {}, outcome.selected
+
+    def noted(scoring, settings, upsampler, batch):
+        last.update(zip(batch.ids, batch.masks, strict=True))
+        return selected(scoring, settings, upsampler, batch)
+
+    with mock.patch.object(outcome, "selected", noted):
+        learned = learn_masks(bench.classifier, bench.requests, settings)
+    return learned, [last[request.id] for request in bench.requests]
 
 
 def weighted(terms: dict[str, float], options: Options) -> list[float]:
@@ -76,6 +105,7 @@ def compare_objective(
     grids, places = torch.from_numpy(masks), torch.from_numpy(offsets)
     found = objective_of(bench, settings)(grids.requires_grad_(), places)
     (gradient,) = torch.autograd.grad(total(found).sum(), grids)
+    told = gradient_told(bench, settings, grids, places)
     values, totals = torch.stack(list(found.values())).detach(), total(found).detach()
     noise = bench.noise(settings, 0)
     for row, one in enumerate(bench.inputs):
@@ -90,6 +120,7 @@ def compare_objective(
         assert_allclose(totals[row], cost, rtol=1e-9)
         expected = literal.gradient(masks[row], *given, noise=added)
         assert_allclose(gradient[row], expected, rtol=1e-7, atol=1e-14)
+        assert_allclose(told[row], expected, rtol=1e-7, atol=1e-14)
 
 
 def compare_differences(
@@ -168,12 +199,12 @@ def literal_start(
 
 
 def compare_learning(bench: Bench, settings: Settings, options: Options, full: bool = False) -> list[Learned]:
-    """History and last mask of each photo, learned in one batch, from the same start and with the same draws.
+    """History, last and returned mask of each photo, learned in one batch, from the same start and draws.
 
     The start is the implementation's own, since the gradient of |1 - m| is not continuous where m is 1.
     With `full` also the mask of every pixel, the scores, and the terms averaged over the fixed windows.
     """
-    learned = learn_masks(bench.classifier, bench.requests, settings)
+    learned, last = learned_with_last(bench, settings)
     iterations, scoring = settings.optimiser.iterations, bench.scoring(settings)
     started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     draws = [bench.noise(settings, i) for i in range(iterations)]
@@ -185,17 +216,27 @@ def compare_learning(bench: Bench, settings: Settings, options: Options, full: b
         given = (canvas, edited, bench.net, bench.targets[row], options, offsets, noises)
         masks, totals = literal.learn(started.masks[row].numpy(), *given)
         assert_allclose(np.sum(list(learned[row].history.values()), axis=0), totals, rtol=0, atol=1e-8)
-        assert_allclose(learned[row].grid, masks[-1], rtol=0, atol=1e-8)
+        assert_allclose(last[row], masks[-1], rtol=0, atol=1e-8)
         assert np.abs(masks[-1] - masks[0]).max() > 1e-3, "a mask that never moved proves nothing"
+        _compare_selection(learned[row], literal.select(masks, totals, *given[:5]))
         if full:
             _compare_outcome(bench, settings, options, learned[row], row)
     return learned
 
 
+def _compare_selection(learned: Learned, selection: tuple[str, np.ndarray, dict[str, float]]) -> None:
+    """Which mask is returned, and whether a further attempt is worth while."""
+    chosen, grid, costs = selection
+    assert_allclose(learned.grid, grid, rtol=0, atol=1e-8)
+    assert_allclose(sum(learned.terms.values()), costs[chosen], rtol=0, atol=1e-8)
+    assert learned.stuck == (chosen in ("start", "edited"))
+    assert learned.verdict.startswith("no gain") == (chosen not in ("last", "best"))
+
+
 def _compare_outcome(bench: Bench, settings: Settings, options: Options, learned: Learned, row: int) -> None:
-    """What the learner says about the masks it ended with."""
+    """What the learner says about the mask that it returns."""
     one, grid = bench.inputs[row], learned.grid.numpy()
-    (height, width), plain = one.size, one.plain.numpy()
+    plain = one.plain.numpy()
     large = literal.upsample(grid, one.size, options).clip(0, 1)
     assert_allclose(learned.mask, large, rtol=0, atol=1e-12)
     (shown,) = bench.references([settings.shown], row, 0)
@@ -203,12 +244,6 @@ def _compare_outcome(bench: Bench, settings: Settings, options: Options, learned
     scores = [literal.score(bench.net, view, bench.targets[row], options["score"]) for view in views]
     assert_allclose(learned.scores, scores, rtol=0, atol=1e-10)
     edited = bench.references(settings.perturbations, row, 1)
-    parts = []
-    for y, x in {0: [(0, 0)], 4: [(0, 1), (1, 3), (2, 0), (3, 2)]}[options["margin"]]:
-        window = np.s_[:, y : y + height, x : x + width]
-        crops = [ref[window] for ref in edited]
-        _, terms = literal.objective(
-            grid, one.canvas.numpy()[window], crops, bench.net, bench.targets[row], options
-        )
-        parts.append(weighted(terms, options))
-    assert_allclose(list(learned.terms.values()), np.mean(parts, axis=0), rtol=0, atol=1e-10)
+    given = (one.canvas.numpy(), edited, bench.net, bench.targets[row], options)
+    _, terms = literal.over_windows(grid, *given)
+    assert_allclose(list(learned.terms.values()), weighted(terms, options), rtol=0, atol=1e-10)

@@ -30,6 +30,7 @@ PORT = {**PAPER, "regularisers": "mean", "l1": 0.01, "l2": 0.2, "upsampling": "b
 PORT.update(sigma_m=0.0, margin=0)
 RADII = tuple(range(0, 171, 5))
 KERNEL = {"mode": "reflect", "truncate": 4.0}
+WINDOWS = {0: ((0, 0),), 4: ((0, 1), (1, 3), (2, 0), (3, 2))}  # by margin: where masks are compared
 
 
 def gaussian(image, sigma):
@@ -304,3 +305,38 @@ def learn(start, canvas, references, net, targets, options, offsets, noises=None
         masks.append(m)
         totals.append(total)
     return masks, totals
+
+
+def over_windows(m, canvas, references, net, targets, options):
+    """Average eq. (4), or the supplement's eq. (1), over the fixed windows: total and plain terms."""
+    height, width = canvas.shape[1] - options["margin"], canvas.shape[2] - options["margin"]
+    totals, parts = [], []
+    for dy, dx in WINDOWS[options["margin"]]:
+        window = np.s_[:, dy : dy + height, dx : dx + width]
+        crops = [ref[window] for ref in references]
+        total, terms = objective(m, canvas[window], crops, net, targets, options)
+        totals.append(total)
+        parts.append(terms)
+    means = {name: sum(terms[name] for terms in parts) / len(parts) for name in parts[0]}
+    return sum(totals) / len(totals), means
+
+
+def select(masks, totals, canvas, references, net, targets, options):
+    """Choose which of `learn`'s masks is returned (no equation): the lowest objective over the fixed windows.
+
+    The candidates are the last mask, the start, the mask with the lowest total of those whose total is known,
+    the one that edits nothing and the one that edits everything; the first of equals is taken. Returns its
+    name, the mask, and the objective of every candidate by name.
+    """
+    nothing = 1.0 if options["game"] == "deletion" else 0.0
+    candidates = {
+        "last": masks[-1],
+        "start": masks[0],
+        "best": masks[totals.index(min(totals))],
+        "ideal": np.full(masks[0].shape, nothing),
+        "edited": np.full(masks[0].shape, 1.0 - nothing),
+    }
+    given = (canvas, references, net, targets, options)
+    costs = {name: over_windows(mask, *given)[0] for name, mask in candidates.items()}
+    chosen = min(costs, key=costs.get)
+    return chosen, candidates[chosen], costs

@@ -6,21 +6,23 @@ from unittest import mock
 
 import torch
 
-from unsee.masks import learner, loop, objective
+from unsee.masks import loop, objective, outcome, selection
 from unsee.masks.edits.linear_blend import LinearBlend, blend
 from unsee.masks.edits.perturbation import GaussianNoise
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import MeanAxisVariation
-from unsee.masks.scoring import Scoring
+from unsee.masks.scoring import Scored, Scoring
 from unsee.masks.starts import CircularStart
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
 # The correct functions, saved before anything is replaced.
 applied = LinearBlend.apply
-noise_at, terms_of, port_tv = Scoring.noise_at, Objective.terms, MeanAxisVariation.value
+noise_at, scored_one = Scoring.noise_at, Scoring._scored
+terms_of, port_tv = Objective.terms, MeanAxisVariation.value
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
-fixed_terms, final_scores, adam_step = learner.fixed_terms, learner._final_scores, Adam.tell
+selected, no_better_than, penalty_total = outcome.selected, outcome.no_better_than, objective.penalty_total
+fixed_terms, final_scores, adam_step = selection.fixed_terms, outcome._final_scores, Adam.tell
 
 
 def variation(square: Callable, power: Callable = lambda beta: beta / 2) -> Callable:
@@ -67,12 +69,12 @@ def wrong_side(self, mask, scores, iteration):
 
 
 def logits(self, edit, given, targets):
-    return objective.logit_score(edit.logits(self.classifier, given), targets)
+    return Scored(objective.logit_score(edit.logits(self.classifier, given), targets), None)
 
 
 def first_class_alone(self, edit, given, targets):
     first = torch.nn.functional.one_hot(self.labels, targets.shape[1]).to(targets)
-    return self.score(edit.logits(self.classifier, given), first.expand_as(targets))
+    return scored_one(self, edit, given, first.expand_as(targets))
 
 
 def one_cell_off(length, cells, mode):
@@ -102,15 +104,16 @@ def scored(divide=False, move=False, still_edits=False, silent=False) -> Callabl
         if move:
             pairs = zip(masks, offsets.tolist(), strict=True)
             masks = torch.stack([mask.roll((-y, -x), (0, 1)) for mask, (y, x) in pairs])
-        total = masks.new_zeros(len(masks))
+        parts = []
         for edit in self.edits:
             places = torch.zeros_like(offsets) if still_edits else offsets
             reference = window(edit.moving_reference, places, self.size)
             image = window(edit.moving_reference + edit.contrast, offsets, self.size)
             given = blend(image, reference, masks[:, None])
             noisy = given if noise is None or silent else given + noise
-            total = total + self._score(edit, noisy, self.targets)
-        return total / len(self.edits) if divide else total
+            parts.append(self._scored(edit, noisy, self.targets))
+        total = Scored.summed(parts)
+        return total._replace(values=total.values / len(self.edits)) if divide else total
 
     return jittered_scores
 
@@ -131,8 +134,8 @@ def one_step_short(self, memory, evaluation, iteration):
 
 
 def averaged_over_the_batch(self, memory, evaluation, iteration):
-    averaged = replace(evaluation, gradient=evaluation.gradient / len(evaluation.masks))
-    return adam_step(self, memory, averaged, iteration)
+    linear = replace(evaluation.linear, gradient=evaluation.linear.gradient / len(evaluation.masks))
+    return adam_step(self, memory, replace(evaluation, linear=linear), iteration)
 
 
 def unclipped(self, memory, evaluation, iteration):
@@ -142,8 +145,8 @@ def unclipped(self, memory, evaluation, iteration):
 
 
 def sign_descent(self, memory, evaluation, iteration):
-    masks, _, gradient = evaluation.only()
-    gradient = gradient + evaluation.objective.penalty_gradient(masks, iteration)
+    masks = evaluation.masks[:, 0]
+    gradient = evaluation.gradient[:, 0] + evaluation.objective.penalty_gradient(masks, iteration)
     return (masks - 0.1 * gradient.sign()).clamp(0, 1), memory
 
 
@@ -296,3 +299,40 @@ def first_window_alone(scoring, settings, *rest):
 
 def fully_perturbed_first(*given):
     return final_scores(*given).flip(1)
+
+
+def gradient_of_one_edit(self):
+    return self.objective.game.sign * self.linear.score_gradient()
+
+
+def gradient_of_the_log_odds(self):
+    return self.gradient
+
+
+def odds_of_the_targets_alone(logits, targets):
+    return (logits.softmax(dim=1) * targets).sum(dim=1).log()
+
+
+def mean_of_log_odds(parts):
+    values = torch.stack([part.values for part in parts]).sum(dim=0)
+    return Scored(values, torch.stack([part.log_odds for part in parts]).mean(dim=0))
+
+
+def last_alone(_, masks, *__):
+    return torch.zeros(len(masks), dtype=torch.bool)
+
+
+def without_the_best(scoring, settings, upsampler, batch):
+    return selected(scoring, settings, upsampler, replace(batch, best=batch.start))
+
+
+def without_the_start(scoring, settings, upsampler, batch):
+    return selected(scoring, settings, upsampler, replace(batch, start=batch.masks))
+
+
+def dearer_penalties(terms):
+    return penalty_total(terms) + 0.5
+
+
+def deletion_s_words(name, game):
+    return no_better_than(name, replace(game, ideal=1.0))

@@ -42,7 +42,9 @@ def test_format_1_has_the_settings_of_today(old):
     settings = Explanation.load(old, OLD / "photo.png").run.settings
     assert settings["optimiser"] == before["algorithm"]
     assert settings["shown_with"] == before["evidence"]
-    assert settings.keys() == before.keys() - {"algorithm", "evidence"} | {"optimiser", "shown_with"}
+    new = {"optimiser", "shown_with", "retries"}
+    assert settings.keys() == before.keys() - {"algorithm", "evidence"} | new
+    assert settings["retries"] == []
 
 
 def test_format_1_is_saved_again_in_the_format_of_today(old, tmp_path):

@@ -10,14 +10,17 @@ import literal
 import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
-from unsee.masks import grid, learner, starts
+import test_selection as chosen
+from unsee.masks import grid, learner, objective, selection, starts
+from unsee.masks import outcome as outcome_file
 from unsee.masks.edits import linear_blend, perturbation
 from unsee.masks.edits.linear_blend import LinearBlend
 from unsee.masks.grid import Upsampler
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.protocol import Evaluation, Linear
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
-from unsee.masks.scoring import Scoring
+from unsee.masks.scoring import Scored, Scoring
 from unsee.masks.starts import CircularStart
 
 FEW = 6
@@ -62,6 +65,9 @@ noise = partial(
 input_noise = terms.compare_input_noise
 
 
+choice = chosen.compare_choice
+best_choice = partial(choice, seed=1, expected=(None, None, None))
+keeping_choice = partial(choice, "preservation", 0.01, expected=(None, chosen.UNTOUCHED, chosen.PERTURBED))
 evaluations = partial(
     trajectories.test_evaluations_count_both_ends_each_disc_and_each_step, "deletion", "blur"
 )
@@ -94,9 +100,9 @@ MISTAKES = {
     "sign of deletion, one mask": (Objective, "terms", wrong.wrong_sign, keeping_window),
     "gradient of half the score": (Objective, "terms", wrong.half_detached, window),
     "gradient of half the score, differences": (Objective, "terms", wrong.half_detached, differences),
-    "logits for softmax": (Scoring, "_score", wrong.logits, paper),
-    "logits for softmax, one mask": (Scoring, "_score", wrong.logits, window),
-    "only the first class": (Scoring, "_score", wrong.first_class_alone, classes),
+    "logits for softmax": (Scoring, "_scored", wrong.logits, paper),
+    "logits for softmax, one mask": (Scoring, "_scored", wrong.logits, window),
+    "only the first class": (Scoring, "_scored", wrong.first_class_alone, classes),
     "joint averaged": (Scoring, "jittered_scores", wrong.scored(divide=True), joint),
     "joint averaged, one mask": (Scoring, "jittered_scores", wrong.scored(divide=True), window),
     "photo and edit swapped": (linear_blend, "blend", wrong.swapped, outcome),
@@ -126,8 +132,29 @@ MISTAKES = {
     "second to last mask": (Adam, "tell", wrong.one_step_short, paper),
     "loss averaged over the batch": (Adam, "tell", wrong.averaged_over_the_batch, batch),
     "bias corrected for another iteration": (Adam, "tell", wrong.common_iteration, paper),
-    "terms of one window": (learner, "fixed_terms", wrong.first_window_alone, outcome),
-    "scores in another order": (learner, "_final_scores", wrong.fully_perturbed_first, outcome),
+    "terms of one window": (selection, "fixed_terms", wrong.first_window_alone, outcome),
+    "scores in another order": (outcome_file, "_final_scores", wrong.fully_perturbed_first, outcome),
+    "gradient of one edit's score": (Evaluation, "gradient", property(wrong.gradient_of_one_edit), joint),
+    "gradient of one edit's score, one mask": (
+        Evaluation,
+        "gradient",
+        property(wrong.gradient_of_one_edit),
+        window,
+    ),
+    "gradient of the log-odds": (Linear, "score_gradient", wrong.gradient_of_the_log_odds, paper),
+    "log-odds without the other classes": (
+        objective,
+        "softmax_log_odds",
+        wrong.odds_of_the_targets_alone,
+        window,
+    ),
+    "mean of the log-odds": (Scored, "summed", staticmethod(wrong.mean_of_log_odds), window),
+    "last mask whatever it costs": (selection, "_can_win", wrong.last_alone, choice),
+    "start left out": (outcome_file, "selected", wrong.without_the_start, choice),
+    "best mask left out": (outcome_file, "selected", wrong.without_the_best, best_choice),
+    "least score of preservation": (Objective, "least_score", property(lambda _: 0.0), keeping_choice),
+    "candidates left out too soon": (selection, "penalty_total", wrong.dearer_penalties, choice),
+    "verdict in deletion's words": (outcome_file, "no_better_than", wrong.deletion_s_words, keeping_choice),
     "5 %": (CircularStart, "_search", wrong.looser, discs),
     "95 %": (CircularStart, "_search", wrong.looser, keeping_discs),
     "one disc further": (CircularStart, "_search", wrong.one_disc_on, discs),
@@ -169,7 +196,20 @@ def test_a_mistake_is_noticed(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "compare", [paper, preservation, joint, authors, batch, port, code_discs, differences]
+    "compare",
+    [
+        paper,
+        preservation,
+        joint,
+        authors,
+        batch,
+        port,
+        code_discs,
+        differences,
+        choice,
+        best_choice,
+        keeping_choice,
+    ],
 )
 def test_without_a_mistake_the_comparisons_pass(compare):
     compare()

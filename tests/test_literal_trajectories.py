@@ -15,7 +15,6 @@ from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid, to_cells
-from unsee.masks.learner import learn_masks
 from unsee.masks.starts import CircularStart, ConstantStart, RandomStart
 from unsee.tensors import jitter_offsets
 
@@ -239,9 +238,11 @@ def test_each_image_of_a_batch_gives_what_it_gives_alone(name, options, edits):
     together = compare_preset(name, options, BATCH, perturbations=PERTURBATIONS[edits])
     settings = shortened(name, perturbations=PERTURBATIONS[edits])
     made = bench(settings, ranks=BATCH)
+    _, ends = against.learned_with_last(made, settings)
     for row in range(3):
         alone: Bench = replace(made, inputs=made.inputs[row : row + 1], targets=made.targets[row : row + 1])
-        (learned,) = learn_masks(alone.classifier, alone.requests, settings)
+        (learned,), (last,) = against.learned_with_last(alone, settings)
+        assert_allclose(last, ends[row], rtol=0, atol=1e-10)
         assert_allclose(learned.grid, together[row].grid, rtol=0, atol=1e-10)
         assert list(learned.history) == list(together[row].history)
         histories = [list(one.history.values()) for one in (learned, together[row])]

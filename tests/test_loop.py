@@ -12,6 +12,7 @@ from unsee.masks.loop import Capacity, Step, optimise
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.scoring import Scored
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class Bowls:
     def seeds(self) -> tuple[int, ...]:
         return (0,) * len(self.bottoms)
 
-    def scores(self, masks: Tensor, iteration: Tensor) -> Tensor:
+    def scores(self, masks: Tensor, iteration: Tensor) -> Scored:
         if len(masks) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
         if self.asked is not None:
             self.asked.append(len(masks))
-        return (masks - self.bottoms[:, None, None, None]).square().sum(dim=(2, 3))
+        return Scored((masks - self.bottoms[:, None, None, None]).square().sum(dim=(2, 3)), None)
 
     def select(self, rows: Tensor) -> "Bowls":
         return Bowls(self.bottoms[rows], self.fits, self.objective, self.edits, self.asked)

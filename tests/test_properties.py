@@ -33,7 +33,7 @@ SIZES = st.tuples(st.integers(17, 45), st.integers(17, 45))
 def small_net(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     last = nn.Linear(54, CLASSES)
-    last.weight.data *= 5
+    last.weight.data *= 20
     return nn.Sequential(
         nn.Conv2d(3, 6, 5, stride=2), nn.Tanh(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), last
     ).double()
@@ -48,6 +48,13 @@ def photos(count: int, size: tuple[int, int], seed: int = 1) -> list[Tensor]:
     return [torch.rand(3, *size, generator=draws) for _ in range(count)]
 
 
+def check_same_history(one, other):
+    """Compare every term before every step, whichever mask was returned."""
+    assert one.run.history.keys() == other.run.history.keys()
+    for name, values in one.run.history.items():
+        assert values == pytest.approx(other.run.history[name], rel=1e-9, abs=1e-12)
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 @settings(FEW, max_examples=2)
 @given(size=SIZES, seed=st.integers(0, 2**40), batch_size=st.integers(1, 4))
@@ -57,6 +64,7 @@ def test_a_batch_gives_what_single_photos_give(preset, size, seed, batch_size):
     together = explain(model, pictures, targets=[0, None, (1, 2)], batch_size=batch_size, **options)
     alone = [explain(model, p, t, **options) for p, t in zip(pictures, [0, None, (1, 2)], strict=True)]
     for one, other in zip(together, alone, strict=True):
+        check_same_history(one, other)
         assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-6)
         assert torch.allclose(one.perturbed, other.perturbed, atol=1e-6)
         assert math.isclose(one.objective, other.objective, rel_tol=1e-9)
@@ -95,7 +103,10 @@ def test_any_size_and_aspect_ratio_gives_a_mask_in_range_at_the_photos_size(
     model, (picture,) = classifier(input_size), photos(1, photo_size)
     base = PRESETS[preset]
     setting = replace(
-        base, grid=replace(base.grid, cell=cell, shape=None), optimiser=Adam(rate=rate, iterations=4)
+        base,
+        objective=replace(base.objective, penalties=()),  # so that few masks are the untouched image
+        grid=replace(base.grid, cell=cell, shape=None),
+        optimiser=Adam(rate=rate, iterations=4),
     )
     explanation = explain(model, picture, preset=setting)
     rows, columns = (max(round(side / cell), 1) for side in input_size)
@@ -165,32 +176,36 @@ def test_an_image_that_is_not_finite_is_reported_and_does_not_affect_the_others(
         assert one.run.verdict == other.run.verdict
 
 
-def test_a_run_that_stops_too_early_has_not_converged():
-    model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
-    early = replace(PRESETS["paper"], start=ConstantStart(0.0), optimiser=Adam(rate=0.01, iterations=20))
-    assert "still falling" in explain(model, picture, preset=early).run.verdict
+def test_a_run_that_stops_too_early_has_not_converged(make_net, make_pixels):
+    model = Classifier(make_net(), size=(32, 32))
+    early = explain(model, make_pixels(32, 32, seed=3), preset="paper", iterations=8)
+    assert "still falling" in early.run.verdict
 
 
 STEPS = torch.arange(100, dtype=torch.float64)
 
 
+RISEN = torch.cat([STEPS[:20] / 20, torch.ones(80)])
+
+
 @pytest.mark.parametrize(
-    ("objective", "final", "expected"),
+    ("objective", "final", "no_better_than", "expected"),
     [
-        (torch.exp(-STEPS / 10), 0.0, "converged"),
-        (1 - STEPS / 100, 0.0, "still falling"),
-        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, "still rising"),
-        (torch.cat([STEPS[:20] / 20, torch.ones(80)]), 1.0, "no gain"),
-        (torch.zeros(100), 0.0, "converged"),
+        (torch.exp(-STEPS / 10), 0.0, None, "converged"),
+        (1 - STEPS / 100, 0.0, None, "still falling"),
+        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, None, "still rising"),
+        (RISEN, 0.0, "the start", "no gain: no mask was better than the start"),
+        (1 - STEPS / 100, 0.0, "the untouched image", "no gain: no mask was better than the untouched image"),
+        (torch.zeros(100), 0.0, None, "converged"),
     ],
 )
-def test_the_verdict_reads_the_end_of_the_history(objective, final, expected):
-    scores = torch.zeros(3)
-    assert verdict(objective, -1, final, scores).startswith(expected)
-    assert verdict(objective, 4, final, scores).startswith("not finite at iteration 5")
+def test_the_verdict_reads_the_end_of_the_history(objective, final, no_better_than, expected):
+    scores, rest = torch.zeros(3), no_better_than
+    assert verdict(objective, -1, final, scores, rest).startswith(expected)
+    assert verdict(objective, 4, final, scores, rest).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
-        assert verdict(objective, -1, final + bad, scores).startswith("not finite after")
-        assert verdict(objective, -1, final, scores + bad).startswith("not finite after")
+        assert verdict(objective, -1, final + bad, scores, rest).startswith("not finite after")
+        assert verdict(objective, -1, final, scores + bad, rest).startswith("not finite after")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +238,9 @@ def test_masks_are_learned_even_if_gradients_are_switched_off(off):
     model, (picture,) = classifier((32, 32)), photos(1, (32, 32))
     with off():
         inside = explain(model, picture, iterations=3)
-    assert torch.equal(inside.mask_grid, explain(model, picture, iterations=3).mask_grid)
+    outside = explain(model, picture, iterations=3)
+    assert inside.run.history == outside.run.history
+    assert torch.equal(inside.mask_grid, outside.mask_grid)
 
 
 def test_a_large_image_is_smoothed_as_scipy_smooths_it():
@@ -247,4 +264,6 @@ def test_images_at_different_iterations_get_the_same_masks_as_alone(make_net, ma
     together = explain(classifier, photos, batch_size=4)
     assert any(mixed)
     for photo, one in zip(photos, together, strict=True):
-        assert torch.allclose(one.mask_grid, explain(classifier, photo).mask_grid, atol=1e-6)
+        alone = explain(classifier, photo)
+        check_same_history(one, alone)
+        assert torch.allclose(one.mask_grid, alone.mask_grid, atol=1e-6)

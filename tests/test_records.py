@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from unsee.masks import PRESETS
+from unsee.masks import PRESETS, adjusted
 from unsee.masks.penalties import L1
 from unsee.records import described, differences
 
@@ -24,3 +24,13 @@ def test_a_list_without_names_is_one_value():
     assert differences({"size": [224, 224]}, {"size": [224, 299]}) == ["size: [224, 224] → [224, 299]"]
     same_name = [{"name": "a", "x": 1}, {"name": "a", "x": 2}]
     assert len(differences({"parts": same_name}, {"parts": same_name[:1]})) == 1
+
+
+def test_records_without_names_are_matched_by_their_place():
+    before = described(PRESETS["fast"])
+    after = described(adjusted(PRESETS["fast"], iterations=9))
+    assert differences(before["retries"], after["retries"], "retries") == [
+        "retries.0.optimiser.iterations: 40 → 9",
+        "retries.1.optimiser.iterations: 300 → 9",
+    ]
+    assert len(differences(before, described(replace(PRESETS["fast"], retries=())))) == 1

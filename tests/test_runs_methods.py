@@ -35,7 +35,7 @@ class TestMemory:
         finally:
             tracemalloc.stop()
         assert len(held) == 20
-        assert np.median(np.diff(held[4:])) < 6_000
+        assert np.median(np.diff(held[4:])) < 10_000
 
 
 class TestMethods:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from against_literal import learned_with_last
 from nets import bench
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
@@ -129,9 +130,10 @@ class TestWithoutGradient:
         scores = JitteredScorer.scores
 
         def broken(self, masks, iteration):
-            found = scores(self, masks, iteration).clone()
-            found[:, 3] = torch.nan
-            return found
+            found = scores(self, masks, iteration)
+            values = found.values.clone()
+            values[:, 3] = torch.nan
+            return found._replace(values=values)
 
         monkeypatch.setattr(JitteredScorer, "scores", broken)
         (learned,) = learn_masks(made.classifier, made.requests, SEARCH)
@@ -201,7 +203,7 @@ def test_a_mask_on_an_activation_needs_no_second_path():
     )
     made = bench(settings)
     net, (one,), (target,) = made.classifier.net, made.inputs, made.targets
-    (learned,) = learn_masks(made.classifier, made.requests, settings)
+    (learned,), (last,) = learned_with_last(made, settings)
     with torch.no_grad():
         activation = net[:2](made.classifier.normalised(one.plain[None]))
     assert activation.shape[-2:] == (24, 24)
@@ -211,7 +213,7 @@ def test_a_mask_on_an_activation_needs_no_second_path():
     expected = 0.5 - 0.1 * gradient / (gradient.abs() + 1e-8)  # Adam's first step
     assert (expected - 0.5).abs().max() > 0.09
     assert learned.history["score"][0] == pytest.approx(float(score.detach()), abs=1e-12)
-    assert torch.allclose(learned.grid.double(), expected, rtol=0, atol=1e-6)
+    assert torch.allclose(last.double(), expected, rtol=0, atol=1e-6)
     with torch.no_grad():
         edited = net[2:](learned.mask * activation).softmax(dim=1)[0, list(target)].sum()
     assert float(learned.scores[1]) == pytest.approx(float(edited), abs=1e-10)

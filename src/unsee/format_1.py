@@ -23,4 +23,5 @@ def settings_of_format_2(settings: Mapping[str, Any]) -> dict[str, Any]:
     objective = dict(found["objective"])
     objective["penalties"] = [{**objective.pop(name), "name": name} for name in _PENALTIES]
     found["objective"] = objective
+    found["retries"] = []
     return found

@@ -39,7 +39,8 @@ def digest(value: object) -> str:
 def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN401
     """The values that differ between two records, each as "name: old → new", nested names joined by dots.
 
-    Items of a list that have names, such as penalties, are compared by name.
+    Items of a list that have names, such as penalties, are compared by name; other records in two lists of
+    one length by their place.
     """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         prefix = f"{name}." if name else ""
@@ -48,12 +49,20 @@ def differences(old: Any, new: Any, name: str = "") -> list[str]:  # noqa: ANN40
     named = _by_name(old), _by_name(new)
     if named[0] is not None and named[1] is not None:
         return differences(*named, name)
+    if _records(old) and _records(new) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [line for place, pair in pairs for line in differences(*pair, f"{name}.{place}")]
     return [] if old == new else [f"{name}: {_shown(old)} → {_shown(new)}"]
 
 
-def _by_name(values: object) -> dict[str, Any] | None:
+def _records(values: Any) -> bool:  # noqa: ANN401
+    """Whether it is a list of records."""
+    return isinstance(values, list) and all(isinstance(value, Mapping) for value in values)
+
+
+def _by_name(values: Any) -> dict[str, Any] | None:  # noqa: ANN401
     """The items of a list by their names, as penalties have them; None for anything else."""
-    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+    if not _records(values):
         return None
     found = {str(value.get("name")): value for value in values}
     return found if len(found) == len(values) and "None" not in found else None
