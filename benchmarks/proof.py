@@ -151,7 +151,7 @@ def measured(
 def objectives(
     classifier: Classifier, some: Sequence[LearnedPhoto], settings: Settings, value: float | None = None
 ) -> list[float]:
-    """The objective of each mask over all windows of the jitter, in float32; of a constant mask if `value`."""
+    """The objective of each mask over all windows of the jitter, in float32; of constant masks if `value`."""
     groups = [some[first : first + 64] for first in range(0, len(some), 64)]
     return [one for group in groups for one in _objectives(classifier, group, settings, value).tolist()]
 

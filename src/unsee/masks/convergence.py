@@ -5,7 +5,11 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.masks.game import Game
+
 CONVERGED = "converged"
+LEARNED, START, IDEAL, EDITED = "learned", "start", "ideal", "edited"
+"""What a returned mask can be: a learned one, the start, the one that costs nothing, the fully edited one."""
 _TAIL = 0.1
 _SLACK = 0.1
 
@@ -15,7 +19,8 @@ def verdict(
     failed_at: int,
     final: float,
     scores: Float[Tensor, " 3"],
-    no_better_than: str | None = None,
+    chosen: str,
+    game: Game,
 ) -> str:
     """ "converged", or in words what went wrong.
 
@@ -28,14 +33,15 @@ def verdict(
         failed_at: the iteration at which it stopped being finite, -1 if it did not.
         final: the objective of the mask that is returned.
         scores: of the original, the edited and the fully perturbed image.
-        no_better_than: what is returned because no learned mask was better, in words; None if one was.
+        chosen: what is returned: LEARNED, START, IDEAL or EDITED.
+        game: what the mask was learned for.
     """
     if failed_at >= 0:
         return f"not finite at iteration {failed_at + 1}: the mask is the last one that was"
     if not (math.isfinite(final) and bool(scores.isfinite().all())):
         return "not finite after the last step: its scores cannot be read"
-    if no_better_than is not None:
-        return f"no gain: no mask was better than {no_better_than}"
+    if chosen != LEARNED:
+        return f"no gain: no mask was better than {_in_words(chosen, game)}"
     tail = max(round(_TAIL * len(objective)), 1)
     late = float(objective[-tail:].mean())
     before = float(objective[-2 * tail : -tail].mean()) if len(objective) >= 2 * tail else late
@@ -45,3 +51,9 @@ def verdict(
     if before - late > _SLACK * spread:
         return "still falling: the objective had not converged after the last iteration"
     return CONVERGED
+
+
+def _in_words(chosen: str, game: Game) -> str:
+    untouched, perturbed = "the untouched image", "the fully perturbed image"
+    ends = {IDEAL: untouched, EDITED: perturbed} if game.ideal == 1 else {IDEAL: perturbed, EDITED: untouched}
+    return ends.get(chosen, "the start")

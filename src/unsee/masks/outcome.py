@@ -9,11 +9,11 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
-from unsee.masks.convergence import CONVERGED, verdict
+from unsee.masks.convergence import CONVERGED, EDITED, LEARNED, START, verdict
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
-from unsee.masks.selection import EDITED, START, no_better_than, selected
+from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
 
 
@@ -33,7 +33,7 @@ class Learned:
             one for each evaluated mask and perturbation. The final scores are not counted.
         verdict: "converged", or in words what went wrong.
         seconds: the image's share of its batch's time.
-        stuck: whether the start or the fully edited mask was better than what the optimiser found.
+        chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
     """
 
@@ -45,7 +45,7 @@ class Learned:
     evaluations: int
     verdict: str
     seconds: float
-    stuck: bool = False
+    chosen: str = LEARNED
     attempts: int = 1
 
     def after(self, other: "Learned") -> "Learned":
@@ -61,9 +61,15 @@ class Learned:
             attempts=self.attempts + other.attempts,
         )
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the start or the fully edited mask was better than what the optimiser found."""
+        return self.chosen in (START, EDITED)
+
     def goes_wrong(self, retry: Retry) -> bool:
         """Whether this attempt is one that a retry is for."""
-        return self.stuck or (retry.unconverged and self.verdict != CONVERGED)
+        empty = retry.empty and self.chosen != LEARNED
+        return self.stuck or empty or (retry.unconverged and self.verdict != CONVERGED)
 
 
 def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
@@ -94,10 +100,11 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                     int(batch.failed_at[row]),
                     float(costs[row]),
                     scores[row],
-                    no_better_than(candidates[row], scorer.objective.game),
+                    candidates[row],
+                    scorer.objective.game,
                 ),
                 seconds=float(seconds[row]),
-                stuck=candidates[row] in (START, EDITED),
+                chosen=candidates[row],
             )
         )
     return learned

@@ -7,19 +7,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.masks.batch import Batch
-from unsee.masks.game import Game
+from unsee.masks.convergence import EDITED, IDEAL, LEARNED, START
 from unsee.masks.grid import Upsampler
 from unsee.masks.objective import Terms, penalty_total, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 
-LAST, START, BEST, IDEAL, EDITED = "last", "start", "best", "ideal", "edited"
 _COLUMNS = {1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (1, 3, 0, 2)}
 """For each number of jitter places along an axis, the column that each row is paired with."""
 
 
 class Selected(NamedTuple):
-    """The masks that are returned, with their terms over fixed jitters and the name of each candidate."""
+    """The masks that are returned, with their terms over fixed jitters, and what each is.
+
+    Each is named LEARNED, or START, IDEAL or EDITED if it equals one of these.
+    """
 
     masks: Float[Tensor, "b r c"]
     terms: Terms
@@ -41,16 +43,10 @@ def selected(scoring: Scoring, settings: Settings, upsampler: Upsampler, batch: 
         batch: finished images.
     """
     last, game = batch.masks, settings.objective.game
-    candidates = {
-        LAST: last,
-        START: batch.start,
-        BEST: batch.best,
-        IDEAL: torch.full_like(last, game.ideal),
-        EDITED: torch.full_like(last, 1 - game.ideal),
-    }
+    ideal, edited = torch.full_like(last, game.ideal), torch.full_like(last, 1 - game.ideal)
     terms = fixed_terms(scoring, settings, upsampler, last, batch.iteration)
-    chosen, names, tried = last.clone(), [LAST] * len(last), [last]
-    for name, masks in list(candidates.items())[1:]:
+    chosen, tried = last.clone(), [last]
+    for masks in (batch.start, batch.best, ideal, edited):
         rows = _can_win(settings, masks, tried, total(terms), batch.iteration).nonzero().flatten()
         tried.append(masks)
         if not len(rows):
@@ -62,9 +58,12 @@ def selected(scoring: Scoring, settings: Settings, upsampler: Upsampler, batch: 
         chosen[winners] = masks[winners]
         for part, values in terms.items():
             values[winners] = new[part][won]
-        for row in winners.tolist():
-            names[row] = name
-    return Selected(chosen, terms, names)
+    return Selected(chosen, terms, _names(chosen, {IDEAL: ideal, EDITED: edited, START: batch.start}))
+
+
+def _names(chosen: Float[Tensor, "b r c"], known: dict[str, Tensor]) -> list[str]:
+    equal = {name: (chosen == masks).flatten(1).all(dim=1).tolist() for name, masks in known.items()}
+    return [next((name for name, same in equal.items() if same[row]), LEARNED) for row in range(len(chosen))]
 
 
 def _can_win(
@@ -107,12 +106,3 @@ def fixed_terms(
         offset = torch.stack([places[row], places[column]])
         summed += scoring.jittered_scores(masks, offset.expand(len(grids), 2)).values
     return settings.objective.terms(grids, summed / len(columns), iteration)
-
-
-def no_better_than(name: str, game: Game) -> str | None:
-    """In words, the candidate that no learned mask was better than; None if a learned mask was chosen."""
-    if name in (LAST, BEST):
-        return None
-    untouched, perturbed = "the untouched image", "the fully perturbed image"
-    ends = {IDEAL: untouched, EDITED: perturbed} if game.ideal == 1 else {IDEAL: perturbed, EDITED: untouched}
-    return ends.get(name, "the start")

@@ -20,12 +20,14 @@ class Retry:
     Args:
         start: where it starts this time.
         optimiser: what proposes masks this time.
-        unconverged: begin every mask again that has not converged, not only those that are stuck: whose start
-            or fully edited mask was better than what was found.
+        empty: begin masks again also where the one that costs nothing was better than what was found, not
+            only where the start or the fully edited one was.
+        unconverged: begin every mask again that has not converged.
     """
 
     start: Start
     optimiser: Optimiser
+    empty: bool = False
     unconverged: bool = False
 
 

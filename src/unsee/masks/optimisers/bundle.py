@@ -40,6 +40,7 @@ class Bundle:
         inner: steps on the model for each evaluation.
         window: evaluations over which the objective is averaged to see whether it still falls.
         gain: share by which it has to fall from one window to the next.
+        slack: how much worse than the last good mask another may be, as a share of the start's penalties.
 
     Raises:
         UnseeError: a count below 1, or a share or radius outside its range.
@@ -56,8 +57,7 @@ class Bundle:
     inner: int = 12
     window: int = 4
     gain: float = 0.01
-    tolerance: float = float("inf")
-    share: float = 1.0
+    slack: float = 0.1
 
     needs_gradient: ClassVar[bool] = True
     """Its linear models are made of gradients."""
@@ -125,7 +125,7 @@ class Bundle:
         )
         first = iteration == 0
         center, cost, slack, trust = memory[3:]
-        slack = torch.where(first, self.share * penalty_total(terms).clamp(max=self.tolerance), slack)
+        slack = torch.where(first, self.slack * penalty_total(terms), slack)
         good = first | (cost_now <= cost + slack)
         center = torch.where(good[:, None, None], asked, center)
         cost = torch.where(good, cost_now, cost)
