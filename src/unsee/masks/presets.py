@@ -27,7 +27,7 @@ PRESETS: dict[str, Settings] = {
         source="the paper's objective, reached with a tenth of the evaluations (docs/decisions/fast.md)",
         start=EditedStart(),
         optimiser=Bundle(),
-        retries=(Retry(ConstantStart(0.5), Bundle(), empty=True), Retry(CircularStart(), Adam())),
+        retries=(Retry(CircularStart(), Bundle(), empty=True), Retry(CircularStart(), Adam())),
     ),
     "paper": PAPER,
     "top5": replace(

@@ -3,9 +3,9 @@
 Only evaluations of the network are expensive; the penalties are known in closed form. Each evaluation gives a
 score and its gradient: a linear model of the score's logit. The next mask minimises the exact penalties plus
 the score that the last evaluations predict, within a trust region that shrinks. If a mask turns out far worse
-than predicted, its evaluation is kept, and the next step starts from the last good mask again, with a smaller
-region. (Bundle methods: Lemaréchal 1978, Kiwiel 1990; modelling the logit makes them work for a score that
-saturates.)
+than predicted, or its score is saturated on the wrong side, its evaluation is kept, and the next step starts
+from the last good mask again, with a smaller region. (Bundle methods: Lemaréchal 1978, Kiwiel 1990; modelling
+the logit makes them work for a score that saturates.)
 """
 
 import math
@@ -17,11 +17,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.objective import Objective, penalty_total, total
-from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
+from unsee.masks.objective import SCORE, Objective, penalty_total, total
+from unsee.masks.optimisers.protocol import Evaluation, Linear, Memory, whole_number_of_iterations
 
 _BETAS = (0.7, 0.8)
 _TINY = 1e-18
+_INSIDE = 1e-3
+"""Share of the way to the fully edited mask at which the penalties of every cell have a gradient."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Bundle:
         inner: steps on the model for each evaluation.
         window: evaluations over which the objective is averaged to see whether it still falls.
         gain: share by which it has to fall from one window to the next.
-        slack: how much worse than the last good mask another may be, as a share of the start's penalties.
+        slack: how much worse than the last good mask another may be, as a share of the geometric mean of the
+            start's penalties and the score's range.
 
     Raises:
         UnseeError: a count below 1, or a share or radius outside its range.
@@ -57,7 +60,7 @@ class Bundle:
     inner: int = 12
     window: int = 4
     gain: float = 0.01
-    slack: float = 0.1
+    slack: float = 0.2
 
     needs_gradient: ClassVar[bool] = True
     """Its linear models are made of gradients."""
@@ -91,13 +94,13 @@ class Bundle:
         """What is known of each image before the first evaluation: nothing.
 
         Offsets, gradients and masks of the evaluations; the last good mask, its objective, how much worse
-        another may be, and the factor on the radius.
+        another may be, the factor on the radius, and the good mask's score term.
         """
         batch, cells = len(masks), masks[0].numel()
         planes = masks.new_zeros(batch, self.remembered, cells)
-        cost, slack, trust = masks.new_full((3, batch), torch.inf).unbind()
+        cost, slack, trust, score = masks.new_full((4, batch), torch.inf).unbind()
         offsets = masks.new_zeros(batch, self.remembered)
-        return offsets, planes, planes.clone(), masks, cost, slack, trust.clone()
+        return offsets, planes, planes.clone(), masks, cost, slack, trust.clone(), score.clone()
 
     def ask(
         self,
@@ -124,9 +127,11 @@ class Bundle:
             for old, new in zip(memory[:3], (offset, plane, place), strict=True)
         )
         first = iteration == 0
-        center, cost, slack, trust = memory[3:]
-        slack = torch.where(first, self.slack * penalty_total(terms), slack)
-        good = first | (cost_now <= cost + slack)
+        center, cost, slack, trust, score = memory[3:]
+        slack = torch.where(first, self.slack * (evaluation.edits * penalty_total(terms)).sqrt(), slack)
+        lost = (terms[SCORE] > score) & _on_a_plateau(linear, evaluation, iteration)
+        good = first | ((cost_now <= cost + slack) & ~lost)
+        score = torch.where(good, terms[SCORE], score)
         center = torch.where(good[:, None, None], asked, center)
         cost = torch.where(good, cost_now, cost)
         trust = torch.where(first, 1.0, torch.where(good, (2 * trust).clamp(max=1.0), trust / 2))
@@ -137,7 +142,7 @@ class Bundle:
         best = _minimise(model, reach, self.inner)
         probe = center + self.probe * (objective.game.ideal - center)
         masks = torch.where(first[:, None, None], probe, best)
-        return masks, (offsets, planes, places, center, cost, slack, trust)
+        return masks, (offsets, planes, places, center, cost, slack, trust, score)
 
     def reach(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """How far a cell may move in an iteration, in mask values."""
@@ -198,6 +203,21 @@ class BundleModel:
             rise = rise * score * (1 - score)
         predicted = torch.bmm(rise[:, None], self.planes)[:, 0].view_as(masks)
         return predicted + self.objective.penalty_gradient(masks, self.iteration)
+
+
+def _on_a_plateau(linear: Linear, evaluation: Evaluation, iteration: Int[Tensor, " b"]) -> Bool[Tensor, " b"]:
+    """Where the score is on the side that the game wants to leave, and no cell pulls it back.
+
+    There the score's gradient is smaller than that of the penalties in every cell, so that they alone would
+    shape the next steps.
+    """
+    objective, masks, gradient = evaluation.objective, evaluation.masks[:, 0], evaluation.gradient
+    if not linear.log_odds or gradient is None:
+        return torch.zeros_like(iteration, dtype=torch.bool)
+    inside = torch.lerp(masks, torch.full_like(masks, 1 - objective.game.ideal), _INSIDE)
+    pull = gradient[:, 0].abs().flatten(1).amax(dim=1)
+    push = objective.penalty_gradient(inside, iteration).abs().flatten(1).amax(dim=1)
+    return (pull < push) & (objective.game.sign * linear.value[:, 0] > 0)
 
 
 def _minimise(model: BundleModel, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
