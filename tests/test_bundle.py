@@ -142,6 +142,44 @@ def test_after_a_far_worse_mask_it_goes_back_and_steps_less_far():
     assert memory[6].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("game", GAMES)
+def test_a_saturated_score_on_the_wrong_side_is_left_again(game):
+    """Where no cell's score pulls harder than the penalties, although the objective is lower than before."""
+    optimiser, objective = Bundle(), Objective(game=game, penalties=(L1(5.0, cells=None),))
+    start = torch.full((1, 4, 5), 1 - game.ideal, dtype=torch.float64)
+    first = evaluation(start, objective)
+    good = replace(first, linear=replace(first.linear, value=torch.full((1, 1), -3.0 * game.sign)))
+    probe, memory = optimiser.tell(optimiser.begin(start, step_of(0, 1)), good, step_of(0, 1))
+    for value, kept in ((20.0, start), (-20.0, probe)):
+        told = evaluation(probe, objective)
+        far = replace(told.linear, value=torch.full((1, 1), value * game.sign))
+        score = game.sign * torch.sigmoid(far.value)
+        _, after = optimiser.tell(
+            memory, replace(told, linear=far, terms=told.terms | {"score": score}), step_of(1, 1)
+        )
+        assert torch.equal(after[3], kept)
+
+
+@pytest.mark.parametrize(("reading", "step"), [("softmax", 0), ("logit", 1)])
+def test_the_slack_is_known_after_the_first_evaluation_of_a_probability_and_the_second_of_another(
+    reading, step
+):
+    objective = Objective() if reading == "softmax" else Objective(score=logit_score)
+    optimiser, masks = Bundle(), draw(1, 4, 5)
+    memory = optimiser.begin(masks, step_of(0, 1))
+    told = [evaluation(masks, objective, 3), evaluation(0.5 * masks, objective, 3)]
+    for count, one in enumerate(told):
+        _, memory = optimiser.tell(memory, one, step_of(count, 1))
+        assert bool(memory[5].isfinite()) == (count >= step)
+    first, second = (one.terms for one in told)
+    penalties = first["l1"] + first["tv"]
+    expected = {
+        "softmax": 0.2 * (3 * penalties).sqrt(),
+        "logit": 0.1 * (second["score"] - first["score"]).abs(),
+    }
+    assert torch.allclose(memory[5], expected[reading][:, 0])
+
+
 def test_near_and_recent_evaluations_count_most():
     optimiser = Bundle(remembered=3, memory=0.5, nearness=0.1)
     here = torch.zeros(1, 4, dtype=torch.float64)

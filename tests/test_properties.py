@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks import PRESETS, explain
-from unsee.masks.convergence import verdict
+from unsee.masks.convergence import IDEAL, LEARNED, START, verdict
 from unsee.masks.edits.perturbation import PERTURBATIONS
+from unsee.masks.game import DELETION
 from unsee.masks.grid import Grid
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import Objective
@@ -189,23 +190,23 @@ RISEN = torch.cat([STEPS[:20] / 20, torch.ones(80)])
 
 
 @pytest.mark.parametrize(
-    ("objective", "final", "no_better_than", "expected"),
+    ("objective", "final", "chosen", "expected"),
     [
-        (torch.exp(-STEPS / 10), 0.0, None, "converged"),
-        (1 - STEPS / 100, 0.0, None, "still falling"),
-        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, None, "still rising"),
-        (RISEN, 0.0, "the start", "no gain: no mask was better than the start"),
-        (1 - STEPS / 100, 0.0, "the untouched image", "no gain: no mask was better than the untouched image"),
-        (torch.zeros(100), 0.0, None, "converged"),
+        (torch.exp(-STEPS / 10), 0.0, LEARNED, "converged"),
+        (1 - STEPS / 100, 0.0, LEARNED, "still falling"),
+        (torch.cat([1 - STEPS[:80] / 80, STEPS[:20] / 20]), 0.5, LEARNED, "still rising"),
+        (RISEN, 0.0, START, "no gain: no mask was better than the start"),
+        (1 - STEPS / 100, 0.0, IDEAL, "no gain: no mask was better than the untouched image"),
+        (torch.zeros(100), 0.0, LEARNED, "converged"),
     ],
 )
-def test_the_verdict_reads_the_end_of_the_history(objective, final, no_better_than, expected):
-    scores, rest = torch.zeros(3), no_better_than
-    assert verdict(objective, -1, final, scores, rest).startswith(expected)
-    assert verdict(objective, 4, final, scores, rest).startswith("not finite at iteration 5")
+def test_the_verdict_reads_the_end_of_the_history(objective, final, chosen, expected):
+    scores, rest = torch.zeros(3), (chosen, DELETION)
+    assert verdict(objective, -1, final, scores, *rest).startswith(expected)
+    assert verdict(objective, 4, final, scores, *rest).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
-        assert verdict(objective, -1, final + bad, scores, rest).startswith("not finite after")
-        assert verdict(objective, -1, final, scores + bad, rest).startswith("not finite after")
+        assert verdict(objective, -1, final + bad, scores, *rest).startswith("not finite after")
+        assert verdict(objective, -1, final, scores + bad, *rest).startswith("not finite after")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ class TestAStuckImage:
         assert (first.attempts, found.attempts) == (1, 2)
         assert found.evaluations == first.evaluations + 2
         assert (found.history, found.stuck) == (first.history, True)
-        assert found.verdict == first.verdict == "no gain: no mask was better than the start"
+        assert found.verdict == first.verdict == "no gain: no mask was better than the fully perturbed image"
         assert torch.equal(found.grid, first.grid)
 
     def test_goes_on_where_a_sound_attempt_is_worse_than_an_earlier_one(self):
@@ -175,9 +175,44 @@ class TestNoRetry:
         assert found.attempts == 1
 
 
+class TestARetryForMore:
+    def test_where_the_untouched_image_seems_best(self):
+        *others, found = of(lost(replace(AGAIN, empty=True)))
+        assert found.verdict == "no gain: no mask was better than the untouched image"
+        assert (found.attempts, found.evaluations) == (2, 3 + 2)
+        assert [one.attempts for one in others] == [2, 2]
+
+    def test_where_a_mask_has_not_converged(self):
+        setting = replace(PRESETS["paper"], start=CircularStart(), optimiser=Adam(rate=0.02, iterations=20))
+        (first,) = of(setting, ((0,),))
+        assert first.verdict.startswith("still falling")
+        again = setting.until_converged(ConstantStart(0.5), Adam(iterations=2))
+        (found,) = of(again, ((0,),))
+        assert (found.attempts, found.evaluations) == (2, first.evaluations + 2)
+
+    def test_until_converged_replaces_the_same_attempt_and_repeats_no_first_one(self):
+        start, optimiser = CircularStart(), Adam()
+        last = Retry(start, optimiser, unconverged=True)
+        fast, paper = PRESETS["fast"], PRESETS["paper"]
+        assert fast.until_converged(start, optimiser).retries == (fast.retries[0], last)
+        assert paper.until_converged(start, optimiser) == paper
+        assert PRESETS["top5"].until_converged(ConstantStart(0.5), optimiser).retries == (
+            Retry(ConstantStart(0.5), optimiser, unconverged=True),
+        )
+
+    def test_a_converged_attempt_is_better_than_any_other(self):
+        (one,) = of(lost(), ((0,),))
+        sound = replace(one, verdict="converged", chosen="learned", terms={"score": 9.0})
+        falling = replace(one, verdict="still falling", chosen="learned", terms={"score": 1.0})
+        assert sound.after(falling).verdict == falling.after(sound).verdict == "converged"
+        worse = replace(falling, terms={"score": 2.0})
+        assert worse.after(falling).terms == falling.after(worse).terms == falling.terms
+
+
 class TestThePresetFast:
     def test_begins_twice_again_from_discs(self):
-        assert PRESETS["fast"].retries == (Retry(CircularStart(), Bundle()), Retry(CircularStart(), Adam()))
+        again = Retry(CircularStart(), Bundle(), empty=True)
+        assert PRESETS["fast"].retries == (again, Retry(CircularStart(), Adam()))
         limited = adjusted(PRESETS["fast"], iterations=5)
         assert [one.optimiser.iterations for one in (limited, *limited.retries)] == [5, 5, 5]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,10 +13,10 @@ import literal
 import test_literal_trajectories as trajectories
 from nets import bench
 from test_seams import RandomSearch
+from unsee.masks.convergence import CONVERGED, EDITED, IDEAL, LEARNED, START, verdict
 from unsee.masks.game import DELETION, PRESERVATION
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
-from unsee.masks.selection import BEST, EDITED, IDEAL, LAST, START, no_better_than
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart, RandomStart
 
 UNTOUCHED, PERTURBED = "the untouched image", "the fully perturbed image"
@@ -51,8 +52,12 @@ def test_each_candidate_is_returned_where_the_literal_version_chooses_it(game, r
 @pytest.mark.parametrize(("game", "ideal"), [(DELETION, UNTOUCHED), (PRESERVATION, PERTURBED)])
 def test_the_verdict_names_what_no_mask_was_better_than(game, ideal):
     edited = PERTURBED if ideal == UNTOUCHED else UNTOUCHED
-    named = [no_better_than(name, game) for name in (LAST, BEST, START, IDEAL, EDITED)]
-    assert named == [None, None, "the start", ideal, edited]
+    flat, scores = torch.ones(20), torch.tensor([0.9, 0.1, 0.0])
+    named = {what: verdict(flat, -1, 1.0, scores, what, game) for what in (LEARNED, START, IDEAL, EDITED)}
+    told = {START: "the start", IDEAL: ideal, EDITED: edited}
+    assert named == {LEARNED: CONVERGED} | {
+        what: f"no gain: no mask was better than {words}" for what, words in told.items()
+    }
 
 
 def check_no_known_mask_is_better(optimiser, game, score, margin, start, weight, seed):

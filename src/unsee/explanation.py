@@ -16,6 +16,7 @@ from unsee.explanation_files import FORMAT, MANIFEST, SavedExplanation, read_sav
 from unsee.files import staged_folder
 from unsee.images import Photo, PhotoLike
 from unsee.records import finite
+from unsee.verdicts import CONVERGED
 
 _SMALLEST_SPAN = 1e-6
 
@@ -155,7 +156,7 @@ class Explanation:
     @property
     def converged(self) -> bool:
         """Whether learning converged; if not, `run.verdict` says why."""
-        return self.run.verdict == "converged"
+        return self.run.verdict == CONVERGED
 
     def manifest(self) -> dict[str, Any]:
         """Everything except pixels, as JSON values; numbers that are not finite become null."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_problems
+from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
 from unsee.cli.signals import stoppable
+from unsee.verdicts import CONVERGED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,6 +70,12 @@ def command(
     elif report.comparisons:
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
+    report_unconverged(
+        (f"{each.photo.name}, {method.replace('_', '-')}", result.verdict)
+        for each in report.comparisons
+        for method, result in each.results.items()
+        if result.verdict not in (None, CONVERGED)
+    )
     for line in report.left_out:
         CONSOLE.print(f"[dim]left out:[/] {plain(line)}", soft_wrap=True, highlight=False)
     report_problems(report.problems)

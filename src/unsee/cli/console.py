@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 
+from unsee.verdicts import advice
+
 _NO_TERMINAL = 1000
 """Columns in files and pipes, where lines are not to be broken."""
 
@@ -22,6 +24,13 @@ def report_problems(lines: Iterable[str]) -> None:
     """Print what went wrong, one line each."""
     for line in lines:
         CONSOLE.print(f"[red]unsee:[/] {plain(line)}", soft_wrap=True, highlight=False)
+
+
+def report_unconverged(verdicts: Iterable[tuple[str, str]]) -> None:
+    """Print which masks have not converged, why, and what to do."""
+    for name, verdict in verdicts:
+        line = f"{plain(name)}: {plain(verdict)}; {advice(verdict)}"
+        CONSOLE.print(f"[yellow]not converged:[/] {line}", soft_wrap=True, highlight=False)
 
 
 def report_damage(parts: Iterable[object]) -> bool:

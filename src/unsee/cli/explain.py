@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_problems
+from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
 from unsee.cli.signals import stoppable
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ def command(
         typer.echo(json.dumps([saved.manifest for saved in report.saved], indent=1))
     elif report.saved:
         CONSOLE.print(_table(report.saved))
+    manifests = [saved.manifest for saved in report.saved]
+    report_unconverged(
+        (Path(manifest["photo"]).name, manifest["verdict"])
+        for manifest in manifests
+        if not manifest["converged"]
+    )
     report_problems(report.problems)
     if report.problems:
         raise typer.Exit(2)
@@ -116,9 +122,7 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             plain(saved.folder),
         )
     if not all(saved.manifest["converged"] for saved in explanations):
-        table.caption = (
-            "* did not converge: more --iterations may help; `verdict` in explanation.json says why"
-        )
+        table.caption = "* not converged: do not rely on this mask"
     return table
 
 

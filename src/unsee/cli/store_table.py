@@ -9,6 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from unsee.cli.console import CONSOLE, plain
+from unsee.verdicts import advice
 
 _MOST_LINES = 10
 
@@ -30,6 +31,12 @@ def store_table(summary: Mapping[str, Any]) -> Table:
         table.add_row("[yellow]no map[/]", plain(f"{row['id']}: {row['error'].splitlines()[-1]}"))
     if len(summary["failed"]) > _MOST_LINES:
         table.add_row("", f"and {len(summary['failed']) - _MOST_LINES} more: --json lists all")
+    for row in summary["unconverged"][:_MOST_LINES]:
+        table.add_row(
+            "[yellow]not converged[/]", plain(f"{row['id']}: {row['verdict']}; {advice(row['verdict'])}")
+        )
+    if len(summary["unconverged"]) > _MOST_LINES:
+        table.add_row("", f"and {len(summary['unconverged']) - _MOST_LINES} more: --json lists all")
     for line in summary["damaged"]:
         table.add_row("[red]damaged[/]", plain(line) + ": `unsee learn` does it again")
     for name in summary["twins"]:
@@ -46,7 +53,8 @@ def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
         "data set": _data_set(settings["data"]),
         "network": settings["model"],
         "method": f"{method}, target {settings['target']}, settings {summary['settings_hash'][:12]}",
-        "rows": f"{summary['rows']} of {summary['rows_wanted']}, {summary['errors']} without a map",
+        "rows": f"{summary['rows']} of {summary['rows_wanted']}, {summary['errors']} without a map, "
+        f"{len(summary['unconverged'])} not converged",
     }
     if summary["left_out"]:
         lines["left out"] = f"{summary['left_out']} images that have no class to explain"

@@ -14,11 +14,11 @@ from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, MaskCount
 from unsee.experiments.maps import MapSource
 from unsee.images import Squash
-from unsee.masks.convergence import CONVERGED
 from unsee.masks.network_input import NetworkInput
 from unsee.runs.rendered_row import RenderedRow, render_row
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap, target_rule
+from unsee.verdicts import CONVERGED
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,11 +39,13 @@ class MethodResult:
         saliency: at the method's own size, high where salient, in the method's own units.
         box: the smallest that suppresses the score by `SHARE`; None if none does.
         seconds: time to compute the map.
+        verdict: of the learned mask, "converged" or what went wrong; None for other methods.
     """
 
     saliency: Float[Tensor, "hm wm"]
     box: SmallestBox | None
     seconds: float
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,8 @@ class Comparison:
                 "score": box.score,
                 "suppression": box.suppression,
             }
-        return {"shape": list(result.saliency.shape), "smallest_box": found, "seconds": result.seconds}
+        known = {"shape": list(result.saliency.shape), "smallest_box": found, "seconds": result.seconds}
+        return known if result.verdict is None else {**known, "verdict": result.verdict}
 
 
 @dataclass(frozen=True)
@@ -241,7 +244,8 @@ class PhotoComparer:
         """Run one method, and keep its result or the reason why there is none."""
         began = time.perf_counter()
         try:
-            saliency = self._saliency(method).detach().float().cpu()
+            maps, verdict = self._mask() if METHODS[method].learned else (self._saliency(method), None)
+            saliency = maps.detach().float().cpu()
             seconds = time.perf_counter() - began
             box = smallest_box(
                 self.classifier, self.network_input.plain, saliency, self.target.indices, SHARE
@@ -249,7 +253,7 @@ class PhotoComparer:
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        self.known[method] = MethodResult(saliency, box, seconds)
+        self.known[method] = MethodResult(saliency, box, seconds, verdict)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
         """The results so far of some methods, in their order; defaults to the methods of the settings."""
@@ -267,14 +271,12 @@ class PhotoComparer:
 
     def _saliency(self, method: str) -> Float[Tensor, "hm wm"]:
         record = METHODS[method]
-        if record.learned:
-            return self._mask()
         layer = self.settings.layer if record.reads_layer else None
         images = self.network_input.plain[None].to(self.classifier.device)
         maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.settings.seed)
         return maps[0]
 
-    def _mask(self) -> Float[Tensor, "h w"]:
+    def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
         settings = PRESETS[self.settings.preset]
         found = explain(
             self.classifier,
@@ -287,7 +289,7 @@ class PhotoComparer:
         assert not isinstance(found, list)
         grid = found.mask_grid
         mask = settings.grid.upsampler(self.classifier.size, grid)(grid)
-        return settings.objective.game.saliency(mask.clamp(0, 1))
+        return settings.objective.game.saliency(mask.clamp(0, 1)), found.run.verdict
 
 
 def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.masks.game import Game
+from unsee.verdicts import CONVERGED
 
-CONVERGED = "converged"
 LEARNED, START, IDEAL, EDITED = "learned", "start", "ideal", "edited"
 """What a returned mask can be: a learned one, the start, the one that costs nothing, the fully edited one."""
 _TAIL = 0.1

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
-from unsee.masks.convergence import CONVERGED, EDITED, LEARNED, START, verdict
+from unsee.masks.convergence import EDITED, LEARNED, START, verdict
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
+from unsee.verdicts import CONVERGED
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from unsee.records import finite
+from unsee.verdicts import CONVERGED
 
 if TYPE_CHECKING:
     from unsee.runs.store import Store
@@ -21,12 +22,14 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
         check: read each part completely, with its checksums, to find damage in its data too.
 
     Returns:
-        JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", "damaged" parts, "means",
+        JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", the ids and verdicts that are "unconverged", "damaged" parts, "means",
         and what the manifest says of settings and starts.
     """
     if check:
         store = store.without([damage for damage in store.checked() if damage is not None])
-    table = store.table(["id", "error", *MEANS])
+    table = store.table(["id", "error", "verdict", *MEANS])
+    known = table.filter(pc.is_valid(table["verdict"]))
+    unconverged = known.filter(pc.not_equal(known["verdict"], CONVERGED)).select(["id", "verdict"])
     failed = table.filter(pc.is_valid(table["error"])).select(["id", "error"]).to_pylist()
     summary: dict[str, Any] = finite(
         {
@@ -38,6 +41,7 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
             "left_out": store.manifest["left_out"],
             "errors": len(failed),
             "failed": [{"id": row["id"], "error": row["error"]} for row in failed],
+            "unconverged": unconverged.to_pylist(),
             "damaged": list(map(str, store.damaged)),
             "twins": store.twins,
             "parts": len(store.parts),

@@ -42,8 +42,9 @@ class Bundle:
         inner: steps on the model for each evaluation.
         window: evaluations over which the objective is averaged to see whether it still falls.
         gain: share by which it has to fall from one window to the next.
-        slack: how much worse than the last good mask another may be, as a share of the geometric mean of the
-            start's penalties and the score's range.
+        slack: how much worse than the last good mask another may be: a share of the geometric mean of the
+            start's penalties and a probability's range; half as much of the change of any other score from
+            the first to the second evaluation.
 
     Raises:
         UnseeError: a count below 1, or a share or radius outside its range.
@@ -128,7 +129,7 @@ class Bundle:
         )
         first = iteration == 0
         center, cost, slack, trust, score = memory[3:]
-        slack = torch.where(first, self.slack * (evaluation.edits * penalty_total(terms)).sqrt(), slack)
+        slack = torch.where(iteration == (0 if linear.log_odds else 1), self._slack(evaluation, score), slack)
         lost = (terms[SCORE] > score) & _on_a_plateau(linear, evaluation, iteration)
         good = first | ((cost_now <= cost + slack) & ~lost)
         score = torch.where(good, terms[SCORE], score)
@@ -161,6 +162,17 @@ class Bundle:
         long_enough = iteration + 1 >= 2 * self.window
         over: Tensor = (flat & small & long_enough) | (iteration + 1 >= self.iterations)
         return over
+
+    def _slack(self, evaluation: Evaluation, score: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+        """How much worse than the last good mask another may be.
+
+        For a probability it is known after the first evaluation, whose mask has the highest penalties. Any
+        other score has no known range: there the second evaluation shows by how much it changes.
+        """
+        terms = {name: values[:, 0] for name, values in evaluation.terms.items()}
+        if evaluation.linear is not None and evaluation.linear.log_odds:
+            return self.slack * (evaluation.edits * penalty_total(terms)).sqrt()
+        return self.slack * (terms[SCORE] - score).abs() / 2
 
     def _weights(
         self, places: Float[Tensor, "b k n"], place: Float[Tensor, "b n"], iteration: Int[Tensor, " b"]

@@ -1,0 +1,12 @@
+"""The verdict on a mask as results and stores hold it, and what to do about one that has not converged."""
+
+CONVERGED = "converged"
+
+
+def advice(verdict: str) -> str:
+    """What to do about a mask that has not converged."""
+    if verdict.startswith("no gain"):
+        return "explain another class, or try the preset paper or another perturbation"
+    if verdict.startswith("not finite"):
+        return "use precision float32, and check that the network's outputs are finite"
+    return "allow more iterations, or use the preset paper"
