@@ -7,6 +7,9 @@ from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from typing import Any
 
+_LONGEST = 80
+"""Characters of a value in a line that says what differs."""
+
 
 def described(value: object) -> Any:  # noqa: ANN401
     """A setting as plain JSON values, each object with its type's name under "type"."""
@@ -75,4 +78,5 @@ def few(lines: Sequence[str], most: int = 4) -> str:
 
 
 def _shown(value: object) -> str:
-    return "none" if value is None else str(value)
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -22,8 +22,9 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
         check: read each part completely, with its checksums, to find damage in its data too.
 
     Returns:
-        JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", the ids and verdicts that are "unconverged", "damaged" parts, "means",
-        and what the manifest says of settings and starts.
+        JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", the masks that are
+        "unconverged" with their verdicts, "damaged" parts, "means", and what the manifest says of settings
+        and starts.
     """
     if check:
         store = store.without([damage for damage in store.checked() if damage is not None])
