@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +28,10 @@ from unsee.masks.photos import LearnedPhoto, Plan, learn_photos
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 
+Results = dict[str, Any]
 NETWORKS = ("squeezenet1_1", "googlenet_bvlc", "mobilenet_v2", "vit_tiny_patch16_224")
+
+_EMPTY = 0.005
 
 
 @dataclass(frozen=True)
@@ -183,37 +188,66 @@ def _objectives(
 
 
 def report(folder: Path) -> str:
-    """The table of a folder's results, in Markdown."""
-    ways = ("fast/float32", "fast/bfloat16")
-    lines = ["| network | cell | way | mean | worst | empty | evaluations |", "|---|---|---|---|---|---|---|"]
-    for name in NETWORKS:
-        file = folder / f"{name}.json"
-        if not file.exists():
-            continue
-        for cell, kept in json.loads(file.read_text(encoding="utf-8")).items():
-            lines += [
-                f"| {name} | {cell} | {way} | " + " | ".join(row(kept, way, cell)) + " |"
-                for way in ways
-                if way in kept and "paper" in kept
-            ]
+    """Tables of a folder's results, in Markdown: one for each precision, and how far these are apart."""
+    found = {
+        name: json.loads(file.read_text(encoding="utf-8"))
+        for name in NETWORKS
+        if (file := folder / f"{name}.json").exists()
+    }
+    tables = [_table(way, found) for way in ("fast/bfloat16", "fast/float32")]
+    return "\n\n".join([*tables, _apart(found)])
+
+
+def _table(way: str, found: dict[str, Results]) -> str:
+    lines = [f"| {way} | " + " | ".join(found) + " | evaluations |", "|---" * (len(found) + 2) + "|"]
+    for cell in CELLS:
+        known = [kept.get(cell.name, {}) for kept in found.values()]
+        there = [kept[way] for kept in known if way in kept and "paper" in kept]
+        if there:
+            texts = [compared(kept, way, cell) if way in kept and "paper" in kept else "" for kept in known]
+            each = "–".join(f"{f(mean(kept['evaluations']) for kept in there):.0f}" for f in (min, max))
+            lines.append(f"| {cell.name} | " + " | ".join(texts) + f" | {each} |")
     return "\n".join(lines)
 
 
-def row(kept: dict[str, dict[str, list[float]]], way: str, cell: str) -> list[str]:
-    """The cells of a line of the table."""
+def _apart(found: dict[str, Results]) -> str:
+    """Over all cells, how far the mean objectives of the two precisions are apart."""
+    pairs = {
+        (name, cell.name): [
+            excess(kept[cell.name], way, cell)[0] for way in ("fast/bfloat16", "fast/float32")
+        ]
+        for name, kept in found.items()
+        for cell in CELLS
+        if {"paper", "fast/bfloat16", "fast/float32"} <= kept.get(cell.name, {}).keys()
+    }
+    apart = {key: abs(one / other - 1) for key, (one, other) in pairs.items()}
+    within = sum(value <= 0.02 for value in apart.values())
+    far = sorted(apart, key=lambda key: -apart[key])[:5]
+    listed = ", ".join(f"{name} {cell}: {apart[name, cell]:.1%}" for name, cell in far)
+    return f"bfloat16 and float32 agree within 2 % in {within} of {len(apart)} cells; farthest: {listed}"
+
+
+def compared(kept: Results, way: str, cell: Cell) -> str:
+    """Mean and worst objective over that of `paper`, and the masks that are empty where `paper`'s are not."""
+    average, worst = excess(kept, way, cell)
+    empty = sum(a < _EMPTY <= b for a, b in zip(kept[way]["area"], kept["paper"]["area"], strict=True))
+    return f"{average:.3f}, {worst:.2f}" + (f", {empty} empty" if empty else "")
+
+
+def excess(kept: Results, way: str, cell: Cell) -> tuple[float, float]:
+    """Mean over mean, and the largest of any picture.
+
+    Objectives are counted from the lowest possible score. A logit has none: there the gain of `paper` over
+    the untouched image is divided by that of the way.
+    """
     own, paper = (torch.tensor(kept[one]["objective"], dtype=torch.float64) for one in (way, "paper"))
-    untouched = torch.tensor(kept["paper"]["untouched"], dtype=torch.float64)
-    if "logit" in cell:
-        low = (untouched - own, untouched - paper)
-        mean, worst = float(low[1].mean() / low[0].mean()), float((low[1] / low[0].clamp(min=1e-9)).max())
+    if cell.score == "logit":
+        untouched = torch.tensor(kept["paper"]["untouched"], dtype=torch.float64)
+        above, below = untouched - paper, (untouched - own).clamp(min=1e-9)
     else:
-        edits = 3 if "joint" in cell else 1
-        least = -edits if "preservation" in cell else 0
-        mean = float((own - least).mean() / (paper - least).mean())
-        worst = float(((own - least) / (paper - least)).max())
-    empty = sum(a < 0.005 <= b for a, b in zip(kept[way]["area"], kept["paper"]["area"], strict=True))
-    evaluations = torch.tensor(kept[way]["evaluations"], dtype=torch.float64).mean()
-    return [f"{mean:.3f}", f"{worst:.2f}", str(empty), f"{evaluations:.1f}"]
+        least = -len(PERTURBATIONS[cell.perturbation]) if cell.game == "preservation" else 0
+        above, below = own - least, paper - least
+    return float(above.mean() / below.mean()), float((above / below).max())
 
 
 if __name__ == "__main__":
