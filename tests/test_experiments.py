@@ -94,6 +94,40 @@ class TestLocalisation:
         assert row["α of value"].value == RULES["value"][3]
         assert (row["value"].value, row["value"].n) == (pytest.approx(100 * 4 / 9), 9)
 
+    @staticmethod
+    def hits(method, found):
+        """Records of consecutive images: for each the thresholds that find its object."""
+        count = len(RULES["value"])
+        shared = {"method": method, "rule": "value", "class": 0, "boxes": [[0, 0, 1, 1]] * count}
+        return [
+            shared | {"id": str(n), "found": [k in own for k in range(count)]} for n, own in enumerate(found)
+        ]
+
+    def test_methods_are_compared_with_the_mask_image_by_image(self):
+        """Misses 0 1 1 1 of one and 1 0 0 1 of the mask: differences -1 1 1 0, mean 0.25, s² 11/12."""
+        always, never = range(9), ()
+        mask = self.hits("mask", [never, always, always, never])
+        others = self.hits("gradient", [always, never, never, never])
+        table = Localisation().summary(mask + others).tables[1]
+        assert set(table.rows) == {"gradient"}
+        found = table.rows["gradient"]["value"]
+        assert (found.value, found.n) == (25, 4)
+        assert found.standard_error == pytest.approx(100 * (11 / 12 / 4) ** 0.5)
+        assert not table.paper
+
+    def test_differences_are_at_the_thresholds_of_other_images(self):
+        """The mask misses all images at the threshold of the other half, the other method none."""
+        mask = self.hits("mask", [[3], [7]] * 5)
+        others = self.hits("center", [range(9)] * 10)
+        table = Localisation(folds=2).summary(mask + others).tables[1]
+        assert (table.rows["center"]["value"].value, table.rows["center"]["value"].n) == (-100, 10)
+        one = Localisation().summary(mask[:1] + others[:1]).tables[1]
+        assert one.rows["center"]["value"].n == 0
+
+    @pytest.mark.parametrize("method", ["mask", "center"])
+    def test_without_a_mask_or_another_method_nothing_is_compared(self, method):
+        assert len(Localisation().summary(self.hits(method, [[3]] * 5)).tables) == 1
+
     def test_images_without_boxes_have_no_records(self, world):
         case = world[0]
         absent = next(label for label in range(len(CLASSES)) if not case.sample.boxes(label))

@@ -39,6 +39,7 @@ entropy, heat, around, chosen = (
     localisation._best,
 )
 ratio, submission, clamp = animal_parts._ratio, localisation._submission, torch.Tensor.clamp
+five, against_mask = maps.five_best, localisation._against_mask
 scores, around_points = interrogation.scores_under, animal_parts.around_keypoints
 
 
@@ -85,6 +86,16 @@ def last_threshold(tried):
 
 def on_all(records):
     return [chosen([record["found"] for record in records])] * len(records)
+
+
+def hits_for_misses(misses):
+    return {
+        m: {rule: [not one for one in missed] for rule, missed in own.items()} for m, own in misses.items()
+    }
+
+
+def in_order(misses):
+    return {m: {rule: sorted(missed) for rule, missed in own.items()} for m, own in misses.items()}
 
 
 def first_box_alone(case):
@@ -206,6 +217,18 @@ MISTAKES = {
         *(localisation.Localisation, "_chosen", lambda self, records, fold: on_all(records)),
         lambda world, patch: places.test_the_threshold_is_chosen_on_other_images(),
     ),
+    "the mask's error more than others'": (
+        *(localisation, "_against_mask", lambda misses: against_mask(hits_for_misses(misses))),
+        lambda world, patch: places.test_methods_are_compared_with_the_mask_image_by_image(),
+    ),
+    "differences that are not in pairs": (
+        *(localisation, "_against_mask", lambda misses: against_mask(in_order(misses))),
+        lambda world, patch: places.test_methods_are_compared_with_the_mask_image_by_image(),
+    ),
+    "differences at thresholds chosen on all": (
+        *(localisation.Localisation, "_chosen", lambda self, records, fold: on_all(records)),
+        lambda world, patch: places.test_differences_are_at_the_thresholds_of_other_images(),
+    ),
     "submission with ends left out": (
         *(localisation, "_submission", ends_left_out),
         lambda world, patch: staged.TestSubmission().test_a_line_for_each_picture(),
@@ -222,8 +245,12 @@ MISTAKES = {
         *(insertion_deletion, "_GAMES", GAMES_SWAPPED),
         lambda world, patch: staged.TestCurves().test_the_more_salient_first(),
     ),
+    "five classes by the preset fast alone": (
+        *(maps, "five_best", lambda preset: five("fast")),
+        lambda world, patch: staged.TestMapSources().test_the_best_five_have_the_published_objective(),
+    ),
     "default objective for five classes": (
-        *(maps, "five_best", lambda: PRESETS["fast"]),
+        *(maps, "five_best", lambda preset: PRESETS[preset]),
         lambda world, patch: staged.TestMapSources().test_the_best_five_have_the_published_objective(),
     ),
     "the same game twice": (

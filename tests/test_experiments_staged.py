@@ -191,6 +191,8 @@ class TestMapSources:
         assert source.preset.objective == PRESETS["top5"].objective
         assert source.preset.optimiser == PRESETS["fast"].optimiser
         assert (plain.method, plain.target, plain.preset) == ("gradient", "label", "fast")
+        (paper,) = of_methods(replace(setup_of(MASK_TOP5), preset="paper"))
+        assert paper.preset == replace(PRESETS["paper"], objective=PRESETS["top5"].objective, targets=5)
         (each,) = of_methods(replace(setup_of(MASK_TOP5), target="each"))
         assert (each.target, each.preset) == ("each", source.preset)
 

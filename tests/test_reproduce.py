@@ -16,8 +16,9 @@ from unsee.experiments.experiment import Line, Plot, Summary, Table
 from unsee.experiments.progress import ExperimentStarted
 from unsee.experiments.reproduction_page import Chapter, lines_of, reproduction_page
 from unsee.experiments.result_folder import FolderTakenError
-from unsee.masks import PRESETS, adjusted
+from unsee.masks import PRESETS, adjusted, outcome
 from unsee.metrics import Estimate, proportion
+from unsee.verdicts import CONVERGED
 
 BRIEF = ("--limit", 2, "--few", 2, "--methods", "mask,gradient,center")
 NETWORKS = (small_network("unsee:menagerie"), small_network("unsee:menagerie-shortcut"))
@@ -43,7 +44,8 @@ def some(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
-    """Masks are learned in few iterations; only one hyper-parameter is changed, and the perturbation."""
+    """Masks converge in few iterations; only one hyper-parameter is changed, and the perturbation."""
+    monkeypatch.setattr(outcome, "verdict", lambda *_: CONVERGED)
     monkeypatch.setitem(PRESETS, "fast", adjusted(PRESETS["fast"], iterations=3))
     change, values, usual, axis = sensitivity.CHANGES["λ1"]
     monkeypatch.setattr(sensitivity, "CHANGES", {"λ1": (change, values[:1], usual, axis)})

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import unsee
+from changed_stores import marked
 from experiment_data import drawn, small_network
 from pictures import Pictures, network
 from unsee import UnseeError
@@ -198,9 +199,10 @@ def test_maps_of_other_images_or_targets_are_refused(experiment, learned, folder
     assert says in str(refused.value)
 
 
-def test_a_mask_with_the_published_weights_is_recognised(experiment, learned):
+def test_a_mask_with_the_published_weights_is_recognised(experiment, learned, tmp_path):
     brief = adjusted(PRESETS["top5"], iterations=2)
-    store = learned(2, method="mask", target="top5", preset=brief)
+    learned(2, method="mask", target="top5", preset=brief)
+    store = marked(tmp_path / "maps")
     found = experiment("localisation", 2, masks=[store], methods=["mask-top5", "center"])
     assert set(found.summary.tables[0].rows) == {MASK_TOP5, "center"}
 

@@ -45,7 +45,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def earlier(folder, monkeypatch):
-    """A preset `fast` that the store could have been written with: without retries, its slack in the store."""
+    """A preset `fast` that the store could be of: without retries, and its slack is in the store."""
     monkeypatch.setitem(PRESETS, "fast", replace(PRESETS["fast"], retries=()))
     manifest = folder / "masks" / "_manifest.json"
     kept = json.loads(manifest.read_text())

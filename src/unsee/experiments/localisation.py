@@ -99,9 +99,10 @@ class Localisation:
         for method, own in by(records, "method").items():
             for rule, some in by(own, "rule").items():
                 alphas, chosen = RULES[rule], self._chosen(some, fold)
-                missed = [not record["found"][k] for record, k in zip(some, chosen, strict=True)]
+                pairs = zip(some, chosen, strict=True) if len(order) > 1 else ()
+                missed = [not record["found"][k] for record, k in pairs]
                 misses.setdefault(method, {})[rule] = missed
-                rows.setdefault(method, {})[rule] = proportion(missed if len(order) > 1 else [], 100)
+                rows.setdefault(method, {})[rule] = proportion(missed, 100)
                 best = Estimate.exactly(alphas[_best([record["found"] for record in some])])
                 rows[method][f"α of {rule}"] = best
                 columns = zip(*(record["found"] for record in some), strict=True)
