@@ -164,7 +164,7 @@ class _Run:
     def _needs(self, stored: StoredMaps) -> str:
         if stored.complete(self._numbers):
             return self.experiment.about.needs
-        return "images with a map of every method, and there are none (`unsee status` says why)"
+        return "images with a map of every method, learned masks converged; `unsee status` says why not"
 
     def _with_paper(self, summary: Summary) -> Summary:
         """Published numbers only for the paper's kind of data, and compared only for the paper's network."""
