@@ -326,7 +326,8 @@ def select(masks, totals, canvas, references, net, targets, options):
 
     The candidates are the last mask, the start, the mask with the lowest total of those whose total is known,
     the one that edits nothing and the one that edits everything; the first of equals is taken. Returns its
-    name, the mask, and the objective of every candidate by name.
+    name, the mask, and the objective of every candidate by name. A mask that equals an end or the start is
+    called so.
     """
     nothing = 1.0 if options["game"] == "deletion" else 0.0
     candidates = {
@@ -339,4 +340,8 @@ def select(masks, totals, canvas, references, net, targets, options):
     given = (canvas, references, net, targets, options)
     costs = {name: over_windows(mask, *given)[0] for name, mask in candidates.items()}
     chosen = min(costs, key=costs.get)
-    return chosen, candidates[chosen], costs
+    known = [
+        name for name in ("ideal", "edited", "start") if np.array_equal(candidates[name], candidates[chosen])
+    ]
+    name = known[0] if known else chosen
+    return name, candidates[name], costs | {name: costs[chosen]}

@@ -6,7 +6,7 @@ from unittest import mock
 
 import torch
 
-from unsee.masks import loop, objective, outcome, selection
+from unsee.masks import convergence, loop, objective, outcome, selection
 from unsee.masks.edits.linear_blend import LinearBlend, blend
 from unsee.masks.edits.perturbation import GaussianNoise
 from unsee.masks.objective import Objective
@@ -21,7 +21,7 @@ applied = LinearBlend.apply
 noise_at, scored_one = Scoring.noise_at, Scoring._scored
 terms_of, port_tv = Objective.terms, MeanAxisVariation.value
 start, search, noise_edit = CircularStart.__call__, CircularStart._search, GaussianNoise.references
-selected, no_better_than, penalty_total = outcome.selected, outcome.no_better_than, objective.penalty_total
+selected, in_words, penalty_total = outcome.selected, convergence._in_words, objective.penalty_total
 fixed_terms, final_scores, adam_step = selection.fixed_terms, outcome._final_scores, Adam.tell
 
 
@@ -335,4 +335,4 @@ def dearer_penalties(terms):
 
 
 def deletion_s_words(name, game):
-    return no_better_than(name, replace(game, ideal=1.0))
+    return in_words(name, replace(game, ideal=1.0))

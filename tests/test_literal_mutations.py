@@ -11,7 +11,7 @@ import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
 import test_selection as chosen
-from unsee.masks import grid, learner, objective, selection, starts
+from unsee.masks import convergence, grid, learner, objective, selection, starts
 from unsee.masks import outcome as outcome_file
 from unsee.masks.edits import linear_blend, perturbation
 from unsee.masks.edits.linear_blend import LinearBlend
@@ -154,7 +154,7 @@ MISTAKES = {
     "best mask left out": (outcome_file, "selected", wrong.without_the_best, best_choice),
     "least score of preservation": (Objective, "least_score", property(lambda _: 0.0), keeping_choice),
     "candidates left out too soon": (selection, "penalty_total", wrong.dearer_penalties, choice),
-    "verdict in deletion's words": (outcome_file, "no_better_than", wrong.deletion_s_words, keeping_choice),
+    "verdict in deletion's words": (convergence, "_in_words", wrong.deletion_s_words, keeping_choice),
     "5 %": (CircularStart, "_search", wrong.looser, discs),
     "95 %": (CircularStart, "_search", wrong.looser, keeping_discs),
     "one disc further": (CircularStart, "_search", wrong.one_disc_on, discs),

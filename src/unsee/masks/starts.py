@@ -1,6 +1,7 @@
 """The first mask (§4.3 and supplement §2)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ from unsee.errors import UnseeError
 from unsee.masks.game import Game
 from unsee.masks.grid import to_cells
 from unsee.masks.scoring import Scoring
-from unsee.memory import BATCH_SIZE
+from unsee.memory import BATCH_SIZE, by_halves
 from unsee.tensors import generator, smooth
 
 _RANDOM_STREAM = 4
@@ -126,12 +127,11 @@ class CircularStart:
         """The index of each image's first disc with enough effect; k if there is none."""
         batch, count = len(scoring), len(masks)
         ends = torch.stack([torch.ones_like(masks[0]), torch.zeros_like(masks[0])])
-        original, full = scoring.still_scores(ends.expand(batch, -1, -1, -1)).unbind(dim=1)
+        original, full = _scores(scoring, ends).unbind(dim=1)
         found = torch.full((batch,), count, device=masks.device)
         chunk = max(BATCH_SIZE // batch, 1)
         for first in range(0, count, chunk):
-            some = masks[first : first + chunk]
-            scores = scoring.still_scores(some.expand(batch, -1, -1, -1))
+            scores = _scores(scoring, masks[first : first + chunk])
             q = (scores - full[:, None]) / (original - full)[:, None]
             does = q < 1 - self.share if game.ideal == 1 else q >= self.share
             does &= ((original - full).abs() > _SAME_SCORE)[:, None]
@@ -140,6 +140,16 @@ class CircularStart:
             if bool((found < count).all()):
                 break
         return found
+
+
+def _scores(scoring: Scoring, masks: Float[Tensor, "k h w"]) -> Float[Tensor, "b k"]:
+    """Scores of every image under the same masks; under fewer at once where memory runs out."""
+
+    def of(some: Sequence[Tensor]) -> list[Tensor]:
+        each = torch.stack(list(some)).expand(len(scoring), -1, -1, -1)
+        return list(scoring.still_scores(each).unbind(dim=1))
+
+    return torch.stack(by_halves(of, masks.unbind()), dim=1)
 
 
 def _stretched(masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
