@@ -108,31 +108,35 @@ def objectives(classifier: Classifier, explanations: Sequence[Explanation]) -> T
     )
 
 
-@torch.no_grad()
 def _objectives(
     classifier: Classifier, some: Sequence[Explanation], settings: unsee.masks.Settings
 ) -> Tensor:
     fit, color = unsee.Squash(), classifier.color
     inputs = [NetworkInput(e.photo, classifier.size, settings.margin, fit, color, 0) for e in some]
+    grids = torch.stack([e.mask_grid for e in some])
+    return over_all_windows(classifier, inputs, [e.target.indices for e in some], grids, settings)
+
+
+@torch.no_grad()
+def over_all_windows(
+    classifier: Classifier,
+    inputs: Sequence[NetworkInput],
+    targets: Sequence[tuple[int, ...]],
+    grids: Tensor,
+    settings: unsee.masks.Settings,
+) -> Tensor:
+    """The objective of one mask for each image, averaged over all windows of the jitter, in float32."""
     with classifier.borrowed():
         classes = classifier.logits(inputs[0].plain[None].to(classifier.device)).shape[1]
-        scoring = Scoring.prepare(
-            classifier,
-            inputs,
-            [e.target.indices for e in some],
-            classes,
-            settings.perturbations,
-            settings.objective.score,
-        )
-        grids = torch.stack([e.mask_grid for e in some]).to(scoring.targets)
+        score = settings.objective.score
+        scoring = Scoring.prepare(classifier, inputs, targets, classes, settings.perturbations, score)
+        grids = grids.to(scoring.targets)
         masks = settings.grid.upsampler(scoring.size, scoring.targets)(grids)
         places = torch.arange(settings.jitter, device=grids.device)
-        windows = torch.cartesian_prod(places, places)
-        scores = [scoring.jittered_scores(masks, place.expand(len(some), 2)).values for place in windows]
-        terms = settings.objective.terms(
-            grids, torch.stack(scores).mean(dim=0), torch.zeros(len(some)).long()
-        )
-        return total(terms).cpu()
+        offsets = [place.expand(len(inputs), 2) for place in torch.cartesian_prod(places, places)]
+        scores = [scoring.jittered_scores(masks, offset).values for offset in offsets]
+        iteration = torch.zeros(len(inputs), device=grids.device).long()
+        return total(settings.objective.terms(grids, torch.stack(scores).mean(dim=0), iteration)).cpu()
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -14,18 +14,16 @@ from statistics import mean
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from common import network, sources
+from common import network, over_all_windows, sources
 from unsee.classifier import Classifier
 from unsee.images import Photo, read_photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
-from unsee.masks.objective import SCORES, Objective, total
+from unsee.masks.objective import SCORES, Objective
 from unsee.masks.penalties import L1, TotalVariation
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos
-from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 
 Results = dict[str, Any]
@@ -157,34 +155,14 @@ def objectives(
     classifier: Classifier, some: Sequence[LearnedPhoto], settings: Settings, value: float | None = None
 ) -> list[float]:
     """The objective of each mask over all windows of the jitter, in float32; of constant masks if `value`."""
-    groups = [some[first : first + 64] for first in range(0, len(some), 64)]
-    return [one for group in groups for one in _objectives(classifier, group, settings, value).tolist()]
-
-
-@torch.no_grad()
-def _objectives(
-    classifier: Classifier, some: Sequence[LearnedPhoto], settings: Settings, value: float | None
-) -> Tensor:
-    inputs = [one.network_input for one in some]
-    with classifier.borrowed():
-        classes = classifier.logits(inputs[0].plain[None].to(classifier.device)).shape[1]
-        scoring = Scoring.prepare(
-            classifier,
-            inputs,
-            [one.target.indices for one in some],
-            classes,
-            settings.perturbations,
-            settings.objective.score,
-        )
-        grids = torch.stack([one.learned.grid for one in some]).to(scoring.targets)
-        if value is not None:
-            grids = torch.full_like(grids, value)
-        masks = settings.grid.upsampler(scoring.size, scoring.targets)(grids)
-        places = torch.arange(settings.jitter, device=grids.device)
-        windows = torch.cartesian_prod(places, places)
-        scores = [scoring.jittered_scores(masks, place.expand(len(some), 2)).values for place in windows]
-        iteration = torch.zeros(len(some), device=grids.device).long()
-        return total(settings.objective.terms(grids, torch.stack(scores).mean(dim=0), iteration)).cpu()
+    found: list[float] = []
+    for first in range(0, len(some), 64):
+        group = some[first : first + 64]
+        grids = torch.stack([one.learned.grid for one in group])
+        grids = grids if value is None else torch.full_like(grids, value)
+        inputs, targets = [one.network_input for one in group], [one.target.indices for one in group]
+        found += over_all_windows(classifier, inputs, targets, grids, settings).tolist()
+    return found
 
 
 def report(folder: Path) -> str:

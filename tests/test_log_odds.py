@@ -52,16 +52,16 @@ class TestOfOneScore:
     ):
         logits = [200.0, 0.0, 0.0, 0.0]
         assert float(softmax_score(torch.tensor([logits]), marks(targets, 4))) == score
-        found, slope = with_gradient(logits, targets)
+        found, derivative = with_gradient(logits, targets)
         assert found == pytest.approx(expected, rel=1e-6)
-        assert slope.tolist() == pytest.approx(gradient, abs=1e-6)
+        assert derivative.tolist() == pytest.approx(gradient, abs=1e-6)
 
     @pytest.mark.parametrize(("targets", "sign"), [((0, 1, 2, 3), 1), ((), -1)])
     def test_where_every_class_is_a_target_or_none_they_are_finite(self, targets, sign):
-        found, slope = with_gradient([3.0, -2.0, 0.5, 200.0], targets)
+        found, derivative = with_gradient([3.0, -2.0, 0.5, 200.0], targets)
         assert math.isfinite(found)
         assert sign * found > 1e5
-        assert bool(slope.isfinite().all())
+        assert bool(derivative.isfinite().all())
 
     def test_a_score_that_is_no_probability_has_none(self):
         assert log_odds_of(softmax_score) is softmax_log_odds
@@ -94,7 +94,7 @@ class TestOfSeveralEdits:
         odds = Scored.summed(parts).log_odds
         rarer = math.exp(-200) * (1 + math.exp(-2)) / 2
         assert sign * float(odds.detach()) == pytest.approx(-math.log(rarer), rel=1e-6)
-        first, second = (float(slope) for slope in torch.autograd.grad(odds.sum(), free))
+        first, second = (float(derivative) for derivative in torch.autograd.grad(odds.sum(), free))
         assert (first, second) == pytest.approx((1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))), rel=1e-4)
 
     def test_other_scores_have_none(self):
