@@ -181,7 +181,7 @@ class TestStores:
     ("verdict", "says"),
     [
         (NO_GAIN, "explain another class, or try the preset paper or another perturbation"),
-        ("not finite at iteration 3: the mask is the last one that was", "use precision float32"),
+        ("not finite at iteration 3: the mask is the best one before", "use precision float32"),
         (FALLING, "allow more iterations, or use the preset paper"),
     ],
 )

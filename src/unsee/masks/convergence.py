@@ -37,7 +37,7 @@ def verdict(
         game: what the mask was learned for.
     """
     if failed_at >= 0:
-        return f"not finite at iteration {failed_at + 1}: the mask is the last one that was"
+        return f"not finite at iteration {failed_at + 1}: the mask is the best one before"
     if not (math.isfinite(final) and bool(scores.isfinite().all())):
         return "not finite after the last step: its scores cannot be read"
     if chosen != LEARNED:

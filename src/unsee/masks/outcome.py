@@ -31,7 +31,8 @@ class Learned:
             of jitters, in the precision of the optimisation.
         history: each term's value before every step, by name.
         evaluations: of the network that the mask took: those of the start, up to the disc that is taken, and
-            one for each evaluated mask and perturbation. The final scores are not counted.
+            one for each evaluated mask and perturbation, of all attempts. The forward passes that compare the
+            candidates and give the final scores are not counted.
         verdict: "converged", or in words what went wrong.
         seconds: the image's share of its batch's time.
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
