@@ -182,6 +182,12 @@ class TestARetryForMore:
         assert (found.attempts, found.evaluations) == (2, 3 + 2)
         assert [one.attempts for one in others] == [2, 2]
 
+    def test_where_a_mask_hardly_changes_the_score(self):
+        (one,) = of(lost(), ((0,),))
+        slight = replace(one, verdict="no gain: the score is less than a tenth of the way", chosen="learned")
+        assert slight.goes_wrong(replace(AGAIN, empty=True))
+        assert not slight.goes_wrong(AGAIN)
+
     def test_where_a_mask_has_not_converged(self):
         setting = replace(PRESETS["paper"], start=CircularStart(), optimiser=Adam(rate=0.02, iterations=20))
         (first,) = of(setting, ((0,),))

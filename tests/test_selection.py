@@ -60,6 +60,23 @@ def test_the_verdict_names_what_no_mask_was_better_than(game, ideal):
     }
 
 
+@pytest.mark.parametrize(
+    ("scores", "game", "expected"),
+    [
+        ((0.9, 0.82, 0.1), DELETION, CONVERGED),
+        ((0.9, 0.83, 0.1), DELETION, "no gain"),
+        ((0.9, 0.98, 0.1), DELETION, CONVERGED),
+        ((0.9, 0.17, 0.1), PRESERVATION, "no gain"),
+        ((0.9, 0.18, 0.1), PRESERVATION, CONVERGED),
+        ((0.1, 0.13, 0.5), DELETION, "no gain"),
+        ((0.5, 0.5, 0.5), DELETION, CONVERGED),
+    ],
+)
+def test_a_mask_that_hardly_changes_the_score_is_no_gain(scores, game, expected):
+    found = verdict(torch.ones(20), -1, 1.0, torch.tensor(scores, dtype=torch.float64), LEARNED, game)
+    assert found.startswith(expected)
+
+
 def check_no_known_mask_is_better(optimiser, game, score, margin, start, weight, seed):
     """Compare the returned mask with every mask whose objective is known, by the literal version."""
     options = {**literal.PAPER, "game": game, "score": score, "margin": margin, "l1": weight}

@@ -1,11 +1,13 @@
 """The verdict on a mask as results and stores hold it, and what to do about one that has not converged."""
 
 CONVERGED = "converged"
+NO_GAIN = "no gain"
+"""How a verdict begins if no mask was better than another, or if the mask hardly changes the score."""
 
 
 def advice(verdict: str) -> str:
     """What to do about a mask that has not converged."""
-    if verdict.startswith("no gain"):
+    if verdict.startswith(NO_GAIN):
         return "explain another class, or try the preset paper or another perturbation"
     if verdict.startswith("not finite"):
         return "use precision float32, and check that the network's outputs are finite"

@@ -6,12 +6,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.masks.game import Game
-from unsee.verdicts import CONVERGED
+from unsee.verdicts import CONVERGED, NO_GAIN
 
 LEARNED, START, IDEAL, EDITED = "learned", "start", "ideal", "edited"
 """What a returned mask can be: a learned one, the start, the one that costs nothing, the fully edited one."""
 _TAIL = 0.1
 _SLACK = 0.1
+_LEAST_CHANGE = 0.1
 
 
 def verdict(
@@ -25,8 +26,9 @@ def verdict(
     """ "converged", or in words what went wrong.
 
     A run has converged if it and its final scores stayed finite, if its objective over the last tenth of the
-    iterations differs from the tenth before by no more than a tenth of its range, and if a learned mask is
-    better than the start, the untouched and the fully perturbed image.
+    iterations differs from the tenth before by no more than a tenth of its range, if a learned mask is better
+    than the start, the untouched and the fully perturbed image, and if it changes the score by at least a
+    tenth of the difference between these two images.
 
     Args:
         objective: before each step.
@@ -40,8 +42,23 @@ def verdict(
         return f"not finite at iteration {failed_at + 1}: the mask is the best one before"
     if not (math.isfinite(final) and bool(scores.isfinite().all())):
         return "not finite after the last step: its scores cannot be read"
+    return _no_gain(scores, chosen, game) or _unsettled(objective) or CONVERGED
+
+
+def _no_gain(scores: Float[Tensor, " 3"], chosen: str, game: Game) -> str:
+    """That no mask was better than another, or that the mask hardly changes the score; empty if neither."""
     if chosen != LEARNED:
-        return f"no gain: no mask was better than {_in_words(chosen, game)}"
+        return f"{NO_GAIN}: no mask was better than {_in_words(chosen, game)}"
+    original, edited, perturbed = scores.tolist()
+    free = original if game.ideal == 1 else perturbed
+    if abs(edited - free) < _LEAST_CHANGE * abs(original - perturbed):
+        ideal, most = _in_words(IDEAL, game), _in_words(EDITED, game)
+        return f"{NO_GAIN}: the score is less than a tenth of the way from that of {ideal} to that of {most}"
+    return ""
+
+
+def _unsettled(objective: Float[Tensor, " iterations"]) -> str:
+    """That the objective was still moving at the end; empty if it was not."""
     tail = max(round(_TAIL * len(objective)), 1)
     late = float(objective[-tail:].mean())
     before = float(objective[-2 * tail : -tail].mean()) if len(objective) >= 2 * tail else late
@@ -50,7 +67,7 @@ def verdict(
         return "still rising: the objective grew over the last tenth of the iterations"
     if before - late > _SLACK * spread:
         return "still falling: the objective had not converged after the last iteration"
-    return CONVERGED
+    return ""
 
 
 def _in_words(chosen: str, game: Game) -> str:

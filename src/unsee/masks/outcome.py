@@ -15,7 +15,7 @@ from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
-from unsee.verdicts import CONVERGED
+from unsee.verdicts import CONVERGED, NO_GAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Learned:
 
     def goes_wrong(self, retry: Retry) -> bool:
         """Whether this attempt is one that a retry is for."""
-        empty = retry.empty and self.chosen != LEARNED
+        empty = retry.empty and (self.chosen != LEARNED or self.verdict.startswith(NO_GAIN))
         return self.stuck or empty or (retry.unconverged and self.verdict != CONVERGED)
 
 

@@ -20,8 +20,8 @@ class Retry:
     Args:
         start: where it starts this time.
         optimiser: what proposes masks this time.
-        empty: begin masks again also where the one that costs nothing was better than what was found, not
-            only where the start or the fully edited one was.
+        empty: begin masks again also where the one that costs nothing was better than what was found, or
+            scores nearly the same, not only where the start or the fully edited one was better.
         unconverged: begin every mask again that has not converged.
     """
 
