@@ -63,12 +63,14 @@ def test_the_verdict_names_what_no_mask_was_better_than(game, ideal):
 @pytest.mark.parametrize(
     ("scores", "game", "expected"),
     [
-        ((0.9, 0.82, 0.1), DELETION, CONVERGED),
+        ((0.9, 0.81, 0.1), DELETION, CONVERGED),
         ((0.9, 0.83, 0.1), DELETION, "no gain"),
-        ((0.9, 0.98, 0.1), DELETION, CONVERGED),
+        ((0.9, 0.99, 0.1), DELETION, "no gain"),
+        ((0.1, 0.02, 0.5), DELETION, CONVERGED),
         ((0.9, 0.17, 0.1), PRESERVATION, "no gain"),
-        ((0.9, 0.18, 0.1), PRESERVATION, CONVERGED),
+        ((0.9, 0.19, 0.1), PRESERVATION, CONVERGED),
         ((0.1, 0.13, 0.5), DELETION, "no gain"),
+        ((0.5, 0.1, 0.1), PRESERVATION, "no gain"),
         ((0.5, 0.5, 0.5), DELETION, CONVERGED),
     ],
 )

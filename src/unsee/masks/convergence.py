@@ -51,7 +51,7 @@ def _no_gain(scores: Float[Tensor, " 3"], chosen: str, game: Game) -> str:
         return f"{NO_GAIN}: no mask was better than {_in_words(chosen, game)}"
     original, edited, perturbed = scores.tolist()
     free = original if game.ideal == 1 else perturbed
-    if abs(edited - free) < _LEAST_CHANGE * abs(original - perturbed):
+    if game.sign * (free - edited) < _LEAST_CHANGE * abs(original - perturbed):
         ideal, most = _in_words(IDEAL, game), _in_words(EDITED, game)
         return f"{NO_GAIN}: the score is less than a tenth of the way from that of {ideal} to that of {most}"
     return ""
