@@ -127,8 +127,8 @@ def over_all_windows(
 ) -> Tensor:
     """The objective of one mask for each image, averaged over all windows of the jitter, in float32."""
     with classifier.borrowed():
-        classes = classifier.logits(inputs[0].plain[None].to(classifier.device)).shape[1]
-        score = settings.objective.score
+        classes = classifier.reading.classes
+        score = settings.objective.score_on(classifier.reading.kind)
         scoring = Scoring.prepare(classifier, inputs, targets, classes, settings.perturbations, score)
         grids = grids.to(scoring.targets)
         masks = settings.grid.upsampler(scoring.size, scoring.targets)(grids)

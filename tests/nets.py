@@ -85,7 +85,7 @@ class Bench:
             self.targets,
             self.classes,
             settings.perturbations,
-            settings.objective.score,
+            settings.objective.score_on("softmax"),
             settings.input_noise,
         )
 

@@ -7,9 +7,10 @@ from torch import nn
 from torchvision.transforms import v2
 
 from checks import one_line
-from unsee.classifier import IMAGENET_MEAN, IMAGENET_STD, Classifier
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.fits import resize
+from unsee.input_values import IMAGENET_MEAN, IMAGENET_STD
 from unsee.masks import explain
 
 NAMES = ("ant", "bee", "cat", "tiger cat", "dog")
@@ -73,14 +74,17 @@ class TestRestored:
         assert checked.net.counted
 
     def test_after_probabilities(self, checked):
+        assert checked.reading.kind == "softmax"
+        before = len(checked.net.counted)
         checked.probabilities(torch.rand(2, 3, 32, 32))
-        assert len(checked.net.counted) == 1
+        assert len(checked.net.counted) == before + 1
 
     def test_after_an_exception_in_the_network(self, checked, make_pixels):
         def fail(module, inputs, output):
             if output.requires_grad:
                 raise ZeroDivisionError("in the middle")
 
+        assert checked.reading.differentiable
         handle = checked.net[3].register_forward_hook(fail)
         with pytest.raises(ZeroDivisionError, match="in the middle"):
             explain(checked, make_pixels(), iterations=2)
@@ -204,22 +208,21 @@ class TestOutputs:
     @pytest.mark.parametrize(
         ("change", "expected"),
         [
-            (lambda y: (y, y), "tuple"),
-            (lambda y: [y], "list"),
-            (lambda y: {"logits": y}, "dict"),
             (lambda y: None, "NoneType"),
+            (lambda y: (), "tuple"),
+            (lambda y: {"logits": None, "hidden": "?"}, "dict"),
             (lambda y: y[0], r"\(5,\)"),
-            (lambda y: y[:, :, None, None], r"\(2, 5, 1, 1\)"),
-            (lambda y: y[:1], r"\(1, 5\)"),
+            (lambda y: y.repeat(3, 1), r"\(3, 5\)"),
+            (lambda y: y[..., None].expand(-1, -1, 4), r"\(1, 5, 4\)"),
             (lambda y: y.sum(), r"\(\)"),
-            (lambda y: WithLogits((y,)), "tuple"),
+            (lambda y: WithLogits((y,)), "WithLogits"),
         ],
     )
     def test_outputs_that_are_not_logits_are_refused(self, make_net, change, expected):
         wrapped = Classifier(Answers(make_net(), change), size=(32, 32))
         with pytest.raises(UnseeError, match=expected) as error:
             wrapped.probabilities(torch.rand(2, 3, 32, 32))
-        assert "(2, classes)" in one_line(error)
+        assert "(1, classes)" in one_line(error)
 
     def test_objects_with_logits(self, make_net):
         net = make_net()

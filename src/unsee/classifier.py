@@ -1,24 +1,24 @@
-"""A network with its input size, normalisation and class names: RGB in [0,1] in, logits out."""
+"""A network with its input and what its answer means: images in [0,1] in, logits and scores out."""
 
-import math
-import re
 from abc import ABC
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unsee.choices import nearest
+from unsee.class_names import ClassNames, class_index, class_names_of
 from unsee.errors import UnseeError
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from unsee.heads import AUTO, Head, Reading, read_head, rows_of
+from unsee.input_values import UNIT, Channels, InputValues, each_channel
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
+
+_SAME, _LEAST_SPREAD = 2e-2, 1e-6
+_MOST_WORDS = 200
 
 
 class NetworkWrapper(nn.Module, ABC):
@@ -29,41 +29,66 @@ class NetworkWrapper(nn.Module, ABC):
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Wraps any module that turns (B,3,H,W) images into (B,C) logits, without changing the module.
+    """Wraps any module that turns (B,C,H,W) images into scores, without changing the module.
 
     Args:
         net: the module; it stays on its device and in its dtype.
         size: height and width of the network's input, in pixels.
-        mean: RGB mean, in [0,1], that is subtracted from images.
-        std: RGB standard deviation that images are then divided by.
-        class_names: one for each logit, in order; without them classes are named by their index.
+        mean: of each channel, or one number for all, subtracted from images in the value range. Defaults to
+            ImageNet's for three channels in [0,1], and to 0 for any other input.
+        std: of each channel, or one number for all, that images are then divided by. Defaults likewise, to 1.
+        class_names: one for each score, in order, or a mapping from index to name; without them classes are
+            named by their index.
         name: the network's name in results.
         weights_sha256: hash of the weight file, recorded in results.
-        mean_color: RGB in [0,1] of the "constant" perturbation; defaults to `mean`.
+        mean_color: value of each channel in [0,1] of the "constant" perturbation; defaults to `mean`, if one
+            is given or ImageNet's is used, else to mid-grey.
+        head: what the network's answer means: "softmax" (logits of one class for an image), "sigmoid" (logits
+            of independent classes, or of a binary classifier), "probabilities", "logit" (scores without a
+            range, as in regression), a function of the answer that returns (B,C) scores, or "auto". "auto"
+            evaluates a pair of probe images at the first use.
+        channels: of the input; defaults to the length of `mean` and `std`, else to 3.
+        value_range: what black and white are for the network before mean and std; images are in [0,1].
 
     Raises:
-        UnseeError: the size, mean or standard deviation is not valid.
+        UnseeError: the size, mean, standard deviation, channels, value range or class names are not valid.
     """
 
     net: nn.Module
     size: tuple[int, int] = (224, 224)
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    class_names: tuple[str, ...] | None = None
+    mean: Channels = None
+    std: Channels = None
+    class_names: ClassNames | None = None
     name: str = "custom"
     weights_sha256: str | None = None
-    mean_color: tuple[float, float, float] | None = None
+    mean_color: Channels = None
+    head: Head = AUTO
+    channels: int | None = None
+    value_range: tuple[float, float] = UNIT
+    values: InputValues = field(init=False, repr=False)
+    color: tuple[float, ...] = field(init=False, repr=False)
+    names: tuple[str, ...] | None = field(init=False, repr=False)
+    _known: list[Reading] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.net, nn.Module):
             raise UnseeError(f"a Classifier wraps a torch.nn.Module, not {type(self.net).__name__}")
         if not isinstance(self.size, tuple | list) or len(self.size) != 2 or min(self.size) < 1:
             raise UnseeError(f"the input size must be a positive (height, width), not {self.size}")
-        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
-        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
-            raise UnseeError("mean and std need three finite values each, for RGB, with every std above 0")
-        if self.class_names is not None:
-            object.__setattr__(self, "class_names", tuple(self.class_names))
+        values = InputValues.of(self.mean, self.std, self.channels, self.value_range)
+        count, given, names = len(values.mean), self.mean_color, class_names_of(self.class_names)
+        own = {
+            "channels": count,
+            "mean": values.mean if values.stated else None,
+            "std": values.std,
+            "value_range": values.value_range,
+            "class_names": names,
+            "names": names,
+            "values": values,
+            "color": values.color if given is None else each_channel(given, count, "mean_color"),
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
     @property
     def network(self) -> nn.Module:
@@ -86,47 +111,62 @@ class Classifier:
         return next((t.dtype for t in self._tensors() if t.is_floating_point()), torch.float32)
 
     @property
-    def color(self) -> tuple[float, float, float]:
-        """The average colour, RGB in [0,1] (μ₀ of §4.1)."""
-        return self.mean if self.mean_color is None else self.mean_color
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the network's input."""
+        assert self.channels is not None
+        return self.channels, self.size[0], self.size[1]
 
-    def logits(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """The network's logits for images in [0,1]; differentiable with respect to the images.
+    @property
+    def reading(self) -> Reading:
+        """What the network's answer means; found on a pair of probe images at the first use.
 
         Raises:
-            UnseeError: the network's output is not one row of logits for each image.
+            UnseeError: the network fails on them, or its head cannot be told.
+        """
+        if not self._known:
+            with self.borrowed():
+                self._known.append(probed(self))
+        return self._known[0]
+
+    def with_net(self, net: nn.Module) -> "Classifier":
+        """The same classifier around another module that gives the same answers."""
+        other = replace(self, net=net)
+        other._known.extend(self._known)
+        return other
+
+    def logits(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """The network's logits for images in [0,1]; differentiable with respect to the images.
+
+        Probabilities, if the network returns them, become their logarithms or log-odds.
+
+        Raises:
+            UnseeError: the network's answer is not one row of scores for each image.
         """
         return self.answer(self.normalised(images))
 
-    def normalised(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Images in [0,1] with the mean subtracted, divided by the standard deviation."""
-        mean, std = (
-            torch.tensor(v, device=images.device, dtype=images.dtype)[:, None, None]
-            for v in (self.mean, self.std)
-        )
-        return (images - mean) / std
+    def normalised(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Images in [0,1] as the network takes them: in its value range, normalised by mean and std."""
+        return self.values.normalised(images)
 
-    def answer(self, inputs: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
+    def answer(self, inputs: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """The network's logits for images that are already normalised; differentiable.
 
         Raises:
-            UnseeError: the network's output is not one row of logits for each image.
+            UnseeError: the network's answer is not one row of scores for each image.
         """
-        output = self.net(inputs.to(self.net_dtype))
-        output = getattr(output, "logits", output)
-        if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(inputs):
-            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise UnseeError(
-                f"the network returned {shape} for {len(inputs)} images; unsee needs logits of shape "
-                f"({len(inputs)}, classes): wrap the network in a module that returns them"
-            )
-        return output.to(inputs.dtype)
+        reading = self.reading
+        parts = inputs[:, None] if reading.alone and len(inputs) > 1 else [inputs]
+        rows = [reading.logits(self.net(part.to(self.net_dtype)), len(part)) for part in parts]
+        return torch.cat(rows).to(inputs.dtype)
 
     @torch.no_grad()
-    def probabilities(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
-        """Softmax scores for images in [0,1], in evaluation mode and without gradients."""
+    def probabilities(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Scores of all classes for images in [0,1], in evaluation mode and without gradients.
+
+        Probabilities, or for the head "logit" the network's own values.
+        """
         with self.borrowed():
-            return self.logits(images.to(self.device, self.dtype)).softmax(dim=1)
+            return self.reading.scores(self.logits(images.to(self.device, self.dtype)))
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
@@ -148,42 +188,72 @@ class Classifier:
             for weight, requires_grad in wanted:
                 weight.requires_grad_(requires_grad)
 
-    def class_index(self, target: int | np.integer | str, classes: int) -> int:
-        """The index of a class.
+    def class_index(self, target: object, classes: int) -> int:
+        """The index of a class; a name goes before an index (see `unsee.class_names.class_index`).
 
         Args:
-            target: the class's index, its name, or a part of its name that no other class has.
+            target: the class's name, its index, or a part of its name that no other class has.
             classes: the number of classes.
 
         Raises:
             UnseeError: no class matches, or more than one.
         """
-        text = str(target).strip()
-        if re.fullmatch("-?[0-9]+", text):
-            if 0 <= int(text) < classes:
-                return int(text)
-            raise UnseeError(f"class {text} does not exist: {self.name} has classes 0 to {classes - 1}")
-        if self.class_names is None:
-            raise UnseeError(f"{self.name} has no class names: give the class {text!r} as an index")
-        names = [name.casefold() for name in self.class_names]
-        wanted = text.casefold()
-        exact = [i for i, name in enumerate(names) if name == wanted]
-        found = exact or [i for i, name in enumerate(names) if wanted and wanted in name]
-        if len(found) == 1 and found[0] < classes:
-            return found[0]
-        if not found:
-            close = nearest(wanted, names)
-            hint = f"did you mean {' or '.join(close)}?" if close else "give a part of its name, or its index"
-            raise UnseeError(f"{self.name} has no class called {text!r}; {hint}")
-        listed = ", ".join(f"{self.class_names[i]} ({i})" for i in found[:8])
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        raise UnseeError(f"{text!r} could be {listed}{more}: give the whole name or the index")
+        return class_index(target, classes, self.names, self.name)
 
     def class_name(self, index: int) -> str:
         """The name of a class, or its index as text if the network has no class names."""
-        names = self.class_names
-        return names[index] if names is not None and index < len(names) else str(index)
+        return self.names[index] if self.names is not None and index < len(self.names) else str(index)
 
     def _tensors(self) -> Iterator[Tensor]:
         yield from self.net.parameters()
         yield from self.net.buffers()
+
+
+@torch.enable_grad()
+def probed(classifier: Classifier) -> Reading:
+    """What a network's answers to two probe images, together and one alone, say about it.
+
+    Args:
+        classifier: borrowed by the caller.
+
+    Raises:
+        UnseeError: the network fails on them, or its head cannot be told.
+    """
+    shape, draws = classifier.input_shape, torch.Generator().manual_seed(0)
+    images = torch.rand(2, *shape, generator=draws, dtype=torch.float64)
+    images = images.to(classifier.device, classifier.dtype).requires_grad_()
+    inputs = classifier.normalised(images).to(classifier.net_dtype)
+    own, names = classifier.head, None if classifier.names is None else len(classifier.names)
+    first = _asked(classifier, inputs[:1])
+    rows = rows_of(own(first) if callable(own) else first, 1)
+    reason = ""
+    try:
+        both = _asked(classifier, inputs)
+        pair = rows_of(own(both) if callable(own) else both, 2)
+    except UnseeError:
+        reason, both = "it takes one image at a time", first
+    else:
+        apart = (pair[:1] - rows).detach().double().abs().max()
+        spread = rows.detach().double().std(correction=0).clamp(min=_LEAST_SPREAD)
+        if apart > _SAME * spread:
+            reason, both = "its answer to an image depends on the others in the batch", first
+    return read_head(both, 1 if reason else 2, own, names, rows.requires_grad, reason)
+
+
+def _asked(classifier: Classifier, inputs: Tensor) -> object:
+    """The network's answer to probe images.
+
+    Raises:
+        UnseeError: it fails.
+    """
+    try:
+        return classifier.net(inputs.clone())
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        words = str(error).strip().splitlines()
+        said = words[0][:_MOST_WORDS] if words else type(error).__name__
+        raise UnseeError(
+            f"{classifier.name} failed on an input of shape {tuple(inputs.shape)}: {said}; "
+            "check size= (--size) and channels= (--channels)"
+        ) from error

@@ -14,6 +14,7 @@ from torch import Tensor
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, SavedExplanation, read_saved
 from unsee.files import staged_folder
+from unsee.heads import SOFTMAX
 from unsee.images import Photo, PhotoLike
 from unsee.records import finite
 from unsee.verdicts import CONVERGED
@@ -95,7 +96,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Network, weights and software behind a result; `precision` is the one the mask was learned in."""
+    """Network, weights and software behind a result.
+
+    Args:
+        model: the network's name.
+        weights_sha256: of its weight file, if known.
+        input_size: height and width of its input, in pixels.
+        fit: how the photo was brought to it.
+        precision: the one the mask was learned in.
+        versions: of the software.
+        head: what the network's answer means: "softmax", "sigmoid" or "logit", after "probabilities, " if
+            the network itself returns them.
+    """
 
     model: str
     weights_sha256: str | None
@@ -103,6 +115,7 @@ class Provenance:
     fit: str
     precision: str
     versions: Mapping[str, str]
+    head: str = SOFTMAX
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -268,7 +281,8 @@ class Explanation:
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
         }
-        provenance = {field: manifest[field] for field in Provenance.__dataclass_fields__}
+        known = set(Provenance.__dataclass_fields__) & manifest.keys()
+        provenance = {field: manifest[field] for field in known}
         provenance |= {"input_size": tuple(manifest["input_size"])}
         return cls(
             photo=saved.photo,

@@ -2,7 +2,6 @@
 
 import copy
 import shutil
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -70,19 +69,20 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
     """
     if compiled:
         _require_compiler(classifier.device)
+    _ = classifier.reading  # known to every copy
     try:
         plain = copy.deepcopy(classifier.net).eval()
     except (RuntimeError, TypeError, AttributeError, copy.Error):
-        return replace(classifier, net=Borrowed(classifier, bfloat16))
+        return classifier.with_net(Borrowed(classifier, bfloat16))
     for weight in plain.parameters():
         weight.requires_grad_(False)
     net = _fastest_equal(classifier, plain)
     if _calls_the_original(classifier, net):
-        return replace(classifier, net=Borrowed(classifier, bfloat16))
+        return classifier.with_net(Borrowed(classifier, bfloat16))
     net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
-    return replace(classifier, net=net)
+    return classifier.with_net(net)
 
 
 def memory_of_one_pass(classifier: Classifier) -> int:
@@ -142,7 +142,7 @@ def _fastest_equal(classifier: Classifier, plain: nn.Module) -> Tuned:
     for variant, layout in variants:
         try:
             net = Tuned(variant(plain), layout)
-            output = replace(classifier, net=net).logits(image)
+            output = classifier.with_net(net).logits(image)
         except Exception:
             continue
         if torch.allclose(output, expected, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
@@ -163,7 +163,7 @@ def _calls_the_original(classifier: Classifier, net: Tuned) -> bool:
         return True
     try:
         image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
-        replace(classifier, net=net).logits(image)
+        classifier.with_net(net).logits(image)
     finally:
         for hook in hooks:
             hook.remove()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
@@ -16,6 +16,7 @@ from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.fits import Squash
+from unsee.heads import SIGMOID, SOFTMAX
 
 EPSILON = 8 / 255
 _KEPT = 512
@@ -47,10 +48,18 @@ def attacked(
         best = classifier.logits(first).argmax(dim=1)
         for _ in range(steps):
             changed = changed.detach().requires_grad_(True)
-            loss = F.cross_entropy(classifier.logits(changed), best, reduction="sum")
+            loss = _loss(classifier.logits(changed), best, classifier.reading.kind)
             (gradient,) = torch.autograd.grad(loss, changed)
             changed = (changed + 1.25 * epsilon / steps * gradient.sign()).clamp(low, high)
     return (changed.detach() * 255).round().div(255).float().cpu()
+
+
+def _loss(logits: Float[Tensor, "b c"], best: Int[Tensor, " b"], kind: str) -> Float[Tensor, ""]:
+    """What the attack raises: the negative log-probability of a class, or its negative score."""
+    if kind == SOFTMAX:
+        return F.cross_entropy(logits, best, reduction="sum")
+    own = logits.gather(1, best[:, None])
+    return F.softplus(-own).sum() if kind == SIGMOID else -own.sum()
 
 
 @dataclass(frozen=True, eq=False)

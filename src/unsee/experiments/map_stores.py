@@ -60,8 +60,9 @@ def stores_by_method(stores: Sequence[Store | str | Path]) -> dict[str, Store]:
 def method_of(store: Store) -> str:
     """The method of a store's maps: "mask_top5" if masks were learned with the objective of table 1."""
     settings = store.manifest["settings"]
-    published = described(five_best().objective)
-    return MASK_TOP5 if settings.get("mask", {}).get("objective") == published else str(settings["method"])
+    published, own = described(five_best().objective), settings.get("mask", {}).get("objective", {})
+    same = {**published, "score": None} == {**own, "score": None}
+    return MASK_TOP5 if same else str(settings["method"])
 
 
 def check_store(store: Store, source: MapSource, class_map: ClassMap | None) -> Store:

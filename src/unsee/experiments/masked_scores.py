@@ -6,7 +6,6 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.masks.edits.linear_blend import blend
-from unsee.masks.objective import softmax_score
 from unsee.memory import BATCH_SIZE
 
 
@@ -34,5 +33,5 @@ def scores_under(
             logits = classifier.logits(blend(images, edits, some[:, None]))
             marks = torch.zeros_like(logits)
             marks[:, list(target)] = 1
-            scores.append(softmax_score(logits, marks))
+            scores.append(classifier.reading.target_scores(logits, marks))
     return torch.cat(scores).cpu()

@@ -230,8 +230,9 @@ class PhotoComparer:
         if not bool(clean.isfinite().all()):
             raise UnseeError(f"{classifier.name} gives scores for {photo.name} that are not finite")
         indices = target_indices(classifier, target, clean)
-        reference = float(blurred[list(indices)].sum())
-        scores = Scores(float(clean[list(indices)].sum()), reference, reference)
+        joint = classifier.reading.joint
+        reference = joint(blurred, indices)
+        scores = Scores(joint(clean, indices), reference, reference)
         named = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
         return cls(classifier, network_input, named, scores, settings)
 

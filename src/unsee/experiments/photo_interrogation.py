@@ -28,7 +28,7 @@ from unsee.fits import FITS, Fit, Squash
 from unsee.images import Photo, PhotoLike, read_photo, save_png
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.objective import softmax_score
+from unsee.masks.objective import SCORES
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.scoring import Scoring
 from unsee.records import finite
@@ -245,13 +245,14 @@ def _interrogation(
         raise UnseeError(f"{perturbation.name} edits no pixels, so it cannot edit a box of the photo")
     mask = network_input.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
     with classifier.borrowed(), torch.no_grad():
-        classes = classifier.logits(network_input.plain[None].to(classifier.device)).shape[1]
+        reading = classifier.reading
+        classes = reading.classes
         if max(target.indices) >= classes:
             raise UnseeError(
                 f"there is no class {max(target.indices)}: {classifier.name} has classes 0 to {classes - 1}"
             )
         scoring = Scoring.prepare(
-            classifier, [network_input], [target.indices], classes, [perturbation], softmax_score
+            classifier, [network_input], [target.indices], classes, [perturbation], SCORES[reading.kind]
         )
         masks = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
         scores = scoring.still_scores(masks[None])[0]

@@ -100,6 +100,7 @@ def explain_each(
     Raises:
         UnseeError: a target or the precision is invalid.
     """
+    plan = plan.on(classifier)
     precision = precision_of(classifier, plan)
     for photo in learn_photos(classifier, photos, plan, progress):
         yield _explanation(classifier, plan, precision, photo)
@@ -144,6 +145,7 @@ def _explanation(
             fit=plan.fit.name,
             precision=precision,
             versions=versions(),
+            head=classifier.reading.summary,
         ),
     )
 

@@ -79,6 +79,7 @@ def learn_each(
         compiled: hand a copy of the network to `torch.compile`.
         progress: called after each step.
     """
+    settings = settings.on(classifier.reading.kind)
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))
@@ -180,7 +181,7 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         [request.target for request in new],
         new[0].classes,
         settings.perturbations,
-        settings.objective.score,
+        settings.objective.score_on(classifier.reading.kind),
         settings.input_noise,
         settings.shown,
     )

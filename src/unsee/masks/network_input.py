@@ -20,7 +20,7 @@ class NetworkInput:
         size: height and width in pixels of the network's input.
         margin: pixels by which the canvas is larger: the range of the jitter.
         fit: how the photo is brought to a size.
-        mean_color: the average colour, RGB in [0,1].
+        mean_color: the average colour, each channel in [0,1].
         seed: of the draws made for this photo.
         dtype: of the prepared images.
     """
@@ -29,7 +29,7 @@ class NetworkInput:
     size: tuple[int, int]
     margin: int
     fit: Fit
-    mean_color: tuple[float, float, float]
+    mean_color: tuple[float, ...]
     seed: int
     dtype: torch.dtype = torch.float32
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.heads import LOGIT, SIGMOID, SOFTMAX, sigmoid_log_odds
 from unsee.masks.game import DELETION, Game
 from unsee.masks.penalties import L1, Penalty, TotalVariation
 
@@ -46,17 +47,44 @@ def softmax_log_odds(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]
     return (own - others).clamp(-_MOST_LOG_ODDS, _MOST_LOG_ODDS)
 
 
+def sigmoid_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+    """The probability that at least one target class is there, each on its own, in [0,1]."""
+    return sigmoid_log_odds(logits, targets).sigmoid()
+
+
+def sigmoid_all_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+    """The probability that every target class is there, each on its own, in [0,1]."""
+    return sigmoid_all_log_odds(logits, targets).sigmoid()
+
+
+def sigmoid_all_log_odds(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
+    """The log-odds of that probability."""
+    return sigmoid_log_odds(logits, targets, every=True)
+
+
 def logit_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
     """The summed logits of the target classes."""
     return (logits * targets).sum(dim=1)
 
 
-SCORES: dict[str, Score] = {"softmax": softmax_score, "logit": logit_score}
+SCORES: dict[str, Score] = {
+    SOFTMAX: softmax_score,
+    SIGMOID: sigmoid_score,
+    "sigmoid-all": sigmoid_all_score,
+    LOGIT: logit_score,
+}
+"""By name; each head's own score has its name."""
+
+_LOG_ODDS: dict[Score, Score] = {
+    softmax_score: softmax_log_odds,
+    sigmoid_score: sigmoid_log_odds,
+    sigmoid_all_score: sigmoid_all_log_odds,
+}
 
 
 def log_odds_of(score: Score) -> Score | None:
     """The log-odds of a score that is a probability; None for any other."""
-    return softmax_log_odds if score is softmax_score else None
+    return _LOG_ODDS.get(score)
 
 
 @dataclass(frozen=True)
@@ -66,7 +94,8 @@ class Objective:
     Args:
         game: deletion or preservation.
         penalties: what edited cells and uneven masks cost; any number, each with a name of its own.
-        score: a callable of (logits, targets); see `SCORES`.
+        score: a callable of (logits, targets); see `SCORES`. None for the one that the network's head gives,
+            the softmax probability in the paper.
 
     Raises:
         UnseeError: two penalties have the same name, or one is called "score".
@@ -74,7 +103,7 @@ class Objective:
 
     game: Game = DELETION
     penalties: tuple[Penalty, ...] = (L1(1e-4), TotalVariation(1e-2))
-    score: Score = softmax_score
+    score: Score | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):
@@ -88,7 +117,16 @@ class Objective:
     @property
     def least_score(self) -> float:
         """The lowest value that the score's term can take with one edit."""
-        return -math.inf if log_odds_of(self.score) is None else min(self.game.sign, 0.0)
+        probability = self.score is not None and log_odds_of(self.score) is not None
+        return min(self.game.sign, 0.0) if probability else -math.inf
+
+    def on(self, kind: str) -> "Objective":
+        """The objective with the score of a head's kind, unless it has one of its own."""
+        return self if self.score is not None else replace(self, score=self.score_on(kind))
+
+    def score_on(self, kind: str) -> Score:
+        """The score that is minimised: the objective's own, else that of a head's kind."""
+        return SCORES[kind] if self.score is None else self.score
 
     def with_penalty(self, penalty: Penalty) -> "Objective":
         """The objective with another penalty in place of the one of the same name, or added to the others."""

@@ -47,6 +47,10 @@ class Plan:
     precision: str = "auto"
     compiled: bool = False
 
+    def on(self, classifier: Classifier) -> "Plan":
+        """The plan with the score that the classifier's head gives, unless it has one of its own."""
+        return replace(self, settings=self.settings.on(classifier.reading.kind))
+
     def __post_init__(self) -> None:
         check_precision(self.precision)
         if self.batch_size is not None and (not isinstance(self.batch_size, int) or self.batch_size < 1):
@@ -84,6 +88,7 @@ def learn_photos(
     Raises:
         UnseeError: a target or the precision is invalid.
     """
+    plan = plan.on(classifier)
     pending = _Pending(classifier, iter(photos), plan)
     half = precision_of(classifier, plan) == "bfloat16"
     learning = learn_each(
@@ -175,10 +180,10 @@ def target_indices(
         count = min(best if target is None else 5, len(scores))
         return tuple(scores.topk(count).indices.tolist())
     if isinstance(target, int | str | np.integer):
-        return (classifier.class_index(str(target), len(scores)),)
+        return (classifier.class_index(target, len(scores)),)
     if not isinstance(target, list | tuple):
         raise UnseeError(f"a target is a class index, a name or a tuple of them, got {type(target).__name__}")
-    indices = tuple(dict.fromkeys(classifier.class_index(str(part), len(scores)) for part in target))
+    indices = tuple(dict.fromkeys(classifier.class_index(part, len(scores)) for part in target))
     if not indices:
         raise UnseeError("a target of several classes needs at least one class")
     return indices

@@ -71,6 +71,10 @@ class Settings:
         if self.jitter < 0 or self.input_noise < 0 or self.targets < 1:
             raise UnseeError("jitter and input noise must not be negative, and there must be a target class")
 
+    def on(self, kind: str) -> "Settings":
+        """The settings with the score of a head's kind, unless they have one of their own."""
+        return replace(self, objective=self.objective.on(kind))
+
     def with_retry(self, retry: Retry) -> "Settings":
         """The settings of another attempt."""
         return replace(self, start=retry.start, optimiser=retry.optimiser, retries=())
@@ -111,7 +115,7 @@ def adjusted(
         perturbation: one perturbation, or a name in `PERTURBATIONS`, which may stand for several. If they
             include the one that results were shown with, it stays; else the last is shown.
         iterations: steps of the optimiser, at least 1.
-        score: a function like those in `SCORES`, or a name in it.
+        score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
 
     Raises:
         UnseeError: an unknown name, or an invalid number of iterations.

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.masks.objective import softmax_score
 from unsee.memory import BATCH_SIZE
 from unsee.metrics.maps import heights
 from unsee.tensors import smooth
@@ -111,7 +110,8 @@ def _exchanged(
             rows = (some // (steps + 1)).to(rank.device)
             exchanged = rank[rows] < gone[some % (steps + 1)].to(rank)[:, None, None]
             logits = classifier.logits(torch.where(exchanged[:, None], end[rows], start[rows]))
-            scores.append(softmax_score(logits, _marks(logits, [targets[row] for row in rows.tolist()])))
+            marks = _marks(logits, [targets[row] for row in rows.tolist()])
+            scores.append(classifier.reading.target_scores(logits, marks))
     table = torch.cat(scores).cpu().double().reshape(len(first), steps + 1)
     shares = gone.double() / (height * width)
     return Curve(shares, table, torch.trapezoid(table, shares, dim=1))

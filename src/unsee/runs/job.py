@@ -17,6 +17,8 @@ from unsee.datasets.dataset import Dataset
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
+from unsee.heads import SOFTMAX
+from unsee.input_values import UNIT
 from unsee.records import digest
 from unsee.runs.methods import RowMethod, TargetedPhoto
 from unsee.runs.rows import Row
@@ -76,9 +78,10 @@ class Job:
             "model": self.classifier.name,
             "weights_sha256": self.classifier.weights_sha256 or weights_digest(self.classifier),
             "input_size": list(self.classifier.size),
-            "mean": self.classifier.mean,
-            "std": self.classifier.std,
+            "mean": self.classifier.values.mean,
+            "std": self.classifier.values.std,
             "color": self.classifier.color,
+            **_unusual(self.classifier),
             "target": self.rule.kind,
             "class_map": None if self.class_map is None else {k: list(v) for k, v in self.class_map.items()},
         }
@@ -192,6 +195,13 @@ class Job:
         id, asked = item.key
         known = {"id": id, "asked": asked, "label": item.target.label, "settings_hash": self.settings_hash}
         return Row(**(known | values))
+
+
+def _unusual(classifier: Classifier) -> dict[str, Any]:
+    """Head and value range, where they are not those of most networks: older stores have neither."""
+    values = {"value_range": classifier.value_range, "head": classifier.reading.summary}
+    usual = {"value_range": UNIT, "head": SOFTMAX}
+    return {name: value for name, value in values.items() if value != usual[name]}
 
 
 def _reason(error: Exception) -> str:

@@ -58,10 +58,11 @@ class LearnedMask:
 
     def resolved(self, classifier: Classifier) -> "LearnedMask":
         """The same with its batch size and its precision chosen."""
-        half = precision_of(classifier, self.plan) == "bfloat16"
-        size = self.plan.batch_size or images_at_once(classifier, self.plan.settings, half)
+        plan = self.plan.on(classifier)
+        half = precision_of(classifier, plan) == "bfloat16"
+        size = plan.batch_size or images_at_once(classifier, plan.settings, half)
         precision = "bfloat16" if half else "float32"
-        return LearnedMask(replace(self.plan, batch_size=size, precision=precision))
+        return LearnedMask(replace(plan, batch_size=size, precision=precision))
 
     @property
     def portion(self) -> int:
@@ -179,7 +180,7 @@ class SaliencyMaps:
         known = {
             "target": target,
             "target_name": tuple(map(classifier.class_name, target)),
-            "score": float(scores[list(target)].sum()),
+            "score": classifier.reading.joint(scores, target),
         }
         if not bool(values.isfinite().all()):
             return known | {"error": f"{self.method.name} gave a map with NaN or infinite values"}

@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
-
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.errors import UnseeError
@@ -101,7 +99,7 @@ def target_rule(
         raise UnseeError(f"a class map is for the targets label and each: {kind} uses no labels")
     if kind in TARGETS and kind not in (LABEL, EACH):
         return TargetRule(kind, {})
-    count = classifier.probabilities(torch.zeros(1, 3, *classifier.size)).shape[1]
+    count = classifier.reading.classes
     if kind not in TARGETS:
         return TargetRule(kind, {}, _fixed(kind, classifier, count))
     present = _labels_in(dataset, kind)
@@ -191,7 +189,7 @@ def _has_own_label(dataset: Dataset) -> bool:
 
 
 def _index(label: int, dataset: Dataset, classifier: Classifier, count: int) -> int:
-    names = classifier.class_names
+    names = classifier.names
     same = names is not None and tuple(dataset.classes) == tuple(names)
     if same or not dataset.classes or (names is None and len(dataset.classes) == count):
         if label < count:

@@ -54,7 +54,7 @@ def rise(
             shown = some.to(inputs)
             for number, (image, row) in enumerate(zip(inputs, rows, strict=True)):
                 logits = classifier.logits(torch.lerp(color, image, shown[:, None]))
-                scores = (logits.softmax(dim=1) * chosen(logits, [row] * len(logits))).sum(dim=1)
+                scores = classifier.reading.target_scores(logits, chosen(logits, [row] * len(logits)))
                 total[number] += torch.einsum("n,nhw->hw", scores, shown)
     return total / (masks * kept)
 

@@ -1,0 +1,87 @@
+"""The names of a network's classes, and a class by its name or index."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from unsee.choices import nearest
+from unsee.errors import UnseeError
+
+ClassNames = Sequence[str] | Mapping[int | str, str]
+_LISTED = 8
+
+
+def class_names_of(names: ClassNames | None) -> tuple[str, ...] | None:
+    """Class names in the order of the network's scores.
+
+    Args:
+        names: a list or tuple, or a mapping from index to name as in Hugging Face's `id2label`.
+
+    Raises:
+        UnseeError: a single string, a mapping whose keys are not 0 to n-1, or names that are not strings.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str):
+        raise UnseeError(f"class_names is one string, {names[:40]!r}: give a list with a name for each class")
+    if isinstance(names, Mapping):
+        names = _by_key(names)
+    found = tuple(names)
+    wrong = next((name for name in found if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise UnseeError(f"class names must be strings, got {wrong!r}")
+    return found
+
+
+def _by_key(names: Mapping[int | str, str]) -> list[str]:
+    try:
+        placed = {int(key): name for key, name in names.items()}
+    except (TypeError, ValueError):
+        raise UnseeError(
+            f"class_names by key needs the indices 0 to {len(names) - 1} as keys, got {next(iter(names))!r}: "
+            "turn a mapping from name to index around"
+        ) from None
+    if sorted(placed) != list(range(len(names))):
+        raise UnseeError(
+            f"class_names by key needs the keys 0 to {len(names) - 1}, got {sorted(placed)[:5]}…"
+        )
+    return [placed[index] for index in range(len(placed))]
+
+
+def class_index(target: object, classes: int, names: Sequence[str] | None, network: str) -> int:
+    """The index of a class.
+
+    A name goes before an index, and a name of the same case before others.
+
+    Args:
+        target: the class's name, its index, or a part of its name that no other class has. A Python number
+            is always an index.
+        classes: the number of classes.
+        names: of the classes, if they have any.
+        network: the network's name, for the error.
+
+    Raises:
+        UnseeError: no class matches, or more than one.
+    """
+    text = str(target).strip()
+    known = names or ()
+    exact = [i for i, name in enumerate(known) if name == text] if isinstance(target, str) else []
+    if len(exact) == 1:
+        return exact[0]
+    if re.fullmatch("-?[0-9]+", text) and not exact:
+        if 0 <= int(text) < classes:
+            return int(text)
+        raise UnseeError(f"class {text} does not exist: {network} has classes 0 to {classes - 1}")
+    if names is None:
+        raise UnseeError(f"{network} has no class names: give the class {text!r} as an index")
+    folded, wanted = [name.casefold() for name in names], text.casefold()
+    found = exact or [i for i, name in enumerate(folded) if name == wanted]
+    found = found or [i for i, name in enumerate(folded) if wanted and wanted in name]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        close = nearest(wanted, folded)
+        hint = f"did you mean {' or '.join(close)}?" if close else "give a part of its name, or its index"
+        raise UnseeError(f"{network} has no class called {text!r}; {hint}")
+    listed = ", ".join(f"{names[i]} ({i})" for i in found[:_LISTED])
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    raise UnseeError(f"{text!r} could be {listed}{more}: give the whole name or the index")
