@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from unsee.choices import nearest
 from unsee.errors import UnseeError
 
-ClassNames = Sequence[str] | Mapping[int | str, str]
+ClassNames = Sequence[str] | Mapping[Any, Any]
 _LISTED = 8
 
 
@@ -32,7 +33,7 @@ def class_names_of(names: ClassNames | None) -> tuple[str, ...] | None:
     return found
 
 
-def _by_key(names: Mapping[int | str, str]) -> list[str]:
+def _by_key(names: Mapping[Any, Any]) -> list[str]:
     try:
         placed = {int(key): name for key, name in names.items()}
     except (TypeError, ValueError):

@@ -168,6 +168,10 @@ class Classifier:
         with self.borrowed():
             return self.reading.scores(self.logits(images.to(self.device, self.dtype)))
 
+    def not_finite(self, photo: str) -> str:
+        """What to say of a photo for which the network gives NaN or infinite scores."""
+        return f"{self.name} gives scores for {photo} that are not finite"
+
     @contextmanager
     def borrowed(self) -> Iterator[None]:
         """A context in which the network is in evaluation mode and its weights need no gradients.

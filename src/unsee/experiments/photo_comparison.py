@@ -228,7 +228,7 @@ class PhotoComparer:
         images = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
         clean, blurred = classifier.probabilities(images).cpu()
         if not bool(clean.isfinite().all()):
-            raise UnseeError(f"{classifier.name} gives scores for {photo.name} that are not finite")
+            raise UnseeError(classifier.not_finite(photo.name))
         indices = target_indices(classifier, target, clean)
         joint = classifier.reading.joint
         reference = joint(blurred, indices)

@@ -167,7 +167,10 @@ def interrogate(
     _refuse_outside(box, source)
     if not isinstance(target, Target):
         pixels = chosen_fit.apply(source.pixels, classifier.size)
-        indices = target_indices(classifier, target, classifier.probabilities(pixels[None])[0])
+        clean = classifier.probabilities(pixels[None])[0]
+        if not bool(clean.isfinite().all()):
+            raise UnseeError(classifier.not_finite(source.name))
+        indices = target_indices(classifier, target, clean)
         target = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
     return _interrogation(classifier, source, box, target, edit, chosen_fit, seed)
 

@@ -18,7 +18,7 @@ from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.objective import SCORE, Score
-from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of
+from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.records import described
@@ -86,6 +86,7 @@ def explain_each(
     photos: Iterable[tuple[Photo, TargetLike | None]],
     plan: Plan,
     progress: Progress | None = None,
+    refuse: Refuse | None = None,
 ) -> Iterator[Explanation]:
     """Explanations of photos with their targets, in order.
 
@@ -96,13 +97,14 @@ def explain_each(
         photos: each photo with its target, None for the predicted class.
         plan: how the photos are explained.
         progress: called after each iteration.
+        refuse: see `learn_photos`.
 
     Raises:
-        UnseeError: a target or the precision is invalid.
+        UnseeError: a target or the precision is invalid, or scores are not finite.
     """
     plan = plan.on(classifier)
     precision = precision_of(classifier, plan)
-    for photo in learn_photos(classifier, photos, plan, progress):
+    for photo in learn_photos(classifier, photos, plan, progress, refuse):
         yield _explanation(classifier, plan, precision, photo)
 
 

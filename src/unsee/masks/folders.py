@@ -5,6 +5,7 @@ for saved in report.saved:
     print(saved.folder, saved.manifest["scores"])
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -19,7 +20,7 @@ from unsee.files import HOW_TO_REPLACE, folder_for, folder_names
 from unsee.images import Photo, read_photo
 from unsee.masks.explain import explain_each
 from unsee.masks.loop import Progress, Step
-from unsee.masks.photos import Plan, asked_for, precision_of
+from unsee.masks.photos import Plan, Refuse, asked_for, precision_of
 from unsee.records import described, differences, few
 
 
@@ -52,7 +53,8 @@ def explain_to_folders(
     """Explain photos and save each explanation to a folder of its own as soon as it is learned.
 
     A folder that already holds the same explanation is left as it is, so a stopped call can be repeated. A
-    photo that cannot be read, or whose folder holds another explanation, does not stop the others.
+    photo that cannot be read, whose scores are not finite, or whose folder holds another explanation, does
+    not stop the others.
 
     Args:
         classifier: comes back as it was.
@@ -69,6 +71,7 @@ def explain_to_folders(
     Raises:
         UnseeError: `out` is a file or cannot be written to, or there is no such target class.
     """
+    plan = plan.on(classifier)
     root = folder_for(out)
     folders = [root / name for name in folder_names(photos)]
     manifests: dict[Path, Mapping[str, Any]] = {}
@@ -87,10 +90,15 @@ def explain_to_folders(
             manifests[folder] = found
     advance = progress and _counting_from(len(photos) - len(missing), progress)
     sources = [source for source, _ in missing]
-    learned = _explained(classifier, sources, plan, target, advance)
-    for (_, folder), explanation in zip(missing, learned, strict=True):
+    refused: dict[int, str] = {}
+    waiting = deque(enumerate(folder for _, folder in missing))
+    for explanation in _explained(classifier, sources, plan, target, advance, refused.__setitem__):
+        while waiting[0][0] in refused:
+            waiting.popleft()
+        _, folder = waiting.popleft()
         explanation.save(folder, overwrite=True)
         manifests[folder] = explanation.manifest()
+    problems += refused.values()
     saved = (FolderEntry(folder, manifests[folder]) for folder in folders if folder in manifests)
     return FolderReport(tuple(saved), tuple(problems))
 
@@ -101,11 +109,12 @@ def _explained(
     plan: Plan,
     target: TargetLike | None,
     progress: Progress | None,
+    refuse: Refuse,
 ) -> Iterator[Explanation]:
-    """Explanations in order. Each photo is read again when its turn comes, so few are in memory."""
+    """Explanations in order, without refused photos. Each is read again in its turn, so few are in memory."""
     if sources:
         pairs = ((read_photo(source), target) for source in sources)
-        yield from explain_each(classifier, pairs, plan, progress)
+        yield from explain_each(classifier, pairs, plan, progress, refuse)
 
 
 def _finished(

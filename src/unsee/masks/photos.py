@@ -1,6 +1,6 @@
 """Photos in, masks out, at the network's input: photos are read as there is room, and keep their order."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from unsee.memory import in_quarters
 from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
+Refuse = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def learn_photos(
     photos: Iterable[tuple[Photo, TargetLike | None]],
     plan: Plan,
     progress: Progress | None = None,
+    refuse: Refuse | None = None,
 ) -> Iterator[LearnedPhoto]:
     """Masks of photos with their targets, in order.
 
@@ -84,12 +86,14 @@ def learn_photos(
         photos: each photo with its target, None for the predicted class.
         plan: how the photos are explained.
         progress: called after each iteration.
+        refuse: called with the number of a photo whose scores are not finite, from 0, and the reason; it is
+            then left out. Without it such a photo is an error.
 
     Raises:
-        UnseeError: a target or the precision is invalid.
+        UnseeError: a target or the precision is invalid, or scores are not finite.
     """
     plan = plan.on(classifier)
-    pending = _Pending(classifier, iter(photos), plan)
+    pending = _Pending(classifier, iter(photos), plan, refuse)
     half = precision_of(classifier, plan) == "bfloat16"
     learning = learn_each(
         classifier, pending.take, plan.settings, plan.batch_size, half, plan.compiled, progress
@@ -99,8 +103,9 @@ def learn_photos(
     while (found := _next(learning)) is not None:
         number, learned = found
         ready[number] = LearnedPhoto(*pending.remove(number), learned)
-        while due in ready:
-            yield ready.pop(due)
+        while due in ready or due in pending.refused:
+            if due in ready:
+                yield ready.pop(due)
             due += 1
 
 
@@ -121,21 +126,32 @@ class _Pending:
     """The photos whose masks are being learned."""
 
     def __init__(
-        self, classifier: Classifier, photos: Iterator[tuple[Photo, TargetLike | None]], plan: Plan
+        self,
+        classifier: Classifier,
+        photos: Iterator[tuple[Photo, TargetLike | None]],
+        plan: Plan,
+        refuse: Refuse | None,
     ) -> None:
-        self.classifier, self.photos, self.plan = classifier, photos, plan
+        self.classifier, self.photos, self.plan, self.refuse = classifier, photos, plan, refuse
+        self.refused: set[int] = set()
         self.inside: dict[int, tuple[NetworkInput, Target]] = {}
         self.count = 0
 
     def take(self, places: int) -> list[Request]:
         """Up to so many further photos, with their target classes."""
-        batch = list(islice(self.photos, places))
-        if not batch:
-            return []
+        while batch := list(islice(self.photos, places)):
+            if requests := self._requests(batch):
+                return requests
+        return []
+
+    def _requests(self, batch: Sequence[tuple[Photo, TargetLike | None]]) -> list[Request]:
         inputs = [_network_input(self.classifier, self.plan, photo) for photo, _ in batch]
         clean = in_quarters(self._clean_scores, inputs)
         requests = []
-        for one, (_, asked), scores in zip(inputs, batch, clean, strict=True):
+        for one, (photo, asked), scores in zip(inputs, batch, clean, strict=True):
+            if not bool(scores.isfinite().all()):
+                self._refuse(photo)
+                continue
             target = target_indices(self.classifier, asked, scores, self.plan.settings.targets)
             without_images = replace(one)
             named = Target(target, tuple(map(self.classifier.class_name, target)), asked_for(asked))
@@ -143,6 +159,14 @@ class _Pending:
             requests.append(Request(self.count, one, target, len(scores)))
             self.count += 1
         return requests
+
+    def _refuse(self, photo: Photo) -> None:
+        reason = self.classifier.not_finite(photo.name)
+        if self.refuse is None:
+            raise UnseeError(reason)
+        self.refuse(self.count, reason)
+        self.refused.add(self.count)
+        self.count += 1
 
     def _clean_scores(self, inputs: Sequence[NetworkInput]) -> list[Tensor]:
         return list(self.classifier.probabilities(torch.stack([one.plain for one in inputs])).cpu())

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
 from unsee.explanation import Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
@@ -86,8 +87,14 @@ class LearnedMask:
 
     def values(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:
         """Masks with their scores and the terms of their objective."""
-        for learned in learn_photos(classifier, photos, self.plan):
+        refused: dict[int, str] = {}
+        numbers = count()
+        for learned in learn_photos(classifier, photos, self.plan, refuse=refused.__setitem__):
+            while (number := next(numbers)) in refused:
+                yield {"error": refused[number]}
             yield self._columns(learned)
+        while (number := next(numbers)) in refused:
+            yield {"error": refused[number]}
 
     def _columns(self, photo: LearnedPhoto) -> dict[str, Any]:
         mask, scores = photo.learned.mask, Scores(*photo.learned.scores.tolist())
@@ -162,6 +169,9 @@ class SaliencyMaps:
         images = torch.stack([self.fit.apply(each.photo.pixels, classifier.size) for each in batch])
         images = images.to(classifier.device, classifier.dtype)
         scores = classifier.probabilities(images).cpu()
+        for each, own in zip(batch, scores, strict=True):
+            if not bool(own.isfinite().all()):
+                raise UnseeError(classifier.not_finite(each.photo.name))
         targets = [
             target_indices(classifier, each.target, own, self.best)
             for each, own in zip(batch, scores, strict=True)
