@@ -6,6 +6,7 @@ import typer
 
 import unsee
 from unsee.cli import (
+    check,
     compare,
     demo,
     experiment,
@@ -51,6 +52,7 @@ def _root(
 app.command("explain")(explain.command)
 app.command("compare")(compare.command)
 app.command("demo")(demo.command)
+app.command("check")(check.command)
 app.command("interrogate")(interrogate.command)
 app.command("learn")(learn.command)
 app.command("status")(status.command)

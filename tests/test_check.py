@@ -1,0 +1,107 @@
+"""`unsee check`: what is understood of a network, in Python and on the command line."""
+
+import json
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+import unsee
+from unsee.check import WORKS, check
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.methods import METHODS
+
+FAMILIES = ["alexnet", "squeezenet1_0", "squeezenet1_1", "resnet18", "resnet34", "resnext50_32x4d", "wide_resnet50_2", "vgg11", "vgg11_bn", "vgg13", "densenet121", "googlenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mnasnet0_5", "mnasnet1_0", "efficientnet_b0", "efficientnet_b1", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny", "vit_b_16", "vit_b_32", "swin_t", "swin_v2_t", "maxvit_t"]
+
+
+class Noisy(nn.Module):
+    """Gives another answer each time."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images):
+        logits = self.net(images)
+        return logits + torch.randn_like(logits)
+
+
+class TestFound:
+    def test_input_head_classes_and_layers(self, classifier):
+        found = check(classifier)
+        assert found.input["size"] == [32, 32]
+        assert found.head["is"] == "softmax"
+        assert found.classes == {"count": 5, "names": ["ant", "bee", "cat", "tiger cat", "dog"]}
+        assert (found.batches, found.differentiable) == ("several images at once", True)
+        assert found.layers["last maps"] in dict(classifier.net.named_modules())
+        assert set(found.milliseconds) == {"evaluation", "with gradient"}
+        assert found.problems == ()
+        assert json.loads(json.dumps(found.record()))["model"] == "tiny"
+
+    def test_every_method_is_there_and_those_that_fail_say_why(self, classifier):
+        found = check(classifier)
+        assert set(found.methods) == set(METHODS)
+        assert found.methods["gradient"] == found.methods["mask"] == WORKS
+        assert found.methods["occlusion"].startswith(WORKS)
+        without_maps = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), size=(8, 8))
+        assert "maps" in check(without_maps).methods["grad_cam"]
+
+    def test_a_photo_is_scored(self, classifier, make_photo):
+        found = check(classifier, make_photo())
+        scores = unsee.explain(classifier, make_photo(), iterations=1).scores
+        assert found.photo["best"][0]["score"] == pytest.approx(scores.original, abs=1e-6)
+        assert len(found.photo["best"]) == 5
+
+    def test_a_network_for_single_images(self, make_net):
+        net = make_net()
+        centred = nn.Sequential(net, nn.BatchNorm1d(5, track_running_stats=False, affine=False, eps=1.0))
+        assert check(Classifier(net, size=(32, 32))).batches == "several images at once"
+        with pytest.raises(UnseeError, match="Expected more than 1 value per channel"):
+            check(Classifier(centred, size=(32, 32)))
+
+    @pytest.mark.parametrize(
+        ("wrong", "line"),
+        [
+            (Noisy, "other scores each time"),
+            (lambda net: nn.Sequential(net, nn.Threshold(1e9, 0.0)), "the same scores"),
+            (lambda net: nn.Sequential(net, nn.Threshold(1e9, torch.nan)), "not finite"),
+        ],
+    )
+    def test_problems(self, make_net, wrong, line):
+        (problem,) = check(Classifier(wrong(make_net()), size=(32, 32))).problems
+        assert line in problem
+
+
+class TestCommand:
+    def test_prints_and_gives_json(self, run, use, classifier, make_photo):
+        use(classifier)
+        done = run("check", "tiny", make_photo())
+        assert done.exit_code == 0
+        for word in ("softmax", "ant, bee, cat", "guided-backprop", "best classes"):
+            assert word in done.output
+        found = json.loads(run("check", "tiny", "--json").stdout)
+        assert found["classes"]["count"] == 5
+
+    def test_something_wrong_exits_with_2(self, run, use, make_net):
+        use(Classifier(Noisy(make_net()), size=(32, 32)))
+        done = run("check", "tiny")
+        assert done.exit_code == 2
+        assert "other scores each time" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_thirty_networks_are_understood(name):
+    torch.manual_seed(0)
+    net = (
+        torchvision.models.get_model(name, weights=None, init_weights=False)
+        if name == "googlenet"
+        else (torchvision.models.get_model(name, weights=None))
+    )
+    size = 224 if name in ("maxvit_t", "vit_b_16", "vit_b_32") else 96
+    found = check(Classifier(net, size=(size, size), name=name))
+    assert found.head["is"] == "softmax"
+    assert found.classes["count"] == 1000
+    failing = {method: why for method, why in found.methods.items() if why.startswith("fails")}
+    assert failing == {}
