@@ -63,13 +63,13 @@ def without_prefix(weights: dict[str, Tensor], own: Collection[str]) -> Weights:
         weights: tensors by name.
         own: the network's own keys.
     """
-    tensors = dict(weights)
-    counter = tensors.pop("n_averaged", None)
-    if counter is not None and ("n_averaged" in own or not all(key.startswith("module.") for key in tensors)):
-        tensors = dict(weights)
-    best, prefix, removed = dict(weights), "", ""
+    tensors = best = dict(weights)
+    prefix, removed = "", ""
     most = sum(key in own for key in best)
     while tensors:
+        beside = {key: value for key, value in tensors.items() if key != "n_averaged"}
+        if beside and all(key.startswith("module.") for key in beside):
+            tensors = beside
         part = next(iter(tensors)).partition(".")[0] + "."
         if not all(key.startswith(part) and key != part for key in tensors):
             break
