@@ -5,10 +5,12 @@ import collections
 import copy
 import datetime
 import io
+import itertools
 import os
 import pathlib
 import pickle
 import random
+import sys
 import types
 import zipfile
 
@@ -278,6 +280,16 @@ class TestBesideTheTensors:
     def test_harmless_values_are_allowed(self, tmp_path, state, kind, zipped):
         held = {"net": state, "beside": BESIDE[kind]}
         assert loads(saved(tmp_path / "w.pth", held, _use_new_zipfile_serialization=zipped), state)
+
+    @pytest.mark.parametrize("module", ["lightning_fabric.utilities.data", "lightning.fabric.utilities.data"])
+    def test_lightnings_hyper_parameters_are_allowed(self, tmp_path, monkeypatch, state, module):
+        attributes = type("AttributeDict", (dict,), {"__module__": module})
+        for name in itertools.accumulate(module.split("."), "{}.{}".format):
+            monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(AttributeDict=attributes))
+        held = {"state_dict": prefixed("model.", state), "hyper_parameters": attributes(lr=0.1, depth=3)}
+        torch.save(held, tmp_path / "w.ckpt")
+        monkeypatch.undo()
+        assert loads(tmp_path / "w.ckpt", state)
 
     def test_none_of_the_real_classes_is_called(self, state):
         data = io.BytesIO()
