@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from unsee.errors import UnseeError
 from unsee.models import from_torchvision, load, names, pick_device
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
-from unsee.models.weights import fill, read_weights
+from unsee.models.weights import fill, read_weights, without_prefix
 
 SQUEEZENET = "torchvision:squeezenet1_1"
 BVLC = "unsee:googlenet-bvlc"
@@ -136,7 +136,8 @@ class TestWeightFiles:
         state = {prefix + key: value for key, value in squeezenet.state_dict().items()}
         held = state if wrapper is None else {"epoch": 3, wrapper: state, "optimizer": {"lr": 0.1}}
         torch.save(held, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
-        read, sha256 = read_weights(tmp_path / "w.pth")
+        whole, sha256 = read_weights(tmp_path / "w.pth")
+        read = without_prefix(whole, squeezenet.state_dict())
         assert read.keys() == squeezenet.state_dict().keys()
         assert all(torch.equal(read[key], value) for key, value in squeezenet.state_dict().items())
         assert sha256 == hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()

@@ -10,7 +10,7 @@ DEFAULT_MODEL = "torchvision:googlenet"
 Model = Annotated[str, typer.Option("--model", "-m", help="A name that `unsee models` lists.")]
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", "-w", help="A safetensors file or a plain state dict for the model."),
+    typer.Option("--weights", "-w", help="A safetensors file, or a checkpoint of torch.save, for the model."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
 FitName = Annotated[

@@ -29,7 +29,7 @@ def load(name: str, weights: str | Path | None = None, device: str = "auto") -> 
         name: `unsee:menagerie` or `unsee:menagerie-shortcut`, which ship with the package;
             `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given; or
             `unsee:googlenet-bvlc`, the paper's network, which needs a file.
-        weights: a safetensors file, or a state dict that loads with `weights_only=True`.
+        weights: a safetensors file, or a state dict or checkpoint of `torch.save`, in which no code is run.
         device: a torch device, or "auto" for the fastest available.
 
     Raises:

@@ -11,7 +11,7 @@ from torchvision.models import WeightsEnum, get_model, get_model_weights, list_m
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.models.weights import fill, read_weights
+from unsee.models.weights import Weights, fill, read_weights, without_prefix
 
 _WITH_AUXILIARIES = ("googlenet", "inception_v3")
 
@@ -42,8 +42,8 @@ def build(name: str, weights: Path | None) -> Classifier:
     if weights is None:
         net = _downloaded(name, preset)
     else:
-        state, sha256 = read_weights(weights)
-        net = _empty(name, state)
+        read, sha256 = read_weights(weights)
+        net, state = _empty(name, read)
         fill(net, state, f"torchvision:{name}")
         if name in _WITH_AUXILIARIES:
             net.aux_logits = False  # type: ignore[assignment]
@@ -77,28 +77,39 @@ def _downloaded(name: str, preset: WeightsEnum) -> nn.Module:
     return net
 
 
-def _empty(name: str, state: dict[str, Tensor]) -> nn.Module:
+def _empty(name: str, read: dict[str, Tensor]) -> tuple[nn.Module, Weights]:
+    """A network shaped as a file's weights are, and the weights without a prefix of their keys."""
     options: dict[str, object] = {}
     if name in _WITH_AUXILIARIES:
-        auxiliaries = any(key.lower().startswith("aux") for key in state)
-        options = {"aux_logits": auxiliaries, "init_weights": False, "transform_input": True}
-    side = _transformer_side(state)
-    if side is not None:
-        options["image_size"] = side
+        options = {"aux_logits": True, "init_weights": False, "transform_input": True}
     net: nn.Module = get_model(name, weights=None, **options)
-    last = list(net.state_dict())[-1]
-    if last not in state or state[last].ndim == 0 or len(state[last]) == _classes(net):
-        return net
-    other: nn.Module = get_model(name, weights=None, num_classes=len(state[last]), **options)
-    return other
+    own = net.state_dict()
+    state = without_prefix(read, own)
+    other: dict[str, object] = {}
+    if name in _WITH_AUXILIARIES and not any(key.lower().startswith("aux") for key in state):
+        other["aux_logits"] = False
+    side, usual = _transformer_side(state), _transformer_side(own)
+    if None not in (side, usual) and side != usual and _patch(state) == _patch(own):
+        other["image_size"] = side
+    last = list(own)[-1]
+    if last in state and state[last].ndim != 0 and len(state[last]) not in (0, _classes(net)):
+        other["num_classes"] = len(state[last])
+    if other:
+        net = get_model(name, weights=None, **options | other)
+    return net, state
 
 
 def _transformer_side(state: dict[str, Tensor]) -> int | None:
     """The input's side in pixels that a vision transformer's weights are for; None for other networks."""
-    places, patches = state.get("encoder.pos_embedding"), state.get("conv_proj.weight")
-    if places is None or patches is None or places.ndim != 3:
+    places, patch = state.get("encoder.pos_embedding"), _patch(state)
+    if places is None or patch is None or places.ndim != 3 or places.shape[1] < 2:
         return None
-    return math.isqrt(places.shape[1] - 1) * patches.shape[-1]
+    return math.isqrt(places.shape[1] - 1) * patch
+
+
+def _patch(state: dict[str, Tensor]) -> int | None:
+    patches = state.get("conv_proj.weight")
+    return None if patches is None or patches.ndim != 4 else patches.shape[-1]
 
 
 def _classes(net: nn.Module) -> int:
