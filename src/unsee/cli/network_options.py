@@ -105,7 +105,7 @@ def network_from(
         "mean": None if mean is None else _numbers(mean, "--mean"),
         "std": None if std is None else _numbers(std, "--std"),
         "channels": channels,
-        "value_range": None if value_range is None else _numbers(value_range, "--value-range"),
+        "value_range": None if value_range is None else _range(value_range),
         "head": head,
         "class_names": None if class_names is None else _names(class_names),
         "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
@@ -127,6 +127,13 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
         raise UnseeError(
             f"{option} takes numbers with commas, as in 0.485,0.456,0.406, not {text!r}"
         ) from None
+
+
+def _range(text: str) -> tuple[float, float]:
+    values = _numbers(text, "--value-range")
+    if len(values) != 2:
+        raise UnseeError(f"--value-range takes the values of black and white, as in 0,255, not {text!r}")
+    return values[0], values[1]
 
 
 def _names(file: Path) -> list[str] | dict[str, str]:

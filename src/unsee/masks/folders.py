@@ -69,6 +69,7 @@ def explain_to_folders(
     Raises:
         UnseeError: `out` is a file or cannot be written to, or there is no such target class.
     """
+    plan = plan.on(classifier)
     root = folder_for(out)
     folders = [root / name for name in folder_names(photos)]
     manifests: dict[Path, Mapping[str, Any]] = {}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.fits import CentreCrop, Fit, Squash
+from unsee.input_values import Channels
 
 _SIDE, _DIGITS, _EXACT = 320, 6, 1e-3
 _BLACK, _WHITE, _GREY, _RED = (0, 0, 0), (255, 255, 255), (51, 51, 51), (255, 0, 0)
@@ -20,8 +21,8 @@ class ProcessorFacts:
     """Size of its output, mean and std that images in [0,1] are normalised by, and the fit if it is known."""
 
     size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Channels
+    std: Channels
     fit: Fit | None
 
 
@@ -35,9 +36,7 @@ def facts_of(processor: Any, name: str) -> ProcessorFacts:  # noqa: ANN401
     Raises:
         UnseeError: it does something else than resize, crop and normalise each channel.
     """
-    black, white, grey, red = (
-        _answer(processor, colour, name).double() for colour in (_BLACK, _WHITE, _GREY, _RED)
-    )
+    black, white, grey, red = (_answer(processor, colour, name) for colour in (_BLACK, _WHITE, _GREY, _RED))
     low, high = black.mean(dim=(1, 2)), white.mean(dim=(1, 2))
     span = high - low
     if bool((span.abs() < _EXACT).any()):
@@ -53,7 +52,7 @@ def facts_of(processor: Any, name: str) -> ProcessorFacts:  # noqa: ANN401
     return ProcessorFacts(
         (black.shape[1], black.shape[2]),
         tuple(round(float(value), _DIGITS) for value in -low / span),
-        tuple(round(float(value), _DIGITS) for value in 1 / span),
+        tuple(float(f"{float(value):.{_DIGITS}g}") for value in 1 / span),
         _fit(processor, (black.shape[1], black.shape[2])),
     )
 
@@ -72,7 +71,7 @@ def _answer(processor: Any, colour: tuple[int, int, int], name: str) -> Float[Te
         ) from error
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) != 1:
         raise UnseeError(f"the image processor of {name} does not give one image for an image: {_HOW}")
-    return pixels[0]
+    return pixels[0].double()
 
 
 def _fit(processor: Any, size: tuple[int, int]) -> Fit | None:  # noqa: ANN401

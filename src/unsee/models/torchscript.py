@@ -33,7 +33,8 @@ class ScriptedNetwork(NetworkWrapper):
 
     def __reduce__(self) -> tuple[Any, ...]:
         written = io.BytesIO()
-        torch.jit.save(self.net, written)
+        with warnings.catch_warnings(action="ignore"):
+            torch.jit.save(self.net, written)
         device = next((str(weight.device) for weight in self.net.parameters()), "cpu")
         return _unpickled, (written.getvalue(), device)
 
@@ -64,7 +65,6 @@ def _unpickled(data: bytes, device: str) -> ScriptedNetwork:
 
 
 def _read(file: Any, device: str) -> nn.Module:  # noqa: ANN401
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         net: nn.Module = torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
     return net
