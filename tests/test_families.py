@@ -94,6 +94,11 @@ class TestFilesOfCode:
         assert network.reading.differentiable
         assert torch.allclose(network.probabilities(images(3)), eager().probabilities(images(3)), atol=1e-6)
 
+    def test_have_a_gradient_also_where_inference_mode_was_on_at_first(self, network):
+        with torch.inference_mode():
+            network.probabilities(images())
+        assert METHODS["gradient"](network, images(), [1, 2]).std() > 0
+
     def test_have_its_masks(self, network):
         """`fast` with a few iterations: the same mask as the network itself."""
         photo = images(1, seed=3)[0]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from command_line import refused, strict
+from command_line import in_a_process, refused, strict
 from network_files import CLASSES, MEAN, SIZE, STD, eager, images, sidecar, write_onnx, write_variant
 from unsee.classifier import Classifier
 from unsee.datasets.opening import open_dataset
@@ -22,6 +22,7 @@ from unsee.masks import explain
 from unsee.methods import METHODS
 from unsee.models import load
 from unsee.runs.learn import learn
+from unsee.runs.store import Store
 
 NO_GRADIENT = "gives no gradient: occlusion, rise, lime need none"
 
@@ -181,6 +182,21 @@ class TestCommands:
         assert record["scores"] == pytest.approx(strict(own.out)["scores"], abs=1e-4)
         assert record["network"]["mean"] == list(MEAN)
         assert record["target"]["name"] == ["zebra"]
+
+    def test_learn_on_ray(self, plain, tmp_path):
+        """Sessions cannot be sent to a worker: it makes its own."""
+        options = ("--limit", 4, "--method", "occlusion", "--target", "label", "--model", f"onnx:{plain}")
+        engine = ("--engine", "ray", "--workers", 1, "--part-size", 2)
+        data = open_dataset("menagerie")
+        learn(load(f"onnx:{plain}"), data, tmp_path / "own", method="occlusion", target="label", limit=4)
+        sent = in_a_process("learn", "menagerie", *options, *engine, "--out", "sent", cwd=tmp_path)
+        assert sent.returncode == 0, sent.stderr
+        scores, others = (
+            Store.open(tmp_path / name).table(["id", "score"]).sort_by("id")["score"].to_pylist()
+            for name in ("own", "sent")
+        )
+        assert scores == pytest.approx(others, abs=1e-6)
+        assert max(scores) > 0.1
 
 
 class TestRefused:

@@ -246,7 +246,6 @@ def _is_closed(module: nn.Module) -> bool:
     return isinstance(module, ClosedNetwork | torch.jit.ScriptModule)
 
 
-@torch.enable_grad()
 def probed(classifier: Classifier) -> Reading:
     """What a network's answers to two probe images, together and one alone, say about it.
 
@@ -256,6 +255,12 @@ def probed(classifier: Classifier) -> Reading:
     Raises:
         UnseeError: the network fails on them, or its head cannot be told.
     """
+    bound = any(tensor.is_inference() for tensor in classifier._tensors())
+    with torch.inference_mode(bound), torch.enable_grad():
+        return _probed(classifier)
+
+
+def _probed(classifier: Classifier) -> Reading:
     shape, draws = classifier.input_shape, torch.Generator().manual_seed(0)
     images = torch.rand(2, *shape, generator=draws, dtype=torch.float64)
     images = images.to(classifier.device, classifier.dtype).requires_grad_()

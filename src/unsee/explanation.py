@@ -107,8 +107,7 @@ class Provenance:
         versions: of the software.
         head: what the network's answer means: "softmax", "sigmoid" or "logit", after "probabilities, " if
             the network itself returns them.
-        network: what else its scores depend on: mean, std, value range and colour of its input, and what its
-            family says, such as the labels of a zero-shot classifier. Empty in older results.
+        network: what else its scores depend on (`Classifier.record`); empty in older results.
     """
 
     model: str

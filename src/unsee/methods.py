@@ -15,7 +15,7 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.images import read_photo
-from unsee.masks.learner import NO_GRADIENT, check_gradient
+from unsee.masks.learner import check_differentiable, check_gradient
 from unsee.masks.photos import Plan, learn_photos
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings
@@ -125,9 +125,7 @@ class Method:
         """
         self.check_layer(layer)
         self.check_network(classifier)
-        options: dict[str, str | int] = {}
-        if layer is not None:
-            options["layer"] = layer
+        options: dict[str, str | int] = {} if layer is None else {"layer": layer}
         if self.seeded:
             options["seed"] = seed
         return self.call(classifier, images, targets, **options)
@@ -143,19 +141,15 @@ class Method:
             raise UnseeError(f"{self.name} reads no layer: leave it out; methods that read one: {readers}")
 
     def check_network(self, classifier: Classifier, settings: Settings | None = None) -> None:
-        """Refuse a network that does not give what the method needs.
-
-        Args:
-            classifier: the network.
-            settings: of the learned mask; other methods ignore them.
+        """Refuse a network that does not give what the method needs; `settings` are the learned mask's.
 
         Raises:
-            UnseeError: the method needs a gradient, or to read layers, and the network has neither.
+            UnseeError: the method needs a gradient, or to read layers, and the network does not give them.
         """
         if self.learned and settings is not None:
             check_gradient(classifier, settings)
-        elif self.needs_gradient and not classifier.reading.differentiable:
-            raise UnseeError(f"{classifier.name} {NO_GRADIENT}")
+        elif self.needs_gradient and not torch.is_inference_mode_enabled():
+            check_differentiable(classifier)
         if self.needs_hooks and not classifier.hookable:
             raise UnseeError(f"{classifier.name} {_NO_LAYERS}")
 

@@ -1,6 +1,6 @@
 """`unsee experiment`: one of the paper's experiments over a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +8,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.network_options import Network, with_network_options
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
 
@@ -54,7 +54,6 @@ Out = Annotated[
 ]
 
 
-@with_network_options
 def command(
     name: Name,
     data: Data = "menagerie",
@@ -72,8 +71,6 @@ def command(
     device: options.Device = "auto",
     out: Out = None,
     as_json: options.Json = False,
-    *,
-    network: Network,
 ) -> None:
     """Run one of the paper's experiments: maps, records, tables with 95 % intervals, and the figure.
 
@@ -90,7 +87,7 @@ def command(
 
     look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
-    networks = load_models(models, weights, device, **network)
+    networks = load_models(models, weights, device, given_options())
     dataset = unsee.open_dataset(data, split, names_from(classes))
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
@@ -120,7 +117,7 @@ def load_models(
     models: Sequence[str],
     weights: Sequence[Path],
     device: str,
-    **network: Any,  # noqa: ANN401
+    network: Mapping[str, Any] | None = None,
 ) -> "tuple[Classifier, ...]":
     """The networks that --model names, with the files that --weights names; options are for all of them.
 
@@ -134,4 +131,4 @@ def load_models(
             f"{len(models)} networks and {len(weights)} weight files: give one for each network, or none"
         )
     files: Sequence[Path | None] = weights or [None] * len(models)
-    return tuple(load_model(name, file, device, **network) for name, file in zip(models, files, strict=True))
+    return tuple(load_model(name, file, device, network) for name, file in zip(models, files, strict=True))

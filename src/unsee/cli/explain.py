@@ -9,7 +9,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
-from unsee.cli.network_options import Network, with_network_options
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one fol
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace explanations that exist already.")]
 
 
-@with_network_options
 def command(
     photos: Photos,
     model: options.Model = options.DEFAULT_MODEL,
@@ -71,8 +70,6 @@ def command(
     out: Out = Path("explanations"),
     force: Force = False,
     as_json: options.Json = False,
-    *,
-    network: Network,
 ) -> None:
     """Learn which part of each photo the score of the class depends on.
 
@@ -88,7 +85,7 @@ def command(
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
     asked = target_from(target)
-    classifier = load_model(model, weights, device, **network)
+    classifier = load_model(model, weights, device, given_options())
     note_trained_fit(classifier, plan.fit)
     what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
     with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:

@@ -1,14 +1,15 @@
 """`unsee interrogate`: perturb a box of a photo and score it again."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.network_options import Network, with_network_options
+from unsee.cli.network_options import given_options
 from unsee.errors import UnseeError
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an interroga
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the images and the numbers.")]
 
 
-@with_network_options
 def command(
     photo: PhotoPath,
     box: BoxText = None,
@@ -64,8 +64,6 @@ def command(
     out: Out = None,
     force: Force = False,
     as_json: options.Json = False,
-    *,
-    network: Network,
 ) -> None:
     """Perturb one box of a photo, given or fitted to a saved mask, and score the photo again."""
     if box is None and source is None:
@@ -88,9 +86,10 @@ def command(
     if saved is not None and weights is None and model is None:
         _refuse_weight_file(saved)
     recorded = None if saved is None else saved.provenance.model
+    network: Mapping[str, Any] = given_options()
     if saved is not None and model is None and "labels" in saved.provenance.network:
         network = {"labels": saved.provenance.network["labels"], **network}
-    classifier = load_model(model or recorded or options.DEFAULT_MODEL, weights, device, **network)
+    classifier = load_model(model or recorded or options.DEFAULT_MODEL, weights, device, network)
     chosen, fitted = target_from(target), None if fit is None else fit_from(fit)
     if saved is not None:
         result = interrogate_explanation(classifier, saved, corners, chosen, edit, fitted, seed, threshold)

@@ -1,13 +1,12 @@
 """Options that say what a network takes and means, shared by the commands that load one."""
 
-import functools
-import inspect
 import json
-from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from unsee.errors import UnseeError
 
@@ -31,10 +30,6 @@ HeadName = Annotated[
 ]
 ClassNamesFile = Annotated[
     Path | None,
-    typer.Option("--class-names", help="Names of the classes: one in a line, or a JSON list or mapping."),
-]
-OrClasses = Annotated[
-    Path | None,
     typer.Option(
         "--class-names",
         "--classes",
@@ -46,56 +41,48 @@ Labels = Annotated[
     typer.Option("--labels", help='What a zero-shot network chooses from, with commas: "a cat,a dog".'),
 ]
 
-_OPTIONS: dict[str, Any] = {
-    "size": Size,
-    "mean": Mean,
-    "std": Std,
-    "channels": ChannelCount,
-    "value_range": ValueRange,
-    "head": HeadName,
-    "class_names": ClassNamesFile,
-    "labels": Labels,
-}
-
-Network = dict[str, Any]
-"""Arguments of `unsee.load`: only those that were given."""
+_IMAGES_OF = "--classes"
+"""Of commands with data sets it chooses images: there only --class-names gives names."""
+_SHARED = typer.Typer(add_completion=False)
+_GIVEN: ContextVar[dict[str, Any]] = ContextVar("_GIVEN")
 
 
-def with_network_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with these options, which it gets as one argument, `network`.
-
-    A command without `--classes` of its own takes that as another name of `--class-names`.
-    """
-    own = inspect.signature(command)
-    others = [each for each in own.parameters.values() if each.name != "network"]
-    given = _OPTIONS if "classes" in own.parameters else _OPTIONS | {"class_names": OrClasses}
-    kind = inspect.Parameter.KEYWORD_ONLY
-    added = [
-        inspect.Parameter(name, kind, default=None, annotation=annotation)
-        for name, annotation in given.items()
-    ]
-
-    @functools.wraps(command)
-    def wrapped(**values: Any) -> None:  # noqa: ANN401
-        texts = {name: values.pop(name) for name in given}
-        command(**values, network=network_from(**texts))
-
-    wrapped.__signature__ = own.replace(parameters=[*others, *added])  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {each.name: each.annotation for each in (*others, *added)}
-    return wrapped
+def given_options() -> dict[str, Any]:
+    """The options of the command that is running, as arguments of `unsee.load`: those that were given."""
+    return _GIVEN.get()
 
 
+class NetworkCommand(TyperCommand):
+    """A command with these options besides its own; its function finds them by `given_options`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        """Its own options, then these, then --help."""
+        own: list[Any] = super().get_params(ctx)
+        shared: list[Any] = typer.main.get_command(_SHARED).params
+        if any(_IMAGES_OF in option.opts for option in own):
+            for option in shared:
+                option.opts = [name for name in option.opts if name != _IMAGES_OF]
+        return [*own[:-1], *shared, *own[-1:]]
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run the command."""
+        shared = typer.main.get_command(_SHARED).params
+        _GIVEN.set(network_from(**{str(each.name): ctx.params.pop(str(each.name)) for each in shared}))
+        return super().invoke(ctx)
+
+
+@_SHARED.command()
 def network_from(
-    size: str | None = None,
-    mean: str | None = None,
-    std: str | None = None,
-    channels: int | None = None,
-    value_range: str | None = None,
-    head: str | None = None,
-    class_names: Path | None = None,
-    labels: str | None = None,
-) -> Network:
-    """Text of the options → arguments of `unsee.load`.
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    channels: ChannelCount = None,
+    value_range: ValueRange = None,
+    head: HeadName = None,
+    class_names: ClassNamesFile = None,
+    labels: Labels = None,
+) -> dict[str, Any]:
+    """Text of the options → arguments of `unsee.load`: only those that were given.
 
     Raises:
         UnseeError: a text has another form.
@@ -107,7 +94,7 @@ def network_from(
         "channels": channels,
         "value_range": None if value_range is None else _range(value_range),
         "head": head,
-        "class_names": None if class_names is None else _names(class_names),
+        "class_names": None if class_names is None else _names(Path(class_names)),
         "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
     }
     return {name: value for name, value in found.items() if value is not None}

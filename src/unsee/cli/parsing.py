@@ -1,5 +1,6 @@
 """Text on a command line → targets, fits, methods, boxes, names, data sets, models."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,15 @@ def note_trained_fit(classifier: Classifier, fit: Fit) -> None:
     )
 
 
-def load_model(name: str, weights: Path | None, device: str, **network: Any) -> Classifier:  # noqa: ANN401
-    """Load a classifier, with the options of `unsee.load`, and keep the memory that the process frees."""
+def load_model(
+    name: str, weights: Path | None, device: str, network: Mapping[str, Any] | None = None
+) -> Classifier:
+    """Load a classifier, and have the process keep the memory that it frees.
+
+    Args:
+        name, weights, device: as `unsee.load` takes them.
+        network: its other arguments.
+    """
     keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
-        return load(name, weights, device, **network)
+        return load(name, weights, device, **(network or {}))

@@ -20,8 +20,6 @@ from unsee.memory import by_halves, images_that_fit, in_quarters
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
 
-NO_GRADIENT = "gives no gradient: occlusion, rise, lime need none"
-
 
 class Request(NamedTuple):
     """An image that a mask is to be learned for.
@@ -175,8 +173,18 @@ def check_gradient(classifier: Classifier, settings: Settings) -> None:
         UnseeError: an optimiser of the settings needs gradients, and the network gives none.
     """
     optimisers = (settings.optimiser, *(retry.optimiser for retry in settings.retries))
-    if any(each.needs_gradient for each in optimisers) and not classifier.reading.differentiable:
-        raise UnseeError(f"{classifier.name} {NO_GRADIENT}")
+    if any(each.needs_gradient for each in optimisers):
+        check_differentiable(classifier)
+
+
+def check_differentiable(classifier: Classifier) -> None:
+    """Refuse a network without a gradient.
+
+    Raises:
+        UnseeError: its scores have no gradient with respect to the image.
+    """
+    if not classifier.reading.differentiable:
+        raise UnseeError(f"{classifier.name} gives no gradient: occlusion, rise, lime need none")
 
 
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:
