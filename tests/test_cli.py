@@ -82,8 +82,11 @@ class TestLists:
     def test_models(self, run):
         result = run("models")
         assert (result.code, result.err) == (0, "")
-        assert result.out.splitlines() == names()
-        assert strict(run("models", "--json").out) == names()
+        lines, found = result.out.splitlines(), strict(run("models", "--json").out)
+        patterns = list(found["families"])
+        assert [line.split("  ")[0] for line in lines[: len(patterns)]] == patterns
+        assert {"timm:NAME", "hf:NAME|DIR", "onnx:FILE", "python:MODULE:FUNCTION"} < set(patterns)
+        assert lines[len(patterns) :] == found["names"] == names()
 
     def test_version(self, run):
         result = run("--version")

@@ -19,7 +19,7 @@ SMALL = replace(network(), class_names=None)
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """The command loads a small network and a small data set."""
-    monkeypatch.setattr(command, "load_models", lambda models, weights, device: (SMALL,))
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: (SMALL,))
     monkeypatch.setattr(unsee, "open_dataset", lambda name, split, classes: drawn())
 
 
@@ -56,7 +56,7 @@ def test_other_settings_are_refused(run):
 def test_masks_of_another_network_are_refused(run, monkeypatch, tmp_path):
     unsee.learn(SMALL, drawn(), tmp_path / "masks", method="gradient", limit=2)
     other = replace(SMALL, name="other")
-    monkeypatch.setattr(command, "load_models", lambda models, weights, device: (other,))
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: (other,))
     found = run("experiment", "minimality", "--masks", "masks", "--methods", "mask", "--out", "out")
     assert found.code == 2
     assert "cannot be used here" in found.err

@@ -101,7 +101,7 @@ def test_the_folder_is_named_for_the_experiment_by_default(classifier, data, tmp
 
 
 def test_the_command_gives_the_same_summary(experiment, classifier, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "load_models", lambda models, weights, device: (classifier,))
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: (classifier,))
     monkeypatch.setattr(unsee, "open_dataset", lambda name, split, classes: drawn())
     options = ("--methods", "center,gradient", "--limit", 3, "--json", "--out", "command")
     printed = run("experiment", "localisation", *options)

@@ -1,17 +1,20 @@
 """A network with its input and what its answer means: images in [0,1] in, logits and scores out."""
 
 from abc import ABC
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from unsee.class_names import ClassNames, class_index, class_names_of
 from unsee.errors import UnseeError
+from unsee.fits import Fit
 from unsee.heads import AUTO, Head, Reading, read_head, rows_of
 from unsee.input_values import UNIT, Channels, InputValues, each_channel
 
@@ -25,6 +28,10 @@ class NetworkWrapper(nn.Module, ABC):
     """A module that runs another network, such as a faster copy; layers are named as in that network."""
 
     net: nn.Module
+
+
+class ClosedNetwork(nn.Module, ABC):
+    """A module that hands its input to something that is not torch: it has no layers to read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +56,9 @@ class Classifier:
             evaluates a pair of probe images at the first use.
         channels: of the input; defaults to the length of `mean` and `std`, else to 3.
         value_range: what black and white are for the network before mean and std; images are in [0,1].
+        trained_fit: how photos were brought to the input when the network was trained, if that is known.
+        facts: what else its scores depend on, as JSON values, for the record: the labels of a zero-shot
+            classifier, for example.
 
     Raises:
         UnseeError: the size, mean, standard deviation, channels, value range or class names are not valid.
@@ -65,6 +75,8 @@ class Classifier:
     head: Head = AUTO
     channels: int | None = None
     value_range: tuple[float, float] = UNIT
+    trained_fit: Fit | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     values: InputValues = field(init=False, repr=False)
     color: tuple[float, ...] = field(init=False, repr=False)
     names: tuple[str, ...] | None = field(init=False, repr=False)
@@ -93,7 +105,26 @@ class Classifier:
     @property
     def network(self) -> nn.Module:
         """The network itself, whose layers have names: `net` without a wrapper that runs it."""
-        return self.net.net if isinstance(self.net, NetworkWrapper) else self.net
+        net = self.net
+        while isinstance(net, NetworkWrapper):
+            net = net.net
+        return net
+
+    @property
+    def hookable(self) -> bool:
+        """Whether methods can read and change what happens inside the network: its layers and functions.
+
+        False for TorchScript and for programs of `torch.export`, which call no module and no function of
+        torch that could be replaced, and for networks that run outside torch.
+        """
+        return not any(_is_closed(module) for module in self.network.modules())
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What its scores depend on besides network, weights, size and head, as JSON values."""
+        values = self.values
+        own = {"mean": values.mean, "std": values.std, "value_range": values.value_range, "color": self.color}
+        return {**{name: list(value) for name, value in own.items()}, **self.facts}
 
     @property
     def device(self) -> torch.device:
@@ -213,7 +244,12 @@ class Classifier:
         yield from self.net.buffers()
 
 
-@torch.enable_grad()
+def _is_closed(module: nn.Module) -> bool:
+    if isinstance(module, GraphModule):
+        return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)
+    return isinstance(module, ClosedNetwork | torch.jit.ScriptModule)
+
+
 def probed(classifier: Classifier) -> Reading:
     """What a network's answers to two probe images, together and one alone, say about it.
 
@@ -223,6 +259,12 @@ def probed(classifier: Classifier) -> Reading:
     Raises:
         UnseeError: the network fails on them, or its head cannot be told.
     """
+    bound = any(tensor.is_inference() for tensor in classifier._tensors())
+    with torch.inference_mode(bound), torch.enable_grad():
+        return _probed(classifier)
+
+
+def _probed(classifier: Classifier) -> Reading:
     shape, draws = classifier.input_shape, torch.Generator().manual_seed(0)
     images = torch.rand(2, *shape, generator=draws, dtype=torch.float64)
     images = images.to(classifier.device, classifier.dtype).requires_grad_()

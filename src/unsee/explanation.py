@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,7 @@ class Provenance:
         versions: of the software.
         head: what the network's answer means: "softmax", "sigmoid" or "logit", after "probabilities, " if
             the network itself returns them.
+        network: what else its scores depend on (`Classifier.record`); empty in older results.
     """
 
     model: str
@@ -116,6 +117,7 @@ class Provenance:
     precision: str
     versions: Mapping[str, str]
     head: str = SOFTMAX
+    network: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

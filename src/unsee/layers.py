@@ -17,7 +17,7 @@ from unsee.errors import UnseeError
 _ELSEWHERE = "gradient, occlusion, rise and lime need no layer"
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _IDLE = (nn.Dropout, nn.Dropout2d, nn.Identity)
-_FIRST_NORMS = ("ln_1", "norm1", "layernorm_before")
+_FIRST_NORMS = ("ln_1", "norm1", "layernorm_before", "layer_norm1")
 """The first normalisation of a block in torchvision, timm and Hugging Face."""
 _MOST_PREFIX = 8
 """How many class and register tokens a transformer has at most."""

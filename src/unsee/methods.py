@@ -15,8 +15,10 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.images import read_photo
+from unsee.masks.learner import check_differentiable, check_gradient
 from unsee.masks.photos import Plan, learn_photos
 from unsee.masks.presets import PRESETS
+from unsee.masks.settings import Settings
 from unsee.saliency.blur_occlusion import blur_occlusion
 from unsee.saliency.cam import cam
 from unsee.saliency.center import center
@@ -36,6 +38,8 @@ from unsee.saliency.rise import rise
 from unsee.saliency.smooth_grad import smooth_grad
 from unsee.saliency.targets import Targets, classes_of, on_device
 from unsee.saliency.variable_occlusion import variable_occlusion
+
+_NO_LAYERS = "shows none of its layers: gradient, occlusion, rise, lime need none"
 
 
 def learned_mask(
@@ -79,6 +83,8 @@ class Method:
         seeded: whether `call` draws random numbers and takes a `seed`.
         costly: whether one image takes hundreds of network evaluations.
         learned: whether it is the learned mask, which also takes a preset in `compare` and `learn`.
+        needs_gradient: whether `call` needs the gradient of the score with respect to the image.
+        needs_hooks: whether `call` reads or changes what happens inside the network.
     """
 
     name: str
@@ -89,6 +95,8 @@ class Method:
     seeded: bool = False
     costly: bool = False
     learned: bool = False
+    needs_gradient: bool = False
+    needs_hooks: bool = False
 
     def __call__(
         self,
@@ -116,9 +124,8 @@ class Method:
                 images or these targets.
         """
         self.check_layer(layer)
-        options: dict[str, str | int] = {}
-        if layer is not None:
-            options["layer"] = layer
+        self.check_network(classifier)
+        options: dict[str, str | int] = {} if layer is None else {"layer": layer}
         if self.seeded:
             options["seed"] = seed
         return self.call(classifier, images, targets, **options)
@@ -133,6 +140,19 @@ class Method:
             readers = ", ".join(method.name for method in METHODS.values() if method.reads_layer)
             raise UnseeError(f"{self.name} reads no layer: leave it out; methods that read one: {readers}")
 
+    def check_network(self, classifier: Classifier, settings: Settings | None = None) -> None:
+        """Refuse a network that does not give what the method needs; `settings` are the learned mask's.
+
+        Raises:
+            UnseeError: the method needs a gradient, or to read layers, and the network does not give them.
+        """
+        if self.learned and settings is not None:
+            check_gradient(classifier, settings)
+        elif self.needs_gradient and not torch.is_inference_mode_enabled():
+            check_differentiable(classifier)
+        if self.needs_hooks and not classifier.hookable:
+            raise UnseeError(f"{classifier.name} {_NO_LAYERS}")
+
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -145,36 +165,44 @@ METHODS: dict[str, Method] = {
             seeded=True,
             costly=True,
             learned=True,
+            needs_gradient=True,
         ),
         Method(
             "gradient",
             gradient,
             "Simonyan et al. 2014",
             "The absolute gradient of the score, its maximum over the colours",
+            needs_gradient=True,
         ),
         Method(
             "guided_backprop",
             guided_backprop,
             "Springenberg et al. 2015",
             "The gradient, where ReLU passes back only positive gradients of active units",
+            needs_gradient=True,
+            needs_hooks=True,
         ),
         Method(
             "deconvnet",
             deconvnet,
             "Zeiler and Fergus 2014",
             "The gradient, where ReLU passes back only positive gradients",
+            needs_gradient=True,
+            needs_hooks=True,
         ),
         Method(
             "gradient_x_input",
             gradient_x_input,
             "Shrikumar et al. 2016",
             "The gradient times the normalised input, summed over the colours",
+            needs_gradient=True,
         ),
         Method(
             "linear",
             linear,
             "Fong and Vedaldi 2017, §3.2",
             "The gradient times the image in [0,1]: what a linear model predicts for deleting each pixel",
+            needs_gradient=True,
         ),
         Method(
             "excitation_backprop",
@@ -182,6 +210,8 @@ METHODS: dict[str, Method] = {
             "Zhang et al. 2016",
             "The probability that a unit of a layer contributed to the score, by excitatory weights alone",
             reads_layer=True,
+            needs_gradient=True,
+            needs_hooks=True,
         ),
         Method(
             "contrastive_excitation_backprop",
@@ -189,6 +219,8 @@ METHODS: dict[str, Method] = {
             "Zhang et al. 2016",
             "Excitation for the class less excitation against it",
             reads_layer=True,
+            needs_gradient=True,
+            needs_hooks=True,
         ),
         Method(
             "grad_cam",
@@ -196,18 +228,23 @@ METHODS: dict[str, Method] = {
             "Selvaraju et al. 2017",
             "The maps of a layer, weighted with their mean gradients",
             reads_layer=True,
+            needs_gradient=True,
+            needs_hooks=True,
         ),
         Method(
             "cam",
             cam,
             "Zhou et al. 2016",
             "The last maps, weighted as the last layer weights their means",
+            needs_hooks=True,
         ),
         Method(
             "lrp",
             lrp,
             "Bach et al. 2015",
             "Layer-wise relevance propagation, zennit's composite EpsilonPlusFlat",
+            needs_gradient=True,
+            needs_hooks=True,
         ),
         Method(
             "occlusion",
@@ -250,6 +287,7 @@ METHODS: dict[str, Method] = {
             integrated_gradients,
             "Sundararajan et al. 2017",
             "Gradients along the line from the mean colour to the image, times the difference",
+            needs_gradient=True,
         ),
         Method(
             "smooth_grad",
@@ -257,6 +295,7 @@ METHODS: dict[str, Method] = {
             "Smilkov et al. 2017",
             "The gradient, averaged over noisy copies of the image",
             seeded=True,
+            needs_gradient=True,
         ),
         Method(
             "rise",

@@ -154,12 +154,13 @@ def _fastest_equal(classifier: Classifier, plain: nn.Module) -> Tuned:
 def _calls_the_original(classifier: Classifier, net: Tuned) -> bool:
     """Whether the copy still calls modules of the original, for example through a bound method."""
     called: list[bool] = []
+    hooks = []
     try:
-        hooks = [
-            module.register_forward_pre_hook(lambda *_: called.append(True))
-            for module in classifier.net.modules()
-        ]
+        for module in classifier.net.modules():
+            hooks.append(module.register_forward_pre_hook(lambda *_: called.append(True)))  # noqa: PERF401
     except RuntimeError:  # a scripted network takes no hooks
+        for hook in hooks:
+            hook.remove()
         return True
     try:
         image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)

@@ -21,6 +21,7 @@ from unsee.cli import (
     status,
     train_menagerie,
 )
+from unsee.cli.network_options import NetworkCommand
 
 app = typer.Typer(
     name="unsee",
@@ -49,16 +50,16 @@ def _root(
 ) -> None: ...
 
 
-app.command("explain")(explain.command)
-app.command("compare")(compare.command)
+app.command("explain", cls=NetworkCommand)(explain.command)
+app.command("compare", cls=NetworkCommand)(compare.command)
 app.command("demo")(demo.command)
-app.command("check")(check.command)
-app.command("interrogate")(interrogate.command)
-app.command("learn")(learn.command)
+app.command("check", cls=NetworkCommand)(check.command)
+app.command("interrogate", cls=NetworkCommand)(interrogate.command)
+app.command("learn", cls=NetworkCommand)(learn.command)
 app.command("status")(status.command)
 app.command("show")(show.command)
 app.command("export")(export.command)
-app.command("experiment")(experiment.command)
+app.command("experiment", cls=NetworkCommand)(experiment.command)
 app.command("experiments")(listings.experiments)
 app.command("reproduce")(reproduce.command)
 app.command("presets")(listings.presets)

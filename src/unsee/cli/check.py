@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from unsee.cli.console import plain
+from unsee.cli.network_options import given_options
 from unsee.cli.options import Device, Json, Weights
 
 _BAD_INPUT = 2
@@ -24,9 +25,9 @@ def command(
     Exit code 2 if something is wrong with the network.
     """
     from unsee.check import check
-    from unsee.models import load
+    from unsee.cli.parsing import load_model
 
-    found = check(load(model, weights, device), photo)
+    found = check(load_model(model, weights, device, given_options()), photo)
     if as_json:
         typer.echo(json.dumps(found.record(), indent=1))
     else:

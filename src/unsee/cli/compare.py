@@ -9,6 +9,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.verdicts import CONVERGED
 
@@ -61,7 +62,7 @@ def command(
     from unsee.experiments.photo_comparison import ComparisonSettings
 
     settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
-    classifier, asked = load_model(model, weights, device), target_from(target)
+    classifier, asked = load_model(model, weights, device, given_options()), target_from(target)
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"
     with stoppable(continues), comparing() as advance:
         report = compare_to_folders(classifier, photos, settings, asked, out, force=force, progress=advance)

@@ -1,13 +1,14 @@
 """`unsee experiment`: one of the paper's experiments over a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
 
@@ -86,7 +87,7 @@ def command(
 
     look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
-    networks = load_models(models, weights, device)
+    networks = load_models(models, weights, device, given_options())
     dataset = unsee.open_dataset(data, split, names_from(classes))
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
@@ -112,8 +113,13 @@ def command(
     CONSOLE.print(f"tables and figures: {plain(found.folder)}")
 
 
-def load_models(models: Sequence[str], weights: Sequence[Path], device: str) -> "tuple[Classifier, ...]":
-    """The networks that --model names, with the files that --weights names.
+def load_models(
+    models: Sequence[str],
+    weights: Sequence[Path],
+    device: str,
+    network: Mapping[str, Any] | None = None,
+) -> "tuple[Classifier, ...]":
+    """The networks that --model names, with the files that --weights names; options are for all of them.
 
     Raises:
         UnseeError: there are weight files, but not one for each network.
@@ -125,4 +131,4 @@ def load_models(models: Sequence[str], weights: Sequence[Path], device: str) -> 
             f"{len(models)} networks and {len(weights)} weight files: give one for each network, or none"
         )
     files: Sequence[Path | None] = weights or [None] * len(models)
-    return tuple(load_model(name, file, device) for name, file in zip(models, files, strict=True))
+    return tuple(load_model(name, file, device, network) for name, file in zip(models, files, strict=True))

@@ -9,6 +9,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def command(
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up
-    from unsee.cli.parsing import fit_from, load_model, target_from
+    from unsee.cli.parsing import fit_from, load_model, note_trained_fit, target_from
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.folders import explain_to_folders
@@ -84,7 +85,8 @@ def command(
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
     asked = target_from(target)
-    classifier = load_model(model, weights, device)
+    classifier = load_model(model, weights, device, given_options())
+    note_trained_fit(classifier, plan.fit)
     what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
     with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
         report = explain_to_folders(classifier, photos, plan, asked, out, force=force, progress=advance)

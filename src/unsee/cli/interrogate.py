@@ -1,13 +1,15 @@
 """`unsee interrogate`: perturb a box of a photo and score it again."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.network_options import given_options
 from unsee.errors import UnseeError
 
 if TYPE_CHECKING:
@@ -84,7 +86,10 @@ def command(
     if saved is not None and weights is None and model is None:
         _refuse_weight_file(saved)
     recorded = None if saved is None else saved.provenance.model
-    classifier = load_model(model or recorded or options.DEFAULT_MODEL, weights, device)
+    network: Mapping[str, Any] = given_options()
+    if saved is not None and model is None and "labels" in saved.provenance.network:
+        network = {"labels": saved.provenance.network["labels"], **network}
+    classifier = load_model(model or recorded or options.DEFAULT_MODEL, weights, device, network)
     chosen, fitted = target_from(target), None if fit is None else fit_from(fit)
     if saved is not None:
         result = interrogate_explanation(classifier, saved, corners, chosen, edit, fitted, seed, threshold)
@@ -107,7 +112,10 @@ def command(
 def _refuse_weight_file(saved: "Explanation") -> None:
     """Stop before the wrong weights are loaded: a saved mask does not say where its weight file is."""
     from unsee.models import MENAGERIES
+    from unsee.models.registry import family_named
 
     origin = saved.provenance
-    if origin.weights_sha256 is not None and origin.model not in MENAGERIES:
+    family = family_named(origin.model.partition(":")[0])
+    found = origin.model in MENAGERIES or (family is not None and family.found)
+    if origin.weights_sha256 is not None and not found:
         raise UnseeError(f"the mask was learned on {origin.model} with a weight file: name it with --weights")

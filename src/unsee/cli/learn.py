@@ -7,6 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
 Data = Annotated[
@@ -114,7 +115,7 @@ def command(
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
     settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)
-    classifier = load_model(model, weights, device)
+    classifier = load_model(model, weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
         store = learn_with(

@@ -75,10 +75,18 @@ def _two_columns(lines: dict[str, str]) -> None:
 
 
 def models(as_json: Json = False) -> None:
-    """List the names that --model takes."""
+    """List the families of names that --model takes, then the names of this package and of torchvision."""
     from unsee.models import names
+    from unsee.models.registry import Family, families
 
+    lines = {
+        family.pattern if isinstance(family, Family) else f"{prefix}:": (
+            family.says if isinstance(family, Family) else family
+        )
+        for prefix, family in families().items()
+    }
     if as_json:
-        typer.echo(json.dumps(names(), indent=1))
+        typer.echo(json.dumps({"families": lines, "names": names()}, indent=1))
         return
+    _two_columns(lines)
     typer.echo("\n".join(names()))

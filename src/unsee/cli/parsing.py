@@ -1,6 +1,8 @@
 """Text on a command line → targets, fits, methods, boxes, names, data sets, models."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
@@ -8,7 +10,7 @@ from unsee.cli.console import CONSOLE, plain
 from unsee.datasets.opening import open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
-from unsee.fits import FITS, Fit
+from unsee.fits import FITS, CentreCrop, Fit
 from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
@@ -80,8 +82,31 @@ def dataset_from(name: str, split: str | None, classes: str | None) -> Selection
     return dataset
 
 
-def load_model(name: str, weights: Path | None, device: str) -> Classifier:
-    """Load a classifier, and have the process keep the memory that it frees."""
+def note_trained_fit(classifier: Classifier, fit: Fit) -> None:
+    """Print how the network was given photos in training, if that is known and another fit is used."""
+    trained = classifier.trained_fit
+    if trained is None or trained.name == fit.name:
+        return
+    share = ""
+    if isinstance(trained, CentreCrop) and trained.resize:
+        share = f", the middle {max(classifier.size) / trained.resize:.1%} of the shorter side"
+    CONSOLE.print(
+        f"[dim]{plain(classifier.name)} was trained with --fit {trained.name}{share}; "
+        f"this is --fit {fit.name}[/]",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def load_model(
+    name: str, weights: Path | None, device: str, network: Mapping[str, Any] | None = None
+) -> Classifier:
+    """Load a classifier, and have the process keep the memory that it frees.
+
+    Args:
+        name, weights, device: as `unsee.load` takes them.
+        network: its other arguments.
+    """
     keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
-        return load(name, weights, device)
+        return load(name, weights, device, **(network or {}))

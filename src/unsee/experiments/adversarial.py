@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.experiments.attack import EPSILON, Adversarial
+from unsee.experiments.attack import EPSILON, Adversarial, check_attackable
 from unsee.experiments.detector import SIDE, detection_rate
 from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary, Table, by, on_device
 from unsee.experiments.maps import MapSource, Setup, heat_of
@@ -56,8 +56,13 @@ class AdversarialDefence:
     )
 
     def map_sources(self, setup: Setup) -> list[MapSource]:
-        """Every method, on the clean images and on the attacked ones."""
+        """Every method, on the clean images and on the attacked ones.
+
+        Raises:
+            UnseeError: the network gives no gradient to attack by.
+        """
         network = setup.classifiers[0]
+        check_attackable(network)
         changed = Adversarial(setup.dataset, network, self.epsilon, self.attack_steps)
         return [
             MapSource(f"{method}{_CASES}{what}", method, images, network, setup.preset, self.about.target)

@@ -37,10 +37,11 @@ def attacked(
         steps: number of steps; 1 is the fast gradient sign method.
 
     Raises:
-        UnseeError: epsilon is outside (0,1), or steps is below 1.
+        UnseeError: epsilon is outside (0,1), steps is below 1, or the network gives no gradient.
     """
     if not 0 < epsilon < 1 or steps < 1:
         raise UnseeError(f"an attack needs epsilon in (0,1) and at least one step, got {epsilon} and {steps}")
+    check_attackable(classifier)
     first = images.to(classifier.device, classifier.dtype)
     low, high = (first - epsilon).clamp(min=0), (first + epsilon).clamp(max=1)
     changed = first
@@ -52,6 +53,16 @@ def attacked(
             (gradient,) = torch.autograd.grad(loss, changed)
             changed = (changed + 1.25 * epsilon / steps * gradient.sign()).clamp(low, high)
     return (changed.detach() * 255).round().div(255).float().cpu()
+
+
+def check_attackable(classifier: Classifier) -> None:
+    """Refuse a network whose images cannot be attacked.
+
+    Raises:
+        UnseeError: it gives no gradient.
+    """
+    if not classifier.reading.differentiable:
+        raise UnseeError(f"{classifier.name} gives no gradient, and the attack on its images needs one")
 
 
 def _loss(logits: Float[Tensor, "b c"], best: Int[Tensor, " b"], kind: str) -> Float[Tensor, ""]:

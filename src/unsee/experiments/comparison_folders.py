@@ -32,6 +32,8 @@ from unsee.masks.photos import asked_for
 from unsee.records import differences, few
 
 FIGURE = "compare.png"
+_NEWER = ("head", "network")
+"""Settings that older folders do not have: nothing is known to differ."""
 RECORD = "comparison.json"
 """The file in a photo's folder that says what the maps next to it depend on."""
 
@@ -63,9 +65,12 @@ class ComparisonReport:
 
     @property
     def left_out(self) -> list[str]:
-        """Why methods were left out, each reason once."""
-        reasons = (f"{name}: {why}" for each in self.comparisons for name, why in each.refused.items())
-        return list(dict.fromkeys(reasons))
+        """Why methods were left out, each reason once, after the methods that it is for."""
+        methods: dict[str, dict[str, None]] = {}
+        for each in self.comparisons:
+            for name, why in each.refused.items():
+                methods.setdefault(why, {})[name] = None
+        return [f"{', '.join(names)}: {why}" for why, names in methods.items()]
 
 
 def compare_to_folders(
@@ -140,7 +145,8 @@ def _resumed(
     try:
         kept = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         wanted = _wanted(comparer, target)
-        there = {key: kept["settings"].get(key) for key in wanted}
+        old = kept["settings"]
+        there = {key: old.get(key, wanted[key] if key in _NEWER else None) for key in wanted}
         if changed := differences(there, wanted):
             raise UnseeError(f"{folder} holds another comparison ({few(changed)}): {HOW_TO_REPLACE}")
         comparer.known.update(_results(kept["methods"], folder))

@@ -299,6 +299,8 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "model": classifier.name,
         "weights_sha256": classifier.weights_sha256,
         "input_size": list(classifier.size),
+        "head": classifier.reading.summary,
+        "network": classifier.record,
         "fit": settings.fit.name,
         "seed": settings.seed,
         "preset": settings.preset,

@@ -8,7 +8,8 @@ If the score falls, what is in the box matters to the class; if it rises, it spo
 is given by hand, or fitted to a saved mask (`interrogate_explanation`).
 """
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Interrogation:
         perturbation: its name.
         model, weights_sha256, fit, seed: what the scores depend on.
         saliency: of a saved mask, in [0,1]; the figure shows it over the photo.
+        network: what else the scores depend on: size, head, mean, std and what its family says.
     """
 
     photo: Photo
@@ -63,6 +65,7 @@ class Interrogation:
     fit: str
     seed: int
     saliency: Float[Tensor, "h w"] | None = None
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def manifest(self) -> dict[str, Any]:
         """Everything but the pixels, as JSON values; numbers that are not finite become null."""
@@ -72,6 +75,7 @@ class Interrogation:
                 "photo_sha256": self.photo.sha256,
                 "model": self.model,
                 "weights_sha256": self.weights_sha256,
+                "network": self.network,
                 "fit": self.fit,
                 "seed": self.seed,
                 "target": {"index": list(self.target.indices), "name": list(self.target.names)},
@@ -270,4 +274,5 @@ def _interrogation(
         weights_sha256=classifier.weights_sha256,
         fit=fit.name,
         seed=seed,
+        network={"input_size": list(classifier.size), "head": reading.summary, **classifier.record},
     )

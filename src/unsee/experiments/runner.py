@@ -21,6 +21,7 @@ from unsee.experiments.record_files import records_of
 from unsee.experiments.result_folder import check_free, check_unchanged
 from unsee.experiments.tables import table_files
 from unsee.masks import PRESETS
+from unsee.methods import METHODS
 from unsee.models import BVLC_GOOGLENET
 from unsee.runs.learn import learn
 from unsee.runs.storage import Storage
@@ -188,16 +189,22 @@ class _Run:
         return {why: count for why, count in reasons.items() if count}
 
     def _stored_maps(self) -> StoredMaps:
-        """The experiment's map sources with their stores, which are made or completed."""
+        """The experiment's map sources with their stores, which are made or completed.
+
+        Raises:
+            UnseeError: a method cannot serve its network; nothing has been computed then.
+        """
         sources = self.experiment.map_sources(self.setup)
         stores = {
             source.name: check_store(self.stores[source.name], source, self.class_map)
             for source in sources
             if source.name in self.stores
         }
-        for source in sources:
-            if source.name not in stores:
-                stores[source.name] = self._made(source)
+        missing = [source for source in sources if source.name not in stores]
+        for source in missing:
+            METHODS[source.method].check_network(source.classifier, insistent(source.preset))
+        for source in missing:
+            stores[source.name] = self._made(source)
         return StoredMaps(sources, stores, self.seed, self.class_map)
 
     def _made(self, source: MapSource) -> Store:

@@ -148,6 +148,7 @@ def _explanation(
             precision=precision,
             versions=versions(),
             head=classifier.reading.summary,
+            network=classifier.record,
         ),
     )
 

@@ -143,6 +143,13 @@ def _finished(
         "precision": precision_of(classifier, plan),
         "target": asked_for(target),
     }
+    # older manifests do not have these: nothing is known to differ
+    newer = {
+        "input_size": list(classifier.size),
+        "head": classifier.reading.summary,
+        "network": classifier.record,
+    }
+    wanted |= {key: value for key, value in newer.items() if key in manifest}
     kept = {**{key: manifest.get(key) for key in wanted}, "target": asked}
     if changed := differences(kept, wanted):
         raise UnseeError(f"{folder} holds another explanation ({few(changed)}): {HOW_TO_REPLACE}")

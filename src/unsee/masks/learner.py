@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from unsee.classifier import Classifier
+from unsee.errors import UnseeError
 from unsee.masks.batch import Batch
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.loop import Capacity, Progress, Step, optimise
@@ -78,7 +79,11 @@ def learn_each(
         bfloat16: whether the network's passes are; the final scores are always the classifier's own.
         compiled: hand a copy of the network to `torch.compile`.
         progress: called after each step.
+
+    Raises:
+        UnseeError: the optimiser needs gradients, and the network gives none.
     """
+    check_gradient(classifier, settings)
     settings = settings.on(classifier.reading.kind)
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
@@ -159,6 +164,27 @@ def _retried(
         (request, found[request.id].after(learned) if request.id in found else learned)
         for request, learned in known
     ]
+
+
+def check_gradient(classifier: Classifier, settings: Settings) -> None:
+    """Refuse a network without a gradient where masks are learned by one.
+
+    Raises:
+        UnseeError: an optimiser of the settings needs gradients, and the network gives none.
+    """
+    optimisers = (settings.optimiser, *(retry.optimiser for retry in settings.retries))
+    if any(each.needs_gradient for each in optimisers):
+        check_differentiable(classifier)
+
+
+def check_differentiable(classifier: Classifier) -> None:
+    """Refuse a network without a gradient.
+
+    Raises:
+        UnseeError: its scores have no gradient with respect to the image.
+    """
+    if not classifier.reading.differentiable:
+        raise UnseeError(f"{classifier.name} gives no gradient: occlusion, rise, lime need none")
 
 
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:

@@ -1,14 +1,20 @@
-"""A model's name, and perhaps a weight file, becomes a `Classifier`."""
+"""A model's name, and perhaps a weight file and options, becomes a `Classifier`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from unsee.choices import nearest
+from unsee.class_names import ClassNames
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.heads import Head
+from unsee.input_values import Channels
 from unsee.models import from_torchvision, menagerie
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.models.registry import FAMILIES, Family, families, family_named
+from unsee.models.request import Options, Request
 from unsee.models.weights import fill, read_weights
 
 __all__ = ["load", "names", "pick_device"]
@@ -18,37 +24,65 @@ MENAGERIES = tuple(f"unsee:{name}" for name in menagerie.WEIGHTS)
 
 
 def names() -> list[str]:
-    """Every name that `load` takes."""
-    return [*MENAGERIES, BVLC_GOOGLENET, *(f"torchvision:{name}" for name in from_torchvision.names())]
+    """Every name of this package's own and of torchvision's networks; other families take any name."""
+    return [name for family in FAMILIES.values() for name in family.names()]
 
 
-def load(name: str, weights: str | Path | None = None, device: str = "auto") -> Classifier:
+def load(
+    name: str,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    *,
+    size: int | tuple[int, int] | None = None,
+    mean: Channels = None,
+    std: Channels = None,
+    channels: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    head: Head | None = None,
+    class_names: ClassNames | None = None,
+    mean_color: Channels = None,
+    labels: Sequence[str] | None = None,
+) -> Classifier:
     """A classifier by name.
 
     Args:
-        name: `unsee:menagerie` or `unsee:menagerie-shortcut`, which ship with the package;
-            `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given; or
-            `unsee:googlenet-bvlc`, the paper's network, which needs a file.
+        name: of a family, such as `torchvision:googlenet`, `timm:NAME`, `hf:NAME`, `onnx:FILE`,
+            `python:package.module:function`; `unsee models` lists the families.
         weights: a safetensors file, or a state dict or checkpoint of `torch.save`, in which no code is run.
         device: a torch device, or "auto" for the fastest available.
+        size: one side, or height and width, of the network's input in pixels.
+        mean, std, channels, value_range, head, class_names, mean_color: as `Classifier` takes them. What is
+            given goes before what the family knows.
+        labels: texts to choose from, for a zero-shot classifier.
 
     Raises:
-        UnseeError: no such model or device, weights that cannot be found or do not fit.
+        UnseeError: no such model or device, weights that cannot be found or do not fit, a library that is not
+            installed, or options that do not fit the network.
     """
     place = pick_device(device)
+    family = _family_of(name)
+    options = Options(size, mean, std, channels, value_range, head, class_names, mean_color)
     file = None if weights is None else Path(weights)
-    if name not in names():
-        close = nearest(name, names(), cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "`unsee models` lists them"
-        raise UnseeError(f"no model is called {name!r}; {hint}")
-    if name == BVLC_GOOGLENET:
-        classifier = _bvlc_googlenet(file)
-    elif name in MENAGERIES:
-        classifier = _menagerie(name, file)
-    else:
-        classifier = from_torchvision.build(name.removeprefix("torchvision:"), file)
+    request = Request(name.partition(":")[2], name, file, place, options, labels)
+    classifier = options.applied(family.load(request))
     classifier.net.to(place)
     return classifier
+
+
+def _family_of(name: str) -> Family:
+    """The family of a model's name.
+
+    Raises:
+        UnseeError: there is none, or the family has no such name.
+    """
+    prefix, _, rest = name.partition(":")
+    family = family_named(prefix) if rest else None
+    if family is not None and (not family.lists or name in family.names()):
+        return family
+    patterns = [each.pattern for each in families().values() if isinstance(each, Family)]
+    close = nearest(name, [*names(), *patterns], cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`unsee models` lists them"
+    raise UnseeError(f"no model is called {name!r}; {hint}")
 
 
 def pick_device(device: str) -> torch.device:
@@ -71,6 +105,22 @@ def pick_device(device: str) -> torch.device:
     if chosen.type == "meta":
         raise UnseeError("the device 'meta' computes nothing; try device='cpu' (--device cpu)")
     return chosen
+
+
+def own_names() -> list[str]:
+    """The networks of this package, without the prefix."""
+    return [name.partition(":")[2] for name in (*MENAGERIES, BVLC_GOOGLENET)]
+
+
+def build_own(request: Request) -> Classifier:
+    """A network of this package, or BVLC GoogLeNet.
+
+    Raises:
+        UnseeError: the weights are missing or do not fit.
+    """
+    if request.name == BVLC_GOOGLENET:
+        return _bvlc_googlenet(request.weights)
+    return _menagerie(request.name, request.weights)
 
 
 def _bvlc_googlenet(weights: Path | None) -> Classifier:

@@ -11,6 +11,7 @@ from torchvision.models import WeightsEnum, get_model, get_model_weights, list_m
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.models.request import Request
 from unsee.models.weights import Weights, fill, read_weights, without_prefix
 
 _WITH_AUXILIARIES = ("googlenet", "inception_v3")
@@ -24,6 +25,11 @@ def names() -> list[str]:
 def imagenet_classes() -> tuple[str, ...]:
     """The names of ImageNet's thousand classes, in their standard order."""
     return tuple(_default("resnet18").meta["categories"])
+
+
+def load(request: Request) -> Classifier:
+    """A torchvision network by name: see `build`."""
+    return build(request.rest, request.weights)
 
 
 def build(name: str, weights: Path | None) -> Classifier:

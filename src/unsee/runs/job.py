@@ -198,10 +198,11 @@ class Job:
 
 
 def _unusual(classifier: Classifier) -> dict[str, Any]:
-    """Head and value range, where they are not those of most networks: older stores have neither."""
+    """What most networks do not have, and older stores neither: another head or value range, and facts."""
     values = {"value_range": classifier.value_range, "head": classifier.reading.summary}
     usual = {"value_range": UNIT, "head": SOFTMAX}
-    return {name: value for name, value in values.items() if value != usual[name]}
+    changed = {name: value for name, value in values.items() if value != usual[name]}
+    return {**changed, **classifier.facts}
 
 
 def _reason(error: Exception) -> str:

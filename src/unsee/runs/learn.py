@@ -43,7 +43,8 @@ class LearnSettings:
         """What these settings mean for a classifier and a data set.
 
         Raises:
-            UnseeError: an unknown name, or a setting that the method does not take.
+            UnseeError: an unknown name, a setting that the method does not take, or a network that does not
+                give what the method needs.
         """
         class_map = class_map_of(self.class_map)
         rule = target_rule(str(self.target), dataset, classifier, class_map)
@@ -59,6 +60,7 @@ class LearnSettings:
         preset = self.preset
         settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
         method.check_layer(self.layer)
+        method.check_network(classifier, settings)
         if method.learned:
             name = _name_of(settings)
             settings = replace(settings, targets=best or settings.targets)

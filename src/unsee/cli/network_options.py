@@ -1,0 +1,139 @@
+"""Options that say what a network takes and means, shared by the commands that load one."""
+
+import json
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from unsee.errors import UnseeError
+
+Size = Annotated[
+    str | None,
+    typer.Option("--size", help="The network's input in pixels: 224, or 192x256 for height x width."),
+]
+Mean = Annotated[
+    str | None, typer.Option("--mean", help="Subtracted from images in [0,1]: 0.5, or 0.485,0.456,0.406.")
+]
+Std = Annotated[str | None, typer.Option("--std", help="What they are then divided by, likewise.")]
+ChannelCount = Annotated[int | None, typer.Option("--channels", help="Channels of the input.", min=1)]
+ValueRange = Annotated[
+    str | None,
+    typer.Option(
+        "--value-range", help="What black and white are for the network, before mean and std: 0,255."
+    ),
+]
+HeadName = Annotated[
+    str | None, typer.Option("--head", help="softmax, sigmoid, probabilities, logit or auto.")
+]
+ClassNamesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--class-names",
+        "--classes",
+        help="File with the names of the classes: one in a line, or a JSON list or mapping.",
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", help='What a zero-shot network chooses from, with commas: "a cat,a dog".'),
+]
+
+_IMAGES_OF = "--classes"
+"""Of commands with data sets it chooses images: there only --class-names gives names."""
+_SHARED = typer.Typer(add_completion=False)
+_GIVEN: ContextVar[dict[str, Any]] = ContextVar("_GIVEN")
+
+
+def given_options() -> dict[str, Any]:
+    """The options of the command that is running, as arguments of `unsee.load`: those that were given."""
+    return _GIVEN.get()
+
+
+class NetworkCommand(TyperCommand):
+    """A command with these options besides its own; its function finds them by `given_options`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        """Its own options, then these, then --help."""
+        own: list[Any] = super().get_params(ctx)
+        shared: list[Any] = typer.main.get_command(_SHARED).params
+        if any(_IMAGES_OF in option.opts for option in own):
+            for option in shared:
+                option.opts = [name for name in option.opts if name != _IMAGES_OF]
+        return [*own[:-1], *shared, *own[-1:]]
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run the command."""
+        shared = typer.main.get_command(_SHARED).params
+        _GIVEN.set(network_from(**{str(each.name): ctx.params.pop(str(each.name)) for each in shared}))
+        return super().invoke(ctx)
+
+
+@_SHARED.command()
+def network_from(
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
+    channels: ChannelCount = None,
+    value_range: ValueRange = None,
+    head: HeadName = None,
+    class_names: ClassNamesFile = None,
+    labels: Labels = None,
+) -> dict[str, Any]:
+    """Text of the options → arguments of `unsee.load`: only those that were given.
+
+    Raises:
+        UnseeError: a text has another form.
+    """
+    found = {
+        "size": None if size is None else _size(size),
+        "mean": None if mean is None else _numbers(mean, "--mean"),
+        "std": None if std is None else _numbers(std, "--std"),
+        "channels": channels,
+        "value_range": None if value_range is None else _range(value_range),
+        "head": head,
+        "class_names": None if class_names is None else _names(Path(class_names)),
+        "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+        raise UnseeError(f"--size takes 224, or 192x256 for height x width, not {text!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UnseeError(
+            f"{option} takes numbers with commas, as in 0.485,0.456,0.406, not {text!r}"
+        ) from None
+
+
+def _range(text: str) -> tuple[float, float]:
+    values = _numbers(text, "--value-range")
+    if len(values) != 2:
+        raise UnseeError(f"--value-range takes the values of black and white, as in 0,255, not {text!r}")
+    return values[0], values[1]
+
+
+def _names(file: Path) -> list[str] | dict[str, str]:
+    """The names of classes in a file: a JSON list or mapping, else one in a line; empty lines at the end do
+    not count."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnseeError(f"the class names in {file} cannot be read ({error})") from error
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            names: list[str] | dict[str, str] = json.loads(text)
+        except ValueError as error:
+            raise UnseeError(f"{file} is neither JSON nor one name in a line ({error})") from error
+        return names
+    return [line.strip() for line in text.rstrip().splitlines()]
