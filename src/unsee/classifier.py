@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from unsee.choices import nearest
 from unsee.errors import UnseeError
+from unsee.lending import lent, original
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -67,8 +68,8 @@ class Classifier:
 
     @property
     def network(self) -> nn.Module:
-        """The network itself, whose layers have names: `net` without a wrapper that runs it."""
-        return self.net.net if isinstance(self.net, NetworkWrapper) else self.net
+        """The network itself, whose layers have names: `net` without a wrapper that runs or compiles it."""
+        return original(self.net.net if isinstance(self.net, NetworkWrapper) else self.net)
 
     @property
     def device(self) -> torch.device:
@@ -133,20 +134,11 @@ class Classifier:
         """A context in which the network is in evaluation mode and its weights need no gradients.
 
         On leaving, also after an exception, each module's mode and each parameter's `requires_grad` are
-        restored.
+        restored; several threads may borrow one network at once. The caller's autocast, inference mode,
+        default dtype and default device have no effect inside.
         """
-        modes = [(module, module.training) for module in self.net.modules()]
-        wanted = [(weight, weight.requires_grad) for weight in self.net.parameters()]
-        try:
-            self.net.eval()
-            for weight, _ in wanted:
-                weight.requires_grad_(False)
+        with lent(self.net):
             yield
-        finally:
-            for module, training in modes:
-                module.training = training
-            for weight, requires_grad in wanted:
-                weight.requires_grad_(requires_grad)
 
     def class_index(self, target: int | np.integer | str, classes: int) -> int:
         """The index of a class.

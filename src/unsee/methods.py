@@ -17,6 +17,7 @@ from unsee.errors import UnseeError
 from unsee.images import read_photo
 from unsee.masks.photos import Plan, learn_photos
 from unsee.masks.presets import PRESETS
+from unsee.neutral import neutral
 from unsee.saliency.blur_occlusion import blur_occlusion
 from unsee.saliency.cam import cam
 from unsee.saliency.center import center
@@ -89,6 +90,9 @@ class Method:
     seeded: bool = False
     costly: bool = False
     learned: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call", neutral()(self.call))
 
     def __call__(
         self,

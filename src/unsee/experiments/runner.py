@@ -22,6 +22,7 @@ from unsee.experiments.result_folder import check_free, check_unchanged
 from unsee.experiments.tables import table_files
 from unsee.masks import PRESETS
 from unsee.models import BVLC_GOOGLENET
+from unsee.neutral import neutral
 from unsee.runs.learn import learn
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
@@ -52,6 +53,7 @@ class ExperimentResult:
     folder: Path
 
 
+@neutral()
 def run_experiment(
     experiment: str | Experiment,
     classifiers: Classifier | Sequence[Classifier],

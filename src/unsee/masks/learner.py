@@ -16,6 +16,7 @@ from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
+from unsee.neutral import advanced
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
 
@@ -79,6 +80,18 @@ def learn_each(
         compiled: hand a copy of the network to `torch.compile`.
         progress: called after each step.
     """
+    yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))
+
+
+def _learned(
+    classifier: Classifier,
+    requests: Callable[[int], Sequence[Request]],
+    settings: Settings,
+    batch_size: int | None,
+    bfloat16: bool,
+    compiled: bool,
+    progress: Progress | None,
+) -> Iterator[tuple[int, Learned]]:
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))

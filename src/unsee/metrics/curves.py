@@ -12,6 +12,7 @@ from unsee.errors import UnseeError
 from unsee.masks.objective import softmax_score
 from unsee.memory import BATCH_SIZE
 from unsee.metrics.maps import heights
+from unsee.neutral import neutral
 from unsee.tensors import smooth
 
 STEPS = 224
@@ -30,6 +31,7 @@ class Curve(NamedTuple):
     area: Float[Tensor, " b"]
 
 
+@neutral()
 def deletion(
     classifier: Classifier,
     images: Float[Tensor, "b 3 h w"],
@@ -57,6 +59,7 @@ def deletion(
     return _exchanged(classifier, images, blank, saliency, targets, steps)
 
 
+@neutral()
 def insertion(
     classifier: Classifier,
     images: Float[Tensor, "b 3 h w"],

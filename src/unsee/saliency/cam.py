@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.hooks import opened
 from unsee.layers import is_map
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
@@ -40,6 +41,7 @@ def cam(
         UnseeError: the network does not end so, or images or targets are invalid.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, "CAM")
     pooled: list[Tensor] = []
     weighted: list[tuple[Tensor, Tensor]] = []
 
