@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.hooks import opened
-from unsee.lending import hooked
+from unsee.hooks import hooked, opened
 
 _ELSEWHERE = "gradient, occlusion, rise and lime need no layer"
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

@@ -4,11 +4,11 @@ A network, or a part of it, may be lent several times at once, in one thread or 
 for each module and weight; the first changes it, and the last puts it back. No loan waits for another to end.
 """
 
-import copy
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from unsee.neutral import neutral
 
-_LOCK = threading.RLock()
+CHANGING = threading.RLock()
 """Held while networks change or are copied, never while they compute."""
 _ROUNDS = 3
 
@@ -30,14 +30,14 @@ class _Module:
         mode: whether it was in training mode; None where it has no mode, as in a frozen network.
         loans: how many have not ended.
         kept: tensors that its change of mode may change, each with a copy.
-        replaced: entries of its tables that are replaced, as table, key and what was there.
+        undo: puts back what is replaced in it.
     """
 
     module: nn.Module
     mode: bool | None
     loans: int = 0
     kept: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    replaced: list[tuple[dict[str, Any], str, Any]] = field(default_factory=list)
+    undo: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -78,59 +78,6 @@ def original(net: nn.Module) -> nn.Module:
     return net
 
 
-def copied(net: nn.Module) -> nn.Module:
-    """A deep copy of a lent network, without hooks that unsee has put on it.
-
-    Raises:
-        Exception: whatever copying raises, if the network cannot be copied.
-    """
-    with _LOCK:
-        twin = copy.deepcopy(original(net))
-    for module in twin.modules():
-        for name in ("_forward_hooks", "_forward_pre_hooks"):
-            table = vars(module).get(name, {})
-            for key in [key for key, hook in table.items() if isinstance(hook, _ThreadHook)]:
-                del table[key]
-    return twin
-
-
-@contextmanager
-def hooked(modules: Iterable[nn.Module], hook: Callable[..., None], before: bool = False) -> Iterator[None]:
-    """Put a hook on the forward pass of modules; it is called for passes of this thread alone.
-
-    Args:
-        modules: what is hooked.
-        hook: called with the module, its inputs and, unless `before`, its output.
-        before: call it before the pass instead of after it.
-
-    Raises:
-        RuntimeError: a module takes no hooks, as a scripted one.
-    """
-    handles = []
-    own = _ThreadHook(hook)
-    try:
-        with _LOCK:
-            for module in modules:
-                add = module.register_forward_pre_hook if before else module.register_forward_hook
-                handles.append(add(own))
-        yield
-    finally:
-        with _LOCK:
-            for handle in handles:
-                handle.remove()
-
-
-class _ThreadHook:
-    """A hook for the thread that has made it."""
-
-    def __init__(self, hook: Callable[..., None]) -> None:
-        self.hook, self.thread = hook, threading.get_ident()
-
-    def __call__(self, *given: object) -> None:
-        if threading.get_ident() == self.thread:
-            self.hook(*given)
-
-
 class _Loan:
     """One loan of a network."""
 
@@ -141,7 +88,7 @@ class _Loan:
 
     def begin(self) -> None:
         """Count what is lent, and change what is not lent already."""
-        with _LOCK:
+        with CHANGING:
             fresh = [held for held in map(self._take, _members(self.net)) if held.loans == 1]
             for weight in self.net.parameters():
                 self._note(weight)
@@ -159,7 +106,7 @@ class _Loan:
 
     def end(self) -> None:
         """Put back what nobody else has borrowed."""
-        with _LOCK:
+        with CHANGING:
             modules = [held for held in self.modules if _was_last(_MODULES, id(held.module), held)]
             weights = [held for key, held in self.weights.items() if _was_last(_WEIGHTS, key, held)]
             try:
@@ -216,11 +163,17 @@ def _has_own_train(module: nn.Module) -> bool:
 
 
 def _evaluate(net: nn.Module) -> None:
-    """Evaluation mode, also where a part of the network refuses to change its mode."""
-    try:
-        net.eval()
-    except NotImplementedError:  # a network of torch.export has the mode that it was exported in
-        for module in _members(net):
+    """Evaluation mode, also where a part of the network has no mode or refuses to change it."""
+    members = _members(net)
+    if all(_mode(module) is not None for module in members):
+        try:
+            net.eval()
+        except NotImplementedError:  # a network of torch.export has the mode that it was exported in
+            pass
+        else:
+            return
+    for module in members:
+        if _mode(module) is not None:
             _turn(module, False)
 
 
@@ -270,37 +223,32 @@ def _keep(training: list[_Module]) -> None:
 
 def _replace(held: _Module, copies: dict[int, Tensor]) -> None:
     """Replace inference tensors with copies, and compiled parts with the originals."""
-    if isinstance(held.module, torch.jit.ScriptModule):
-        return
-    own = vars(held.module)
+    module, own = held.module, vars(held.module)
     if own.get("_compiled_call_impl") is not None:
-        _exchange(held, own, "_compiled_call_impl", None)
-    for name, child in list(held.module._modules.items()):
-        if child is not None and _is_compiled(child):
-            _exchange(held, held.module._modules, name, original(child))
-    for table in (held.module._parameters, held.module._buffers):
-        for name, tensor in list(table.items()):
-            if tensor is None or nn.parameter.is_lazy(tensor) or not tensor.is_inference():
-                continue
-            if id(tensor) not in copies:
-                twin = tensor.detach().clone()
-                weight = isinstance(tensor, nn.Parameter)
-                copies[id(tensor)] = nn.Parameter(twin, requires_grad=False) if weight else twin
-            _exchange(held, table, name, copies[id(tensor)])
-
-
-def _exchange(held: _Module, table: dict[str, Any], name: str, new: object) -> None:
-    held.replaced.append((table, name, table[name]))
-    table[name] = new
+        held.undo.append(partial(own.__setitem__, "_compiled_call_impl", own["_compiled_call_impl"]))
+        own["_compiled_call_impl"] = None
+    for name, child in module.named_children():
+        if _is_compiled(child):
+            held.undo.append(partial(module._modules.__setitem__, name, child))
+            module._modules[name] = original(child)
+    for name, tensor in (*module.named_parameters("", False, False), *module.named_buffers("", False, False)):
+        if nn.parameter.is_lazy(tensor) or not tensor.is_inference():
+            continue
+        if id(tensor) not in copies:
+            twin = tensor.detach().clone()
+            weight = isinstance(tensor, nn.Parameter)
+            copies[id(tensor)] = nn.Parameter(twin, requires_grad=False) if weight else twin
+        held.undo.append(partial(setattr, module, name, tensor))
+        setattr(module, name, copies[id(tensor)])
 
 
 def _put_back(held: _Module) -> None:
-    """The tensors and entries of a module as they were."""
+    """What has changed in a module besides its mode."""
     with torch.no_grad():
         for tensor, copy_of_it in held.kept:
             if tensor.shape == copy_of_it.shape:
                 tensor.data.copy_(copy_of_it)
             else:
                 tensor.data = copy_of_it
-    for table, name, was in held.replaced:
-        table[name] = was
+    for undo in held.undo:
+        undo()

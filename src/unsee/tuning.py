@@ -15,7 +15,7 @@ from torch.fx.experimental.optimization import fuse
 from unsee.choices import look_up
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
-from unsee.lending import copied, hooked
+from unsee.hooks import copied, hooked
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TOLERANCE = 1e-3

@@ -56,15 +56,16 @@ def cam(
 
     overrides: dict[Function, Override] = {F.linear: note_weighted}
     overrides |= dict.fromkeys(_POOLS, note_pooled)
-    with classifier.borrowed(), FunctionOverrides(overrides):
-        logits = classifier.logits(on_device(classifier, images))
-    marks = chosen(logits, classes)
-    for maps in (part for part in reversed(pooled) if is_map(part.shape)):
-        means = maps.mean(dim=(2, 3))
-        if _same(means, logits):
-            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks)
-        if weighted and _same(means, weighted[-1][0]) and len(weighted[-1][1]) == logits.shape[1]:
-            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighted[-1][1].to(marks))
+    with classifier.borrowed():
+        with FunctionOverrides(overrides):
+            logits = classifier.logits(on_device(classifier, images))
+        marks = chosen(logits, classes)
+        for maps in (part for part in reversed(pooled) if is_map(part.shape)):
+            means = maps.mean(dim=(2, 3))
+            if _same(means, logits):
+                return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks)
+            if weighted and _same(means, weighted[-1][0]) and len(weighted[-1][1]) == logits.shape[1]:
+                return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighted[-1][1].to(marks))
     raise UnseeError(
         "CAM needs a network that ends in global average pooling and one linear layer, and "
         f"{classifier.name} does not; grad_cam reads any network with convolutions"

@@ -16,8 +16,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.hooks import opened
-from unsee.lending import copied
+from unsee.hooks import copied, opened
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument, without_attention
