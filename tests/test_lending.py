@@ -26,7 +26,7 @@ from lent_nets import (
 )
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.hooks import opened
+from unsee.hooks import opened, watched
 from unsee.layers import last_spatial_layer, layer_named
 from unsee.lending import original
 from unsee.methods import METHODS
@@ -307,6 +307,7 @@ class TestSettings:
 class TestCompiled:
     @pytest.fixture(params=["whole", "in place", "a part"])
     def compiled(self, request):
+        torch.compiler.reset()  # after too many networks they would run as they are
         net = small()
         if request.param == "whole":
             whole = torch.compile(net, backend="eager")
@@ -326,6 +327,14 @@ class TestCompiled:
             assert torch.allclose(found, expected[name], rtol=1e-4, atol=1e-6), name
         assert torch.allclose(mask(wrapped(compiled), images()), expected["mask"], atol=1e-4)
         assert state_of(compiled) == state
+
+    def test_hooks_see_passes_that_are_compiled_already(self, compiled):
+        for _ in range(2):
+            wrapped(compiled).probabilities(images())
+        own = opened(wrapped(compiled), "this")
+        with own.borrowed(), torch.no_grad(), watched(layer_named(own, "4")) as seen:
+            own.logits(images())
+        assert len(seen) == 1
 
     def test_layers_have_the_names_that_they_have_without_it(self, compiled):
         own = wrapped(compiled)

@@ -21,7 +21,7 @@ METHODS = (
     *("mask", "gradient", "guided_backprop", "excitation_backprop", "contrastive_excitation_backprop"),
     *("grad_cam", "cam", "lrp", "smooth_grad", "lime"),
 )
-THREADS, CALLS = 4, 25
+THREADS = 4
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +63,8 @@ def together(calls):
         return [one.result(timeout=60) for one in running]
 
 
-@pytest.mark.parametrize("shared", ["classifier", "network", "part"])
-def test_threads_get_the_maps_that_one_gets(shared):
+@pytest.mark.parametrize(("shared", "calls"), [("classifier", 25), ("network", 10), ("part", 10)])
+def test_threads_get_the_maps_that_one_gets(shared, calls):
     net = in_training()
     state, values = state_of(net), values_of(net)
     own = wrapped(net)
@@ -79,7 +79,7 @@ def test_threads_get_the_maps_that_one_gets(shared):
     def calls_of(thread):
         classifier = classifier_for(thread)
         wrong = []
-        for number in range(CALLS):
+        for number in range(calls):
             name = METHODS[(3 * thread + number) % len(METHODS)]
             if not torch.equal(result(name, classifier), expected[name]):
                 wrong.append((thread, number, name))
