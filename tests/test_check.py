@@ -13,7 +13,38 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.methods import METHODS
 
-FAMILIES = ["alexnet", "squeezenet1_0", "squeezenet1_1", "resnet18", "resnet34", "resnext50_32x4d", "wide_resnet50_2", "vgg11", "vgg11_bn", "vgg13", "densenet121", "googlenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "mnasnet0_5", "mnasnet1_0", "efficientnet_b0", "efficientnet_b1", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny", "vit_b_16", "vit_b_32", "swin_t", "swin_v2_t", "maxvit_t"]
+FAMILIES = [
+    "alexnet",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "resnet18",
+    "resnet34",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "densenet121",
+    "googlenet",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "mnasnet0_5",
+    "mnasnet1_0",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_v2_s",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "vit_b_16",
+    "vit_b_32",
+    "swin_t",
+    "swin_v2_t",
+    "maxvit_t",
+]
 
 
 class Noisy(nn.Module):

@@ -517,11 +517,6 @@ def test_a_class_that_is_not_there_is_refused():
         METHODS["gradient"](wrapped(plain_net()), pictures(), [1, 6])
 
 
-def test_gradients_need_more_than_inference_mode():
-    with torch.inference_mode(), pytest.raises(UnseeError, match="outside torch"):
-        METHODS["gradient"](wrapped(plain_net()), torch.rand(1, 3, *SIZE), [1])
-
-
 def test_numpys_whole_numbers_are_classes():
     assert classes_of(torch.rand(2, 3, 4, 4), [np.int64(3), {np.int32(1)}]) == [(3,), (1,)]
 

@@ -17,6 +17,7 @@ from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.heads import AUTO, Head, Reading, read_head, rows_of
 from unsee.input_values import UNIT, Channels, InputValues, each_channel
+from unsee.lending import lent, original
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
 
@@ -104,10 +105,10 @@ class Classifier:
 
     @property
     def network(self) -> nn.Module:
-        """The network itself, whose layers have names: `net` without a wrapper that runs it."""
-        net = self.net
+        """The network itself, whose layers have names: `net` without wrappers that run or compile it."""
+        net = original(self.net)
         while isinstance(net, NetworkWrapper):
-            net = net.net
+            net = original(net.net)
         return net
 
     @property
@@ -208,20 +209,11 @@ class Classifier:
         """A context in which the network is in evaluation mode and its weights need no gradients.
 
         On leaving, also after an exception, each module's mode and each parameter's `requires_grad` are
-        restored.
+        restored; several threads may borrow one network at once. The caller's autocast, inference mode,
+        default dtype and default device have no effect inside.
         """
-        modes = [(module, module.training) for module in self.net.modules()]
-        wanted = [(weight, weight.requires_grad) for weight in self.net.parameters()]
-        try:
-            self.net.eval()
-            for weight, _ in wanted:
-                weight.requires_grad_(False)
+        with lent(self.net):
             yield
-        finally:
-            for module, training in modes:
-                module.training = training
-            for weight, requires_grad in wanted:
-                weight.requires_grad_(requires_grad)
 
     def class_index(self, target: object, classes: int) -> int:
         """The index of a class; a name goes before an index (see `unsee.class_names.class_index`).
@@ -250,6 +242,7 @@ def _is_closed(module: nn.Module) -> bool:
     return isinstance(module, ClosedNetwork | torch.jit.ScriptModule)
 
 
+@torch.enable_grad()
 def probed(classifier: Classifier) -> Reading:
     """What a network's answers to two probe images, together and one alone, say about it.
 
@@ -259,12 +252,6 @@ def probed(classifier: Classifier) -> Reading:
     Raises:
         UnseeError: the network fails on them, or its head cannot be told.
     """
-    bound = any(tensor.is_inference() for tensor in classifier._tensors())
-    with torch.inference_mode(bound), torch.enable_grad():
-        return _probed(classifier)
-
-
-def _probed(classifier: Classifier) -> Reading:
     shape, draws = classifier.input_shape, torch.Generator().manual_seed(0)
     images = torch.rand(2, *shape, generator=draws, dtype=torch.float64)
     images = images.to(classifier.device, classifier.dtype).requires_grad_()

@@ -1,9 +1,7 @@
-"""Listing, naming and hooking the layers of a network, and turning what they return into maps."""
+"""Listing and naming the layers of a network, and turning what they return into maps."""
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import final
 
@@ -13,10 +11,13 @@ from torch import Tensor, nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.hooks import hooked, opened
 
 _ELSEWHERE = "gradient, occlusion, rise and lime need no layer"
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _IDLE = (nn.Dropout, nn.Dropout2d, nn.Identity)
+_COMPILED = "_orig_mod"
+"""What `torch.compile` puts into the names of layers."""
 _FIRST_NORMS = ("ln_1", "norm1", "layernorm_before", "layer_norm1")
 """The first normalisation of a block in torchvision, timm and Hugging Face."""
 _MOST_PREFIX = 8
@@ -103,7 +104,8 @@ def layer_named(classifier: Classifier, name: str) -> nn.Module:
     Raises:
         UnseeError: there is no such module.
     """
-    modules = dict(classifier.network.named_modules())
+    modules = _named(classifier.network)
+    name = ".".join(part for part in name.split(".") if part != _COMPILED)
     if name not in modules or not name:
         last = name.rpartition(".")[2]
         close = [other for other in modules if other and other.rpartition(".")[2] == last]
@@ -123,6 +125,7 @@ def last_spatial_layer(classifier: Classifier) -> str:
     Raises:
         UnseeError: no layer returns maps, or tokens follow the maps and their grid is not certain.
     """
+    classifier = opened(classifier, "the choice of a layer")
     outputs, head = layer_outputs(classifier)
     body = outputs[:head]
     tokens = [place for place, output in enumerate(body) if _is_tokens(output)]
@@ -168,7 +171,9 @@ def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:
     kept: list[Tensor] = []
     head = 0
     source: torch.Size | None = None
-    names = {module: name for name, module in classifier.network.named_modules()}
+    classifier = opened(classifier, "the choice of a layer")
+    layers = _named(classifier.network).items()
+    names = {module: name for name, module in layers if not isinstance(module, torch.jit.ScriptModule)}
     times: Counter[str] = Counter()
 
     def note(module: nn.Module, _: object, output: object) -> None:
@@ -211,6 +216,14 @@ def maps_at(classifier: Classifier, name: str, *outputs: Tensor) -> list[Float[T
     return None if grid is None else [grid.maps(output) for output in outputs]
 
 
+def _named(net: nn.Module) -> dict[str, nn.Module]:
+    """Each module by its dotted name; compiled parts by the names that they have without `torch.compile`."""
+    return {
+        ".".join(part for part in name.split(".") if part != _COMPILED): module
+        for name, module in net.named_modules()
+    }
+
+
 def _first_norm_of_last_block(classifier: Classifier, body: list[LayerOutput]) -> str | None:
     """Its name, where it returns tokens on a convolution's grid, or maps with channels last; else None."""
     for place, output in reversed(list(enumerate(body))):
@@ -228,12 +241,13 @@ def _first_norm_of_last_block(classifier: Classifier, body: list[LayerOutput]) -
 def _is_last(net: nn.Module, block: str, later: list[str]) -> bool:
     """Whether a block is the last of a list, and only normalisations come after it."""
     parent, _, name = block.rpartition(".")
-    blocks = net.get_submodule(parent)
+    layers = _named(net)
+    blocks = layers[parent]
     if not isinstance(blocks, nn.Sequential | nn.ModuleList) or list(blocks._modules)[-1] != name:
         return False
     outside = [other for other in later if not f"{other}.".startswith(f"{block}.")]
     outside = [other for other in outside if not block.startswith(f"{other}.")]
-    return all("Norm" in type(net.get_submodule(other)).__name__ for other in outside)
+    return all("Norm" in type(layers[other]).__name__ for other in outside)
 
 
 def _on_known_grid(output: LayerOutput, size: tuple[int, int]) -> bool:
@@ -280,27 +294,3 @@ def _wrapping(net: nn.Module) -> int:
 def is_map(shape: torch.Size) -> bool:
     """Whether a tensor of this shape holds maps of more than one pixel."""
     return len(shape) == 4 and shape[2] * shape[3] > 1
-
-
-@contextmanager
-def hooked(modules: list[nn.Module], hook: object) -> Iterator[None]:
-    """Put a forward hook on modules for the duration of a `with` block."""
-    handles = [module.register_forward_hook(hook) for module in modules]  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@contextmanager
-def watched(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect what a module returns, call by call, for the duration of a `with` block."""
-    given: list[Tensor] = []
-
-    def note(_module: nn.Module, _input: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            given.append(output)
-
-    with hooked([module], note):
-        yield given

@@ -14,11 +14,13 @@ from torch import Tensor
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.hooks import opened
 from unsee.images import read_photo
 from unsee.masks.learner import check_differentiable, check_gradient
 from unsee.masks.photos import Plan, learn_photos
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings
+from unsee.neutral import neutral
 from unsee.saliency.blur_occlusion import blur_occlusion
 from unsee.saliency.cam import cam
 from unsee.saliency.center import center
@@ -38,8 +40,6 @@ from unsee.saliency.rise import rise
 from unsee.saliency.smooth_grad import smooth_grad
 from unsee.saliency.targets import Targets, classes_of, on_device
 from unsee.saliency.variable_occlusion import variable_occlusion
-
-_NO_LAYERS = "shows none of its layers: gradient, occlusion, rise, lime need none"
 
 
 def learned_mask(
@@ -98,6 +98,9 @@ class Method:
     needs_gradient: bool = False
     needs_hooks: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call", neutral()(self.call))
+
     def __call__(
         self,
         classifier: Classifier,
@@ -148,10 +151,10 @@ class Method:
         """
         if self.learned and settings is not None:
             check_gradient(classifier, settings)
-        elif self.needs_gradient and not torch.is_inference_mode_enabled():
+        elif self.needs_gradient:
             check_differentiable(classifier)
-        if self.needs_hooks and not classifier.hookable:
-            raise UnseeError(f"{classifier.name} {_NO_LAYERS}")
+        if self.needs_hooks:
+            opened(classifier, self.name)
 
 
 METHODS: dict[str, Method] = {

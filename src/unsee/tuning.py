@@ -2,18 +2,23 @@
 
 import copy
 import shutil
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
+from unsee.hooks import copied, hooked
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TOLERANCE = 1e-3
+_TRACING = threading.Lock()
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -59,7 +64,7 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
     calls modules of the original, is borrowed once for each forward pass.
 
     Args:
-        classifier: the caller must have borrowed it.
+        classifier: borrowed, and given back as it was.
         bfloat16: whether to run the copy under bfloat16 autocast.
         compiled: whether to pass the copy to `torch.compile`, with CUDA graphs on a GPU. The first forward
             pass then takes about a minute.
@@ -70,15 +75,14 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
     if compiled:
         _require_compiler(classifier.device)
     _ = classifier.reading  # known to every copy
-    try:
-        plain = copy.deepcopy(classifier.net).eval()
-    except (RuntimeError, TypeError, AttributeError, copy.Error):
-        return classifier.with_net(Borrowed(classifier, bfloat16))
-    for weight in plain.parameters():
-        weight.requires_grad_(False)
-    net = _fastest_equal(classifier, plain)
-    if _calls_the_original(classifier, net):
-        return classifier.with_net(Borrowed(classifier, bfloat16))
+    with classifier.borrowed():
+        try:
+            plain = copied(classifier.net)
+        except (RuntimeError, TypeError, AttributeError, copy.Error):
+            return classifier.with_net(Borrowed(classifier, bfloat16))
+        net = _fastest_equal(classifier, plain)
+        if _calls_the_original(classifier, net):
+            return classifier.with_net(Borrowed(classifier, bfloat16))
     net.autocast = bfloat16
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
@@ -154,20 +158,12 @@ def _fastest_equal(classifier: Classifier, plain: nn.Module) -> Tuned:
 def _calls_the_original(classifier: Classifier, net: Tuned) -> bool:
     """Whether the copy still calls modules of the original, for example through a bound method."""
     called: list[bool] = []
-    hooks = []
-    try:
-        for module in classifier.net.modules():
-            hooks.append(module.register_forward_pre_hook(lambda *_: called.append(True)))  # noqa: PERF401
-    except RuntimeError:  # a scripted network takes no hooks
-        for hook in hooks:
-            hook.remove()
+    modules = list(classifier.network.modules())
+    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):  # takes no hooks
         return True
-    try:
-        image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
+    image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
+    with hooked(modules, lambda *_: called.append(True), before=True):
         classifier.with_net(net).logits(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
     return bool(called)
 
 
@@ -178,11 +174,35 @@ def _unchanged(net: nn.Module) -> nn.Module:
 def folded(net: nn.Module) -> nn.Module:
     """A copy with BatchNorm folded into the convolutions, or the network if it has hooks or no BatchNorm."""
     modules = list(net.modules())
-    hooked = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules)
-    if hooked or not any(isinstance(module, _NORMS) for module in modules):
+    has_hooks = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules)
+    if has_hooks or not any(isinstance(module, _NORMS) for module in modules):
         return net
-    folded: nn.Module = fuse(net)
+    with _TRACING:
+        traced = fx.GraphModule(net, _OwnTracer().trace(net))
+    folded: nn.Module = fuse(traced, no_trace=True)
     return folded.requires_grad_(False)
+
+
+class _OwnTracer(fx.Tracer):
+    """Traces its own thread alone: torch.fx replaces `nn.Module.__call__` for all threads while it traces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:  # noqa: ANN401
+        """What a module returns: in another thread its output."""
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:  # noqa: ANN401
+        """An attribute of a module: in another thread its value."""
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 def _require_compiler(device: torch.device) -> None:

@@ -17,11 +17,14 @@ from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.fits import Squash
 from unsee.heads import SIGMOID, SOFTMAX
+from unsee.neutral import neutral
+from unsee.saliency.targets import on_device
 
 EPSILON = 8 / 255
 _KEPT = 512
 
 
+@neutral()
 def attacked(
     classifier: Classifier, images: Float[Tensor, "b 3 h w"], epsilon: float, steps: int
 ) -> Float[Tensor, "b 3 h w"]:
@@ -42,10 +45,10 @@ def attacked(
     if not 0 < epsilon < 1 or steps < 1:
         raise UnseeError(f"an attack needs epsilon in (0,1) and at least one step, got {epsilon} and {steps}")
     check_attackable(classifier)
-    first = images.to(classifier.device, classifier.dtype)
+    first = on_device(classifier, images)
     low, high = (first - epsilon).clamp(min=0), (first + epsilon).clamp(max=1)
     changed = first
-    with classifier.borrowed(), torch.inference_mode(False), torch.enable_grad():
+    with classifier.borrowed(), torch.enable_grad():
         best = classifier.logits(first).argmax(dim=1)
         for _ in range(steps):
             changed = changed.detach().requires_grad_(True)

@@ -24,6 +24,7 @@ from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.photos import asked_for, target_indices
 from unsee.methods import METHODS, method_named
+from unsee.neutral import neutral
 from unsee.records import finite
 from unsee.tensors import Box, smooth
 
@@ -142,6 +143,7 @@ class ComparisonSettings:
             raise UnseeError("there is nothing to compare: name at least one method")
 
 
+@neutral()
 def compare(
     classifier: Classifier,
     photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
@@ -206,6 +208,7 @@ class PhotoComparer:
     refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
+    @neutral()
     def prepare(
         cls, classifier: Classifier, photo: Photo, target: TargetLike | None, settings: ComparisonSettings
     ) -> "PhotoComparer":
@@ -241,6 +244,7 @@ class PhotoComparer:
         """The methods that have not run yet."""
         return [name for name in self.settings.methods if name not in self.known and name not in self.refused]
 
+    @neutral()
     def run(self, method: str) -> None:
         """Run one method, and keep its result or the reason why there is none."""
         began = time.perf_counter()

@@ -32,6 +32,7 @@ from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import SCORES
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.scoring import Scoring
+from unsee.neutral import neutral
 from unsee.records import finite
 from unsee.tensors import Box, fitted_box
 
@@ -142,6 +143,7 @@ def perturbation_named(name: str) -> Perturbation:
     return edits[0]
 
 
+@neutral()
 def interrogate(
     classifier: Classifier,
     photo: PhotoLike | Photo,

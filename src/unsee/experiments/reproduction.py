@@ -19,6 +19,7 @@ from unsee.experiments.result_folder import FolderTakenError, refuse_other_files
 from unsee.experiments.runner import MAPS, networks_of, run_experiment
 from unsee.masks import PRESETS
 from unsee.masks.explain import versions
+from unsee.neutral import neutral
 from unsee.runs.storage import Storage
 
 METHODS_COMPARED = (
@@ -51,6 +52,7 @@ class ReproductionResult:
     page: Path
 
 
+@neutral()
 def reproduce(
     classifiers: Classifier | Sequence[Classifier],
     dataset: Dataset,

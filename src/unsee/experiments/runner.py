@@ -23,6 +23,7 @@ from unsee.experiments.tables import table_files
 from unsee.masks import PRESETS
 from unsee.methods import METHODS
 from unsee.models import BVLC_GOOGLENET
+from unsee.neutral import neutral
 from unsee.runs.learn import learn
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
@@ -53,6 +54,7 @@ class ExperimentResult:
     folder: Path
 
 
+@neutral()
 def run_experiment(
     experiment: str | Experiment,
     classifiers: Classifier | Sequence[Classifier],

@@ -21,11 +21,13 @@ from unsee.masks.objective import SCORE, Score
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
+from unsee.neutral import advanced, neutral
 from unsee.records import described
 
 _BATCH_AXES = 4
 
 
+@neutral()
 def explain(
     model: Classifier,
     photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
@@ -104,8 +106,8 @@ def explain_each(
     """
     plan = plan.on(classifier)
     precision = precision_of(classifier, plan)
-    for photo in learn_photos(classifier, photos, plan, progress, refuse):
-        yield _explanation(classifier, plan, precision, photo)
+    learned = learn_photos(classifier, photos, plan, progress, refuse)
+    yield from advanced(_explanation(classifier, plan, precision, photo) for photo in learned)
 
 
 def _explanation(

@@ -17,6 +17,7 @@ from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
+from unsee.neutral import advanced
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
 
@@ -83,6 +84,18 @@ def learn_each(
     Raises:
         UnseeError: the optimiser needs gradients, and the network gives none.
     """
+    yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))
+
+
+def _learned(
+    classifier: Classifier,
+    requests: Callable[[int], Sequence[Request]],
+    settings: Settings,
+    batch_size: int | None,
+    bfloat16: bool,
+    compiled: bool,
+    progress: Progress | None,
+) -> Iterator[tuple[int, Learned]]:
     check_gradient(classifier, settings)
     settings = settings.on(classifier.reading.kind)
     with classifier.borrowed():

@@ -100,8 +100,7 @@ def learn_photos(
     )
     ready: dict[int, LearnedPhoto] = {}
     due = 0
-    while (found := _next(learning)) is not None:
-        number, learned = found
+    for number, learned in learning:
         ready[number] = LearnedPhoto(*pending.remove(number), learned)
         while due in ready or due in pending.refused:
             if due in ready:
@@ -115,11 +114,6 @@ def precision_of(classifier: Classifier, plan: Plan) -> str:
     if not exact and uses_bfloat16(classifier, plan.precision):
         return "bfloat16"
     return str(classifier.net_dtype).removeprefix("torch.")
-
-
-def _next(learning: Iterator[tuple[int, Learned]]) -> tuple[int, Learned] | None:
-    with torch.inference_mode(False), torch.enable_grad():
-        return next(learning, None)
 
 
 class _Pending:

@@ -11,6 +11,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.memory import BATCH_SIZE
 from unsee.metrics.maps import heights
+from unsee.neutral import neutral
 from unsee.tensors import smooth
 
 STEPS = 224
@@ -29,6 +30,7 @@ class Curve(NamedTuple):
     area: Float[Tensor, " b"]
 
 
+@neutral()
 def deletion(
     classifier: Classifier,
     images: Float[Tensor, "b 3 h w"],
@@ -56,6 +58,7 @@ def deletion(
     return _exchanged(classifier, images, blank, saliency, targets, steps)
 
 
+@neutral()
 def insertion(
     classifier: Classifier,
     images: Float[Tensor, "b 3 h w"],

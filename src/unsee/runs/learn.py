@@ -14,6 +14,7 @@ from unsee.masks import PRESETS, adjusted
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
 from unsee.methods import Method, method_named
+from unsee.neutral import neutral
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
 from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
@@ -127,6 +128,7 @@ def learn(
     return learn_with(settings, classifier, dataset, out, Extent(limit, part_size, retry), engine, progress)
 
 
+@neutral()
 def learn_with(
     settings: LearnSettings,
     classifier: Classifier,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.hooks import opened
 from unsee.layers import is_map
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
@@ -40,6 +41,7 @@ def cam(
         UnseeError: the network does not end so, or images or targets are invalid.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, "CAM")
     pooled: list[Tensor] = []
     weighted: list[tuple[Tensor, Tensor]] = []
 
@@ -54,15 +56,16 @@ def cam(
 
     overrides: dict[Function, Override] = {F.linear: note_weighted}
     overrides |= dict.fromkeys(_POOLS, note_pooled)
-    with classifier.borrowed(), FunctionOverrides(overrides):
-        logits = classifier.logits(on_device(classifier, images))
-    marks = chosen(logits, classes)
-    for maps in (part for part in reversed(pooled) if is_map(part.shape)):
-        means = maps.mean(dim=(2, 3))
-        if _same(means, logits):
-            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks)
-        if weighted and _same(means, weighted[-1][0]) and len(weighted[-1][1]) == logits.shape[1]:
-            return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighted[-1][1].to(marks))
+    with classifier.borrowed():
+        with FunctionOverrides(overrides):
+            logits = classifier.logits(on_device(classifier, images))
+        marks = chosen(logits, classes)
+        for maps in (part for part in reversed(pooled) if is_map(part.shape)):
+            means = maps.mean(dim=(2, 3))
+            if _same(means, logits):
+                return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks)
+            if weighted and _same(means, weighted[-1][0]) and len(weighted[-1][1]) == logits.shape[1]:
+                return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighted[-1][1].to(marks))
     raise UnseeError(
         "CAM needs a network that ends in global average pooling and one linear layer, and "
         f"{classifier.name} does not; grad_cam reads any network with convolutions"

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.layers import eighth_layer, layer_named, watched
+from unsee.hooks import opened, watched
+from unsee.layers import eighth_layer, layer_named
 from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
@@ -35,6 +36,7 @@ def contrastive_excitation_backprop(
         UnseeError: no such layer, no layer that returns maps, or images or targets are invalid.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, "contrastive excitation backprop")
     name = layer or eighth_layer(classifier)
     excitation = Excitation(classifier)
     with classifier.borrowed(), torch.enable_grad():

@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.layers import eighth_layer, layer_named, watched
+from unsee.hooks import opened, watched
+from unsee.layers import eighth_layer, layer_named
 from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
@@ -32,6 +33,7 @@ def excitation_backprop(
         UnseeError: no such layer, no layer that returns maps, or images or targets are invalid.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, "excitation backprop")
     name = layer or eighth_layer(classifier)
     excitation = Excitation(classifier)
     with classifier.borrowed(), torch.enable_grad():

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.layers import last_spatial_layer, layer_named, maps_at, watched
+from unsee.hooks import opened, watched
+from unsee.layers import last_spatial_layer, layer_named, maps_at
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
@@ -36,6 +37,7 @@ def grad_cam(
         UnseeError: no such layer, no layer that returns maps, or images or targets that are invalid.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, "Grad-CAM")
     name = layer or last_spatial_layer(classifier)
     with classifier.borrowed(), torch.enable_grad():
         inputs = on_device(classifier, images).requires_grad_()

@@ -16,6 +16,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.hooks import copied, opened
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument, without_attention
@@ -43,6 +44,7 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
             are invalid.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, "LRP")
     with classifier.borrowed(), torch.enable_grad():
         inputs = classifier.normalised(on_device(classifier, images)).requires_grad_()
         net = _copied(classifier)
@@ -62,7 +64,7 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
 
 def _copied(classifier: Classifier) -> nn.Module:
     try:
-        net = copy.deepcopy(classifier.net)
+        net = copied(classifier.net)
     except (RuntimeError, TypeError, AttributeError, copy.Error) as error:
         raise UnseeError(f"LRP works on a copy, and {classifier.name} cannot be copied ({error})") from error
     try:

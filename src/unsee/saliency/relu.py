@@ -9,6 +9,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.hooks import opened
 from unsee.saliency.overrides import Function, FunctionOverrides, first_argument
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
@@ -32,6 +33,7 @@ def rectified_gradient(
         UnseeError: the network has no ReLU.
     """
     classes = classes_of(images, targets)
+    classifier = opened(classifier, method)
     calls = 0
 
     def relu(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:

@@ -31,8 +31,6 @@ def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
         raise UnseeError(f"saliency takes images of shape (batch, 3, height, width), not {shape}")
     if len(images) == 0:
         raise UnseeError("saliency takes at least one image, got none")
-    if torch.is_inference_mode_enabled():
-        raise UnseeError("saliency needs gradients: call it outside torch.inference_mode()")
     if not images.is_floating_point():
         raise UnseeError(f"saliency takes images in [0,1] as floats, not {images.dtype}")
     low, high = (float(end) for end in images.detach().aminmax())
@@ -84,5 +82,6 @@ def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> Imag
 
 
 def on_device(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    """The images on the network's device, detached from their history."""
-    return images.detach().to(classifier.device, classifier.dtype)
+    """The images on the network's device, detached from their history; gradients can pass them."""
+    given = images.detach().to(classifier.device, classifier.dtype)
+    return given.clone() if given.is_inference() else given
