@@ -31,11 +31,11 @@ class Curve(NamedTuple):
 
 def deletion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     saliency: Float[Tensor, "b hm wm"],
     targets: Sequence[tuple[int, ...]],
     steps: int = STEPS,
-    blank: Float[Tensor, "b 3 h w"] | None = None,
+    blank: Float[Tensor, "b c h w"] | None = None,
 ) -> Curve:
     """Deletion, from the image to a blank one: the lower the area, the better.
 
@@ -58,11 +58,11 @@ def deletion(
 
 def insertion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     saliency: Float[Tensor, "b hm wm"],
     targets: Sequence[tuple[int, ...]],
     steps: int = STEPS,
-    start: Float[Tensor, "b 3 h w"] | None = None,
+    start: Float[Tensor, "b c h w"] | None = None,
 ) -> Curve:
     """Insertion, from a blurred image to the image: the higher the area, the better.
 
@@ -86,8 +86,8 @@ def insertion(
 @torch.no_grad()
 def _exchanged(
     classifier: Classifier,
-    first: Float[Tensor, "b 3 h w"],
-    last: Float[Tensor, "b 3 h w"],
+    first: Float[Tensor, "b c h w"],
+    last: Float[Tensor, "b c h w"],
     saliency: Float[Tensor, "b hm wm"],
     targets: Sequence[tuple[int, ...]],
     steps: int,
