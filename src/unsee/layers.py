@@ -186,6 +186,7 @@ def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:
             noted.convolved = True
             source = output.shape if is_map(output.shape) else source
 
+    _ = classifier.reading  # its probe images are not for the hooks
     blank = torch.zeros(1, *classifier.input_shape, device=classifier.device, dtype=classifier.dtype)
     with classifier.borrowed(), hooked(list(names), note), torch.no_grad():
         classifier.logits(blank)

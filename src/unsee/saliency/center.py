@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.saliency.targets import Targets, classes_of
+from unsee.saliency.targets import Targets, checked_classes
 
 
 def center(
@@ -26,7 +26,7 @@ def center(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    classes_of(classifier, images, targets)
+    checked_classes(classifier.input_shape[0], images, targets)
     rows, columns = (
         torch.arange(side, device=images.device, dtype=images.dtype) - (side - 1) / 2
         for side in images.shape[-2:]

@@ -21,7 +21,7 @@ _OUTSIDE = 1e-3
 
 
 def classes_of(classifier: Classifier, images: object, targets: object) -> list[tuple[int, ...]]:
-    """The target classes of each image, after checking both.
+    """The target classes of each image, after checking both; the network's head is known from then on.
 
     Args:
         classifier: says how many channels images have.
@@ -31,7 +31,17 @@ def classes_of(classifier: Classifier, images: object, targets: object) -> list[
     Raises:
         UnseeError: images or targets are invalid, or their numbers differ.
     """
-    channels = classifier.input_shape[0]
+    found = checked_classes(classifier.input_shape[0], images, targets)
+    _ = classifier.reading  # before hooks and overrides that would see the probe images
+    return found
+
+
+def checked_classes(channels: int, images: object, targets: object) -> list[tuple[int, ...]]:
+    """The same for images of some channels, without a network.
+
+    Raises:
+        UnseeError: images or targets are invalid, or their numbers differ.
+    """
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != channels:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise UnseeError(f"saliency takes images of shape (batch, {channels}, height, width), not {shape}")
