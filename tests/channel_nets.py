@@ -1,13 +1,15 @@
-"""Small networks that take any number of channels, and pictures for them."""
+"""Small networks that take any number of channels, pictures for them, and files of these."""
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from unsee.classifier import Classifier
 
 SIZE = (24, 24)
 SPAN = (-1024.0, 1024.0)
+LEVELS = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 
 
 class Undone(nn.Module):
@@ -67,3 +69,24 @@ def bands(channels: int, size: tuple[int, int] = (30, 36), seed: int = 0) -> np.
     found = np.stack([40 + (1 + k % 3) * rows + (3 - k % 3) * columns for k in range(channels)], axis=-1)
     found[6:16, 8:20] = rng.integers(0, 256, (10, 12, channels))
     return found.astype(np.uint8)
+
+
+def said(error):
+    """The message, which is one line."""
+    assert str(error.value).isprintable()
+    return str(error.value)
+
+
+def npy(folder, array, name="scan.npy"):
+    np.save(folder / name, array)
+    return folder / name
+
+
+def tiff(folder, pages, name="stack.tiff"):
+    first, *rest = [page if isinstance(page, Image.Image) else Image.fromarray(page) for page in pages]
+    first.save(folder / name, format="TIFF", save_all=True, append_images=rest)
+    return folder / name
+
+
+def values(photo):
+    return (photo.pixels * 255).numpy()
