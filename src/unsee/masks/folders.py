@@ -73,6 +73,7 @@ def explain_to_folders(
     Raises:
         UnseeError: `out` is a file or cannot be written to, or there is no such target class.
     """
+    plan = plan.on(classifier)
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     folders = [root / name for name in folder_names(photos)]
     manifests: dict[Path, Mapping[str, Any]] = {}
