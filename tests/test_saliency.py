@@ -509,7 +509,7 @@ def test_center_falls_from_the_middle_to_the_corners():
 )
 def test_what_is_no_question_is_refused(images, targets, said):
     with pytest.raises(UnseeError, match=said):
-        classes_of(images, targets)
+        classes_of(wrapped(plain_net()), images, targets)
 
 
 def test_a_class_that_is_not_there_is_refused():
@@ -518,7 +518,10 @@ def test_a_class_that_is_not_there_is_refused():
 
 
 def test_numpys_whole_numbers_are_classes():
-    assert classes_of(torch.rand(2, 3, 4, 4), [np.int64(3), {np.int32(1)}]) == [(3,), (1,)]
+    assert classes_of(wrapped(plain_net()), torch.rand(2, 3, 4, 4), [np.int64(3), {np.int32(1)}]) == [
+        (3,),
+        (1,),
+    ]
 
 
 def test_targets_may_be_a_tensor_or_sets():

@@ -12,10 +12,11 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.fits import Squash
-from unsee.images import Photo, PhotoLike, read_photo
+from unsee.images import Photo, PhotoLike
 from unsee.layers import eighth_layer, last_spatial_layer
 from unsee.masks import PRESETS, adjusted
 from unsee.masks.explain import explain
+from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
@@ -73,7 +74,7 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
         UnseeError: the network cannot be run, its head cannot be told, or the photo cannot be read.
     """
     reading = classifier.reading
-    source = None if photo is None else photo if isinstance(photo, Photo) else read_photo(photo)
+    source = None if photo is None else photo_for(classifier, photo)
     image = _probe(classifier) if source is None else Squash().apply(source.pixels, classifier.size)
     image = image.to(classifier.device, classifier.dtype)
     scores = classifier.probabilities(torch.stack([image, image.flip(-1), torch.zeros_like(image)])).cpu()

@@ -16,8 +16,9 @@ from unsee.class_names import ClassNames, class_index, class_names_of
 from unsee.errors import UnseeError
 from unsee.fits import Fit
 from unsee.heads import AUTO, Head, Reading, read_head, rows_of
-from unsee.input_values import UNIT, Channels, InputValues, each_channel
+from unsee.input_values import Channels, InputValues, each_channel
 from unsee.lending import lent, original
+from unsee.pixels import UNIT
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
 

@@ -12,55 +12,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.explanation_files import FORMAT, MANIFEST, SavedExplanation, read_saved
+from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
 from unsee.heads import SOFTMAX
 from unsee.images import Photo, PhotoLike
+from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import finite
+from unsee.scores import Scores, Target
 from unsee.verdicts import CONVERGED
 
-_SMALLEST_SPAN = 1e-6
-
-
-@dataclass(frozen=True)
-class Target:
-    """The classes that are explained together; `asked` is the target as the caller gave it."""
-
-    indices: tuple[int, ...]
-    names: tuple[str, ...]
-    asked: str = "predicted"
-
-    def __str__(self) -> str:
-        return " + ".join(self.names)
-
-    @property
-    def short(self) -> str:
-        """The first class, and how many more there are."""
-        more = len(self.names) - 1
-        return f"{self.names[0]} + {more} more" if more else self.names[0]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The target's scores for the photo, the edited photo, and the fully perturbed photo."""
-
-    original: float
-    perturbed: float
-    reference: float
-
-    @property
-    def normalized(self) -> float:
-        """p' = (p - p_b)/(p₀ - p_b) (§5.2, note 4): 1 for the unedited photo, 0 for the fully perturbed one.
-
-        NaN if p₀ - p_b is below 1e-6; means leave such photos out.
-        """
-        span = self.original - self.reference
-        return math.nan if span < _SMALLEST_SPAN else (self.perturbed - self.reference) / span
-
-    @property
-    def suppression(self) -> float:
-        """1 - p', the share of the score that the edit removes; above 1 if the score falls below p_b."""
-        return 1 - self.normalized
+__all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +69,8 @@ class Provenance:
         head: what the network's answer means: "softmax", "sigmoid" or "logit", after "probabilities, " if
             the network itself returns them.
         network: what else its scores depend on (`Classifier.record`); empty in older results.
+        channels: of its input.
+        value_range: what black and white are for it.
     """
 
     model: str
@@ -118,6 +81,8 @@ class Provenance:
     versions: Mapping[str, str]
     head: str = SOFTMAX
     network: Mapping[str, Any] = field(default_factory=dict)
+    channels: int = RGB
+    value_range: tuple[float, float] = UNIT
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +95,7 @@ class Explanation:
         scores: the target's scores for the photo, the edited photo and the fully perturbed photo.
         mask: one value per pixel of the photo, float32 in [0,1]; 1 keeps the pixel, 0 deletes it.
         mask_grid: the learned mask on its coarse grid.
-        perturbed: the edited photo, RGB in [0,1]; None if the mask edits no pixels.
+        perturbed: the edited photo, in [0,1]; None if the mask edits no pixels.
         area: the share of the network's input that the mask marks, in [0,1].
         run: how the mask was learned.
         provenance: network, weights and software.
@@ -141,7 +106,7 @@ class Explanation:
     scores: Scores
     mask: Float[Tensor, "h w"]
     mask_grid: Float[Tensor, "r c"]
-    perturbed: Float[Tensor, "3 h w"] | None
+    perturbed: Float[Tensor, "n h w"] | None
     area: float
     run: Run
     provenance: Provenance
@@ -173,8 +138,11 @@ class Explanation:
         """Whether learning converged; if not, `run.verdict` says why."""
         return self.run.verdict == CONVERGED
 
-    def manifest(self) -> dict[str, Any]:
-        """Everything except pixels, as JSON values; numbers that are not finite become null."""
+    def manifest(self, bands: Bands | None = None) -> dict[str, Any]:
+        """Everything except pixels, as JSON values; numbers that are not finite become null.
+
+        `bands` is recorded if images were drawn with it.
+        """
         run = asdict(self.run)
         terms, history = run.pop("objective"), run.pop("history")
         single = len(self.target.indices) == 1
@@ -201,6 +169,7 @@ class Explanation:
                 **run,
                 **asdict(self.provenance),
                 "history": history,
+                **({} if bands is None else {"bands": list(bands)}),
             }
         )
         return manifest
@@ -217,19 +186,25 @@ class Explanation:
             (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
         ]
 
-    def show(self) -> None:
-        """Show the photo and its score, the edited photo and its score, and the mask (fig. 1)."""
+    def show(self, bands: Bands | None = None) -> None:
+        """Show the photo and its score, the edited photo and its score, and the mask (fig. 1).
+
+        Args:
+            bands: the channels that are drawn as red, green and blue, from 0; by default one channel is drawn
+                as grey, three as RGB, four by the first three, and others as the grey of their mean.
+        """
         # Matplotlib is imported only to draw: workers that learn masks for a data set never need it.
         from unsee.drawing import side_by_side  # noqa: PLC0415
 
-        side_by_side.show(self.panels())
+        side_by_side.show(self.panels(), checked_bands(bands, len(self.photo.pixels)))
 
-    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+    def save(self, folder: str | Path, overwrite: bool = False, bands: Bands | None = None) -> Path:
         """Write arrays, images and, last, `explanation.json`; if that fails, the folder keeps its old files.
 
         Args:
             folder: where to write; it is made if necessary. Other files in it are kept.
             overwrite: whether to replace an explanation that the folder holds.
+            bands: as in `show`.
 
         Returns:
             The folder.
@@ -239,26 +214,29 @@ class Explanation:
         """
         from unsee.drawing import panels, side_by_side  # noqa: PLC0415
 
-        folder = Path(folder)
+        folder, photo = Path(folder), self.photo.pixels
+        bands = checked_bands(bands, len(photo))
         if (folder / MANIFEST).exists() and not overwrite:
             raise UnseeError(f"{folder} already holds an explanation: choose another folder, or overwrite it")
         try:
             with staged_folder(folder, MANIFEST) as staged:
-                self._write(staged)
-                side_by_side.save_masked(staged, self.photo.pixels, self.perturbed, self.mask, self.saliency)
-                panels.save(side_by_side.side_by_side(self.panels()), staged / "figure.png")
+                self._write(staged, bands)
+                side_by_side.save_masked(staged, photo, self.perturbed, self.mask, self.saliency, bands)
+                panels.save(side_by_side.side_by_side(self.panels(), bands=bands), staged / "figure.png")
         except OSError as error:
             raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
         return folder
 
-    def _write(self, folder: Path) -> None:
+    def _write(self, folder: Path, bands: Bands | None) -> None:
         np.save(folder / "mask.npy", self.mask.numpy())
         np.save(folder / "mask_grid.npy", self.mask_grid.numpy())
-        (folder / MANIFEST).write_text(json.dumps(self.manifest(), indent=1) + "\n", encoding="utf-8")
+        if self.perturbed is not None and len(self.perturbed) != RGB:
+            np.save(folder / PERTURBED, self.perturbed.numpy())
+        (folder / MANIFEST).write_text(json.dumps(self.manifest(bands), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: str | Path, photo: PhotoLike | None = None) -> "Explanation":
-        """Read a saved explanation. The edited photo comes back rounded to 8 bits.
+        """Read a saved explanation. An edited RGB photo comes back rounded to 8 bits.
 
         Args:
             folder: a folder that `save` has written, also in an earlier version of unsee.
@@ -285,7 +263,7 @@ class Explanation:
         }
         known = set(Provenance.__dataclass_fields__) & manifest.keys()
         provenance = {field: manifest[field] for field in known}
-        provenance |= {"input_size": tuple(manifest["input_size"])}
+        provenance |= {"input_size": tuple(manifest["input_size"]), **form_of(manifest)}
         return cls(
             photo=saved.photo,
             target=Target(tuple(index), tuple(name), asked) if several else Target((index,), (name,), asked),

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -15,21 +15,31 @@ from torch import Tensor
 from unsee.errors import UnseeError
 from unsee.format_1 import settings_of_format_2
 from unsee.images import Photo, PhotoLike, read_photo
+from unsee.pixels import RGB, UNIT
 
 MANIFEST = "explanation.json"
+PERTURBED = "perturbed.npy"
+"""The edited photo, where it is not RGB; perturbed.png then shows it."""
 FORMAT = 2
 """The format that is written. Format 1 states none, and describes settings in other words."""
 
 
+class Form(TypedDict):
+    """The channels and the value range of a network."""
+
+    channels: int
+    value_range: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class SavedExplanation:
-    """What a folder holds: the manifest in today's format, photo, masks, and any edited photo in 8 bits."""
+    """What a folder holds: the manifest in today's format, photo, masks, any edited photo; RGB in 8 bits."""
 
     manifest: Mapping[str, Any]
     photo: Photo
     mask: Float[Tensor, "h w"]
     mask_grid: Float[Tensor, "r c"]
-    perturbed: Float[Tensor, "3 h w"] | None
+    perturbed: Float[Tensor, "n h w"] | None
 
 
 def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation:
@@ -45,7 +55,7 @@ def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation
     """
     manifest = read_manifest(folder)
     mask, grid = _read_mask(folder / "mask.npy"), _read_mask(folder / "mask_grid.npy")
-    source = read_photo(manifest["photo"] if photo is None else photo)
+    source = read_photo(manifest["photo"] if photo is None else photo, **form_of(manifest))
     if source.sha256 != manifest["photo_sha256"]:
         raise UnseeError(
             f"{source.path or source.name} is not the photo that was explained in {folder}: "
@@ -57,7 +67,7 @@ def read_saved(folder: Path, photo: PhotoLike | None = None) -> SavedExplanation
             f"{folder / 'mask.npy'} has shape {tuple(mask.shape)}, but the photo has {size}: "
             "explain the photo again"
         )
-    perturbed = read_photo(folder / "perturbed.png").pixels if manifest["edits_pixels"] else None
+    perturbed = _read_perturbed(folder, source) if manifest["edits_pixels"] else None
     return SavedExplanation(manifest, source, mask, grid, perturbed)
 
 
@@ -78,6 +88,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if version == 1:
         manifest |= {"settings": settings_of_format_2(manifest["settings"]), "edits_pixels": True}
     return manifest
+
+
+def form_of(manifest: Mapping[str, Any]) -> Form:
+    """The channels and the value range of the network that was explained; older manifests are of RGB."""
+    low, high = manifest.get("value_range", UNIT)
+    return {"channels": manifest.get("channels", RGB), "value_range": (low, high)}
+
+
+def _read_perturbed(folder: Path, photo: Photo) -> Tensor:
+    if len(photo.pixels) == RGB:
+        return read_photo(folder / "perturbed.png").pixels
+    edited = torch.from_numpy(np.load(folder / PERTURBED, allow_pickle=False))
+    here, there = tuple(edited.shape), tuple(photo.pixels.shape)
+    if here != there:
+        raise UnseeError(
+            f"{folder / PERTURBED} has shape {here}, but the photo {there}: explain the photo again"
+        )
+    return edited
 
 
 def _read_mask(file: Path) -> Tensor:

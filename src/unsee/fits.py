@@ -29,7 +29,7 @@ def _interpolate(values: Float[Tensor, "*batch h w"], size: tuple[int, int]) -> 
     return resized.reshape(*values.shape[:-2], *size)
 
 
-def resize(pixels: Float[Tensor, "*batch 3 h w"], size: tuple[int, int]) -> Float[Tensor, "*batch 3 H W"]:
+def resize(pixels: Float[Tensor, "*batch c h w"], size: tuple[int, int]) -> Float[Tensor, "*batch c H W"]:
     """Resize images by antialiased bilinear interpolation; the result is clamped to [0, 1].
 
     Args:
@@ -50,7 +50,7 @@ class Fit(Protocol):
     def name(self) -> str:
         """The key of this kind of fit in `FITS`."""
 
-    def apply(self, pixels: Float[Tensor, "3 h w"], size: tuple[int, int]) -> Float[Tensor, "3 H W"]:
+    def apply(self, pixels: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
         """Fit a photo in [0, 1] to `size`; the result is in [0, 1]."""
 
     def back(
@@ -81,7 +81,7 @@ class Squash:
         """The key of this fit in `FITS`: "squash"."""
         return "squash"
 
-    def apply(self, pixels: Float[Tensor, "3 h w"], size: tuple[int, int]) -> Float[Tensor, "3 H W"]:
+    def apply(self, pixels: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
         """Resize a (3, h, w) photo in [0, 1] to `size` (H, W); the result is in [0, 1]."""
         return resize(pixels, size)
 
@@ -183,7 +183,7 @@ class CentreCrop:
         )
         return rows, columns
 
-    def apply(self, pixels: Float[Tensor, "3 h w"], size: tuple[int, int]) -> Float[Tensor, "3 H W"]:
+    def apply(self, pixels: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c H W"]:
         """Resize and crop a (3, h, w) photo in [0, 1]; the result is (3, H, W) in [0, 1], padded with 0."""
         height, width = pixels.shape[1:]
         rows, columns = self._axes((height, width), size)

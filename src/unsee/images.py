@@ -1,4 +1,4 @@
-"""Reads files and arrays as RGB in [0, 1], and writes PNG files. Errors say in one line what was wrong."""
+"""Reads files and arrays as pixels in [0, 1], and writes PNG files. Errors say in one line what was wrong."""
 
 import hashlib
 import io
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from unsee.decoding import Unpacked, decode, planes, shown_name
+from unsee.arrays import NPY_MAGIC, from_array, from_npy, from_tensor
+from unsee.decoding import decode, shown_name
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit, Squash, resize
+from unsee.pixels import RGB, UNIT
 
 __all__ = [
     "FITS",
@@ -37,7 +39,6 @@ MAX_BYTES = 512 * 2**20
 """The largest file that is read, in bytes."""
 
 _AXES = 3  # of an image with channels
-_SLACK = 1e-6  # floats may exceed [0, 1] by this much through rounding
 
 PhotoLike = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 """What `read_photo` takes."""
@@ -48,44 +49,57 @@ class Photo:
     """A photo as it was read.
 
     Args:
-        pixels: float32 (3, h, w) RGB in [0, 1], on the CPU.
+        pixels: float32 (c, h, w) in [0, 1], on the CPU: RGB, or the channels that were asked for.
         name: the file's name without its folder, or "array" for a photo from memory.
         path: the file's path as given, or None.
         sha256: hexadecimal hash of the file's bytes. For a photo from memory, the hash of the line
-            "float32 3 h w\\n" followed by `pixels` as little-endian bytes.
+            "float32 c h w\\n" followed by `pixels` as little-endian bytes.
         notes: what the reader did, such as "16-bit", "alpha over white", "animated: first of 12 frames".
     """
 
-    pixels: Float[Tensor, "3 h w"]
+    pixels: Float[Tensor, "c h w"]
     name: str
     path: Path | None
     sha256: str
     notes: tuple[str, ...]
 
 
-def read_photo(source: PhotoLike, upright: bool = True) -> Photo:
+def read_photo(
+    source: PhotoLike,
+    upright: bool = True,
+    *,
+    channels: int = RGB,
+    value_range: tuple[float, float] = UNIT,
+) -> Photo:
     """Read one photo from a file or from memory.
 
-    Transparent pixels are blended with white, and greyscale is repeated over the three channels. Of several
-    frames the first is read (of a Pillow image, the current one). Colour profiles are not applied.
+    For RGB, transparent pixels are blended with white, and greyscale is repeated over the three channels. For
+    one channel, colour becomes grey by the luma of ITU-R 601. For four, a file needs transparency, which is
+    kept. Any number of channels can come from a .npy file, (c, h, w) or (h, w, c), or from a TIFF with a grey
+    page for each. Else the first of several frames is read (of a Pillow image, the current one). Colour
+    profiles are not applied.
 
     Args:
-        source: a path; or a Pillow image; or an array (h, w) or (h, w, 3) of uint8, uint16 or floats in
-            [0, 1], or (h, w, 4) of uint8 or uint16; or a tensor (3, h, w) or (1, h, w) of uint8 or floats in
-            [0, 1].
+        source: a path; or a Pillow image; or an array (h, w) or (h, w, c) of uint8, uint16 or floats in
+            [0, 1], or (h, w, 4) of uint8 or uint16 for RGB and grey; or a tensor (c, h, w) of uint8 or floats
+            in [0, 1].
         upright: whether to apply the EXIF orientation; otherwise pixels stay as they are stored.
+        channels: what the network takes.
+        value_range: what black and white are for the network. Floats may be in this range too, and are
+            brought to [0, 1]; if all are in [0, 1] already they stay, and a note says so.
 
     Raises:
         UnseeError: the file is missing, unreadable, empty, truncated, damaged or too large, is not an image,
             or has more pixels than Pillow's `Image.MAX_IMAGE_PIXELS`; or the array has another shape, type or
-            range. The message names the source and says what to do.
+            range; or the picture has another number of channels. The message names the source and says what
+            to do.
     """
     if isinstance(source, Tensor):
-        return _in_memory(*_from_array(_tensor_as_array(source), "the tensor"))
+        return _in_memory(*from_tensor(source, "the tensor", channels, value_range))
     if isinstance(source, np.ndarray):
-        return _in_memory(*_from_array(source, "the array"))
+        return _in_memory(*from_array(source, "the array", channels, value_range))
     if isinstance(source, Image.Image):
-        return _in_memory(*decode(source, "the given image", upright))
+        return _in_memory(*decode(source, "the given image", upright, channels, value_range))
     try:
         path = Path(os.fsdecode(source))
     except TypeError:
@@ -94,14 +108,22 @@ def read_photo(source: PhotoLike, upright: bool = True) -> Photo:
         ) from None
     shown = shown_name(path)
     data = _read_bytes(path, shown)
-    pixels, notes = decode(data, shown, upright)
+    if data.startswith(NPY_MAGIC):
+        pixels, notes = from_npy(data, shown, channels, value_range)
+    else:
+        pixels, notes = decode(data, shown, upright, channels, value_range)
     return Photo(pixels, path.name, path, hashlib.sha256(data).hexdigest(), notes)
 
 
-def _in_memory(pixels: Float[Tensor, "3 h w"], notes: tuple[str, ...]) -> Photo:
+def hash_of(pixels: Float[Tensor, "c h w"]) -> str:
+    """The hash of a photo from memory."""
     digest = hashlib.sha256(f"float32 {' '.join(map(str, pixels.shape))}\n".encode())
     digest.update(pixels.numpy().astype("<f4", order="C").data)
-    return Photo(pixels, "array", None, digest.hexdigest(), notes)
+    return digest.hexdigest()
+
+
+def _in_memory(pixels: Float[Tensor, "c h w"], notes: tuple[str, ...]) -> Photo:
+    return Photo(pixels, "array", None, hash_of(pixels), notes)
 
 
 def _read_bytes(path: Path, shown: str) -> bytes:
@@ -133,38 +155,6 @@ def _check_length(length: int, shown: str) -> None:
         raise UnseeError(f"{shown} is empty: download or export it again")
     if length > MAX_BYTES:
         raise UnseeError(f"{shown} is larger than {MAX_BYTES // 2**20} MiB: make it smaller first")
-
-
-def _tensor_as_array(tensor: Tensor) -> NDArray[Any]:
-    """Turn (3, h, w) or (1, h, w) into an array (h, w, 3) or (h, w)."""
-    channels = tensor.shape[0] if tensor.ndim == _AXES else 0
-    if channels not in (1, 3) or not (tensor.is_floating_point() or tensor.dtype == torch.uint8):
-        held = f"{tuple(tensor.shape)} of {tensor.dtype}"
-        raise UnseeError(f"the tensor is {held}: give (3, h, w) or (1, h, w) of uint8 or floats in 0..1")
-    plain = tensor.detach().cpu()
-    plain = plain.float() if plain.is_floating_point() else plain
-    array: NDArray[Any] = (plain[0] if channels == 1 else plain.permute(1, 2, 0)).numpy()
-    return array
-
-
-def _from_array(array: NDArray[Any], shown: str) -> Unpacked:
-    floating = np.issubdtype(array.dtype, np.floating)
-    grey = array.ndim == _AXES - 1
-    coloured = array.ndim == _AXES and array.shape[2] in ((3,) if floating else (3, 4))
-    held = f"{array.shape} of {array.dtype}"
-    if not (grey or coloured) or not (floating or array.dtype.newbyteorder("=") in (np.uint8, np.uint16)):
-        wanted = "(h, w) or (h, w, 3) of uint8, uint16 or floats in 0..1, or (h, w, 4) of uint8 or uint16"
-        raise UnseeError(f"{shown} is {held}: give {wanted}")
-    if array.size == 0:
-        raise UnseeError(f"{shown} is {held} and has no pixels: give at least one")
-    full = 1 if floating else np.iinfo(array.dtype).max
-    low, high = float(array.min()), float(array.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise UnseeError(f"{shown} holds NaN or infinite values: replace them first")
-    if low < -_SLACK or high > full + _SLACK:
-        raise UnseeError(f"{shown} holds {low:g} to {high:g}: scale it to 0..1, or give uint8")
-    pixels, notes = planes(array[:, :, None] if grey else array, full)
-    return pixels, (*notes, *(("16-bit",) if full == np.iinfo(np.uint16).max else ()))
 
 
 def to_pil(pixels: Float[Tensor, "3 h w"]) -> Image.Image:

@@ -9,11 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.pixels import RGB, UNIT
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-UNIT = (0.0, 1.0)
-RGB = 3
 _MOST_CHANNELS = 4096
 
 Channels = float | Sequence[float] | None

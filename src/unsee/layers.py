@@ -191,7 +191,8 @@ def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:
             noted.convolved = True
             source = output.shape if is_map(output.shape) else source
 
-    blank = torch.zeros(1, 3, *classifier.size, device=classifier.device, dtype=classifier.dtype)
+    _ = classifier.reading  # its probe images are not for the hooks
+    blank = torch.zeros(1, *classifier.input_shape, device=classifier.device, dtype=classifier.dtype)
     with classifier.borrowed(), hooked(list(names), note), torch.no_grad():
         classifier.logits(blank)
     for noted in found.values():

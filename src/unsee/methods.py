@@ -43,7 +43,7 @@ from unsee.saliency.variable_occlusion import variable_occlusion
 
 
 def learned_mask(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets, seed: int = 0
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets, seed: int = 0
 ) -> Float[Tensor, "b hm wm"]:
     """The learned mask (Fong and Vedaldi 2017) as a saliency map, by the preset `fast`.
 
@@ -61,9 +61,10 @@ def learned_mask(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     plan = Plan(PRESETS["fast"], "fast", seed=seed)
-    photos = [read_photo(image.detach().float().clamp(0, 1).cpu()) for image in images]
+    pixels = images.detach().float().clamp(0, 1).cpu()
+    photos = [read_photo(image, channels=classifier.input_shape[0]) for image in pixels]
     learned = learn_photos(classifier, zip(photos, rows, strict=True), plan)
     masks = torch.stack([photo.learned.mask for photo in learned])
     return plan.settings.objective.game.saliency(masks).to(on_device(classifier, images))
@@ -104,7 +105,7 @@ class Method:
     def __call__(
         self,
         classifier: Classifier,
-        images: Float[Tensor, "b 3 h w"],
+        images: Float[Tensor, "b c h w"],
         targets: Targets,
         *,
         layer: str | None = None,

@@ -31,7 +31,7 @@ class Tuned(NetworkWrapper):
         self.layout = layout
         self.autocast = autocast
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> object:
+    def forward(self, images: Float[Tensor, "b c h w"]) -> object:
         """The network's output."""
         laid_out = images.contiguous(memory_format=self.layout)
         if not self.autocast:
@@ -49,7 +49,7 @@ class Borrowed(NetworkWrapper):
         self.autocast = autocast
         self.net = classifier.net
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> object:
+    def forward(self, images: Float[Tensor, "b c h w"]) -> object:
         """The network's output."""
         (classifier,) = self.classifier
         with classifier.borrowed(), torch.autocast(images.device.type, torch.bfloat16, self.autocast):
@@ -99,7 +99,9 @@ def memory_of_one_pass(classifier: Classifier) -> int:
         return tensor.detach()
 
     weights = {weight.untyped_storage().data_ptr() for weight in classifier.net.parameters()}
-    image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype).requires_grad_()
+    image = (
+        torch.full((1, *classifier.input_shape), 0.5).to(classifier.device, classifier.dtype).requires_grad_()
+    )
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         classifier.logits(image)
     return sum(size for pointer, size in kept.items() if pointer not in weights) + 8 * image.nbytes
@@ -140,7 +142,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 def _fastest_equal(classifier: Classifier, plain: nn.Module) -> Tuned:
     """The fastest variant of the copy that gives the same output as the network itself."""
     draws = torch.Generator().manual_seed(0)
-    image = torch.rand(1, 3, *classifier.size, generator=draws).to(classifier.device, classifier.dtype)
+    image = torch.rand(1, *classifier.input_shape, generator=draws).to(classifier.device, classifier.dtype)
     expected = classifier.logits(image)
     variants = ((folded, torch.channels_last), (_unchanged, torch.channels_last))
     for variant, layout in variants:
@@ -161,7 +163,7 @@ def _calls_the_original(classifier: Classifier, net: Tuned) -> bool:
     modules = list(classifier.network.modules())
     if any(isinstance(module, torch.jit.ScriptModule) for module in modules):  # takes no hooks
         return True
-    image = torch.full((1, 3, *classifier.size), 0.5).to(classifier.device, classifier.dtype)
+    image = torch.full((1, *classifier.input_shape), 0.5).to(classifier.device, classifier.dtype)
     with hooked(modules, lambda *_: called.append(True), before=True):
         classifier.with_net(net).logits(image)
     return bool(called)

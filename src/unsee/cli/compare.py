@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
+from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.verdicts import CONVERGED
@@ -47,6 +47,7 @@ def command(
     fit: options.FitName = "squash",
     device: options.Device = "auto",
     out: Out = Path("comparison"),
+    bands: options.BandNames = None,
     force: Force = False,
     as_json: options.Json = False,
 ) -> None:
@@ -56,16 +57,19 @@ def command(
     blurring removes 90 % of the score; compare.json with the boxes; and a folder of maps for each photo.
     Maps that are there already, with the same settings, are not computed again.
     """
-    from unsee.cli.parsing import fit_from, load_model, methods_from, target_from
+    from unsee.cli.parsing import bands_from, fit_from, load_model, methods_from, target_from
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
 
     settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
-    classifier, asked = load_model(model, weights, device, given_options()), target_from(target)
+    asked, drawn = target_from(target), bands_from(bands)
+    classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"
     with stoppable(continues), comparing() as advance:
-        report = compare_to_folders(classifier, photos, settings, asked, out, force=force, progress=advance)
+        report = compare_to_folders(
+            classifier, photos, settings, asked, out, force=force, bands=drawn, progress=advance
+        )
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:
@@ -79,6 +83,7 @@ def command(
     )
     for line in report.left_out:
         CONSOLE.print(f"[dim]left out:[/] {plain(line)}", soft_wrap=True, highlight=False)
+    report_doubts((each.photo.name, each.photo.notes) for each in report.comparisons)
     report_problems(report.problems)
     if report.problems or (methods is not None and report.left_out):
         raise typer.Exit(2)

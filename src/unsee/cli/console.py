@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -31,6 +31,15 @@ def report_unconverged(verdicts: Iterable[tuple[str, str]]) -> None:
     for name, verdict in verdicts:
         line = f"{plain(name)}: {plain(verdict)}; {advice(verdict)}"
         CONSOLE.print(f"[yellow]not converged:[/] {line}", soft_wrap=True, highlight=False)
+
+
+def report_doubts(photos: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Print what the reader could not be sure of, for photos with their notes."""
+    from unsee.pixels import doubts
+
+    for name, notes in photos:
+        for note in doubts(notes):
+            CONSOLE.print(f"[yellow]read:[/] {plain(name)}: {plain(note)}", soft_wrap=True, highlight=False)
 
 
 def report_damage(parts: Iterable[object]) -> bool:

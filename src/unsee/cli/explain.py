@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_problems, report_unconverged
+from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
@@ -68,6 +68,7 @@ def command(
     compiled: Compile = False,
     device: options.Device = "auto",
     out: Out = Path("explanations"),
+    bands: options.BandNames = None,
     force: Force = False,
     as_json: options.Json = False,
 ) -> None:
@@ -77,19 +78,21 @@ def command(
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up
-    from unsee.cli.parsing import fit_from, load_model, note_trained_fit, target_from
+    from unsee.cli.parsing import bands_from, fit_from, load_model, note_trained_fit, target_from
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.folders import explain_to_folders
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
-    asked = target_from(target)
+    asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     note_trained_fit(classifier, plan.fit)
     what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
     with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
-        report = explain_to_folders(classifier, photos, plan, asked, out, force=force, progress=advance)
+        report = explain_to_folders(
+            classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
+        )
     if as_json:
         typer.echo(json.dumps([saved.manifest for saved in report.saved], indent=1))
     elif report.saved:
@@ -100,6 +103,7 @@ def command(
         for manifest in manifests
         if not manifest["converged"]
     )
+    report_doubts((manifest["photo"], manifest["photo_notes"]) for manifest in manifests)
     report_problems(report.problems)
     if report.problems:
         raise typer.Exit(2)

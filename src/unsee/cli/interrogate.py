@@ -76,12 +76,11 @@ def command(
         refuse_taken,
     )
     from unsee.explanation import Explanation
-    from unsee.images import read_photo
+    from unsee.masks.network_input import photo_for
 
     edit = perturbation_named(perturbation)
     saved = None if source is None else Explanation.load(source, photo)
     corners = None if box is None else box_from(box)
-    image = read_photo(photo) if saved is None else saved.photo
     folder = refuse_taken(out or Path("interrogations") / Path(photo).stem, force)
     if saved is not None and weights is None and model is None:
         _refuse_weight_file(saved)
@@ -95,6 +94,7 @@ def command(
         result = interrogate_explanation(classifier, saved, corners, chosen, edit, fitted, seed, threshold)
     else:
         assert corners is not None
+        image = photo_for(classifier, photo)
         result = interrogate(classifier, image, corners, chosen, edit, fitted, seed)
     result.save(folder, overwrite=True)
     if as_json:

@@ -13,6 +13,14 @@ Weights = Annotated[
     typer.Option("--weights", "-w", help="A safetensors file, or a checkpoint of torch.save, for the model."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps, …")]
+BandNames = Annotated[
+    str | None,
+    typer.Option(
+        "--bands",
+        help="Channels drawn as red, green and blue, from 0, as in 4,3,2. [default: their mean]",
+        metavar="R,G,B",
+    ),
+]
 FitName = Annotated[
     str,
     typer.Option("--fit", help="How a photo is resized to the network's input: squash or crop."),

@@ -1,4 +1,4 @@
-"""Text on a command line → targets, fits, methods, boxes, names, data sets, models."""
+"""Text on a command line → targets, fits, methods, boxes, bands, names, data sets, models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +15,7 @@ from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
 from unsee.models import load
+from unsee.pixels import Bands
 from unsee.tensors import Box
 
 
@@ -63,6 +64,21 @@ def box_from(text: str) -> Box:
     except ValueError:
         raise UnseeError(f"{text!r} must be four whole numbers, as in --box 40,30,120,200") from None
     return left, top, right, bottom
+
+
+def bands_from(text: str | None) -> Bands | None:
+    """R,G,B as numbers of channels; None for none.
+
+    Raises:
+        UnseeError: it is not three whole numbers.
+    """
+    if text is None:
+        return None
+    try:
+        red, green, blue = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UnseeError(f"{text!r} must be three whole numbers, as in --bands 4,3,2") from None
+    return red, green, blue
 
 
 def names_from(text: str | None) -> tuple[str, ...]:

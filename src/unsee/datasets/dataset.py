@@ -38,6 +38,21 @@ class Dataset(Protocol):
         """The classes in the image, its own first, known without reading it."""
 
 
+def read_as(dataset: Dataset, channels: int, value_range: tuple[float, float]) -> Dataset:
+    """The data set with images as a network takes them, if it has a choice: a method `reading`.
+
+    Args:
+        dataset: any.
+        channels: of the network.
+        value_range: what black and white are for the network.
+    """
+    own = getattr(dataset, "reading", None)
+    if own is None:
+        return dataset
+    found: Dataset = own(channels, value_range)
+    return found
+
+
 def description(dataset: Dataset) -> Mapping[str, Any]:
     """The `described` of a data set, or else the name of its type.
 

@@ -25,11 +25,18 @@ SUFFIXES = (
     ".jp2",
 )
 """File name extensions of images, in upper or lower case."""
+ARRAYS = ".npy"
+"""The extension of arrays, which are read as images where a folder holds no others."""
 
 
 def is_picture(path: str) -> bool:
     """Whether a file's name is that of an image; hidden files do not count."""
     return path.lower().endswith(SUFFIXES) and not os.path.basename(path).startswith(".")  # noqa: PTH119
+
+
+def is_array(path: str) -> bool:
+    """Whether a file's name is that of an array; hidden files do not count."""
+    return path.lower().endswith(ARRAYS) and not os.path.basename(path).startswith(".")  # noqa: PTH119
 
 
 def existing_folder(place: str) -> Path:
@@ -73,7 +80,9 @@ def folders_in(folder: Path) -> list[str]:
 
 def no_pictures(folder: Path) -> UnseeError:
     """The error for a folder without images."""
-    return UnseeError(f"{shown_name(folder)} holds no images ({' '.join(SUFFIXES)}): check the path")
+    return UnseeError(
+        f"{shown_name(folder)} holds no images ({' '.join((*SUFFIXES, ARRAYS))}): check the path"
+    )
 
 
 def read_text(path: Path) -> str:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from torchvision.datasets.folder import make_dataset
 
-from unsee.datasets.files import existing_folder, folders_in, is_picture, no_pictures, pick_split
+from unsee.datasets.files import (
+    existing_folder,
+    folders_in,
+    is_array,
+    is_picture,
+    no_pictures,
+    pick_split,
+)
 from unsee.datasets.listed import Listed
 from unsee.decoding import shown_name
 from unsee.errors import UnseeError
@@ -39,10 +46,14 @@ def open_image_folder(place: str, split: str | None) -> Listed:
 def in_classes(folder: Path, classes: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The images in the folders of some classes, by path relative to `folder`, and the class of each.
 
+    If there are none, the .npy files in them.
+
     Raises:
         UnseeError: there are no images.
     """
-    pairs = make_dataset(folder, dict(classes), is_valid_file=is_picture, allow_empty=True)
+    pairs = make_dataset(folder, dict(classes), is_valid_file=is_picture, allow_empty=True) or make_dataset(
+        folder, dict(classes), is_valid_file=is_array, allow_empty=True
+    )
     if not pairs:
         raise no_pictures(folder)
     start = len(os.path.join(folder, ""))  # noqa: PTH118

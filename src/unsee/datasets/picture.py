@@ -5,19 +5,42 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from unsee.classifier import Classifier
+from unsee.datasets.dataset import Dataset, read_as
 from unsee.datasets.sample import Sample
 from unsee.decoding import decode, shown_name
 from unsee.errors import UnseeError
 from unsee.images import Photo, read_photo
+from unsee.pixels import RGB, UNIT
 
 
 def photo_of(sample: Sample) -> Photo:
     """The image of a sample, as `unsee.explain` accepts it."""
-    pixels = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1).float() / 255
+    pixels = torch.from_numpy(np.array(sample.image)).permute(2, 0, 1)
+    pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
     return Photo(pixels.contiguous(), sample.id, sample.path, sample.sha256, ())
+
+
+def dataset_for(classifier: Classifier, dataset: Dataset) -> Dataset:
+    """The data set with images as a network takes them, if it has a choice."""
+    return read_as(dataset, classifier.input_shape[0], classifier.value_range)
+
+
+def read_pixels(
+    path: Path, channels: int, value_range: tuple[float, float]
+) -> tuple[UInt8[np.ndarray, "h w c"] | Float32[np.ndarray, "h w c"], str]:
+    """A file's pixels for a network, and the hash of its bytes; RGB in [0,1] is rounded to 8 bits.
+
+    Raises:
+        UnseeError: the file is missing or broken, or has other channels; the message names it.
+    """
+    if (channels, value_range) == (RGB, UNIT):
+        return read_picture(path)
+    photo = read_photo(path, channels=channels, value_range=value_range)
+    return photo.pixels.permute(1, 2, 0).contiguous().numpy(), photo.sha256
 
 
 def read_picture(path: Path) -> tuple[UInt8[np.ndarray, "h w 3"], str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 Box = tuple[int | float, int | float, int | float, int | float]
 
@@ -47,7 +47,7 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image, uint8 RGB (H, W, 3), with its class and its objects.
+    """An image (H, W, C), uint8 or float32 in [0,1], with its class and its objects.
 
     `label` is the class of the image, or None; `instances` are the objects that have a class, the image's own
     class first; `things` are the other objects. `path` is the image's file and `file_sha256` the hash of its
@@ -55,7 +55,7 @@ class Sample:
     """
 
     id: str
-    image: UInt8[np.ndarray, "h w 3"]
+    image: UInt8[np.ndarray, "h w c"] | Float32[np.ndarray, "h w c"]
     label: int | None
     instances: tuple[Instance, ...] = ()
     things: tuple[Instance, ...] = ()
@@ -64,10 +64,11 @@ class Sample:
 
     @property
     def sha256(self) -> str:
-        """The hash of the file, or of the line "uint8 h w 3\\n" and the pixels if there is no file."""
+        """The hash of the file, or of a line such as "uint8 h w c\\n" and the pixels if there is no file."""
         if self.file_sha256 is not None:
             return self.file_sha256
-        digest = hashlib.sha256(f"uint8 {' '.join(map(str, self.image.shape))}\n".encode())
+        shape = " ".join(map(str, self.image.shape))
+        digest = hashlib.sha256(f"{self.image.dtype} {shape}\n".encode())
         digest.update(np.ascontiguousarray(self.image).data)
         return digest.hexdigest()
 

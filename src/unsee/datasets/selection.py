@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from unsee.choices import nearest
-from unsee.datasets.dataset import Dataset, description, position
+from unsee.datasets.dataset import Dataset, description, position, read_as
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 
@@ -50,6 +50,11 @@ class Selection:
     def labels(self, index: int) -> tuple[int, ...]:
         """The classes in an image."""
         return self.dataset.labels(self._number(index))
+
+    def reading(self, channels: int, value_range: tuple[float, float]) -> "Selection":
+        """The same images as a network takes them (see `read_as`)."""
+        dataset = read_as(self.dataset, channels, value_range)
+        return self if dataset is self.dataset else Selection(dataset, self.numbers, self.described)
 
     def _number(self, index: int) -> int:
         return self.numbers[position(index, len(self))]

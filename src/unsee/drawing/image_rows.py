@@ -22,12 +22,12 @@ _POINTS = ("#12d8a0", "#4cc3ff", "#ff7ac8", "#ffe14c")
 
 @dataclass(frozen=True, eq=False)
 class MappedImage:
-    """An image, RGB in [0,1], with its saliency map in [0,1], and the edited image if there is one."""
+    """An image in [0,1] with its saliency map in [0,1], and the edited image if there is one."""
 
-    image: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "c h w"]
     saliency: Float[Tensor, "h w"]
     title: str
-    edited: Float[Tensor, "3 h w"] | None = None
+    edited: Float[Tensor, "c h w"] | None = None
     edited_title: str = ""
 
 
@@ -53,9 +53,9 @@ def draw_maps(columns: Mapping[str, Sequence[MappedImage]], file: Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class BoxedImage:
-    """An image, RGB in [0,1], and boxes in it: name → (box in pixels, score before, score after)."""
+    """An image in [0,1], and boxes in it: name → (box in pixels, score before, score after)."""
 
-    image: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "c h w"]
     boxes: Mapping[str, tuple[Box, float, float]]
 
 
@@ -88,9 +88,9 @@ def draw_boxes(images: Sequence[BoxedImage], file: Path, blur: float = 10.0) -> 
 
 @dataclass(frozen=True, eq=False)
 class PointedImage:
-    """An image, RGB in [0,1], with maps of its size, and points: kind → (x, y) in pixels."""
+    """An image in [0,1] with maps of its size, and points: kind → (x, y) in pixels."""
 
-    image: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "c h w"]
     maps: Mapping[str, Float[Tensor, "h w"]]
     points: Mapping[str, Sequence[tuple[float, float]]]
 
@@ -121,7 +121,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= _WIDTH else name[: _WIDTH - 1] + "…"
 
 
-def _image(axes: Axes, pixels: Float[Tensor, "3 h w"], title: str) -> None:
+def _image(axes: Axes, pixels: Float[Tensor, "c h w"], title: str) -> None:
     panels.image(axes, pixels.to(torch.float32), title)
     axes.title.set_fontsize(7.5)
 

@@ -25,9 +25,9 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class GridRow:
-    """An image, RGB in [0,1], its title, and method → cell; methods without a cell are "left out"."""
+    """An image in [0,1], its title, and method → cell; methods without a cell are "left out"."""
 
-    image: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "c h w"]
     title: str
     cells: Mapping[str, Cell]
 
@@ -56,7 +56,7 @@ def _draw(axes: Axes, row: GridRow, method: str) -> None:
     if cell is None:
         panels.image(axes, 0.5 + 0.25 * row.image, f"{name}\nleft out")
         return
-    heat = panels.shrunk(cell.saliency.expand(3, -1, -1))[0]
+    heat = panels.shrunk(cell.saliency[None])[0]
     panels.image(axes, panels.overlaid(panels.shrunk(row.image), heat), f"{name}\n{cell.text}")
     if cell.box is not None:
         panels.outline(axes, cell.box, (row.image.shape[-2], row.image.shape[-1]), _BOX)

@@ -1,6 +1,7 @@
 """The parts of every figure: panels for images and maps, heatmap colours, boxes, and the PNG writer."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from unsee.fits import resize
+from unsee.images import save_png
+from unsee.pixels import GREY, RGB, RGBA, Bands
 from unsee.tensors import Box
 
 HEATMAP = "inferno"
@@ -31,15 +34,27 @@ def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
     return list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def image(axes: Axes, pixels: Float[Tensor, "3 h w"], title: str) -> None:
-    """Draw an image, RGB in [0,1], under its title; large images are shrunk."""
-    axes.imshow(shrunk(pixels).permute(1, 2, 0).numpy())
+def viewed(pixels: Float[Tensor, "n h w"], bands: Bands | None = None) -> Float[Tensor, "3 h w"]:
+    """An image of any channels as RGB: one as grey, three as they are, of four the first three.
+
+    Others are drawn as the grey of their mean, and any by three `bands` if they are given.
+    """
+    if bands is not None:
+        return pixels[list(bands)]
+    if len(pixels) in (RGB, RGBA):
+        return pixels[:RGB]
+    return pixels.mean(dim=0, keepdim=True).expand(RGB, -1, -1)
+
+
+def image(axes: Axes, pixels: Float[Tensor, "n h w"], title: str, bands: Bands | None = None) -> None:
+    """Draw an image in [0,1], as `viewed`, under its title; large images are shrunk."""
+    axes.imshow(shrunk(viewed(pixels, bands)).permute(1, 2, 0).numpy())
     _titled(axes, title)
 
 
 def grey_map(axes: Axes, values: Float[Tensor, "h w"], title: str) -> None:
     """Draw a map in [0,1], black to white, under its title; large maps are shrunk."""
-    image(axes, values.expand(3, -1, -1), title)
+    image(axes, values[None], title)
 
 
 def outline(axes: Axes, box: BoxLike, size: tuple[int, int], color: str, linewidth: float = 1.2) -> None:
@@ -58,7 +73,7 @@ def outline(axes: Axes, box: BoxLike, size: tuple[int, int], color: str, linewid
     axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=color, linewidth=linewidth))
 
 
-def shrunk(pixels: Float[Tensor, "3 h w"]) -> Float[Tensor, "3 hs ws"]:
+def shrunk(pixels: Float[Tensor, "c h w"]) -> Float[Tensor, "c hs ws"]:
     """The image with its longer side reduced to what a figure can show."""
     return resize(pixels, _shrunk_size((pixels.shape[-2], pixels.shape[-1])))
 
@@ -69,11 +84,24 @@ def colored(saliency: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
     return torch.from_numpy(painted).permute(2, 0, 1).contiguous()
 
 
-def overlaid(photo: Float[Tensor, "3 h w"], saliency: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
-    """The heatmap over the image, which stays visible where the saliency is low."""
+def overlaid(
+    photo: Float[Tensor, "n h w"], saliency: Float[Tensor, "h w"], bands: Bands | None = None
+) -> Float[Tensor, "3 h w"]:
+    """The heatmap over the image as `viewed`, which stays visible where the saliency is low."""
+    photo = viewed(photo, bands)
     weight = 0.15 + 0.6 * saliency
     grey = photo.mean(dim=0, keepdim=True).expand(3, -1, -1)
     return torch.lerp(0.5 * photo + 0.5 * grey, colored(saliency), weight.expand(3, -1, -1)).clamp(0, 1)
+
+
+def save_view(path: Path, pixels: Float[Tensor, "n h w"], bands: Bands | None = None) -> None:
+    """Write an image as `viewed` to a PNG file, one channel as a grey one.
+
+    Raises:
+        UnseeError: the file cannot be written.
+    """
+    grey = len(pixels) == GREY and bands is None
+    save_png(path, pixels[0] if grey else viewed(pixels, bands))
 
 
 def save(figure: Figure, path: object) -> None:

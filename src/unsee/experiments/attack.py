@@ -12,11 +12,12 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
-from unsee.datasets.picture import photo_of
+from unsee.datasets.picture import dataset_for, photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.fits import Squash
 from unsee.heads import SIGMOID, SOFTMAX
+from unsee.masks.network_input import photo_for
 from unsee.neutral import neutral
 from unsee.saliency.targets import on_device
 
@@ -26,8 +27,8 @@ _KEPT = 512
 
 @neutral()
 def attacked(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], epsilon: float, steps: int
-) -> Float[Tensor, "b 3 h w"]:
+    classifier: Classifier, images: Float[Tensor, "b c h w"], epsilon: float, steps: int
+) -> Float[Tensor, "b c h w"]:
     """Images attacked to lower the score of their best class: x ← clip(x + α·sign ∇L(x, best class of x₀)).
 
     Kurakin, Goodfellow & Bengio 2016, eq. (2): each step of α = 1.25·ε / steps raises the cross-entropy of
@@ -105,7 +106,7 @@ class Adversarial:
 
     def __getitem__(self, index: int) -> Sample:
         if index not in self.kept:
-            self.kept[index] = self._changed(self.dataset[index])
+            self.kept[index] = self._changed(dataset_for(self.classifier, self.dataset)[index])
             if len(self.kept) > _KEPT:
                 self.kept.popitem(last=False)
         return self.kept[index]
@@ -119,7 +120,8 @@ class Adversarial:
         return self.dataset.labels(index)
 
     def _changed(self, sample: Sample) -> Sample:
-        image = Squash().apply(photo_of(sample).pixels, self.classifier.size)
+        photo = photo_for(self.classifier, photo_of(sample))
+        image = Squash().apply(photo.pixels, self.classifier.size)
         pixels = attacked(self.classifier, image[None], self.epsilon, self.steps)[0]
         rounded = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0)
         return Sample(sample.id, np.ascontiguousarray(rounded.numpy()), sample.label)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unsee.datasets.picture import photo_of
+from unsee.datasets.picture import dataset_for, photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.experiments.experiment import Case, MaskCount
@@ -19,6 +19,13 @@ from unsee.runs.rendered_row import RenderedRow, render_row
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap, target_rule
 from unsee.verdicts import CONVERGED
+
+_Form = tuple[int, int, tuple[float, float]]
+
+
+def _form_of(source: MapSource) -> _Form:
+    """What images that are read alike have in common: data set, channels and value range."""
+    return id(source.dataset), source.classifier.input_shape[0], source.classifier.value_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,26 +117,24 @@ class StoredMaps:
         return {(row["id"], row["asked"] if own else ""): row for row in rows if _counts(row)}
 
     def _case(self, number: int, rows: Mapping[str, dict[str, Any]]) -> Case:
-        samples: dict[int, Sample] = {}
-        inputs: dict[tuple[int, tuple[int, int]], NetworkInput] = {}
+        samples: dict[_Form, Sample] = {}
+        inputs: dict[tuple[_Form, tuple[int, int]], NetworkInput] = {}
         own_input: dict[str, NetworkInput] = {}
         maps: dict[str, Tensor] = {}
         for source in self.sources:
-            data, size = id(source.dataset), source.classifier.size
+            data, size = _form_of(source), source.classifier.size
             if data not in samples:
-                samples[data] = source.dataset[number]
+                samples[data] = dataset_for(source.classifier, source.dataset)[number]
             if (data, size) not in inputs:
-                network, photo = source.classifier, photo_of(samples[data])
-                inputs[data, size] = NetworkInput(
-                    photo, size, 0, Squash(), network.color, self.seed, network.dtype
-                )
+                photo = photo_of(samples[data])
+                inputs[data, size] = NetworkInput.of(source.classifier, photo, Squash(), self.seed)
             own_input[source.name] = inputs[data, size]
             maps[source.name] = torch.from_numpy(self.stores[source.name].saliency(rows[source.name]))
         first = self._first(rows)
         numbers = {
             name: {key: value for key, value in row.items() if key != "mask"} for name, row in rows.items()
         }
-        sample = samples[id(self.sources[0].dataset)]
+        sample = samples[_form_of(self.sources[0])]
         return Case(
             sample=sample,
             network_input=own_input[self.sources[0].name],
@@ -157,7 +162,7 @@ class StoredMaps:
             if all(rows.values()):
                 for source in self.sources:
                     row = next(iter(rows[source.name].values()))
-                    photo = photo_of(source.dataset[number])
+                    photo = photo_of(dataset_for(source.classifier, source.dataset)[number])
                     found[source.name].append(render_row(self.stores[source.name], row, photo))
                 if len(found[self.sources[0].name]) == count:
                     break

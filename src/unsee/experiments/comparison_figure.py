@@ -13,33 +13,37 @@ from unsee.drawing.method_grid import Cell, GridRow, method_grid
 from unsee.drawing.panels import Figure
 from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import Comparison
+from unsee.pixels import Bands
 
 _HIGH = 0.99
 _CAPTION = "box: the smallest whose blurring removes 90 % of the score, and its share of the image"
 
 
-def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
-    """One row for each photo; the first column is the photo with its target."""
+def comparison_figure(comparisons: Sequence[Comparison], bands: Bands | None = None) -> Figure:
+    """One row for each photo; the first column is the photo with its target.
+
+    `bands` are the channels that are drawn as red, green and blue; see `panels.viewed`.
+    """
     methods = list(dict.fromkeys(name for each in comparisons for name in (*each.results, *each.refused)))
-    return method_grid([_row(each) for each in comparisons], methods, _CAPTION)
+    return method_grid([_row(each, bands) for each in comparisons], methods, _CAPTION)
 
 
-def draw_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write the figure as PNG.
+def draw_comparisons(comparisons: Sequence[Comparison], path: Path, bands: Bands | None = None) -> None:
+    """Write `comparison_figure` as PNG.
 
     Raises:
         UnseeError: the file cannot be written.
     """
     try:
-        panels.save(comparison_figure(comparisons), path)
+        panels.save(comparison_figure(comparisons, bands), path)
     except OSError as error:
         raise UnseeError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
-def _row(comparison: Comparison) -> GridRow:
+def _row(comparison: Comparison, bands: Bands | None) -> GridRow:
     title = f"{comparison.target.short}\n{comparison.scores.original:.3f}"
     cells = {name: _cell(comparison, name) for name in comparison.results}
-    return GridRow(comparison.photo.pixels, title, cells)
+    return GridRow(panels.viewed(comparison.photo.pixels, bands), title, cells)
 
 
 def _cell(comparison: Comparison, method: str) -> Cell:

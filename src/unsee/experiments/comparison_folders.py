@@ -27,10 +27,13 @@ from unsee.experiments.photo_comparison import (
 )
 from unsee.experiments.smallest_box import SmallestBox
 from unsee.files import HOW_TO_REPLACE, folder_for, folder_names, write_json, write_whole
-from unsee.images import Photo, read_photo
+from unsee.images import Photo
+from unsee.masks.network_input import photo_for
 from unsee.masks.photos import asked_for
+from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
 
+_USUAL = {"channels": RGB, "value_range": list(UNIT)}
 FIGURE = "compare.png"
 _NEWER = ("head", "network")
 """Settings that older folders do not have: nothing is known to differ."""
@@ -53,15 +56,17 @@ Progress = Callable[[ComparisonStep], None]
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """The comparisons in the order of the photos, and what went wrong."""
+    """The comparisons in the order of the photos, what went wrong, and the channels that are drawn."""
 
     comparisons: tuple[Comparison, ...]
     problems: tuple[str, ...]
+    bands: Bands | None = None
 
     @property
     def manifests(self) -> list[dict[str, Any]]:
         """The numbers as JSON values, one record for each photo."""
-        return [comparison.manifest() for comparison in self.comparisons]
+        drawn = {} if self.bands is None else {"bands": list(self.bands)}
+        return [comparison.manifest() | drawn for comparison in self.comparisons]
 
     @property
     def left_out(self) -> list[str]:
@@ -81,6 +86,7 @@ def compare_to_folders(
     out: str | PathLike[str] = "comparison",
     *,
     force: bool = False,
+    bands: Bands | None = None,
     progress: Progress | None = None,
 ) -> ComparisonReport:
     """Compare methods on photos, and save each map as soon as it is computed.
@@ -96,17 +102,18 @@ def compare_to_folders(
         target: as `unsee.explain` takes it; the same for every photo.
         out: folder that gets compare.json, compare.png, and a folder of maps for each photo.
         force: compute all maps again, also where the folder holds another comparison.
+        bands: the channels that are drawn as red, green and blue, from 0; see `Explanation.show`.
         progress: called before each map and after each photo.
 
     Raises:
         UnseeError: `out` is a file or cannot be written to.
     """
-    root = folder_for(out)
+    root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     comparisons, problems = [], []
     total = len(photos) * len(settings.methods)
     for number, (source, name) in enumerate(zip(photos, folder_names(photos), strict=True), start=1):
         try:
-            photo = read_photo(source)
+            photo = photo_for(classifier, source)
             comparer = _resumed(classifier, photo, target, settings, None if force else root / name)
         except UnseeError as error:
             problems.append(str(error))
@@ -120,10 +127,10 @@ def compare_to_folders(
             comparisons.append(comparer.comparison())
         if progress is not None:
             progress(ComparisonStep(Path(source).name, None, number * len(settings.methods), total))
-    report = ComparisonReport(tuple(comparisons), tuple(problems))
+    report = ComparisonReport(tuple(comparisons), tuple(problems), bands)
     if comparisons:
         write_json(root / "compare.json", report.manifests)
-        draw_comparisons(comparisons, root / FIGURE)
+        draw_comparisons(comparisons, root / FIGURE, bands)
     return report
 
 
@@ -146,7 +153,8 @@ def _resumed(
         kept = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         wanted = _wanted(comparer, target)
         old = kept["settings"]
-        there = {key: old.get(key, wanted[key] if key in _NEWER else None) for key in wanted}
+        usual = _USUAL | {key: wanted[key] for key in _NEWER}
+        there = {key: old.get(key, usual.get(key)) for key in wanted}
         if changed := differences(there, wanted):
             raise UnseeError(f"{folder} holds another comparison ({few(changed)}): {HOW_TO_REPLACE}")
         comparer.known.update(_results(kept["methods"], folder))

@@ -12,8 +12,8 @@ from unsee.memory import BATCH_SIZE
 @torch.no_grad()
 def scores_under(
     classifier: Classifier,
-    image: Float[Tensor, "3 h w"],
-    reference: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "c h w"],
+    reference: Float[Tensor, "c h w"],
     keep: Float[Tensor, "n h w"],
     target: tuple[int, ...],
 ) -> Float[Tensor, " n"]:

@@ -17,11 +17,11 @@ from unsee.errors import UnseeError
 from unsee.experiments.smallest_box import SmallestBox, box_on_photo, smallest_box
 from unsee.explanation import Scores, Target
 from unsee.fits import Fit, Squash
-from unsee.images import Photo, PhotoLike, read_photo
+from unsee.images import Photo, PhotoLike
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, explain
 from unsee.masks.explain import one_each, versions
-from unsee.masks.network_input import NetworkInput
+from unsee.masks.network_input import NetworkInput, photo_for
 from unsee.masks.photos import asked_for, target_indices
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
@@ -185,7 +185,7 @@ def compare(
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
     for source, target in zip(sources, one_each(targets, len(sources), several), strict=True):
-        photo = source if isinstance(source, Photo) else read_photo(source)
+        photo = photo_for(classifier, source)
         comparer = PhotoComparer.prepare(classifier, photo, target, settings)
         for method in comparer.missing:
             if progress is not None:
@@ -225,9 +225,7 @@ class PhotoComparer:
         """
         if settings.layer is not None:
             layer_named(classifier, settings.layer)
-        network_input = NetworkInput(
-            photo, classifier.size, 0, settings.fit, classifier.color, settings.seed, classifier.dtype
-        )
+        network_input = NetworkInput.of(classifier, photo, settings.fit, settings.seed)
         images = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
         clean, blurred = classifier.probabilities(images).cpu()
         if not bool(clean.isfinite().all()):
@@ -305,6 +303,8 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "input_size": list(classifier.size),
         "head": classifier.reading.summary,
         "network": classifier.record,
+        "channels": classifier.input_shape[0],
+        "value_range": list(classifier.value_range),
         "fit": settings.fit.name,
         "seed": settings.seed,
         "preset": settings.preset,

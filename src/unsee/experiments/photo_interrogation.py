@@ -26,9 +26,9 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Scores, Target
 from unsee.files import folder_for, staged_folder, write_json
 from unsee.fits import FITS, Fit, Squash
-from unsee.images import Photo, PhotoLike, read_photo, save_png
+from unsee.images import Photo, PhotoLike
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
-from unsee.masks.network_input import NetworkInput
+from unsee.masks.network_input import NetworkInput, photo_for
 from unsee.masks.objective import SCORES
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.scoring import Scoring
@@ -48,7 +48,7 @@ class Interrogation:
         box: half-open [x0, y0, x1, y1), in pixels of the photo.
         target: the classes that are scored.
         scores: of the photo, of the edited photo and of the fully perturbed one.
-        perturbed: the edited photo, RGB in [0,1].
+        perturbed: the edited photo, in [0,1].
         perturbation: its name.
         model, weights_sha256, fit, seed: what the scores depend on.
         saliency: of a saved mask, in [0,1]; the figure shows it over the photo.
@@ -59,7 +59,7 @@ class Interrogation:
     box: Box
     target: Target
     scores: Scores
-    perturbed: Float[Tensor, "3 h w"]
+    perturbed: Float[Tensor, "c h w"]
     perturbation: str
     model: str
     weights_sha256: str | None
@@ -108,7 +108,7 @@ class Interrogation:
         ]
         try:
             with staged_folder(place, MANIFEST) as staged:
-                save_png(staged / "perturbed.png", self.perturbed)
+                panels.save_view(staged / "perturbed.png", self.perturbed)
                 panels.save(side_by_side(contents, self.box), staged / "figure.png")
                 write_json(staged / MANIFEST, self.manifest())
         except OSError as error:
@@ -168,7 +168,7 @@ def interrogate(
         UnseeError: the box is empty or leaves the photo, or there is no such class or perturbation.
     """
     edit = perturbation_named(perturbation) if isinstance(perturbation, str) else perturbation
-    source = photo if isinstance(photo, Photo) else read_photo(photo)
+    source = photo_for(classifier, photo)
     chosen_fit = Squash() if fit is None else fit
     _refuse_outside(box, source)
     if not isinstance(target, Target):
@@ -248,11 +248,11 @@ def _interrogation(
     left, top, right, bottom = box
     keep = torch.ones(height, width)
     keep[top:bottom, left:right] = 0
-    network_input = NetworkInput(photo, classifier.size, 0, fit, classifier.color, seed, classifier.dtype)
+    network_input = NetworkInput.of(classifier, photo, fit, seed)
     perturbed = perturbation.edited_photo(network_input, keep)
     if perturbed is None:
         raise UnseeError(f"{perturbation.name} edits no pixels, so it cannot edit a box of the photo")
-    mask = network_input.fitted(keep.expand(3, -1, -1))[0][0].to(classifier.device)
+    mask = network_input.fitted(keep[None])[0][0].to(classifier.device)
     with classifier.borrowed(), torch.no_grad():
         reading = classifier.reading
         classes = reading.classes

@@ -37,7 +37,7 @@ class SmallestBox:
 
 def smallest_box(
     classifier: Classifier,
-    image: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "c h w"],
     saliency: Float[Tensor, "hm wm"],
     target: tuple[int, ...],
     share: float = 0.9,
@@ -67,7 +67,7 @@ def smallest_box(
 
 def smallest_boxes(
     classifier: Classifier,
-    image: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "c h w"],
     saliency: Float[Tensor, "hm wm"],
     target: tuple[int, ...],
     shares: tuple[float, ...],
@@ -95,7 +95,7 @@ def smallest_boxes(
 @torch.no_grad()
 def blurred_boxes(
     classifier: Classifier,
-    image: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "c h w"],
     saliency: Float[Tensor, "hm wm"],
     target: tuple[int, ...],
     blur: float = 10.0,

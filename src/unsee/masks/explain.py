@@ -13,10 +13,11 @@ from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores
 from unsee.fits import Fit, Squash
-from unsee.images import Photo, PhotoLike, read_photo
+from unsee.images import Photo, PhotoLike
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
+from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE, Score
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
@@ -49,8 +50,8 @@ def explain(
 
     Args:
         model: a `Classifier`; it comes back as it was.
-        photos: one path, picture, (h,w,3) array or (3,h,w) tensor; or a list of them, or a (B,3,h,w) tensor
-            or (B,h,w,3) array. See `read_photo`.
+        photos: one path, picture, (h,w,c) array or (c,h,w) tensor; or a list of them, or a (B,c,h,w) tensor
+            or (B,h,w,c) array. See `read_photo`.
         targets: the class to explain, as an index or a name, or a tuple of classes to explain together, or
             "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
         preset: a name in `unsee.PRESETS`, or settings.
@@ -77,7 +78,7 @@ def explain(
     settings = adjusted(base, game, perturbation, iterations, score)
     plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     sources, several = _listed(photos)
-    read = [photo if isinstance(photo, Photo) else read_photo(photo) for photo in sources]
+    read = [photo_for(model, photo) for photo in sources]
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several else explanations[0]
@@ -151,6 +152,8 @@ def _explanation(
             versions=versions(),
             head=classifier.reading.summary,
             network=classifier.record,
+            channels=classifier.input_shape[0],
+            value_range=classifier.value_range,
         ),
     )
 

@@ -17,10 +17,12 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation
 from unsee.explanation_files import MANIFEST, read_manifest
 from unsee.files import HOW_TO_REPLACE, folder_for, folder_names
-from unsee.images import Photo, read_photo
+from unsee.images import Photo
 from unsee.masks.explain import explain_each
 from unsee.masks.loop import Progress, Step
+from unsee.masks.network_input import photo_for
 from unsee.masks.photos import Plan, Refuse, asked_for, precision_of
+from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
 
 
@@ -48,6 +50,7 @@ def explain_to_folders(
     out: str | PathLike[str] = "explanations",
     *,
     force: bool = False,
+    bands: Bands | None = None,
     progress: Progress | None = None,
 ) -> FolderReport:
     """Explain photos and save each explanation to a folder of its own as soon as it is learned.
@@ -63,6 +66,7 @@ def explain_to_folders(
         target: as `unsee.explain` takes it; the same for every photo.
         out: folder that gets one folder for each photo, named like the photo without its ending.
         force: replace the explanations that are there.
+        bands: the channels that are drawn as red, green and blue, from 0; see `Explanation.show`.
         progress: called after each iteration; `Step.done` counts the photos that need no learning too.
 
     Returns:
@@ -72,15 +76,15 @@ def explain_to_folders(
         UnseeError: `out` is a file or cannot be written to, or there is no such target class.
     """
     plan = plan.on(classifier)
-    root = folder_for(out)
+    root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     folders = [root / name for name in folder_names(photos)]
     manifests: dict[Path, Mapping[str, Any]] = {}
     missing: list[tuple[str | PathLike[str], Path]] = []
     problems = []
     for source, folder in zip(photos, folders, strict=True):
         try:
-            photo = read_photo(source)
-            found = None if force else _finished(classifier, photo, plan, target, folder)
+            photo = photo_for(classifier, source)
+            found = None if force else _finished(classifier, photo, plan, target, folder, bands)
         except UnseeError as error:
             problems.append(str(error))
             continue
@@ -96,8 +100,8 @@ def explain_to_folders(
         while waiting[0][0] in refused:
             waiting.popleft()
         _, folder = waiting.popleft()
-        explanation.save(folder, overwrite=True)
-        manifests[folder] = explanation.manifest()
+        explanation.save(folder, overwrite=True, bands=bands)
+        manifests[folder] = explanation.manifest(bands)
     problems += refused.values()
     saved = (FolderEntry(folder, manifests[folder]) for folder in folders if folder in manifests)
     return FolderReport(tuple(saved), tuple(problems))
@@ -113,12 +117,17 @@ def _explained(
 ) -> Iterator[Explanation]:
     """Explanations in order, without refused photos. Each is read again in its turn, so few are in memory."""
     if sources:
-        pairs = ((read_photo(source), target) for source in sources)
+        pairs = ((photo_for(classifier, source), target) for source in sources)
         yield from explain_each(classifier, pairs, plan, progress, refuse)
 
 
 def _finished(
-    classifier: Classifier, photo: Photo, plan: Plan, target: TargetLike | None, folder: Path
+    classifier: Classifier,
+    photo: Photo,
+    plan: Plan,
+    target: TargetLike | None,
+    folder: Path,
+    bands: Bands | None,
 ) -> Mapping[str, Any] | None:
     """The manifest of the same explanation in a folder; None if the folder holds none.
 
@@ -142,6 +151,9 @@ def _finished(
         "fit": plan.fit.name,
         "precision": precision_of(classifier, plan),
         "target": asked_for(target),
+        "channels": classifier.input_shape[0],
+        "value_range": list(classifier.value_range),
+        "bands": None if bands is None else list(bands),
     }
     # older manifests do not have these: nothing is known to differ
     newer = {
@@ -150,7 +162,8 @@ def _finished(
         "network": classifier.record,
     }
     wanted |= {key: value for key, value in newer.items() if key in manifest}
-    kept = {**{key: manifest.get(key) for key in wanted}, "target": asked}
+    usual = {"channels": RGB, "value_range": list(UNIT)}
+    kept = {**{key: manifest.get(key, usual.get(key)) for key in wanted}, "target": asked}
     if changed := differences(kept, wanted):
         raise UnseeError(f"{folder} holds another explanation ({few(changed)}): {HOW_TO_REPLACE}")
     return manifest

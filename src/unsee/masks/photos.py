@@ -171,10 +171,7 @@ class _Pending:
 
 
 def _network_input(classifier: Classifier, plan: Plan, photo: Photo) -> NetworkInput:
-    margin = plan.settings.margin
-    return NetworkInput(
-        photo, classifier.size, margin, plan.fit, classifier.color, plan.seed, classifier.dtype
-    )
+    return NetworkInput.of(classifier, photo, plan.fit, plan.seed, plan.settings.margin)
 
 
 def target_indices(

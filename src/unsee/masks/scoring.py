@@ -187,13 +187,12 @@ class Scoring:
             parts.append(self._scored(edit, given if noise is None else given + noise, self.targets))
         return Scored.summed(parts)
 
-    def noise_at(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, "b 3 h w"] | None:
+    def noise_at(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, "b c h w"] | None:
         """The input noise of each image's own iteration; None where there is none."""
         if self.input_noise == 0:
             return None
-        shape = (3, *self.classifier.size)
         draws = [
-            torch.randn(shape, generator=generator(seed, _INPUT_NOISE_STREAM + count))
+            torch.randn(self.classifier.input_shape, generator=generator(seed, _INPUT_NOISE_STREAM + count))
             for seed, count in zip(self.seeds, iteration.tolist(), strict=True)
         ]
         return self.input_noise * torch.stack(draws).to(self.targets)

@@ -33,11 +33,11 @@ class Curve(NamedTuple):
 @neutral()
 def deletion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     saliency: Float[Tensor, "b hm wm"],
     targets: Sequence[tuple[int, ...]],
     steps: int = STEPS,
-    blank: Float[Tensor, "b 3 h w"] | None = None,
+    blank: Float[Tensor, "b c h w"] | None = None,
 ) -> Curve:
     """Deletion, from the image to a blank one: the lower the area, the better.
 
@@ -61,11 +61,11 @@ def deletion(
 @neutral()
 def insertion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     saliency: Float[Tensor, "b hm wm"],
     targets: Sequence[tuple[int, ...]],
     steps: int = STEPS,
-    start: Float[Tensor, "b 3 h w"] | None = None,
+    start: Float[Tensor, "b c h w"] | None = None,
 ) -> Curve:
     """Insertion, from a blurred image to the image: the higher the area, the better.
 
@@ -89,8 +89,8 @@ def insertion(
 @torch.no_grad()
 def _exchanged(
     classifier: Classifier,
-    first: Float[Tensor, "b 3 h w"],
-    last: Float[Tensor, "b 3 h w"],
+    first: Float[Tensor, "b c h w"],
+    last: Float[Tensor, "b c h w"],
     saliency: Float[Tensor, "b hm wm"],
     targets: Sequence[tuple[int, ...]],
     steps: int,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from unsee.choices import look_up
-from unsee.datasets.files import SUFFIXES
+from unsee.datasets.files import ARRAYS, SUFFIXES
 from unsee.drawing.panels import colored, overlaid
 from unsee.errors import UnseeError
 from unsee.files import write_whole
@@ -181,7 +181,7 @@ def _file_names(store: Store) -> Callable[[Mapping[str, Any]], str]:
 
 def _without_suffix(id: str) -> str:
     suffix = PurePosixPath(id).suffix
-    return id.removesuffix(suffix) if suffix.lower() in SUFFIXES else id
+    return id.removesuffix(suffix) if suffix.lower() in (*SUFFIXES, ARRAYS) else id
 
 
 def safe_path(id: str) -> str:

@@ -18,7 +18,7 @@ from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.heads import SOFTMAX
-from unsee.input_values import UNIT
+from unsee.pixels import UNIT
 from unsee.records import digest
 from unsee.runs.methods import RowMethod, TargetedPhoto
 from unsee.runs.rows import Row

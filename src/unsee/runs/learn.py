@@ -7,6 +7,7 @@ from pathlib import Path
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
+from unsee.datasets.picture import dataset_for
 from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
 from unsee.layers import layer_named
@@ -47,6 +48,7 @@ class LearnSettings:
             UnseeError: an unknown name, a setting that the method does not take, or a network that does not
                 give what the method needs.
         """
+        dataset = dataset_for(classifier, dataset)
         class_map = class_map_of(self.class_map)
         rule = target_rule(str(self.target), dataset, classifier, class_map)
         best = _BEST.get(rule.kind)

@@ -16,6 +16,7 @@ from unsee.explanation import Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.masks.learner import images_at_once
+from unsee.masks.network_input import photo_for
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
 from unsee.methods import Method
@@ -166,7 +167,7 @@ class SaliencyMaps:
 
     def _batch(self, classifier: Classifier, batch: Sequence[TargetedPhoto]) -> list[dict[str, Any]]:
         began = time.perf_counter()
-        images = torch.stack([self.fit.apply(each.photo.pixels, classifier.size) for each in batch])
+        images = torch.stack([self._fitted(classifier, each.photo) for each in batch])
         images = images.to(classifier.device, classifier.dtype)
         scores = classifier.probabilities(images).cpu()
         for each, own in zip(batch, scores, strict=True):
@@ -183,6 +184,9 @@ class SaliencyMaps:
             self._columns(classifier, target, own, values) | {"seconds": seconds}
             for target, own, values in zip(targets, scores, maps, strict=True)
         ]
+
+    def _fitted(self, classifier: Classifier, photo: Photo) -> Tensor:
+        return self.fit.apply(photo_for(classifier, photo).pixels, classifier.size)
 
     def _columns(
         self, classifier: Classifier, target: tuple[int, ...], scores: Tensor, values: Tensor

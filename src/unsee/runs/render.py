@@ -6,10 +6,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from unsee.datasets.dataset import read_as
 from unsee.datasets.opening import open_dataset
 from unsee.datasets.picture import photo_of
 from unsee.errors import UnseeError
 from unsee.images import Photo, read_photo
+from unsee.pixels import UNIT
 from unsee.runs.job import text_of
 from unsee.runs.rendered_row import RenderedRow, photo_changed, render_row
 from unsee.runs.store import Store
@@ -48,8 +50,9 @@ def renderer(store: Store) -> Renderer:
     dataset, numbers, problem = None, {}, ""
     data = store.manifest["settings"]["data"]
     name = str(data.get("name"))
+    form = _form(store)
     try:
-        dataset = open_dataset(name, data.get("split"), data.get("classes", ()))
+        dataset = read_as(open_dataset(name, data.get("split"), data.get("classes", ())), *form)
         numbers = {text_of(dataset.id(number)): number for number in range(len(dataset))}
     except UnseeError as error:
         problem = str(error)
@@ -58,7 +61,7 @@ def renderer(store: Store) -> Renderer:
         if dataset is not None and row["id"] in numbers:
             return render_row(store, row, photo_of(dataset[numbers[row["id"]]]))
         if row["photo"] is not None and Path(row["photo"]).is_file():
-            return render_row(store, row, _photo_from_file(row))
+            return render_row(store, row, _photo_from_file(row, *form))
         why = problem or f"it is no longer in {name}: bring it back"
         raise UnseeError(f"the photo of {row['id']} cannot be found: {why}")
 
@@ -73,14 +76,21 @@ def _first_ids(store: Store) -> list[str]:
     return list(dict.fromkeys(with_map))[:_FIRST]
 
 
-def _photo_from_file(row: Mapping[str, Any]) -> Photo:
+def _form(store: Store) -> tuple[int, tuple[float, float]]:
+    """The channels and the value range of the network that a store's maps are of."""
+    settings = store.manifest["settings"]
+    low, high = settings.get("value_range", UNIT)
+    return len(settings["color"]), (low, high)
+
+
+def _photo_from_file(row: Mapping[str, Any], channels: int, value_range: tuple[float, float]) -> Photo:
     """The photo of a row from its file: upright, or as its pixels are stored, whichever has the row's size.
 
     Raises:
         UnseeError: neither has.
     """
     for upright in (True, False):
-        photo = read_photo(row["photo"], upright=upright)
+        photo = read_photo(row["photo"], upright, channels=channels, value_range=value_range)
         if list(photo.pixels.shape[1:]) == row["photo_size"]:
             return photo
     raise UnseeError(photo_changed(row))

@@ -1,7 +1,7 @@
 """A row of a store as images: the photo, the saliency map, and the edited photo."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.methods import method_named
+from unsee.pixels import with_channels
 from unsee.records import described
 from unsee.runs.store import Store
 
@@ -27,15 +28,15 @@ class RenderedRow:
 
     Args:
         row: the columns of the row.
-        image: the photo, RGB in [0,1].
+        image: the photo, in [0,1].
         saliency: in [0,1], high values are salient; maps of other methods than the mask are scaled to that.
         edited: the photo under the mask; None for other methods, and for a perturbation without a name.
     """
 
     row: Mapping[str, Any]
-    image: Float[Tensor, "3 h w"]
+    image: Float[Tensor, "c h w"]
     saliency: Float[Tensor, "h w"]
-    edited: Float[Tensor, "3 h w"] | None
+    edited: Float[Tensor, "c h w"] | None
 
 
 def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRow:
@@ -50,7 +51,9 @@ def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRo
     fit = look_up(dict(FITS), settings["fit"], "fit")
     size = (settings["input_size"][0], settings["input_size"][1])
     color = tuple(settings["color"])
-    network_input = NetworkInput(photo, size, 0, fit, (color[0], color[1], color[2]), settings.get("seed", 0))
+    if len(photo.pixels) != len(color):
+        photo = replace(photo, pixels=with_channels(photo.pixels, len(color), row["id"])[0])
+    network_input = NetworkInput(photo, size, 0, fit, color, settings.get("seed", 0))
     photo_size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
     edited = None
     if _is_learned(store) and (shown := _shown(settings["mask"])) is not None:

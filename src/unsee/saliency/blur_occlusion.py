@@ -15,7 +15,7 @@ from unsee.tensors import smooth
 
 def blur_occlusion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     diameter: float = 35.0,
     stride: float = 8.0,
@@ -38,7 +38,7 @@ def blur_occlusion(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     inputs = on_device(classifier, images)
     size = (inputs.shape[2], inputs.shape[3])
     unit = scale(size)

@@ -23,7 +23,7 @@ _SHARE, _LEAST = 1e-3, 1e-4
 
 @torch.no_grad()
 def cam(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b hl wl"]:
     """Σ_k w_k·A_k: A the maps whose means the last layer takes, w its weights for the target.
 
@@ -40,7 +40,7 @@ def cam(
     Raises:
         UnseeError: the network does not end so, or images or targets are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     classifier = opened(classifier, "CAM")
     pooled: list[Tensor] = []
     weighted: list[tuple[Tensor, Tensor]] = []

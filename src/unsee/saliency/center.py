@@ -5,12 +5,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.saliency.targets import Targets, classes_of
+from unsee.saliency.targets import Targets, checked_classes
 
 
 def center(
-    classifier: Classifier,  # noqa: ARG001
-    images: Float[Tensor, "b 3 h w"],
+    classifier: Classifier,
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
 ) -> Float[Tensor, "b h w"]:
     """1 in the centre, falling with the distance to 0 in the corners; the network is not evaluated.
@@ -26,7 +26,7 @@ def center(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    classes_of(images, targets)
+    checked_classes(classifier.input_shape[0], images, targets)
     rows, columns = (
         torch.arange(side, device=images.device, dtype=images.dtype) - (side - 1) / 2
         for side in images.shape[-2:]

@@ -14,7 +14,7 @@ from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 def contrastive_excitation_backprop(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     layer: str | None = None,
 ) -> Float[Tensor, "b hl wl"]:
@@ -35,7 +35,7 @@ def contrastive_excitation_backprop(
     Raises:
         UnseeError: no such layer, no layer that returns maps, or images or targets are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     classifier = opened(classifier, "contrastive excitation backprop")
     name = layer or eighth_layer(classifier)
     excitation = Excitation(classifier)

@@ -17,7 +17,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 def grad_cam(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     layer: str | None = None,
 ) -> Float[Tensor, "b hl wl"]:
@@ -36,7 +36,7 @@ def grad_cam(
     Raises:
         UnseeError: no such layer, no layer that returns maps, or images or targets that are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     classifier = opened(classifier, "Grad-CAM")
     name = layer or last_spatial_layer(classifier)
     with classifier.borrowed(), torch.enable_grad():

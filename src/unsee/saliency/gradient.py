@@ -9,7 +9,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
 def gradient(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
     """S₁ of §3.2 as in the supplement's §3: the maximum over the colours of |∂z/∂x|.
 
@@ -24,7 +24,7 @@ def gradient(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     with classifier.borrowed(), enable_grad():
         inputs = on_device(classifier, images).requires_grad_()
         gradients: Tensor = library("captum.attr").Saliency(score_of(classifier, classes)).attribute(inputs)

@@ -9,7 +9,7 @@ from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 
 def gradient_x_input(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
     """The gradient times the normalised input, summed over the colours, as in Captum.
 
@@ -24,7 +24,7 @@ def gradient_x_input(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
 
     def score(inputs: Tensor) -> Tensor:
         logits = classifier.answer(inputs)

@@ -13,7 +13,7 @@ from unsee.saliency.targets import Targets
 
 
 def guided_backprop(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
     """The gradient, with only positive gradients passed back, through active units (supplement, §3).
 

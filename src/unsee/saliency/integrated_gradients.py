@@ -10,7 +10,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
 def integrated_gradients(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets, steps: int = 50
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets, steps: int = 50
 ) -> Float[Tensor, "b h w"]:
     """Mean gradients on the line from the mean colour to the image, times the difference, over the colours.
 
@@ -26,7 +26,7 @@ def integrated_gradients(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     maps: list[Tensor] = []
     with classifier.borrowed(), enable_grad():
         inputs = on_device(classifier, images)

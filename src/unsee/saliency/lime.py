@@ -10,16 +10,21 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.pixels import GREY, RGB
 from unsee.saliency.libraries import library
 from unsee.saliency.seeding import seeded
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 _KERNEL_WIDTH = 0.25
+_COMPACTNESS = 10.0
+"""SLIC's default: how much a pixel's place counts beside its colour."""
+_LIGHTNESS = 100.0
+"""White in CIELAB."""
 
 
 def lime(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     samples: int = 1000,
     segments: int = 50,
@@ -41,7 +46,7 @@ def lime(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     linear_model = library("captum._utils.models.linear_model")
     kernel = library("captum.attr._core.lime").get_exp_kernel_similarity_function
     similarity = kernel("cosine", kernel_width=_KERNEL_WIDTH)
@@ -68,8 +73,12 @@ def lime(
     return torch.cat(maps).to(inputs)
 
 
-def _segments(image: Float[Tensor, "3 h w"], count: int) -> np.ndarray:
-    """Numbered from 0."""
-    pixels = image.float().permute(1, 2, 0).cpu().numpy()
-    found: np.ndarray = library("skimage.segmentation").slic(pixels, n_segments=count, start_label=0)
+def _segments(image: Float[Tensor, "c h w"], count: int) -> np.ndarray:
+    """Numbered from 0; by colour in CIELAB for grey and RGB, else by the values of the channels."""
+    grey = image.expand(RGB, -1, -1) if len(image) == GREY else image
+    pixels = grey.float().permute(1, 2, 0).cpu().numpy()
+    near = _COMPACTNESS if len(grey) == RGB else _COMPACTNESS / _LIGHTNESS
+    found: np.ndarray = library("skimage.segmentation").slic(
+        pixels, n_segments=count, compactness=near, start_label=0
+    )
     return found

@@ -9,7 +9,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
 def linear(
-    classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets
+    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:
     """S₂(x₀) = d f(x₀ ⊙ m)/dm at m = 1, one m for the three colours of a pixel: Σ_colour ∇f ⊙ x₀.
 
@@ -27,7 +27,7 @@ def linear(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     with classifier.borrowed(), enable_grad():
         inputs = on_device(classifier, images).requires_grad_()
         products: Tensor = (

@@ -26,7 +26,7 @@ from unsee.tuning import folded
 _EPSILON = 1e-6
 
 
-def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targets) -> Float[Tensor, "b h w"]:
+def lrp(classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets) -> Float[Tensor, "b h w"]:
     """The target's logit, propagated back: ε in linear layers, z⁺ in convolutions, flat in the first layer.
 
     Works on a private copy, with BatchNorm folded into the convolutions before it.
@@ -43,7 +43,7 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b 3 h w"], targets: Targe
         UnseeError: the network has attention or layer normalisation or cannot be copied, or images or targets
             are invalid.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     classifier = opened(classifier, "LRP")
     with classifier.borrowed(), torch.enable_grad():
         inputs = classifier.normalised(on_device(classifier, images)).requires_grad_()

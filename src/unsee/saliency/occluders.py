@@ -32,9 +32,9 @@ class Hidden:
 @torch.no_grad()
 def hide(
     classifier: Classifier,
-    image: Float[Tensor, "3 h w"],
+    image: Float[Tensor, "c h w"],
     target: tuple[int, ...],
-    reference: Float[Tensor, "3 h w"],
+    reference: Float[Tensor, "c h w"],
     pieces: Iterator[Float[Tensor, "n h w"]],
 ) -> Iterator[Hidden]:
     """Show the reference in place of each piece, batch by batch.

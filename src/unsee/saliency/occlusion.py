@@ -15,7 +15,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device
 
 def occlusion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     side: float = 35.0,
     stride: float = 8.0,
@@ -35,7 +35,7 @@ def occlusion(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     inputs = on_device(classifier, images)
     color = inputs.new_tensor(classifier.color)[:, None, None].expand(inputs.shape[1:])
     size = (inputs.shape[2], inputs.shape[3])

@@ -24,7 +24,7 @@ def rectified_gradient(
 
     Args:
         classifier: borrowed.
-        images: (B,3,H,W) in [0,1].
+        images: (B,C,H,W) in [0,1].
         targets: a class, or a set of them, for each image.
         guided: require [x > 0] of the ReLU's input as well as a positive gradient.
         method: its name, for the error message.
@@ -32,7 +32,7 @@ def rectified_gradient(
     Raises:
         UnseeError: the network has no ReLU.
     """
-    classes = classes_of(images, targets)
+    classes = classes_of(classifier, images, targets)
     classifier = opened(classifier, method)
     calls = 0
 

@@ -21,7 +21,7 @@ _STREAM = 4
 @torch.no_grad()
 def rise(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     masks: int = 4000,
     cells: int = 7,
@@ -45,7 +45,7 @@ def rise(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     inputs = on_device(classifier, images)
     color = inputs.new_tensor(classifier.color)[:, None, None].expand(inputs.shape[1:])
     total = inputs.new_zeros(len(inputs), *inputs.shape[2:])

@@ -13,7 +13,7 @@ from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 def smooth_grad(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     samples: int = 25,
     noise: float = 0.15,
@@ -37,7 +37,7 @@ def smooth_grad(
     """
     captum = library("captum.attr")
     maps: list[Tensor] = []
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     with classifier.borrowed(), torch.enable_grad():
         for image, row in zip(on_device(classifier, images), rows, strict=True):
             method = captum.NoiseTunnel(captum.Saliency(score_of(classifier, [row])))

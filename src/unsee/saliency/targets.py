@@ -14,21 +14,37 @@ Targets = Int[Tensor, " b"] | Sequence[int | Sequence[int] | set[int] | frozense
 """One class for each image, or a set of them."""
 
 ImageScore = Callable[[Tensor], Tensor]
-"""Images (B,3,H,W) in [0,1] → scores (B,)."""
+"""Images (B,C,H,W) in [0,1] → scores (B,)."""
 
 _OUTSIDE = 1e-3
 """How far a resized image may lie outside [0,1]."""
 
 
-def classes_of(images: object, targets: object) -> list[tuple[int, ...]]:
-    """The target classes of each image, after checking both.
+def classes_of(classifier: Classifier, images: object, targets: object) -> list[tuple[int, ...]]:
+    """The target classes of each image, after checking both; the network's head is known from then on.
+
+    Args:
+        classifier: says how many channels images have.
+        images: (B,C,H,W) in [0,1].
+        targets: a class, or a set of them, for each image.
 
     Raises:
         UnseeError: images or targets are invalid, or their numbers differ.
     """
-    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3:
+    found = checked_classes(classifier.input_shape[0], images, targets)
+    _ = classifier.reading  # before hooks and overrides that would see the probe images
+    return found
+
+
+def checked_classes(channels: int, images: object, targets: object) -> list[tuple[int, ...]]:
+    """The same for images of some channels, without a network.
+
+    Raises:
+        UnseeError: images or targets are invalid, or their numbers differ.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != channels:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise UnseeError(f"saliency takes images of shape (batch, 3, height, width), not {shape}")
+        raise UnseeError(f"saliency takes images of shape (batch, {channels}, height, width), not {shape}")
     if len(images) == 0:
         raise UnseeError("saliency takes at least one image, got none")
     if not images.is_floating_point():
@@ -73,7 +89,7 @@ def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> Imag
     Where a method evaluates every image several times in a row, each copy keeps its image's classes.
     """
 
-    def score(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
+    def score(images: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
         times = len(images) // len(classes)
         logits = classifier.logits(images)
         return (logits * chosen(logits, [row for row in classes for _ in range(times)])).sum(dim=1)
@@ -81,7 +97,7 @@ def score_of(classifier: Classifier, classes: Sequence[tuple[int, ...]]) -> Imag
     return score
 
 
-def on_device(classifier: Classifier, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+def on_device(classifier: Classifier, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """The images on the network's device, detached from their history; gradients can pass them."""
     given = images.detach().to(classifier.device, classifier.dtype)
     return given.clone() if given.is_inference() else given

@@ -23,7 +23,7 @@ _STREAM = 3
 
 def variable_occlusion(
     classifier: Classifier,
-    images: Float[Tensor, "b 3 h w"],
+    images: Float[Tensor, "b c h w"],
     targets: Targets,
     draws: int = 784,
     share: float = 0.1,
@@ -48,7 +48,7 @@ def variable_occlusion(
     Raises:
         UnseeError: images or targets are invalid.
     """
-    rows = classes_of(images, targets)
+    rows = classes_of(classifier, images, targets)
     inputs = on_device(classifier, images)
     size = (inputs.shape[2], inputs.shape[3])
     unit = scale(size)

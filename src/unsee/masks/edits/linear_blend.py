@@ -30,10 +30,10 @@ class LinearBlend:
         normalise: brings images in [0,1] to what the network takes.
     """
 
-    image: Float[Tensor, "b 3 h w"]
-    reference: Float[Tensor, "b 3 h w"]
-    moving_reference: Float[Tensor, "b 3 hc wc"]
-    contrast: Float[Tensor, "b 3 hc wc"]
+    image: Float[Tensor, "b c h w"]
+    reference: Float[Tensor, "b c h w"]
+    moving_reference: Float[Tensor, "b c hc wc"]
+    contrast: Float[Tensor, "b c hc wc"]
     normalise: Callable[[Tensor], Tensor]
 
     @property
@@ -43,7 +43,7 @@ class LinearBlend:
 
     def apply(
         self, masks: Float[Tensor, "b h w"], offsets: Int[Tensor, "b 2"] | None = None
-    ) -> Float[Tensor, "b 3 h w"]:
+    ) -> Float[Tensor, "b c h w"]:
         """The network's input: the image, or its window at `offsets`, blended with the reference."""
         if offsets is None:
             return self.normalise(blend(self.image, self.reference, masks[:, None]))
@@ -52,7 +52,7 @@ class LinearBlend:
         edited: Tensor = _Blended.apply(masks, reference, contrast)
         return edited
 
-    def logits(self, classifier: Classifier, given: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c"]:
+    def logits(self, classifier: Classifier, given: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """The classifier's logits for its input."""
         return classifier.answer(given)
 
@@ -80,7 +80,7 @@ class LinearBlend:
 def linear_blend(
     classifier: Classifier,
     inputs: Sequence[NetworkInput],
-    references: Sequence[tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]],
+    references: Sequence[tuple[Float[Tensor, "c h w"], Float[Tensor, "c hc wc"]]],
 ) -> LinearBlend:
     """The blend of a batch, on the classifier's device.
 
@@ -102,8 +102,8 @@ def linear_blend(
 
 
 def blend(
-    image: Float[Tensor, "*b 3 h w"], reference: Float[Tensor, "*b 3 h w"], mask: Float[Tensor, "*b 1 h w"]
-) -> Float[Tensor, "*b 3 h w"]:
+    image: Float[Tensor, "*b c h w"], reference: Float[Tensor, "*b c h w"], mask: Float[Tensor, "*b 1 h w"]
+) -> Float[Tensor, "*b c h w"]:
     """The image where the mask is 1, the reference where it is 0."""
     return torch.lerp(reference, image, mask.expand_as(image))
 

@@ -38,8 +38,8 @@ class Perturbation(Protocol):
 
     def edited_photo(
         self, network_input: NetworkInput, mask: Float[Tensor, "h w"]
-    ) -> Float[Tensor, "3 h w"] | None:
-        """The photo under a mask of its size, RGB in [0,1]; None if no pixels are edited."""
+    ) -> Float[Tensor, "c h w"] | None:
+        """The photo under a mask of its size, in [0,1]; None if no pixels are edited."""
 
 
 class Blended(ABC):
@@ -48,14 +48,14 @@ class Blended(ABC):
     @abstractmethod
     def references(
         self, network_input: NetworkInput
-    ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 hc wc"]]:
+    ) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "c hc wc"]]:
         """The fully perturbed image at the input size, and on the larger canvas for jitter; in [0,1]."""
 
     def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
         """The linear blend of these inputs with their references, on the classifier's device."""
         return linear_blend(classifier, inputs, [self.references(one) for one in inputs])
 
-    def edited_photo(self, network_input: NetworkInput, mask: Float[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
+    def edited_photo(self, network_input: NetworkInput, mask: Float[Tensor, "h w"]) -> Float[Tensor, "c h w"]:
         """The photo blended with the reference, brought to its size; outside the network's view it stays."""
         photo, fit = network_input.photo.pixels, network_input.fit
         size = (photo.shape[-2], photo.shape[-1])
@@ -68,29 +68,43 @@ class Blended(ABC):
 
 @dataclass(frozen=True)
 class Constant(Blended):
-    """One colour everywhere, μ₀ (§4.1): RGB in [0,1], or "mean" for the classifier's average colour.
+    """One colour everywhere, μ₀ (§4.1), or "mean" for the classifier's average colour.
+
+    Args:
+        color: one value in [0,1] for each channel; equal values stand for any number of channels.
+        name: the name in results.
 
     Raises:
-        UnseeError: neither "mean" nor three values in [0,1].
+        UnseeError: neither "mean" nor values in [0,1].
     """
 
-    color: tuple[float, float, float] | str = MEAN_COLOR
+    color: tuple[float, ...] | str = MEAN_COLOR
     name: str = "constant"
 
     def __post_init__(self) -> None:
         if self.color == MEAN_COLOR:
             return
-        if isinstance(self.color, str) or len(self.color) != 3 or not all(0 <= c <= 1 for c in self.color):
+        if isinstance(self.color, str) or not self.color or not all(0 <= c <= 1 for c in self.color):
             raise UnseeError(
-                f'a constant perturbation takes "mean" or three RGB values in [0,1], got {self.color}'
+                f'a constant perturbation takes "mean" or a value in [0,1] for each channel, got {self.color}'
             )
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
-        """The colour at both sizes."""
+        """The colour at both sizes.
+
+        Raises:
+            UnseeError: the colour has another number of channels.
+        """
         color = network_input.mean_color if isinstance(self.color, str) else self.color
-        paint = torch.tensor(color, dtype=network_input.dtype)[:, None, None]
+        channels = network_input.channels
+        if len(color) != channels and len(set(color)) > 1:
+            raise UnseeError(
+                f"the constant colour has {len(color)} values for {channels} channels: give one for each"
+            )
+        values = color if len(color) == channels else color[:1]
+        paint = torch.tensor(values, dtype=network_input.dtype)[:, None, None]
         sizes = (network_input.size, network_input.canvas_size)
-        still, moving = (paint.expand(3, *size).clone() for size in sizes)
+        still, moving = (paint.expand(channels, *size).clone() for size in sizes)
         return still, moving
 
 
@@ -107,9 +121,8 @@ class GaussianNoise(Blended):
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
-        draw = torch.randn(
-            3, *network_input.canvas_size, generator=generator(network_input.seed, _NOISE_STREAM)
-        )
+        shape = (network_input.channels, *network_input.canvas_size)
+        draw = torch.randn(shape, generator=generator(network_input.seed, _NOISE_STREAM))
         color = torch.tensor(network_input.mean_color)[:, None, None]
         return _corner((color + self.deviation * draw).clamp(0, 1).to(network_input.dtype), network_input)
 
@@ -122,9 +135,8 @@ class UniformNoise(Blended):
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
-        draw = torch.rand(
-            3, *network_input.canvas_size, generator=generator(network_input.seed, _NOISE_STREAM)
-        )
+        shape = (network_input.channels, *network_input.canvas_size)
+        draw = torch.rand(shape, generator=generator(network_input.seed, _NOISE_STREAM))
         return _corner(draw.to(network_input.dtype), network_input)
 
 
