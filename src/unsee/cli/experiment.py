@@ -13,6 +13,7 @@ from unsee.errors import UnseeError
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
+    from unsee.experiments.runner import ExperimentResult
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
 Data = Annotated[str, typer.Option("--data", help="A data set that `unsee datasets` lists.")]
@@ -81,7 +82,6 @@ def command(
     from unsee.cli.experiment_progress import experimenting
     from unsee.cli.parsing import names_from, tell_if_all
     from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.tables import tables_json, text_tables
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
@@ -109,6 +109,13 @@ def command(
             out=out,
             progress=progress,
         )
+    _print_result(found, as_json)
+
+
+def _print_result(found: "ExperimentResult", as_json: bool) -> None:
+    """Print the tables: as JSON on standard output, or for people on standard error."""
+    from unsee.experiments.tables import tables_json, text_tables
+
     if as_json:
         typer.echo(tables_json(found.summary))
         return

@@ -100,9 +100,8 @@ def run_experiment(
     about, networks, stores = chosen.about, networks_of(classifiers), stores_by_method(masks)
     look_up(PRESETS, preset, "preset")
     _check_suitable(about, networks, stores)
+    folder, extent = Path(out or Path("experiments") / about.name), Extent(limit, sample=sample)
     names = chosen_methods(methods, stores)
-    folder = Path(out or Path("experiments") / about.name)
-    extent = Extent(limit, sample=sample)
     run = _Run(
         chosen,
         Setup(networks, extent.ordered(dataset, seed), names, preset, target or about.target),
