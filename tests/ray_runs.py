@@ -77,6 +77,15 @@ def elsewhere(address):
     learn(network(), Pictures(8, range(4)), address, **options)
 
 
+SAMPLE = {"sample": 6, "seed": 3, "method": "gradient", "part_size": 4, "batch_size": 4}
+"""A sample of 20 pictures, of which two fill the second part only half."""
+
+
+def sampled(address):
+    """A sample."""
+    learn(network(), Pictures(20), address, engine=OnRay(2), **SAMPLE)
+
+
 def crowded(address):
     """More workers than any machine has room for."""
     said(network(), Pictures(8), address, OnRay(10_000))
@@ -91,12 +100,13 @@ def said(net, data, address, engine):
 
 
 def refused(folder):
-    """What cannot be done, and an address that is no folder, on one Ray that is joined by all."""
+    """What cannot be done, an address that is no folder, and a sample, on one Ray that is joined by all."""
     crowded(f"{folder}/crowded")
     ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)
     for run in (wrong, deadly):
         run(f"{folder}/{run.__name__}")
     elsewhere(f"simplecache::file://{folder}/elsewhere")
+    sampled(f"{folder}/sampled")
     assert ray.is_initialized()
     ray.shutdown()
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pictures import Pictures, content, network
-from ray_runs import BROKEN, COUNT, SETTINGS
+from ray_runs import BROKEN, COUNT, SAMPLE, SETTINGS
 from unsee.errors import UnseeError
 from unsee.runs.engines.ray import OnRay, Worker, WorkerSetup, check_room
 from unsee.runs.job import Portion
@@ -96,6 +96,18 @@ class TestTwoWorkers:
         rows = list(Store.open(address).rows())
         assert [row["error"] is None for row in rows] == [False] * 4 + [True] * 4
         assert len(Store.open(folder / "elsewhere")) == 8
+
+    def test_a_sample_is_as_one_process_makes_it_and_is_continued_by_it(self, refused, tmp_path):
+        folder, _ = refused
+        store = Store.open(folder / "sampled")
+        local = learn(network(), Pictures(20), tmp_path / "s", **SAMPLE)
+        assert len(store) == 6
+        assert content(store) == content(local)
+        assert store.manifest["sample"] == {"n": 6, "seed": 3}
+        larger = SAMPLE | {"sample": 9}
+        assert content(learn(network(), Pictures(20), folder / "sampled", **larger)) == content(
+            learn(network(), Pictures(20), tmp_path / "s", **larger)
+        )
 
 
 class TestLimits:

@@ -14,6 +14,7 @@ from unsee.errors import UnseeError
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
+    from unsee.experiments.runner import ExperimentResult
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
 Data = Annotated[str, typer.Option("--data", help="A data set that `unsee datasets` lists.")]
@@ -60,6 +61,7 @@ def command(
     split: Split = None,
     classes: Classes = None,
     limit: Limit = None,
+    sample: options.Sample = None,
     methods: Methods = "mask,gradient,guided-backprop,grad-cam,center",
     masks: Masks = [],  # noqa: B006
     preset: Preset = "fast",
@@ -74,21 +76,23 @@ def command(
 ) -> None:
     """Run one of the paper's experiments: maps, records, tables with 95 % intervals, and the figure.
 
-    The same command again does only what is missing. A larger --limit continues.
+    The same command again does only what is missing. A larger --limit or --sample continues.
     """
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import names_from
+    from unsee.cli.parsing import names_from, tell_if_all
     from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.tables import tables_json, text_tables
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
+    from unsee.runs.resume import Extent
 
     look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
+    Extent(limit, sample=sample)
     networks = load_models(models, weights, device, given_options())
     dataset = unsee.open_dataset(data, split, names_from(classes))
+    tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
         found = unsee.run_experiment(
@@ -102,9 +106,17 @@ def command(
             class_map=mapping,
             seed=seed,
             limit=limit,
+            sample=sample,
             out=out,
             progress=progress,
         )
+    _print_result(found, as_json)
+
+
+def _print_result(found: "ExperimentResult", as_json: bool) -> None:
+    """Print the tables: as JSON on standard output, or for people on standard error."""
+    from unsee.experiments.tables import tables_json, text_tables
+
     if as_json:
         typer.echo(tables_json(found.summary))
         return

@@ -72,6 +72,7 @@ def command(
     split: Split = None,
     classes: Classes = None,
     limit: Limit = None,
+    sample: options.Sample = None,
     method: Method = "mask",
     preset: Preset = None,
     game: GameName = None,
@@ -102,7 +103,7 @@ def command(
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.parsing import dataset_from, fit_from, load_model
+    from unsee.cli.parsing import dataset_from, fit_from, load_model, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
     from unsee.runs.class_map_file import read_class_map
@@ -110,7 +111,9 @@ def command(
     from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
     from unsee.runs.resume import Extent
 
+    extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
+    tell_if_all(sample, images)
     chosen = adjusted_preset(method, preset, game, perturbation, iterations, score)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
@@ -118,7 +121,5 @@ def command(
     classifier = load_model(model, weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
-        store = learn_with(
-            settings, classifier, images, out, Extent(limit, part_size, retry), runner, progress
-        )
+        store = learn_with(settings, classifier, images, out, extent, runner, progress)
     print_summary(store.summary(), as_json)

@@ -27,6 +27,14 @@ FitName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.", min=0)]
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        help="Only so many images, drawn at random with --seed. A larger number continues.",
+        min=1,
+    ),
+]
 Target = Annotated[
     str | None,
     typer.Option(

@@ -7,6 +7,7 @@ from typing import Any
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import CONSOLE, plain
+from unsee.datasets.dataset import Dataset
 from unsee.datasets.opening import open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
@@ -96,6 +97,12 @@ def dataset_from(name: str, split: str | None, classes: str | None) -> Selection
     if dataset.left_out:
         CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
     return dataset
+
+
+def tell_if_all(sample: int | None, dataset: Dataset) -> None:
+    """Print that all images are taken if a sample is to have more than there are."""
+    if sample is not None and sample > len(dataset):
+        CONSOLE.print(f"--sample {sample} takes all images: there are {len(dataset)}")
 
 
 def note_trained_fit(classifier: Classifier, fit: Fit) -> None:

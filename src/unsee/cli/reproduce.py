@@ -16,7 +16,13 @@ Model = Annotated[
 Methods = Annotated[
     str, typer.Option("--methods", help="Names that `unsee methods` lists, separated by commas; or all.")
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", help="Only the first so many images.", min=2)]
+Limit = Annotated[
+    int | None, typer.Option("--limit", "-n", help="Only the first so many images. [default: 48]", min=2)
+]
+Sample = Annotated[
+    int | None,
+    typer.Option("--sample", help="Only so many images, drawn at random with --seed.", min=2),
+]
 Few = Annotated[
     int, typer.Option("--few", help="Images for the two experiments that learn many masks per image.", min=2)
 ]
@@ -27,7 +33,8 @@ def command(
     data: experiment.Data = "menagerie",
     split: experiment.Split = None,
     classes: experiment.Classes = None,
-    limit: Limit = 48,
+    limit: Limit = None,
+    sample: Sample = None,
     few: Few = 12,
     methods: Methods = (
         "mask,gradient,guided-backprop,excitation-backprop,contrastive-excitation-backprop,grad-cam,occlusion,center"
@@ -48,13 +55,16 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import names_from
+    from unsee.cli.parsing import names_from, tell_if_all
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
+    from unsee.runs.resume import Extent
 
     look_up(PRESETS, preset, "preset")
+    Extent(limit, sample=sample)
     networks = experiment.load_models(models, weights, device)
     dataset = unsee.open_dataset(data, split, names_from(classes))
+    tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
         found = unsee.reproduce(
@@ -65,12 +75,12 @@ def command(
             class_map=mapping,
             seed=seed,
             limit=limit,
+            sample=sample,
             few=few,
             out=out,
             weights=weights,
             options=[
                 *(["--class-map", str(class_map)] if class_map else []),
-                *(["--seed", str(seed)] if seed else []),
                 *(["--device", device] if device != "auto" else []),
             ],
             progress=progress,

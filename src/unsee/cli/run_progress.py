@@ -83,7 +83,7 @@ def _print_state(state: RunState) -> None:
     for damage in state.damaged:
         CONSOLE.print(f"[yellow]{plain(damage)}[/]: its images are done again")
     for damage in state.beyond:
-        CONSOLE.print(f"[yellow]{plain(damage)}[/]: left as it is, beyond --limit")
+        CONSOLE.print(f"[yellow]{plain(damage)}[/]: left as it is, beyond --limit or --sample")
     if state.left_out:
         CONSOLE.print(f"{state.left_out} images have no class to explain: left out")
 

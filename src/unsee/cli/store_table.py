@@ -51,6 +51,7 @@ def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
     lines = {
         "store": f"{summary['store']}, {parts}, {decimal(summary['bytes'])}",
         "data set": _data_set(settings["data"]),
+        **_sample(summary["sample"]),
         "network": settings["model"],
         "method": f"{method}, target {settings['target']}, settings {summary['settings_hash'][:12]}",
         "rows": f"{summary['rows']} of {summary['rows_wanted']}, {summary['errors']} without a map, "
@@ -70,6 +71,10 @@ def _data_set(data: Mapping[str, Any]) -> str:
     """A data set's name with its split and classes."""
     classes = f"({', '.join(data['classes'])})" if data.get("classes") else None
     return " ".join(str(part) for part in (data.get("name"), data.get("split"), classes) if part)
+
+
+def _sample(sample: Mapping[str, int] | None) -> dict[str, str]:
+    return {} if sample is None else {"sample": f"{sample['n']} images, drawn with seed {sample['seed']}"}
 
 
 def _class_map(class_map: Mapping[str, Any]) -> str:

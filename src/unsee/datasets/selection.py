@@ -1,16 +1,21 @@
-"""A subset of a data set: the first images of some classes."""
+"""A subset of a data set: the first images of some classes, or a sample."""
 
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from unsee.choices import nearest
 from unsee.datasets.dataset import Dataset, description, position, read_as
+from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 
+SAMPLE_SEED = "sample_seed"
+"""The key, in the description of a data set, for the seed of a sample's order."""
 _MOST = 30  # how many classes an error lists
+_SAMPLE = 1
 
 
 class Selection:
@@ -29,7 +34,10 @@ class Selection:
         self.left_out: int = getattr(dataset, "left_out", 0)
 
     def __repr__(self) -> str:
-        called = " ".join(str(value) for value in self.described.values() if value)
+        known = {key: value for key, value in self.described.items() if key != SAMPLE_SEED}
+        called = " ".join(str(value) for value in known.values() if value)
+        if SAMPLE_SEED in self.described:
+            called += f", a sample with seed {self.described[SAMPLE_SEED]}"
         return f"<{called or type(self.dataset).__name__}: {len(self)} images>"
 
     @property
@@ -56,8 +64,44 @@ class Selection:
         dataset = read_as(self.dataset, channels, value_range)
         return self if dataset is self.dataset else Selection(dataset, self.numbers, self.described)
 
+    def sample(self, n: int, seed: int = 0) -> "Selection":
+        """At most `n` of these images, drawn at random without replacement; see `sampled`."""
+        return sampled(self, seed, n)
+
     def _number(self, index: int) -> int:
         return self.numbers[position(index, len(self))]
+
+
+def sampled(dataset: Dataset, seed: int, n: int | None = None) -> Selection:
+    """The first `n` images of a data set in an order drawn at random; no image is read.
+
+    A larger sample with the same seed begins with the smaller one. The order depends only on the seed and on
+    the number of images.
+
+    Args:
+        dataset: the images to choose from.
+        seed: of the order, at least 0; recorded in `described`.
+        n: the largest number of images; None for all, in that order.
+
+    Raises:
+        UnseeError: `n` is not a whole number from 1, the seed not one from 0, or the data set is a sample
+            already or no data set.
+    """
+    if not isinstance(dataset, Dataset):
+        raise UnseeError(
+            f"a sample is drawn from a data set, not {dataset!r}: open one as in "
+            "unsee.open_dataset('folder:photos')"
+        )
+    if n is not None and (type(n) is not int or n < 1):
+        raise UnseeError(f"a sample of {n!r} leaves no image; give a whole number, at least 1")
+    if type(seed) is not int or seed < 0:
+        raise UnseeError(f"the seed of a sample must be a whole number, at least 0, got {seed!r}")
+    known = description(dataset)
+    if SAMPLE_SEED in known:
+        raise UnseeError("the data set is a sample already: take the sample of the whole data set")
+    keys = Dice(seed, _SAMPLE).bytes(len(dataset), 8).view("<u8")[:, 0]
+    order = array("q", keys.argsort(kind="stable").astype("q").tobytes())
+    return Selection(dataset, order[:n], {**known, SAMPLE_SEED: seed})
 
 
 def select(

@@ -20,6 +20,7 @@ from unsee.experiments.runner import MAPS, networks_of, run_experiment
 from unsee.masks import PRESETS
 from unsee.masks.explain import versions
 from unsee.neutral import neutral
+from unsee.runs.resume import Extent
 from unsee.runs.storage import Storage
 
 METHODS_COMPARED = (
@@ -34,6 +35,7 @@ METHODS_COMPARED = (
 )
 """The methods that the report compares by default."""
 PAGE = "index.html"
+_IMAGES = 48
 _PICTURES = "pictures*.png"
 
 
@@ -61,7 +63,8 @@ def reproduce(
     preset: str = "fast",
     class_map: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
-    limit: int = 48,
+    limit: int | None = None,
+    sample: int | None = None,
     few: int = 12,
     out: str | Path = "reproduction",
     weights: Sequence[str | Path] = (),
@@ -79,9 +82,10 @@ def reproduce(
         methods: names of methods, or "all".
         preset: how masks are learned.
         class_map: name of a label → the network's classes, if their names differ.
-        seed: of random methods, of masks and of perturbations.
-        limit: only the first so many images.
-        few: the limit of experiments that learn many masks per image.
+        seed: of random methods, of masks, of perturbations and of the sample.
+        limit: only the first so many images; 48 unless there is a sample.
+        sample: only so many images, drawn at random with `seed`; all, if there are fewer.
+        few: the limit, or sample, of experiments that learn many masks per image.
         out: the folder of the page, and of all results.
         weights: the networks' weight files, for the commands that the page prints.
         options: further options of these commands.
@@ -98,7 +102,8 @@ def reproduce(
         preset,
         class_map,
         seed,
-        (limit, few),
+        sample is not None,
+        (Extent(limit, sample=sample).most or _IMAGES, few),
         Path(out),
         weights,
         options,
@@ -114,7 +119,10 @@ def reproduce(
 
 @dataclass(frozen=True, eq=False)
 class _Reproduction:
-    """The arguments of `reproduce`; `limits` are those of most experiments, and of costly ones."""
+    """The arguments of `reproduce`.
+
+    `limits` are those of most experiments, and of costly ones; `sampled` says whether they are samples.
+    """
 
     networks: tuple[Classifier, ...]
     dataset: Dataset
@@ -122,6 +130,7 @@ class _Reproduction:
     preset: str
     class_map: Mapping[str, int | Sequence[int]] | None
     seed: int
+    sampled: bool
     limits: tuple[int, int]
     out: Path
     weights: Sequence[str | Path]
@@ -156,7 +165,8 @@ class _Reproduction:
             preset=self.preset,
             class_map=self.class_map,
             seed=self.seed,
-            limit=self._limit(about),
+            limit=None if self.sampled else self._limit(about),
+            sample=self._limit(about) if self.sampled else None,
             out=self.out / about.name,
             maps=self.out / MAPS,
             progress=self.progress,
@@ -184,14 +194,19 @@ class _Reproduction:
         for number, network in enumerate(self.networks if about.several_networks else self.networks[:1]):
             words += ["--model", network.name]
             words += ["--weights", str(self.weights[number])] if self.weights else []
-        words += ["--limit", str(self._limit(about)), "--methods", ",".join(self._methods(about))]
+        words += ["--sample" if self.sampled else "--limit", str(self._limit(about))]
+        words += ["--methods", ",".join(self._methods(about))]
+        words += ["--seed", str(self.seed)] if self.seed else []
         return shlex.join([*words, "--preset", self.preset, *self.options, "--out", about.name])
 
     def _lead(self) -> str:
         network, data = self.networks[0].name, description(self.dataset)["name"]
+        images = f"the first {self.limits[0]} images"
+        if self.sampled:
+            images = f"{self.limits[0]} images, drawn at random with seed {self.seed}"
         return (
-            f"The experiments of Fong & Vedaldi 2017 with {network} on {data}: the first {self.limits[0]} "
-            f"images, {self.limits[1]} for experiments that learn many masks per image. Localisation and "
+            f"The experiments of Fong & Vedaldi 2017 with {network} on {data}: {images}, "
+            f"{self.limits[1]} for experiments that learn many masks per image. Localisation and "
             "pointing also have the mask with the weights of tables 1 and 2, mask top5. Brackets hold 95 % "
             "intervals. The paper's numbers are next to ours if the data are the paper's. Their distance is "
             "given in our standard errors; above three of them the numbers differ."

@@ -12,7 +12,7 @@ from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 
 RECORD = "experiment.json"
-"""The file with the experiment's parameters and the settings of its maps."""
+"""The file with the experiment's parameters, the settings of its maps, and its sample."""
 
 
 class FolderTakenError(UnseeError):
@@ -46,7 +46,11 @@ def refuse_other_files(folder: Path, others: Sequence[str]) -> None:
 
 
 def check_unchanged(
-    folder: Path, storage: Storage, experiment: Experiment, stores: Mapping[str, Store]
+    folder: Path,
+    storage: Storage,
+    experiment: Experiment,
+    stores: Mapping[str, Store],
+    sample: Mapping[str, int] | None = None,
 ) -> None:
     """Write what decides the records, or compare it with what an earlier run wrote.
 
@@ -55,6 +59,8 @@ def check_unchanged(
         storage: the same, as a storage.
         experiment: its parameters are recorded.
         stores: name of a map source → its store, whose settings are recorded.
+        sample: the number "n" of images and the "seed" they were drawn with, None if they are the first ones;
+            another seed is another experiment, another number is not.
 
     Raises:
         FolderTakenError: the folder holds another experiment.
@@ -62,16 +68,19 @@ def check_unchanged(
     about = experiment.about
     parameters = {**described(experiment), "name": about.name, "target": about.target}
     hashes = {name: store.manifest["settings_hash"] for name, store in stores.items()}
-    wanted = json.loads(json.dumps({"experiment": parameters, "maps": hashes}))
+    drawn = {} if sample is None else {"sample": dict(sample)}
+    wanted = json.loads(json.dumps({"experiment": parameters, "maps": hashes, **drawn}))
+    kept = None
     try:
         kept = json.loads(storage.read(RECORD))
     except FileNotFoundError:
-        kept = wanted
-        storage.write(RECORD, json.dumps(wanted, indent=1).encode())
+        pass
     except ValueError:
         raise FolderTakenError(f"{folder / RECORD} is damaged: name another folder") from None
-    if changed := _changes(kept, wanted):
+    if kept is not None and (changed := _changes(kept, wanted)):
         raise FolderTakenError(f"{folder} holds {changed}: name another folder")
+    if kept != wanted:
+        storage.write(RECORD, json.dumps(wanted, indent=1).encode())
 
 
 def _changes(kept: Any, wanted: Any) -> str:  # noqa: ANN401
@@ -85,5 +94,7 @@ def _changes(kept: Any, wanted: Any) -> str:  # noqa: ANN401
         if kept["maps"].get(name) != wanted["maps"].get(name)
     ]
     lines = differences(kept["experiment"], wanted["experiment"])
+    old, new = (own.get("sample", {}).get("seed") for own in (kept, wanted))
+    lines += differences(old, new, "sample.seed")
     lines += [f"other maps of {', '.join(maps)}"] if maps else []
     return f"another experiment ({'; '.join(lines)})" if lines else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
+from unsee.datasets.selection import SAMPLE_SEED
 from unsee.errors import UnseeError
 from unsee.experiments.cases import StoredMaps
 from unsee.experiments.catalogue import EXPERIMENTS
@@ -25,6 +26,7 @@ from unsee.methods import METHODS
 from unsee.models import BVLC_GOOGLENET
 from unsee.neutral import neutral
 from unsee.runs.learn import learn
+from unsee.runs.resume import Extent
 from unsee.runs.storage import Storage
 from unsee.runs.store import Store
 from unsee.runs.targets import ClassMap, class_map_of
@@ -67,13 +69,14 @@ def run_experiment(
     class_map: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
     limit: int | None = None,
+    sample: int | None = None,
     out: str | Path | None = None,
     maps: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ExperimentResult:
     """Run an experiment of the paper over a data set, and write its tables, figures, records and maps.
 
-    The same call again does only what is missing; a larger `limit` continues.
+    The same call again does only what is missing; a larger `limit` or `sample` continues.
 
     Args:
         experiment: a name in `unsee.experiments.catalogue.EXPERIMENTS`, or an experiment of your own.
@@ -85,8 +88,9 @@ def run_experiment(
         preset: how masks are learned.
         target: as in `unsee.learn`; defaults to the experiment's.
         class_map: name of a label → the network's classes, if their names differ.
-        seed: of random methods, of masks and of perturbations.
+        seed: of random methods, of masks, of perturbations and of the sample.
         limit: only the first so many images.
+        sample: only so many images, drawn at random with `seed`; all, if there are fewer.
         out: the folder of the results; defaults to experiments/NAME.
         maps: the folder of the stores, which experiments can share; defaults to `maps` in `out`.
         progress: called as the experiment goes on.
@@ -99,15 +103,15 @@ def run_experiment(
     about, networks, stores = chosen.about, networks_of(classifiers), stores_by_method(masks)
     look_up(PRESETS, preset, "preset")
     _check_suitable(about, networks, stores)
+    folder, extent = Path(out or Path("experiments") / about.name), Extent(limit, sample=sample)
     names = chosen_methods(methods, stores)
-    folder = Path(out or Path("experiments") / about.name)
     run = _Run(
         chosen,
-        Setup(networks, dataset, names, preset, target or about.target),
+        Setup(networks, extent.ordered(dataset, seed), names, preset, target or about.target),
         class_map_of(class_map),
         stores,
         seed,
-        limit,
+        extent.most,
         folder,
         Path(maps or folder / MAPS),
         progress or ignore,
@@ -151,7 +155,7 @@ class _Run:
         check_free(self.out, storage, self.maps.name)
         with storage.claimed():
             stored = self._stored_maps()
-            check_unchanged(self.out, storage, self.experiment, stored.stores)
+            check_unchanged(self.out, storage, self.experiment, stored.stores, self._sample)
             records = list(self._records(storage, stored))
             if not records:
                 raise UnseeError(f"no image is suitable for {name}: it needs {self._needs(stored)}")
@@ -228,6 +232,12 @@ class _Run:
     def _numbers(self) -> range:
         count = len(self.setup.dataset)
         return range(min(count, self.limit or count))
+
+    @property
+    def _sample(self) -> dict[str, int] | None:
+        """The number of images and the seed, if the images are a sample."""
+        seed = description(self.setup.dataset).get(SAMPLE_SEED)
+        return None if seed is None else {"n": len(self._numbers), "seed": seed}
 
     def _records(self, storage: Storage, stored: StoredMaps) -> Iterator[Record]:
         """The records of all images; those of an earlier run are read again."""

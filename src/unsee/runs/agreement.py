@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from unsee.datasets.selection import SAMPLE_SEED
 from unsee.errors import UnseeError
 from unsee.records import differences, few
 from unsee.runs.job import Job
@@ -61,7 +62,7 @@ def earlier_format(store: Store) -> UnseeError:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """How settings differ, without what follows from another method, preset or list of images."""
+    """How settings differ, without what follows from another method, preset, list of images or order."""
     hidden = set()
     if old["method"] != new["method"]:
         hidden = {*old, *new} - ({*old} & {*new}) | {"batch_size"}
@@ -69,6 +70,6 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         hidden = {"mask"}
     before, after = ({k: v for k, v in own.items() if k not in hidden} for own in (old, new))
     lines = differences(before, after)
-    if any(line.startswith("data.pictures") for line in lines):
+    if any(line.startswith(("data.pictures", f"data.{SAMPLE_SEED}")) for line in lines):
         lines = [line for line in lines if not line.startswith("data.ids")]
     return lines

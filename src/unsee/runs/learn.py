@@ -92,6 +92,7 @@ def learn(
     limit: int | None = None,
     part_size: int | None = None,
     retry: bool = False,
+    sample: int | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Store:
@@ -113,7 +114,8 @@ def learn(
         class_map: label's name → the classifier's classes, if their names differ. Labels that are not in
             it are left out.
         seed, fit, precision, batch_size: as in `unsee.explain`.
-        limit, part_size, retry: see `unsee.runs.resume.Extent`.
+        limit, part_size, retry, sample: see `unsee.runs.resume.Extent`. A sample is drawn with `seed`; a
+            larger one continues.
         engine: `unsee.runs.engines.local.Local()`, or `unsee.runs.engines.ray.OnRay(workers)`.
         progress: called with the events of the run.
 
@@ -124,10 +126,11 @@ def learn(
         UnseeError: an unknown name, a setting that the method does not take, or a store that has other
             settings, that another run is writing to, or that cannot be written to.
     """
+    extent = Extent(limit, part_size, retry, sample)
     settings = LearnSettings(
         method, preset, layer, target, class_map, seed, fit or Squash(), precision, batch_size
     )
-    return learn_with(settings, classifier, dataset, out, Extent(limit, part_size, retry), engine, progress)
+    return learn_with(settings, classifier, dataset, out, extent, engine, progress)
 
 
 @neutral()
@@ -161,7 +164,8 @@ def learn_with(
     if settings.batch_size is None:
         kept = Store(out).manifest.get("settings", {})
         settings = replace(settings, batch_size=kept.get("batch_size"))
-    job = settings.job(classifier, dataset)
+    extent = extent or Extent()
+    job = settings.job(classifier, extent.ordered(dataset, settings.seed))
     return resume(job, str(out), engine or Local(), extent, progress)
 
 

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import torch
 
+from unsee.datasets.dataset import Dataset
+from unsee.datasets.selection import SAMPLE_SEED, sampled
 from unsee.errors import UnseeError
 from unsee.masks.explain import versions
 from unsee.runs.agreement import check_same_settings, earlier_format, part_size_of
@@ -50,19 +52,34 @@ class Extent:
         limit: only the first so many images; None for all.
         part_size: images in a part; by default what the store has, or what suits method and data set.
         retry: do parts again in which images failed.
+        sample: only so many images, drawn at random without replacement; None for all. All, if there are
+            fewer.
 
     Raises:
-        UnseeError: a limit or part size that is not a whole number, at least 1.
+        UnseeError: a limit, sample or part size that is not a whole number, at least 1; or both a limit and
+            a sample.
     """
 
     limit: int | None = None
     part_size: int | None = None
     retry: bool = False
+    sample: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("limit", self.limit), ("part size", self.part_size)):
+        if self.limit is not None and self.sample is not None:
+            raise UnseeError("give --limit or --sample, not both")
+        for name, value in (("limit", self.limit), ("sample", self.sample), ("part size", self.part_size)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UnseeError(f"the {name} must be a whole number, at least 1, got {value!r}")
+
+    def ordered(self, dataset: Dataset, seed: int) -> Dataset:
+        """The data set in the order in which its images are taken: that of the sample, if there is one."""
+        return dataset if self.sample is None else sampled(dataset, seed)
+
+    @property
+    def most(self) -> int | None:
+        """The largest number of images, the first in that order; None for all."""
+        return self.limit if self.sample is None else self.sample
 
 
 class PartChecked(NamedTuple):
@@ -111,7 +128,7 @@ def resume(
         store = store.without(_damaged_parts(store, report))
         store = store.without([*store.damaged, *stale_parts(store)])
         ledger = Ledger.of(store)
-        missing = missing_from(ledger, job, size, extent.limit, extent.retry)
+        missing = missing_from(ledger, job, size, extent.most, extent.retry)
         if missing.total == 0:
             raise UnseeError("there is nothing to explain: no image has a class that the network knows")
         if store.format == FORMAT:
@@ -131,9 +148,9 @@ def _carry_out(
     """Record this start in the manifest, and do the missing portions."""
     store, (size, extent) = ledger.store, cut
     if missing.portions:
-        job.check_readable([*missing.portions, *job.portions(size, extent.limit)])
+        job.check_readable([*missing.portions, *job.portions(size, extent.most)])
     start = _start(job, engine)
-    store.write_manifest(_manifest(job, store, start, size, missing))
+    store.write_manifest(_manifest(job, store, start, cut, missing))
     if not missing.portions:
         return
     notes = {HASH: job.settings_hash, "versions": json.dumps(start["versions"]), RUN: start[RUN]}
@@ -169,13 +186,18 @@ def _start(job: Job, engine: Engine) -> dict[str, Any]:
 
 
 def _manifest(
-    job: Job, store: Store, start: Mapping[str, Any], size: int, missing: Missing
+    job: Job, store: Store, start: Mapping[str, Any], cut: tuple[int, Extent], missing: Missing
 ) -> Mapping[str, Any]:
-    known = store.manifest if store.names else {}
+    known, (size, extent) = store.manifest if store.names else {}, cut
+    sample = {}
+    if SAMPLE_SEED in job.data:
+        n = min(len(job.dataset), extent.most or len(job.dataset))
+        sample = {"sample": {"n": max(n, known.get("sample", {}).get("n", 0)), "seed": job.data[SAMPLE_SEED]}}
     return {
         "format": FORMAT,
         "settings": job.settings,
         "settings_hash": job.settings_hash,
+        **sample,
         "part_size": size,
         "rows_wanted": max(missing.total, known.get("rows_wanted", 0)),
         "left_out": missing.left_out,

@@ -23,8 +23,8 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
 
     Returns:
         JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", the masks that are
-        "unconverged" with their verdicts, "damaged" parts, "means", and what the manifest says of settings
-        and starts.
+        "unconverged" with their verdicts, "damaged" parts, "means", and what the manifest says of settings,
+        starts, and the "sample": its "n" and "seed", or None.
     """
     if check:
         store = store.without([damage for damage in store.checked() if damage is not None])
@@ -36,6 +36,7 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
         {
             "store": store.storage.address,
             "settings": store.manifest["settings"],
+            "sample": store.manifest.get("sample"),
             "settings_hash": store.manifest["settings_hash"],
             "rows": len(table),
             "rows_wanted": store.manifest["rows_wanted"],
