@@ -30,7 +30,12 @@ Masks = Annotated[
 ]
 Models = Annotated[
     list[str],
-    typer.Option("--model", "-m", help="A name that `unsee models` lists; several times for architectures."),
+    typer.Option(
+        "--model",
+        "-m",
+        help=f"A name that `unsee models` lists; several times for architectures. {options.BY_DATA}",
+        show_default=False,
+    ),
 ]
 Weights = Annotated[
     list[Path],
@@ -64,7 +69,7 @@ def command(
     preset: Preset = "fast",
     target: Asked = None,
     class_map: ClassMap = None,
-    models: Models = [options.DEFAULT_MODEL],  # noqa: B006
+    models: Models = [],  # noqa: B006
     weights: Weights = [],  # noqa: B006
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -78,7 +83,7 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import names_from
+    from unsee.cli.parsing import model_for, names_from
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.experiments.tables import tables_json, text_tables
     from unsee.masks import PRESETS
@@ -86,7 +91,7 @@ def command(
 
     look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
-    networks = load_models(models, weights, device)
+    networks = load_models(models or [model_for(data)], weights, device)
     dataset = unsee.open_dataset(data, split, names_from(classes))
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:

@@ -106,8 +106,8 @@ def command(
 
 def _refuse_weight_file(saved: "Explanation") -> None:
     """Stop before the wrong weights are loaded: a saved mask does not say where its weight file is."""
-    from unsee.models import MENAGERIES
+    from unsee.models import INSTALLED
 
     origin = saved.provenance
-    if origin.weights_sha256 is not None and origin.model not in MENAGERIES:
+    if origin.weights_sha256 is not None and origin.model not in INSTALLED:
         raise UnseeError(f"the mask was learned on {origin.model} with a weight file: name it with --weights")

@@ -80,7 +80,7 @@ def command(
     layer: Layer = None,
     target: RunTarget = "predicted",
     class_map: ClassMap = None,
-    model: options.Model = options.DEFAULT_MODEL,
+    model: options.ModelByData = None,
     weights: options.Weights = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
@@ -101,7 +101,7 @@ def command(
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.parsing import dataset_from, fit_from, load_model
+    from unsee.cli.parsing import dataset_from, fit_from, load_model, model_for
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
     from unsee.runs.class_map_file import read_class_map
@@ -114,7 +114,7 @@ def command(
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
     settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)
-    classifier = load_model(model, weights, device)
+    classifier = load_model(model or model_for(dataset), weights, device)
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
         store = learn_with(

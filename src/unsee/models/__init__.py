@@ -7,26 +7,34 @@ import torch
 from unsee.choices import nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.models import from_torchvision, menagerie
+from unsee.models import efficientnet_lite0, menagerie
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.models.imagenet import imagenet_classes
 from unsee.models.weights import fill, read_weights
 
 __all__ = ["load", "names", "pick_device"]
 
 BVLC_GOOGLENET = "unsee:googlenet-bvlc"
 MENAGERIES = tuple(f"unsee:{name}" for name in menagerie.WEIGHTS)
+INSTALLED = (efficientnet_lite0.NAME, *MENAGERIES)
+"""The networks whose weights are installed with unsee: they need neither a file nor a download."""
+OWN = (*INSTALLED, BVLC_GOOGLENET)
+"""All networks but torchvision's."""
 
 
 def names() -> list[str]:
     """Every name that `load` takes."""
-    return [*MENAGERIES, BVLC_GOOGLENET, *(f"torchvision:{name}" for name in from_torchvision.names())]
+    from unsee.models import from_torchvision  # noqa: PLC0415 it takes a second
+
+    return [*OWN, *(f"torchvision:{name}" for name in from_torchvision.names())]
 
 
 def load(name: str, weights: str | Path | None = None, device: str = "auto") -> Classifier:
     """A classifier by name.
 
     Args:
-        name: `unsee:menagerie` or `unsee:menagerie-shortcut`, which ship with the package;
+        name: `unsee:efficientnet-lite0`, `unsee:menagerie` or `unsee:menagerie-shortcut`, whose weights are
+            installed with unsee;
             `torchvision:NAME`, whose weights torchvision downloads and caches unless a file is given; or
             `unsee:googlenet-bvlc`, the paper's network, which needs a file.
         weights: a safetensors file, or a state dict that loads with `weights_only=True`.
@@ -37,15 +45,19 @@ def load(name: str, weights: str | Path | None = None, device: str = "auto") -> 
     """
     place = pick_device(device)
     file = None if weights is None else Path(weights)
-    if name not in names():
+    if name not in OWN and name not in names():
         close = nearest(name, names(), cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "`unsee models` lists them"
         raise UnseeError(f"no model is called {name!r}; {hint}")
     if name == BVLC_GOOGLENET:
         classifier = _bvlc_googlenet(file)
+    elif name == efficientnet_lite0.NAME:
+        classifier = efficientnet_lite0.build(file)
     elif name in MENAGERIES:
         classifier = _menagerie(name, file)
     else:
+        from unsee.models import from_torchvision  # noqa: PLC0415
+
         classifier = from_torchvision.build(name.removeprefix("torchvision:"), file)
     classifier.net.to(place)
     return classifier
@@ -83,7 +95,7 @@ def _bvlc_googlenet(weights: Path | None) -> Classifier:
     fill(net, state, BVLC_GOOGLENET)
     return Classifier(
         net.eval(),
-        class_names=from_torchvision.imagenet_classes(),
+        class_names=imagenet_classes(),
         name=BVLC_GOOGLENET,
         weights_sha256=sha256,
     )
