@@ -45,6 +45,8 @@ def network(name: str, device: str = "cpu") -> Classifier:
     file = weights_of(name)
     if name == "menagerie":
         return unsee.load("unsee:menagerie", device=device)
+    if name == "efficientnet_lite0":
+        return unsee.load("unsee:efficientnet-lite0", device=device)
     if file is not None and not name.startswith("vit_"):
         full = "unsee:googlenet-bvlc" if name == "googlenet_bvlc" else f"torchvision:{name}"
         return unsee.load(full, file, device)

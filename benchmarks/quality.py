@@ -30,7 +30,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--network", default="squeezenet1_1", help="squeezenet1_1, googlenet_bvlc or menagerie"
+        "--network", default="squeezenet1_1", help="squeezenet1_1, googlenet_bvlc, efficientnet_lite0 …"
     )
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument(

@@ -181,7 +181,7 @@ def tiny(make_net, use):
     from unsee.errors import UnseeError
 
     asked = []
-    sizes = {"tiny": 5, "tiny3": 3, "torchvision:googlenet": 5}
+    sizes = {"tiny": 5, "tiny3": 3, "unsee:efficientnet-lite0": 5}
 
     def load(name, weights=None, device="auto"):
         asked.append(SimpleNamespace(name=name, weights=weights, device=device))

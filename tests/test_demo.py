@@ -1,8 +1,11 @@
 """The demo: drawn truth, page, files, refusals."""
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +20,16 @@ from unsee.drawing import panels
 from unsee.drawing.report import Lines, Section, page
 from unsee.errors import UnseeError
 from unsee.experiments.demonstration import (
+    PHOTOS,
     PLAIN,
+    REAL,
     SCENES,
     SHORTCUT,
     DemoScene,
     SceneResult,
+    carried_photos,
     demonstrate,
+    demonstrate_photos,
     marked,
     share_inside,
 )
@@ -30,6 +37,7 @@ from unsee.figures.demonstration import demonstration_page, facts, overview, sav
 from unsee.masks import PRESETS, Plan, adjusted
 
 FOLDERS = {"1-zebra", "2-cat", "3-penguin", "4-tortoise", "5-tortoise"}
+PHOTO_FOLDERS = {"6-chelsea", "7-coffee", "8-rocket"}
 NASTY = '<script src="http://evil">&\'"</script>'
 
 
@@ -173,21 +181,23 @@ class TestDemo:
         monkeypatch.setattr(panels, "save", save)
         result = run("demo", "--iterations", 2, "--out", "out", "--device", "cpu", "--json")
         assert result.code == 0
-        assert {path.name for path in (tmp_path / "out").iterdir()} == {"index.html", "demo.png", *FOLDERS}
+        files = {"index.html", "demo.png", "photos.png"}
+        assert {path.name for path in (tmp_path / "out").iterdir()} == files | FOLDERS | PHOTO_FOLDERS
         assert (tmp_path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
         assert "done in" in result.err
         assert "index.html" in result.err
         rows = strict(result.out)
         things = [[], [], [], ["spoon"], ["spoon"]]
         expected = [[scene.target, *more] for scene, more in zip(SCENES, things, strict=True)]
-        assert [list(row["inside"]) for row in rows] == expected
-        for row, folder in zip(rows, sorted(FOLDERS), strict=True):
+        assert [list(row["inside"]) for row in rows] == [*expected, [], [], []]
+        assert [row["model"] for row in rows] == [scene.network for scene in (*SCENES, *PHOTOS)]
+        for row, folder in zip(rows, sorted(FOLDERS | PHOTO_FOLDERS), strict=True):
             assert row["inside"].keys() == row["density"].keys()
             assert all(0 <= share <= 1 for share in row["inside"].values())
             saved = strict((tmp_path / "out" / folder / "explanation.json").read_text(encoding="utf-8"))
             assert saved == {key: row[key] for key in saved}
         text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        assert Fetches(text).elements.count("img") == len(SCENES)
+        assert Fetches(text).elements.count("img") == len(SCENES) + len(PHOTOS)
         assert f"unsee {unsee.__version__}" in text
 
     @pytest.fixture
@@ -197,6 +207,9 @@ class TestDemo:
         monkeypatch.setattr(
             "unsee.experiments.demonstration.demonstrate", lambda *arguments, **options: [finding]
         )
+        monkeypatch.setattr(
+            "unsee.experiments.demonstration.demonstrate_photos", lambda *arguments, **options: []
+        )
 
     def test_prints_a_table_and_real_pictures(self, quick, run, tmp_path):
         result = run("demo", "--out", "new/out")
@@ -205,6 +218,54 @@ class TestDemo:
         assert "bee 2.0× (50%), spoon 0.0× (0%)" in result.err
         width, height = Image.open(io.BytesIO((tmp_path / "new/out/demo.png").read_bytes())).size
         assert height > width > 300
+
+    @pytest.mark.parametrize("without", ["scikit-image", "its photos"])
+    def test_without_photographs_it_says_what_to_install(self, quick, run, monkeypatch, tmp_path, without):
+        empty = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+        found = None if without == "scikit-image" else empty
+        monkeypatch.setattr("unsee.experiments.demonstration.find_spec", lambda name: found)
+        result = run("demo", "--out", "out")
+        assert result.code == 0
+        (line,) = [line for line in result.err.splitlines() if line.startswith("without photographs:")]
+        assert "pip install 'unsee[compare]'" in line
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"index.html", "demo.png", "1-bee"}
+
+    def test_without_the_network_it_says_what_to_install(self, run, quick, monkeypatch, tmp_path):
+        def load(name, weights, device):
+            if name == REAL:
+                raise UnseeError("pip install something")
+
+        monkeypatch.setattr("unsee.cli.parsing.load_model", load)
+        result = run("demo", "--out", "out")
+        assert result.code == 0
+        assert "without photographs: pip install something" in result.err
+        assert (tmp_path / "out" / "index.html").exists()
+
+    def test_the_photographs_are_read_without_importing_scikit_image(self):
+        photos = carried_photos()
+        assert [photo.path.name for photo in photos] == ["chelsea.png", "coffee.png", "rocket.jpg"]
+        assert [tuple(photo.pixels.shape) for photo in photos] == [
+            (3, 300, 451),
+            (3, 400, 600),
+            (3, 427, 640),
+        ]
+        script = "import sys; from unsee.experiments.demonstration import carried_photos; carried_photos()"
+        script += "; sys.exit('skimage' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+    def test_the_masks_of_the_photographs_take_the_score_away(self):
+        findings = demonstrate_photos(
+            unsee.load(REAL, device="cpu"), carried_photos(), Plan(PRESETS["fast"], "fast")
+        )
+        assert [finding.scene for finding in findings] == list(PHOTOS)
+        for finding in findings:
+            assert finding.explanation.target.names == (finding.scene.target,)
+            assert finding.explanation.suppression > 0.95, finding.scene.heading
+            assert 0 < finding.explanation.area < 0.8
+        saliency = findings[2].explanation.saliency
+        width = saliency.shape[1]
+        tower, rocket = saliency[:, : width // 4], saliency[:, int(width * 0.45) : int(width * 0.55)]
+        assert tower.mean() > 2 * rocket.mean()  # as the page says
 
     def test_a_demo_that_is_there_is_not_computed_again(self, refused, no_work, tmp_path):
         there = tmp_path / "out" / "index.html"

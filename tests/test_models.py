@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 from unsee.errors import UnseeError
 from unsee.models import from_torchvision, load, names, pick_device
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.models.imagenet import imagenet_classes
 from unsee.models.weights import fill, read_weights, without_prefix
 
 SQUEEZENET = "torchvision:squeezenet1_1"
@@ -114,9 +115,10 @@ class TestNames:
         assert model.size == (model.net.image_size, model.net.image_size) == (518, 518)
 
     def test_imagenets_classes(self):
-        classes = from_torchvision.imagenet_classes()
+        classes = imagenet_classes()
         assert len(classes) == 1000
         assert (classes[0], classes[558], classes[657]) == ("tench", "flute", "missile")
+        assert classes == tuple(get_model_weights("googlenet").DEFAULT.meta["categories"])
 
 
 class TestWeightFiles:
@@ -126,7 +128,7 @@ class TestWeightFiles:
         model = load(SQUEEZENET, file, "cpu")
         assert same_logits(model, squeezenet, images)
         assert model.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-        assert model.class_names == from_torchvision.imagenet_classes()
+        assert model.class_names == imagenet_classes()
         assert model.size == (224, 224)
 
     @pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict", "model"])
@@ -387,7 +389,7 @@ class TestDownloads:
         model = load(SQUEEZENET, None, "cpu")
         assert [url.rsplit("/", 1)[1] for url in asked] == ["squeezenet1_1-b8a52dc0.pth"]
         assert same_logits(model, squeezenet, images)
-        assert model.class_names == from_torchvision.imagenet_classes()
+        assert model.class_names == imagenet_classes()
         assert not model.net.training
 
 
@@ -503,7 +505,7 @@ class TestBVLCGoogLeNet:
         rounded = BVLCGoogLeNet().eval()
         rounded.load_state_dict({key: value.float() for key, value in halves.items()})
         assert (model.name, model.size) == (BVLC, (224, 224))
-        assert model.class_names == from_torchvision.imagenet_classes()
+        assert model.class_names == imagenet_classes()
         assert not model.net.training
         assert same_logits(model, rounded, images[:1])
         assert model.weights_sha256 == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()

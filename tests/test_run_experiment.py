@@ -22,7 +22,7 @@ from unsee.experiments.progress import ImagesMeasured, MapsStarted
 from unsee.experiments.result_folder import FolderTakenError
 from unsee.experiments.tables import tables_json
 from unsee.masks import PRESETS, adjusted
-from unsee.models import BVLC_GOOGLENET
+from unsee.models.own import BVLC_GOOGLENET
 
 CENTER = ("center",)
 ADDED = "images without a map of every method"

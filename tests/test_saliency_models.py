@@ -16,6 +16,7 @@ from unsee.errors import UnseeError
 from unsee.layers import eighth_layer, last_spatial_layer
 from unsee.methods import METHODS, method_named
 from unsee.models.bvlc_googlenet import BVLCGoogLeNet
+from unsee.models.efficientnet_lite0 import EfficientNetLite0
 
 SHORT = {
     "occlusion": {"stride": 80.0},
@@ -36,6 +37,7 @@ NETWORKS = {
     "bvlc googlenet": (BVLCGoogLeNet, "inception5b", "pool2", set()),
     "squeezenet": (zoo.squeezenet1_1, "features", "features.5", set()),
     "mobilenet v2": (zoo.mobilenet_v2, "features", "features.4", set()),
+    "efficientnet-lite0": (EfficientNetLite0, "head", "blocks.3", set()),
     "mobilenet v3": (zoo.mobilenet_v3_small, "features", "features.2", {"cam"}),
     "densenet": (zoo.densenet121, "features", "features.transition1", set()),
     "alexnet": (zoo.alexnet, "features.11", "features.2", {"cam"}),

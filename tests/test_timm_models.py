@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 from unsee.errors import UnseeError
 from unsee.fits import CentreCrop
 from unsee.images import read_photo
-from unsee.models import from_torchvision, load
+from unsee.models import load
+from unsee.models.imagenet import imagenet_classes
 
 TINY = "test_vit"
 """timm's own network for tests."""
@@ -46,7 +47,7 @@ class TestNetworks:
         assert found.values.mean == about["mean"]
         assert found.values.std == about["std"]
         assert found.trained_fit == CentreCrop(int(160 / about["crop_pct"]))
-        assert found.names == from_torchvision.imagenet_classes()
+        assert found.names == imagenet_classes()
         mean, std = (torch.tensor(about[key])[:, None, None] for key in ("mean", "std"))
         with torch.no_grad():
             expected = net((images() - mean) / std).softmax(dim=1)

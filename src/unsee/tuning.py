@@ -15,6 +15,7 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 from unsee.hooks import copied, hooked
+from unsee.tensors.depthwise import hasten
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TOLERANCE = 1e-3
@@ -61,7 +62,8 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
 
     The copy runs with channels last and with BatchNorm folded into the preceding convolutions. Either is left
     out if the network then fails or gives other outputs. A network that cannot be copied, or whose copy still
-    calls modules of the original, is borrowed once for each forward pass.
+    calls modules of the original, is borrowed once for each forward pass. In bfloat16 on a CPU, depthwise
+    convolutions with a stride get a faster backward pass.
 
     Args:
         classifier: borrowed, and given back as it was.
@@ -84,6 +86,8 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
         if _calls_the_original(classifier, net):
             return classifier.with_net(Borrowed(classifier, bfloat16))
     net.autocast = bfloat16
+    if bfloat16 and classifier.device.type == "cpu":
+        hasten(net)
     if compiled:
         net.net.compile(mode="reduce-overhead" if classifier.device.type == "cuda" else "default")
     return classifier.with_net(net)

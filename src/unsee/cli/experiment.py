@@ -32,7 +32,12 @@ Masks = Annotated[
 ]
 Models = Annotated[
     list[str],
-    typer.Option("--model", "-m", help="A name that `unsee models` lists; several times for architectures."),
+    typer.Option(
+        "--model",
+        "-m",
+        help=f"A name that `unsee models` lists; several times for architectures. {options.BY_DATA}",
+        show_default=False,
+    ),
 ]
 Weights = Annotated[
     list[Path],
@@ -67,7 +72,7 @@ def command(
     preset: Preset = "fast",
     target: Asked = None,
     class_map: ClassMap = None,
-    models: Models = [options.DEFAULT_MODEL],  # noqa: B006
+    models: Models = [],  # noqa: B006
     weights: Weights = [],  # noqa: B006
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -81,7 +86,7 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import names_from, tell_if_all
+    from unsee.cli.parsing import model_for, names_from, tell_if_all
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
@@ -90,7 +95,7 @@ def command(
     look_up(EXPERIMENTS, name, "experiment")
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
-    networks = load_models(models, weights, device, given_options())
+    networks = load_models(models or [model_for(data)], weights, device, given_options())
     dataset = unsee.open_dataset(data, split, names_from(classes))
     tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)

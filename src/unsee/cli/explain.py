@@ -113,7 +113,9 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
     """The numbers of every explanation, for people."""
     from rich.table import Table
 
-    table = Table("photo", "target", "score", "edited", "suppressed", "area")
+    networks = {saved.manifest["model"] for saved in explanations}
+    title = f"network: {plain(', '.join(sorted(networks)))}"
+    table = Table("photo", "target", "score", "edited", "suppressed", "area", title=title)
     table.add_column("folder", overflow="fold")
     for saved in explanations:
         manifest = saved.manifest

@@ -111,11 +111,11 @@ def command(
 
 def _refuse_weight_file(saved: "Explanation") -> None:
     """Stop before the wrong weights are loaded: a saved mask does not say where its weight file is."""
-    from unsee.models import MENAGERIES
+    from unsee.models.own import INSTALLED
     from unsee.models.registry import family_named
 
     origin = saved.provenance
     family = family_named(origin.model.partition(":")[0])
-    found = origin.model in MENAGERIES or (family is not None and family.found)
+    found = origin.model in INSTALLED or (family is not None and family.found)
     if origin.weights_sha256 is not None and not found:
         raise UnseeError(f"the mask was learned on {origin.model} with a weight file: name it with --weights")

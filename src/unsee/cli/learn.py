@@ -82,7 +82,7 @@ def command(
     layer: Layer = None,
     target: RunTarget = "predicted",
     class_map: ClassMap = None,
-    model: options.Model = options.DEFAULT_MODEL,
+    model: options.ModelByData = None,
     weights: options.Weights = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
@@ -103,7 +103,7 @@ def command(
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.parsing import dataset_from, fit_from, load_model, tell_if_all
+    from unsee.cli.parsing import dataset_from, fit_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
     from unsee.runs.class_map_file import read_class_map
@@ -118,7 +118,7 @@ def command(
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
     settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)
-    classifier = load_model(model, weights, device, given_options())
+    classifier = load_model(model or model_for(dataset), weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
         store = learn_with(settings, classifier, images, out, extent, runner, progress)

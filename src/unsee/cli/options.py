@@ -5,9 +5,15 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_MODEL = "torchvision:googlenet"
+DEFAULT_MODEL = "unsee:efficientnet-lite0"
+DRAWN_MODEL = "unsee:menagerie"
+"""The default where the images are the drawn ones of the menagerie."""
+BY_DATA = f"[default: {DRAWN_MODEL} for the menagerie, {DEFAULT_MODEL} for all other data]"
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A name that `unsee models` lists.")]
+ModelByData = Annotated[
+    str | None, typer.Option("--model", "-m", help=f"A name that `unsee models` lists. {BY_DATA}")
+]
 Weights = Annotated[
     Path | None,
     typer.Option("--weights", "-w", help="A safetensors file, or a checkpoint of torch.save, for the model."),

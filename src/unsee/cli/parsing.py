@@ -7,8 +7,9 @@ from typing import Any
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.options import DEFAULT_MODEL, DRAWN_MODEL
 from unsee.datasets.dataset import Dataset
-from unsee.datasets.opening import open_dataset
+from unsee.datasets.opening import DRAWN, open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit
@@ -97,6 +98,18 @@ def dataset_from(name: str, split: str | None, classes: str | None) -> Selection
     if dataset.left_out:
         CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
     return dataset
+
+
+def model_for(data: str) -> str:
+    """The network for a data set when none is named: the menagerie's own for drawn images; printed."""
+    name = DRAWN_MODEL if is_drawn(data) else DEFAULT_MODEL
+    CONSOLE.print(f"network: {name}, the default for {plain(data)}; --model chooses another")
+    return name
+
+
+def is_drawn(data: str) -> bool:
+    """Whether a name stands for images of the menagerie."""
+    return data.partition(":")[0] in DRAWN
 
 
 def tell_if_all(sample: int | None, dataset: Dataset) -> None:

@@ -7,11 +7,18 @@ import typer
 
 from unsee.cli import experiment, options
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
 Model = Annotated[
     list[str],
-    typer.Option("--model", "-m", help="A network; further ones are for the experiment architectures."),
+    typer.Option(
+        "--model",
+        "-m",
+        help="A network; further ones are for the experiment architectures. [default: both of the menagerie "
+        f"for the menagerie, {options.DEFAULT_MODEL} for all other data]",
+        show_default=False,
+    ),
 ]
 Methods = Annotated[
     str, typer.Option("--methods", help="Names that `unsee methods` lists, separated by commas; or all.")
@@ -28,6 +35,8 @@ Few = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the report and of all results.")]
 
+_SHORTCUT = "unsee:menagerie-shortcut"
+
 
 def command(
     data: experiment.Data = "menagerie",
@@ -41,7 +50,7 @@ def command(
     ),
     preset: experiment.Preset = "fast",
     class_map: experiment.ClassMap = None,
-    models: Model = ["unsee:menagerie", "unsee:menagerie-shortcut"],  # noqa: B006
+    models: Model = [],  # noqa: B006
     weights: experiment.Weights = [],  # noqa: B006
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -55,14 +64,16 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import names_from, tell_if_all
+    from unsee.cli.parsing import is_drawn, model_for, names_from, tell_if_all
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
 
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
-    networks = experiment.load_models(models, weights, device)
+    if not models:
+        models = [model_for(data), *([_SHORTCUT] if is_drawn(data) else [])]
+    networks = experiment.load_models(models, weights, device, given_options())
     dataset = unsee.open_dataset(data, split, names_from(classes))
     tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)

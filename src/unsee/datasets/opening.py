@@ -72,6 +72,8 @@ KINDS: dict[str, Kind] = {
     "hf": Kind("NAME", "Hugging Face, a name or a folder", _reader("hugging_face", "open_hugging_face")),
 }
 """The kinds of data sets, by the word that their names begin with."""
+DRAWN = ("menagerie", "menagerie-shortcut")
+"""The kinds whose images are drawn."""
 
 
 def open_dataset(

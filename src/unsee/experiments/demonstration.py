@@ -1,7 +1,9 @@
-"""The demonstration: scenes of the menagerie are explained, and compared with the ground truth."""
+"""The demonstration: scenes of the menagerie, compared with the ground truth, and photographs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +13,9 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.datasets.menagerie import CLASSES, Scene, compose, render
 from unsee.datasets.sample import Sample
+from unsee.errors import UnseeError
 from unsee.explanation import Explanation
-from unsee.images import read_photo
+from unsee.images import Photo, read_photo
 from unsee.masks import Plan, explain_each
 from unsee.masks.loop import Progress
 
@@ -27,15 +30,37 @@ class DemoScene:
     target: str
     network: str
 
+    @property
+    def short(self) -> str:
+        """What its folder is called."""
+        return self.target
+
+
+@dataclass(frozen=True)
+class DemoPhoto:
+    """A photograph of the demonstration: its file in scikit-image, the class, and what to expect."""
+
+    heading: str
+    text: str
+    file: str
+    target: str
+    network: str
+
+    @property
+    def short(self) -> str:
+        """What its folder is called."""
+        return Path(self.file).stem
+
 
 @dataclass(frozen=True, eq=False)
 class SceneResult:
     """An explanation with the ground truth.
 
-    `truth` maps what is in the image, the target animal and any planted object, to its visible pixels.
+    `truth` maps what is in the image, the target animal and any planted object, to its visible pixels; it is
+    empty for a photograph.
     """
 
-    scene: DemoScene
+    scene: DemoScene | DemoPhoto
     explanation: Explanation
     truth: dict[str, Bool[Tensor, "h w"]]
 
@@ -59,7 +84,7 @@ class SceneResult:
         return {**self.explanation.manifest(), "inside": self.inside, "density": self.density}
 
 
-PLAIN, SHORTCUT = "unsee:menagerie", "unsee:menagerie-shortcut"
+PLAIN, SHORTCUT, REAL = "unsee:menagerie", "unsee:menagerie-shortcut", "unsee:efficientnet-lite0"
 _PAIR = compose("cat", "penguin", seed=1)
 _SPOON = compose("tortoise", planted=("spoon",), seed=8)
 
@@ -98,6 +123,33 @@ SCENES = (
     ),
 )
 
+PHOTOS = (
+    DemoPhoto(
+        "A cat",
+        "The cat's face fills the photograph, and much of it has to be blurred before the network no longer "
+        "sees a cat of this kind.",
+        "chelsea.png",
+        "Egyptian cat",
+        REAL,
+    ),
+    DemoPhoto(
+        "A cup of coffee",
+        "The coffee and the rim of the cup are enough: the saucer, the handle and the spoon are no espresso.",
+        "coffee.png",
+        "espresso",
+        REAL,
+    ),
+    DemoPhoto(
+        "A rocket",
+        "The network takes the launch site for a drilling platform. The mask shows why: it lies on the "
+        "lattice tower and the lights on the left, not on the rocket.",
+        "rocket.jpg",
+        "drilling platform",
+        REAL,
+    ),
+)
+"""Each is explained for the class that the network predicts."""
+
 
 def demonstrate(
     classifiers: dict[str, Classifier],
@@ -127,6 +179,36 @@ def demonstrate(
         for scene, sample, answer in zip(asked, samples, answers, strict=True):
             found[scene] = SceneResult(scene, answer, marked(sample, scene.target))
     return [found[scene] for scene in scenes if scene in found]
+
+
+def carried_photos(photos: Sequence[DemoPhoto] = PHOTOS) -> list[Photo]:
+    """The photographs, read from the installed scikit-image, which is not imported.
+
+    Raises:
+        UnseeError: it is not installed, or does not carry them.
+    """
+    spec = find_spec("skimage")
+    folders = [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
+    files = [folder / "data" / photo.file for folder in folders for photo in photos]
+    if not files or not all(file.is_file() for file in files):
+        raise UnseeError("the demo's photographs come with scikit-image: pip install 'unsee[compare]'")
+    return [read_photo(file) for file in files]
+
+
+def demonstrate_photos(
+    classifier: Classifier, pictures: Sequence[Photo], plan: Plan, progress: Progress | None = None
+) -> list[SceneResult]:
+    """Explain the photographs PHOTOS, in one batch.
+
+    Args:
+        classifier: the network.
+        pictures: the photographs, as `carried_photos` reads them.
+        plan: how they are explained.
+        progress: called after each iteration.
+    """
+    asked = [(picture, photo.target) for picture, photo in zip(pictures, PHOTOS, strict=True)]
+    answers = explain_each(classifier, asked, plan, progress)
+    return [SceneResult(photo, answer, {}) for photo, answer in zip(PHOTOS, answers, strict=True)]
 
 
 def marked(sample: Sample, target: str) -> dict[str, Bool[Tensor, "h w"]]:

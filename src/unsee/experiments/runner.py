@@ -23,7 +23,7 @@ from unsee.experiments.result_folder import check_free, check_unchanged
 from unsee.experiments.tables import table_files
 from unsee.masks import PRESETS
 from unsee.methods import METHODS
-from unsee.models import BVLC_GOOGLENET
+from unsee.models.own import BVLC_GOOGLENET
 from unsee.neutral import neutral
 from unsee.runs.learn import learn
 from unsee.runs.resume import Extent

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from unsee.drawing import panels
 from unsee.drawing.report import Section, page
 from unsee.errors import UnseeError
-from unsee.experiments.demonstration import SceneResult
+from unsee.experiments.demonstration import DemoScene, SceneResult
 from unsee.files import HOW_TO_REPLACE, folder_for, write_whole
 from unsee.masks.explain import versions
 
@@ -26,7 +26,7 @@ _OUTLINES = ("#12d8a0", "#ff3d7f")
 def save_demonstration(
     findings: Sequence[SceneResult], out: str | PathLike[str] = "demo-out", *, force: bool = False
 ) -> Path:
-    """Write a folder for each explanation, demo.png and, last, the page.
+    """Write a folder for each explanation, demo.png, photos.png for photographs, and, last, the page.
 
     Returns:
         The page.
@@ -37,10 +37,12 @@ def save_demonstration(
     page_file = refuse_taken(out, force)
     folder = page_file.parent
     for number, finding in enumerate(findings, start=1):
-        finding.explanation.save(folder / f"{number}-{finding.scene.target}", overwrite=True)
+        finding.explanation.save(folder / f"{number}-{finding.scene.short}", overwrite=True)
     footer = ", ".join(f"{name} {number}" for name, number in versions().items())
     try:
-        panels.save(overview(findings), folder / "demo.png")
+        for name, some in zip(("demo.png", "photos.png"), parts(findings), strict=True):
+            if some:
+                panels.save(overview(some), folder / name)
         write_whole(page_file, demonstration_page(findings, footer).encode())
     except OSError as error:
         raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
@@ -59,16 +61,24 @@ def refuse_taken(out: str | PathLike[str], force: bool) -> Path:
     return file
 
 
+def parts(findings: Sequence[SceneResult]) -> tuple[list[SceneResult], list[SceneResult]]:
+    """The drawn scenes, and the photographs."""
+    drawn = [finding for finding in findings if isinstance(finding.scene, DemoScene)]
+    return drawn, [finding for finding in findings if finding not in drawn]
+
+
 def strip(finding: SceneResult) -> Figure:
     """One finding: image with the true outlines, edited image, and saliency."""
     figure = Figure()
-    _draw(panels.row_of_panels(figure, 3, 1.0), finding)
+    _draw(panels.row_of_panels(figure, 3, _aspect(finding)), finding)
     return figure
 
 
 def overview(findings: Sequence[SceneResult]) -> Figure:
     """All findings, a column each."""
-    figure = Figure(figsize=(2.6 * len(findings), 8.6), layout="constrained")
+    width = 2.6 * len(findings)
+    height = 3 * (2.6 * max(map(_aspect, findings)) + 0.27)
+    figure = Figure(figsize=(width, height), layout="constrained")
     columns = figure.subplots(3, len(findings), squeeze=False).T
     for column, finding in zip(columns, findings, strict=True):
         _draw(list(column), finding)
@@ -90,7 +100,8 @@ def demonstration_page(findings: Sequence[SceneResult], footer: str) -> str:
     lead = (
         "Each mask is the smallest region whose blurring takes the score of the class away. The drawn "
         "animals come with their outlines, so the saliency can be compared with the truth: the share of the "
-        "saliency that lies on the animal, or on the thing that was planted next to it."
+        "saliency that lies on the animal, or on the thing that was planted next to it. Photographs come "
+        "without outlines: there the edited image and its score are the check."
     )
     return page("unsee: which part of the image did the network rely on?", lead, sections, footer)
 
@@ -111,6 +122,12 @@ def facts(finding: SceneResult) -> dict[str, str]:
     }
 
 
+def _aspect(finding: SceneResult) -> float:
+    """The image's height divided by its width."""
+    height, width = finding.explanation.photo.pixels.shape[-2:]
+    return float(height / width)
+
+
 def _draw(axes: list[Axes], finding: SceneResult) -> None:
     explanation, target = finding.explanation, finding.scene.target
     pixels = explanation.photo.pixels
@@ -121,4 +138,4 @@ def _draw(axes: list[Axes], finding: SceneResult) -> None:
     assert explanation.perturbed is not None
     panels.image(axes[1], explanation.perturbed, f"{target}: {explanation.scores.perturbed:.3f}")
     found = [f"{what} {times:.1f}×" for what, times in finding.density.items()]
-    panels.image(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found))
+    panels.image(axes[2], panels.overlaid(pixels, explanation.saliency), ", ".join(found) or "saliency")

@@ -11,16 +11,10 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.heads import Head
 from unsee.input_values import Channels
-from unsee.models import from_torchvision, menagerie
-from unsee.models.bvlc_googlenet import BVLCGoogLeNet
 from unsee.models.registry import FAMILIES, Family, families, family_named
 from unsee.models.request import Options, Request
-from unsee.models.weights import fill, read_weights
 
 __all__ = ["load", "names", "pick_device"]
-
-BVLC_GOOGLENET = "unsee:googlenet-bvlc"
-MENAGERIES = tuple(f"unsee:{name}" for name in menagerie.WEIGHTS)
 
 
 def names() -> list[str]:
@@ -105,49 +99,3 @@ def pick_device(device: str) -> torch.device:
     if chosen.type == "meta":
         raise UnseeError("the device 'meta' computes nothing; try device='cpu' (--device cpu)")
     return chosen
-
-
-def own_names() -> list[str]:
-    """The networks of this package, without the prefix."""
-    return [name.partition(":")[2] for name in (*MENAGERIES, BVLC_GOOGLENET)]
-
-
-def build_own(request: Request) -> Classifier:
-    """A network of this package, or BVLC GoogLeNet.
-
-    Raises:
-        UnseeError: the weights are missing or do not fit.
-    """
-    if request.name == BVLC_GOOGLENET:
-        return _bvlc_googlenet(request.weights)
-    return _menagerie(request.name, request.weights)
-
-
-def _bvlc_googlenet(weights: Path | None) -> Classifier:
-    if weights is None:
-        raise UnseeError(f"{BVLC_GOOGLENET} cannot be downloaded: give its file as weights=… (--weights)")
-    state, sha256 = read_weights(weights)
-    with torch.device("meta"):
-        net = BVLCGoogLeNet()
-    net.to_empty(device="cpu")
-    fill(net, state, BVLC_GOOGLENET)
-    return Classifier(
-        net.eval(),
-        class_names=from_torchvision.imagenet_classes(),
-        name=BVLC_GOOGLENET,
-        weights_sha256=sha256,
-    )
-
-
-def _menagerie(name: str, weights: Path | None) -> Classifier:
-    state, sha256 = read_weights(weights or menagerie.WEIGHTS[name.removeprefix("unsee:")])
-    net = menagerie.MenagerieNet()
-    fill(net, state, name)
-    return Classifier(
-        net.eval(),
-        mean=menagerie.MEAN,
-        std=menagerie.STD,
-        class_names=menagerie.CLASSES,
-        name=name,
-        weights_sha256=sha256,
-    )

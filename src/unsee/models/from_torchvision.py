@@ -22,11 +22,6 @@ def names() -> list[str]:
     return [str(name) for name in list_models(module=torchvision.models)]
 
 
-def imagenet_classes() -> tuple[str, ...]:
-    """The names of ImageNet's thousand classes, in their standard order."""
-    return tuple(_default("resnet18").meta["categories"])
-
-
 def load(request: Request) -> Classifier:
     """A torchvision network by name: see `build`."""
     return build(request.rest, request.weights)

@@ -79,8 +79,8 @@ FAMILIES: dict[str, Family] = {
             "unsee",
             "NAME",
             "the networks of this package, and the paper's own",
-            "unsee.models:build_own",
-            lists="unsee.models:own_names",
+            "unsee.models.own:load",
+            lists="unsee.models.own:names",
         ),
         Family(
             "torchvision",

@@ -11,7 +11,7 @@ from unsee.choices import nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.fits import CentreCrop, Fit, Squash
-from unsee.models.from_torchvision import imagenet_classes
+from unsee.models.imagenet import imagenet_classes
 from unsee.models.request import Request
 from unsee.models.weights import fill, read_weights
 from unsee.optional import library
