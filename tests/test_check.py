@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import timm
 import torch
 import torchvision
 from torch import nn
@@ -13,38 +14,19 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.methods import METHODS
 
-FAMILIES = [
-    "alexnet",
-    "squeezenet1_0",
-    "squeezenet1_1",
-    "resnet18",
-    "resnet34",
-    "resnext50_32x4d",
-    "wide_resnet50_2",
-    "vgg11",
-    "vgg11_bn",
-    "vgg13",
-    "densenet121",
-    "googlenet",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "mobilenet_v3_large",
-    "shufflenet_v2_x0_5",
-    "shufflenet_v2_x1_0",
-    "mnasnet0_5",
-    "mnasnet1_0",
-    "efficientnet_b0",
-    "efficientnet_b1",
-    "efficientnet_v2_s",
-    "regnet_x_400mf",
-    "regnet_y_400mf",
-    "convnext_tiny",
-    "vit_b_16",
-    "vit_b_32",
-    "swin_t",
-    "swin_v2_t",
-    "maxvit_t",
-]
+SMALL = (
+    "timm:test_resnet",
+    "timm:test_vit",
+    "timm:test_efficientnet",
+    "timm:test_mambaout",
+    "timm:test_nfnet",
+    "timm:test_byobnet",
+    "timm:test_convnext",
+    "torchvision:squeezenet1_1",
+    "torchvision:shufflenet_v2_x0_5",
+    "torchvision:mobilenet_v3_small",
+)
+"""Networks of ten kinds, made with random weights."""
 
 
 class Noisy(nn.Module):
@@ -107,32 +89,41 @@ class TestFound:
 
 class TestCommand:
     def test_prints_and_gives_json(self, run, use, classifier, make_photo):
-        use(classifier)
+        use(lambda *_, **__: classifier)
         done = run("check", "tiny", make_photo())
-        assert done.exit_code == 0
+        assert done.code == 0
         for word in ("softmax", "ant, bee, cat", "guided-backprop", "best classes"):
-            assert word in done.output
-        found = json.loads(run("check", "tiny", "--json").stdout)
+            assert word in done.out
+        found = json.loads(run("check", "tiny", "--json").out)
         assert found["classes"]["count"] == 5
 
     def test_something_wrong_exits_with_2(self, run, use, make_net):
-        use(Classifier(Noisy(make_net()), size=(32, 32)))
+        use(lambda *_, **__: Classifier(Noisy(make_net()), size=(32, 32)))
         done = run("check", "tiny")
-        assert done.exit_code == 2
-        assert "other scores each time" in " ".join(done.output.split())
+        assert done.code == 2
+        assert "other scores each time" in " ".join(done.out.split())
+
+    def test_the_options_of_a_network_are_taken(self, run):
+        found = json.loads(run("check", "unsee:menagerie", "--head", "sigmoid", "--json").out)
+        assert (found["head"]["is"], found["head"]["why"]) == ("sigmoid", "given")
+        assert run("check", "unsee:menagerie", "--size", "x").code == 2
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_thirty_networks_are_understood(name):
+def made(name):
     torch.manual_seed(0)
-    net = (
-        torchvision.models.get_model(name, weights=None, init_weights=False)
-        if name == "googlenet"
-        else (torchvision.models.get_model(name, weights=None))
-    )
-    size = 224 if name in ("maxvit_t", "vit_b_16", "vit_b_32") else 96
-    found = check(Classifier(net, size=(size, size), name=name))
+    family, _, network = name.partition(":")
+    if family == "timm":
+        return timm.create_model(network, pretrained=False)
+    return torchvision.models.get_model(network, weights=None)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
+@pytest.mark.parametrize("name", SMALL)
+def test_networks_of_many_kinds_are_understood(name):
+    found = check(Classifier(made(name), size=(96, 96) if "torchvision" in name else (160, 160), name=name))
     assert found.head["is"] == "softmax"
     assert found.classes["count"] == 1000
+    assert found.differentiable
+    assert found.methods["gradient"] == found.methods["mask"] == WORKS
     failing = {method: why for method, why in found.methods.items() if why.startswith("fails")}
     assert failing == {}

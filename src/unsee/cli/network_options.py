@@ -45,11 +45,17 @@ _IMAGES_OF = "--classes"
 """Of commands with data sets it chooses images: there only --class-names gives names."""
 _SHARED = typer.Typer(add_completion=False)
 _GIVEN: ContextVar[dict[str, Any]] = ContextVar("_GIVEN")
+_TEXTS: ContextVar[tuple[str, ...]] = ContextVar("_TEXTS")
 
 
 def given_options() -> dict[str, Any]:
     """The options of the command that is running, as arguments of `unsee.load`: those that were given."""
     return _GIVEN.get()
+
+
+def given_texts() -> tuple[str, ...]:
+    """The same as they stand on the command line: names and values."""
+    return _TEXTS.get()
 
 
 class NetworkCommand(TyperCommand):
@@ -67,7 +73,10 @@ class NetworkCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
         """Run the command."""
         shared = typer.main.get_command(_SHARED).params
-        _GIVEN.set(network_from(**{str(each.name): ctx.params.pop(str(each.name)) for each in shared}))
+        values = {str(each.name): ctx.params.pop(str(each.name)) for each in shared}
+        given = ((each.opts[0], values[str(each.name)]) for each in shared)
+        _GIVEN.set(network_from(**values))
+        _TEXTS.set(tuple(part for name, value in given if value is not None for part in (name, str(value))))
         return super().invoke(ctx)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import experiment, options
 from unsee.cli.console import CONSOLE, plain
-from unsee.cli.network_options import given_options
+from unsee.cli.network_options import given_options, given_texts
 from unsee.cli.signals import stoppable
 
 Model = Annotated[
@@ -93,6 +93,7 @@ def command(
             options=[
                 *(["--class-map", str(class_map)] if class_map else []),
                 *(["--device", device] if device != "auto" else []),
+                *given_texts(),
             ],
             progress=progress,
         )
