@@ -102,7 +102,7 @@ class TestAdversarial:
                 bright = x.mean(dim=(1, 2, 3)) - 0.5
                 return torch.stack([-10 * bright, 10 * bright], dim=1)
 
-        classifier = replace(network(), net=Mean())
+        classifier = replace(network(), net=Mean(), class_names=None)
         sample = Sample("one", np.zeros((32, 32, 3), np.uint8), 0)
         bright = Sample("one", np.full((32, 32, 3), 255, np.uint8), 0)
         inputs = {"mask, attacked": case_of(bright, {}).network_input}

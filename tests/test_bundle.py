@@ -145,7 +145,7 @@ def test_after_a_far_worse_mask_it_goes_back_and_steps_less_far():
 @pytest.mark.parametrize("game", GAMES)
 def test_a_saturated_score_on_the_wrong_side_is_left_again(game):
     """Where no cell's score pulls harder than the penalties, although the objective is lower than before."""
-    optimiser, objective = Bundle(), Objective(game=game, penalties=(L1(5.0, cells=None),))
+    optimiser, objective = Bundle(), Objective(game=game, penalties=(L1(5.0, cells=None),)).on("softmax")
     start = torch.full((1, 4, 5), 1 - game.ideal, dtype=torch.float64)
     first = evaluation(start, objective)
     good = replace(first, linear=replace(first.linear, value=torch.full((1, 1), -3.0 * game.sign)))
@@ -164,7 +164,7 @@ def test_a_saturated_score_on_the_wrong_side_is_left_again(game):
 def test_the_slack_is_known_after_the_first_evaluation_of_a_probability_and_the_second_of_another(
     reading, step
 ):
-    objective = Objective() if reading == "softmax" else Objective(score=logit_score)
+    objective = Objective().on(reading)
     optimiser, masks = Bundle(), draw(1, 4, 5)
     memory = optimiser.begin(masks, step_of(0, 1))
     told = [evaluation(masks, objective, 3), evaluation(0.5 * masks, objective, 3)]

@@ -147,13 +147,13 @@ class TestInterrogate:
         refused(interrogate(make_photo(), "--box", "0,0,5,5", "--out", "taken"), "taken")
         assert (tmp_path / "taken").read_text() == "a file"
 
-    def test_no_score_is_null(self, run, use, make_photo):
-        """Strict JSON also where the network answers NaN."""
+    def test_scores_that_are_not_finite_are_refused(self, run, use, make_photo):
 
         class Broken(torch.nn.Module):
             def forward(self, x):
                 return x.mean(dim=(2, 3)) * float("nan")
 
-        use(lambda *rest: Classifier(Broken(), size=(8, 8)))
+        use(lambda *rest, **named: Classifier(Broken(), size=(8, 8)))
         result = run("interrogate", make_photo(), "--box", "0,0,5,5", "--target", "1", "--json")
-        assert strict(result.out)["scores"] == {"original": None, "perturbed": None, "reference": None}
+        assert (result.code, result.out) == (2, "")
+        assert "not finite" in result.err

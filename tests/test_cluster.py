@@ -79,7 +79,7 @@ class TestTwoWorkers:
     @pytest.mark.parametrize(
         ("what", "says", "kept"),
         [
-            ("wrong", "the network returned (", 0),
+            ("wrong", "the network returned (5,) for 1 images", None),
             ("deadly", "a Ray worker died again and again", 4),
             ("crowded", "10000 workers with 1 threads each are too many for the", 0),
         ],
@@ -87,7 +87,7 @@ class TestTwoWorkers:
     def test_what_cannot_be_done_is_one_line(self, what, says, kept, refused):
         folder, printed = refused
         assert f"SAID of {what}: {says}" in printed
-        assert len(Store.open(folder / what)) == kept
+        assert (len(Store.open(folder / what)) if (folder / what).exists() else None) == kept
 
     def test_an_address_that_is_no_folder_and_a_broken_first_portion(self, refused):
         folder, _ = refused

@@ -263,7 +263,7 @@ class TestDefault:
     def test_the_page_of_drawn_images_has_both_networks(self, run, monkeypatch):
         asked = []
 
-        def load_models(models, weights, device):
+        def load_models(models, weights, device, network):
             asked.append(list(models))
             raise UnseeError("enough")
 

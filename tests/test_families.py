@@ -117,7 +117,7 @@ class TestFilesOfCode:
     def test_show_no_layers(self, network, name):
         """LRP, for one, would give another map without a word."""
         assert not network.hookable
-        with pytest.raises(UnseeError, match="none of its layers"):
+        with pytest.raises(UnseeError, match="are closed"):
             METHODS[name](network, images(), [1, 2])
 
     def test_are_copied_and_sent(self, network):

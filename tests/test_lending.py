@@ -332,6 +332,7 @@ class TestCompiled:
         for _ in range(2):
             wrapped(compiled).probabilities(images())
         own = opened(wrapped(compiled), "this")
+        assert own.reading.differentiable
         with own.borrowed(), torch.no_grad(), watched(layer_named(own, "4")) as seen:
             own.logits(images())
         assert len(seen) == 1

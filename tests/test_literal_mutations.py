@@ -144,8 +144,8 @@ MISTAKES = {
     "gradient of the log-odds": (Linear, "score_gradient", wrong.gradient_of_the_log_odds, paper),
     "log-odds without the other classes": (
         objective,
-        "softmax_log_odds",
-        wrong.odds_of_the_targets_alone,
+        "_LOG_ODDS",
+        objective._LOG_ODDS | {objective.softmax_score: wrong.odds_of_the_targets_alone},
         window,
     ),
     "mean of the log-odds": (Scored, "summed", staticmethod(wrong.mean_of_log_odds), window),

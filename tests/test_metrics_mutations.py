@@ -14,14 +14,17 @@ import test_metrics_estimates as errors
 import test_metrics_localisation as boxed
 import test_metrics_pointing as pointed
 import test_metrics_scores as scored
-from unsee.classifier import Classifier
 from unsee.datasets.sample import Sample
+from unsee.heads import Reading
+from unsee.input_values import InputValues
 from unsee.masks.objective import logit_score
 from unsee.metrics import curves, estimates, keypoints, localisation, maps, pointing, suppression
 from unsee.metrics.estimates import Estimate
 from unsee.tensors import smooth, upsampling_matrix
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools'
+
+BLACK = property(lambda _: (0.0, 0.0, 0.0))
 
 # What is right, as it was before anything is replaced.
 RULES = dict(localisation._RULES)
@@ -276,8 +279,12 @@ def evenly(values, shares, dim):
     return (values[:, :-1] + values[:, 1:]).mean(dim=dim) / 2
 
 
-def first_class(logits, targets):
+def best_class(_, logits, targets):
     return (logits.softmax(dim=1) * targets).amax(dim=1)
+
+
+def logits_of(_, logits, targets):
+    return logit_score(logits, targets)
 
 
 def wald(share, weight, n, scale, error=None):
@@ -452,9 +459,9 @@ MISTAKES = {
     "insertion backwards": (curves, "_exchanged", backwards, scored.inserted),
     "least salient first": (curves, "_ranks", least_salient_first, scored.deleted),
     "order of the nearest cells": (curves, "_ranks", by_cells, scored.inserted),
-    "curve of logits": (curves, "softmax_score", logit_score, scored.deleted),
-    "curve of one class": (curves, "softmax_score", first_class, scored.inserted),
-    "black for the mean colour": (Classifier, "color", (0.0, 0.0, 0.0), scored.deleted),
+    "curve of logits": (Reading, "target_scores", logits_of, scored.deleted),
+    "curve of one class": (Reading, "target_scores", best_class, scored.inserted),
+    "black for the mean colour": (InputValues, "color", BLACK, scored.deleted),
     "a wider blur": (curves, "_REACH", 20, scored.inserted),
     "a weaker blur": (curves, "_BLUR", 2.0, scored.inserted),
     "area by rectangles": (torch, "trapezoid", left_sums, scored.deleted),

@@ -166,7 +166,10 @@ def test_an_image_that_is_not_finite_is_reported_and_does_not_affect_the_others(
     red[0] = 1
     first, last = photos(2, (32, 32))
     setting = replace(PRESETS["paper"], start=ConstantStart(0.9), optimiser=Adam(iterations=8))
-    model = Classifier(Spoilt(value, after), size=(32, 32))
+    net = Spoilt(value, after)
+    model = Classifier(net, size=(32, 32))
+    assert model.reading.differentiable
+    net.calls = 0
     spoilt = explain(model, [first, red, last], targets=0, preset=setting, batch_size=3)
     sound = explain(classifier((32, 32)), [first, last], targets=0, preset=setting)
     assert not spoilt[1].converged

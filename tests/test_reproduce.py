@@ -27,7 +27,7 @@ NETWORKS = (small_network("unsee:menagerie"), small_network("unsee:menagerie-sho
 @pytest.fixture
 def small(monkeypatch):
     """The command loads small networks and a small data set."""
-    monkeypatch.setattr(command, "load_models", lambda models, weights, device: NETWORKS)
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: NETWORKS)
     monkeypatch.setattr(unsee, "open_dataset", lambda name, split, classes: drawn())
 
 
@@ -137,7 +137,7 @@ def test_another_reproduction_is_not_overwritten(some, tmp_path):
 
 
 def test_experiments_that_the_data_do_not_suit_are_named(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "load_models", lambda models, weights, device: NETWORKS)
+    monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: NETWORKS)
     (tmp_path / "photos").mkdir()
     for number in range(2):
         pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)

@@ -169,6 +169,7 @@ class TestFailures:
 
     def test_an_error_that_affects_every_image_is_raised(self, tmp_path):
         classifier = network()
+        assert classifier.reading.kind == "softmax"
         classifier.net.register_forward_pre_hook(Always())
         for number, broken in enumerate([(), range(3), range(7)]):
             with pytest.raises(RuntimeError, match="never"):

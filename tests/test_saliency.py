@@ -56,8 +56,8 @@ class FunctionalNet(nn.Module):
         return self.last(x.mean((2, 3)))
 
 
-def wrapped(net):
-    return Classifier(net, size=SIZE, mean=MEAN, std=STD, name="plain")
+def wrapped(net, size=SIZE):
+    return Classifier(net, size=size, mean=MEAN, std=STD, name="plain")
 
 
 def layers_of(net):
@@ -120,7 +120,7 @@ def linear_net(weights, bias=0.3):
         net[1].bias.zero_()
         net[1].weight[1] = weights.flatten()
         net[1].bias[1] = bias
-    return wrapped(net)
+    return wrapped(net, tuple(weights.shape[1:]))
 
 
 WEIGHTS = pictures(1, seed=9)[0] - 0.5
@@ -142,8 +142,10 @@ def test_closed_forms_on_a_linear_network(name):
 
 def test_smooth_grad_is_the_absolute_mean_of_the_gradients_at_the_pictures_it_draws():
     net, seen, images = plain_net(), [], 0.2 + 0.5 * pictures(1)
+    classifier = wrapped(net)
+    assert classifier.reading.differentiable
     net.register_forward_pre_hook(lambda _module, given: seen.append(given[0].detach()))
-    found = METHODS["smooth_grad"].call(wrapped(net), images, [2], samples=20, noise=0.3)
+    found = METHODS["smooth_grad"].call(classifier, images, [2], samples=20, noise=0.3)
     inputs = torch.cat(seen)
     gradients = [literal.gradient(layers_of(net), x, 2) for x in inputs.numpy()]
     assert len(gradients) == 20

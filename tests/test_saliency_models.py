@@ -140,6 +140,7 @@ def test_grad_cam_reads_the_patch_tokens_of_a_transformer():
         nn.init.normal_(net.heads[0].weight)
     classifier = Classifier(net, size=(64, 64))
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    assert classifier.reading.differentiable
     given = []
     handle = net.encoder.layers[-1].ln_1.register_forward_hook(lambda _m, _i, out: given.append(out))
     logits = classifier.logits(images.requires_grad_())

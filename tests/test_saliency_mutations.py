@@ -20,6 +20,8 @@ import test_tuning as tuning
 from unsee import layers, saliency
 from unsee.classifier import Classifier
 from unsee.experiments import masked_scores, smallest_box
+from unsee.heads import Reading
+from unsee.input_values import InputValues
 from unsee.masks.objective import logit_score
 from unsee.models import response_norm
 from unsee.models.response_norm import ResponseNorm
@@ -36,6 +38,8 @@ BLUR, CAM, GRAD_CAM, LRP, OCCLUSION, RISE, VARIABLE = (
     for name in ("blur_occlusion", "cam", "grad_cam", "lrp", "occlusion", "rise", "variable_occlusion")
 )
 MEAN, STD = (torch.tensor(color)[:, None, None] for color in (checks.MEAN, checks.STD))
+
+BLACK = property(lambda _: (0.0, 0.0, 0.0))
 
 # What is right, as it was before anything is replaced.
 discs, mean_fall, stripes, squares = (
@@ -103,6 +107,10 @@ def no_rule(function, args, named):
 def halves(function, args, named):
     half = (args[0] + args[1]) / 2
     return args[0].copy_(half + half.detach())
+
+
+def logits_of(_, logits, targets):
+    return logit_score(logits, targets)
 
 
 def first_class(logits, classes):
@@ -338,7 +346,7 @@ MISTAKES = {
     ),
     "LIME: black for what is left out": (SEGMENTS, "attribute", with_options(SEGMENTS, baselines=0), lime),
     "RISE: shown for hidden": (torch, "lerp", lambda color, view, mask: lerp(view, color, mask), rise),
-    "RISE: black where hidden": (Classifier, "color", (0.0, 0.0, 0.0), rise),
+    "RISE: black where hidden": (InputValues, "color", BLACK, rise),
     "RISE: logits for softmax": (Tensor, "softmax", lambda logits, **_: logits, rise),
     "RISE: hidden cells for shown": (
         RISE,
@@ -362,7 +370,7 @@ MISTAKES = {
     "smallest box: ten thresholds": (smallest_box, "STEPS", 10, smallest),
     "smallest box: largest": (smallest_box.SmallestBox, "area", property(lambda one: -area(one)), smallest),
     "smallest box: share of the score itself": (smallest_box, "scores_under", share_of_the_score, smallest),
-    "smallest box: logits for softmax": (masked_scores, "softmax_score", logit_score, smallest),
+    "smallest box: logits for softmax": (Reading, "target_scores", logits_of, smallest),
     "smallest box: all around blurred": (
         masked_scores,
         "blend",

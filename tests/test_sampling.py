@@ -195,7 +195,9 @@ class TestLearnCommand:
         monkeypatch.setattr("unsee.cli.parsing.load", lambda name, weights=None, device="auto": network())
 
     def learn(self, run, data, *options):
-        return run("learn", data, "--method", "center", "--target", "0", "--out", "maps", *options)
+        return run(
+            "learn", data, "--model", "tiny", "--method", "center", "--target", "0", "--out", "maps", *options
+        )
 
     def test_a_sample_of_a_sorted_folder(self, run, sorted_folder, tmp_path):
         found = self.learn(run, sorted_folder, "--sample", 20, "--seed", 2, "--json")
@@ -232,7 +234,7 @@ class TestExperiment:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
         """The command loads a small network and a small data set."""
-        monkeypatch.setattr(command, "load_models", lambda models, weights, device: (SMALL,))
+        monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: (SMALL,))
         monkeypatch.setattr(unsee, "open_dataset", lambda name, split, classes: drawn())
 
     def test_a_larger_sample_continues_and_is_as_if_it_was_run_at_once(self, run, tmp_path):
@@ -289,7 +291,7 @@ class TestReproduce:
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch):
         """The command loads small networks and a small data set, and runs two experiments."""
-        monkeypatch.setattr(command, "load_models", lambda models, weights, device: self.NETWORKS)
+        monkeypatch.setattr(command, "load_models", lambda models, weights, device, network: self.NETWORKS)
         monkeypatch.setattr(unsee, "open_dataset", lambda name, split, classes: drawn())
         chosen = {name: EXPERIMENTS[name] for name in ("minimality", "adversarial")}
         monkeypatch.setattr(reproduction, "EXPERIMENTS", chosen)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from unsee.classifier import Classifier as Classifier
     from unsee.datasets.opening import open_dataset as open_dataset
     from unsee.errors import UnseeError as UnseeError
+    from unsee.experiments.comparison import Comparison as Comparison
     from unsee.experiments.comparison_folders import compare_to_folders as compare_to_folders
-    from unsee.experiments.photo_comparison import Comparison as Comparison
     from unsee.experiments.photo_comparison import ComparisonSettings as ComparisonSettings
     from unsee.experiments.photo_comparison import compare as compare
     from unsee.experiments.photo_interrogation import interrogate as interrogate

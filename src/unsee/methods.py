@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,12 +14,9 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
-from unsee.images import read_photo
+from unsee.learned_map import learned_mask
 from unsee.masks.learner import check_differentiable, check_gradient
-from unsee.masks.photos import Plan, learn_photos
-from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings
-from unsee.neutral import neutral
 from unsee.saliency.blur_occlusion import blur_occlusion
 from unsee.saliency.cam import cam
 from unsee.saliency.center import center
@@ -38,36 +34,8 @@ from unsee.saliency.lrp import lrp
 from unsee.saliency.occlusion import occlusion
 from unsee.saliency.rise import rise
 from unsee.saliency.smooth_grad import smooth_grad
-from unsee.saliency.targets import Targets, classes_of, on_device
+from unsee.saliency.targets import Targets
 from unsee.saliency.variable_occlusion import variable_occlusion
-
-
-def learned_mask(
-    classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets, seed: int = 0
-) -> Float[Tensor, "b hm wm"]:
-    """The learned mask (Fong and Vedaldi 2017) as a saliency map, by the preset `fast`.
-
-    `unsee.explain` gives the mask with its scores and the edited image, by any preset.
-
-    Args:
-        classifier: borrowed, and given back as it was.
-        images: in [0,1].
-        targets: a class, or a set of them, for each image.
-        seed: of each image's random draws.
-
-    Returns:
-        In [0,1], at the network's input size.
-
-    Raises:
-        UnseeError: images or targets are invalid.
-    """
-    rows = classes_of(classifier, images, targets)
-    plan = Plan(PRESETS["fast"], "fast", seed=seed)
-    pixels = images.detach().float().clamp(0, 1).cpu()
-    photos = [read_photo(image, channels=classifier.input_shape[0]) for image in pixels]
-    learned = learn_photos(classifier, zip(photos, rows, strict=True), plan)
-    masks = torch.stack([photo.learned.mask for photo in learned])
-    return plan.settings.objective.game.saliency(masks).to(on_device(classifier, images))
 
 
 @final
@@ -98,9 +66,6 @@ class Method:
     learned: bool = False
     needs_gradient: bool = False
     needs_hooks: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "call", neutral()(self.call))
 
     def __call__(
         self,

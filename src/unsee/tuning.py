@@ -102,6 +102,7 @@ def memory_of_one_pass(classifier: Classifier) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()
 
+    _ = classifier.reading  # its evaluations do not count
     weights = {weight.untyped_storage().data_ptr() for weight in classifier.net.parameters()}
     image = (
         torch.full((1, *classifier.input_shape), 0.5).to(classifier.device, classifier.dtype).requires_grad_()

@@ -16,7 +16,7 @@ from unsee.verdicts import CONVERGED
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.experiments.photo_comparison import Comparison
+    from unsee.experiments.comparison import Comparison
 
 Photos = Annotated[
     list[str],

@@ -90,13 +90,18 @@ def command(
             few=few,
             out=out,
             weights=weights,
-            options=[
-                *(["--class-map", str(class_map)] if class_map else []),
-                *(["--device", device] if device != "auto" else []),
-                *given_texts(),
-            ],
+            options=_further(class_map, device),
             progress=progress,
         )
     for name, problem in found.problems.items():
         CONSOLE.print(f"[yellow]{name} was left out[/]: {plain(problem)}")
     CONSOLE.print(f"the report: {plain(found.page)}")
+
+
+def _further(class_map: Path | None, device: str) -> list[str]:
+    """The options that the page's commands also need."""
+    return [
+        *(["--class-map", str(class_map)] if class_map else []),
+        *(["--device", device] if device != "auto" else []),
+        *given_texts(),
+    ]

@@ -12,7 +12,7 @@ from unsee.drawing import panels
 from unsee.drawing.method_grid import Cell, GridRow, method_grid
 from unsee.drawing.panels import Figure
 from unsee.errors import UnseeError
-from unsee.experiments.photo_comparison import Comparison
+from unsee.experiments.comparison import Comparison
 from unsee.pixels import Bands
 
 _HIGH = 0.99

@@ -17,14 +17,9 @@ import torch
 
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
+from unsee.experiments.comparison import Comparison, MethodResult
 from unsee.experiments.comparison_figure import draw_comparisons
-from unsee.experiments.photo_comparison import (
-    Comparison,
-    ComparisonSettings,
-    MethodResult,
-    PhotoComparer,
-    comparison_record,
-)
+from unsee.experiments.photo_comparison import ComparisonSettings, PhotoComparer, comparison_record
 from unsee.experiments.smallest_box import SmallestBox
 from unsee.files import HOW_TO_REPLACE, folder_for, folder_names, write_json, write_whole
 from unsee.images import Photo

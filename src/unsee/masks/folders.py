@@ -21,7 +21,7 @@ from unsee.images import Photo
 from unsee.masks.explain import explain_each
 from unsee.masks.loop import Progress, Step
 from unsee.masks.network_input import photo_for
-from unsee.masks.photos import Plan, Refuse, asked_for, precision_of
+from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
 
@@ -93,13 +93,8 @@ def explain_to_folders(
         else:
             manifests[folder] = found
     advance = progress and _counting_from(len(photos) - len(missing), progress)
-    sources = [source for source, _ in missing]
     refused: dict[int, str] = {}
-    waiting = deque(enumerate(folder for _, folder in missing))
-    for explanation in _explained(classifier, sources, plan, target, advance, refused.__setitem__):
-        while waiting[0][0] in refused:
-            waiting.popleft()
-        _, folder = waiting.popleft()
+    for folder, explanation in _explained(classifier, missing, plan, target, advance, refused):
         explanation.save(folder, overwrite=True, bands=bands)
         manifests[folder] = explanation.manifest(bands)
     problems += refused.values()
@@ -109,16 +104,24 @@ def explain_to_folders(
 
 def _explained(
     classifier: Classifier,
-    sources: Sequence[str | PathLike[str]],
+    missing: Sequence[tuple[str | PathLike[str], Path]],
     plan: Plan,
     target: TargetLike | None,
     progress: Progress | None,
-    refuse: Refuse,
-) -> Iterator[Explanation]:
-    """Explanations in order, without refused photos. Each is read again in its turn, so few are in memory."""
-    if sources:
-        pairs = ((photo_for(classifier, source), target) for source in sources)
-        yield from explain_each(classifier, pairs, plan, progress, refuse)
+    refused: dict[int, str],
+) -> Iterator[tuple[Path, Explanation]]:
+    """Explanations with their folders, in order. Each photo is read again in its turn: few are in memory.
+
+    `refused` gets the reason for each photo without one, by its position.
+    """
+    if not missing:
+        return
+    waiting = deque(enumerate(folder for _, folder in missing))
+    pairs = ((photo_for(classifier, source), target) for source, _ in missing)
+    for explanation in explain_each(classifier, pairs, plan, progress, refused.__setitem__):
+        while waiting[0][0] in refused:
+            waiting.popleft()
+        yield waiting.popleft()[1], explanation
 
 
 def _finished(

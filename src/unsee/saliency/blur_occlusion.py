@@ -8,11 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.neutral import neutral
 from unsee.saliency.occluders import discs, hide, mean_fall, scale
 from unsee.saliency.targets import Targets, classes_of, on_device
 from unsee.tensors import smooth
 
 
+@neutral()
 def blur_occlusion(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

@@ -14,6 +14,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
 from unsee.layers import is_map
+from unsee.neutral import neutral
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
@@ -21,6 +22,7 @@ _POOLS = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)
 _SHARE, _LEAST = 1e-3, 1e-4
 
 
+@neutral()
 @torch.no_grad()
 def cam(
     classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets

@@ -5,9 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.neutral import neutral
 from unsee.saliency.targets import Targets, checked_classes
 
 
+@neutral()
 def center(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

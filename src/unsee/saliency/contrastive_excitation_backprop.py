@@ -8,10 +8,12 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened, watched
 from unsee.layers import eighth_layer, layer_named
+from unsee.neutral import neutral
 from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 
+@neutral()
 def contrastive_excitation_backprop(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

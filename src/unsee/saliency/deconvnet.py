@@ -7,10 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.neutral import neutral
 from unsee.saliency.relu import rectified_gradient
 from unsee.saliency.targets import Targets
 
 
+@neutral()
 def deconvnet(
     classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:

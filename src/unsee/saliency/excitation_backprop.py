@@ -7,10 +7,12 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.hooks import opened, watched
 from unsee.layers import eighth_layer, layer_named
+from unsee.neutral import neutral
 from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 
 
+@neutral()
 def excitation_backprop(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

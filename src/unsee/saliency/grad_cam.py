@@ -12,9 +12,11 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened, watched
 from unsee.layers import last_spatial_layer, layer_named, maps_at
+from unsee.neutral import neutral
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
+@neutral()
 def grad_cam(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

@@ -4,10 +4,12 @@ from jaxtyping import Float
 from torch import Tensor, enable_grad
 
 from unsee.classifier import Classifier
+from unsee.neutral import neutral
 from unsee.saliency.libraries import library
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
+@neutral()
 def gradient(
     classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets
 ) -> Float[Tensor, "b h w"]:

@@ -5,10 +5,12 @@ from torch import Tensor, cat, enable_grad
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.neutral import neutral
 from unsee.saliency.libraries import library
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
+@neutral()
 def integrated_gradients(
     classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets, steps: int = 50
 ) -> Float[Tensor, "b h w"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.neutral import neutral
 from unsee.pixels import GREY, RGB
 from unsee.saliency.libraries import library
 from unsee.saliency.seeding import seeded
@@ -22,6 +23,7 @@ _LIGHTNESS = 100.0
 """White in CIELAB."""
 
 
+@neutral()
 def lime(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

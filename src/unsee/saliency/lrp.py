@@ -17,6 +17,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import copied, opened
+from unsee.neutral import neutral
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument, without_attention
@@ -26,6 +27,7 @@ from unsee.tuning import folded
 _EPSILON = 1e-6
 
 
+@neutral()
 def lrp(classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targets) -> Float[Tensor, "b h w"]:
     """The target's logit, propagated back: ε in linear layers, z⁺ in convolutions, flat in the first layer.
 

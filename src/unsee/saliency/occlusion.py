@@ -9,10 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.neutral import neutral
 from unsee.saliency.occluders import hide, mean_fall, squares
 from unsee.saliency.targets import Targets, classes_of, on_device
 
 
+@neutral()
 def occlusion(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

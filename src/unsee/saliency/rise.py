@@ -12,12 +12,14 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.neutral import neutral
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
 from unsee.tensors import generator
 
 _STREAM = 4
 
 
+@neutral()
 @torch.no_grad()
 def rise(
     classifier: Classifier,

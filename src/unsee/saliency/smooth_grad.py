@@ -6,11 +6,13 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.neutral import neutral
 from unsee.saliency.libraries import library
 from unsee.saliency.seeding import seeded
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 
+@neutral()
 def smooth_grad(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.neutral import neutral
 from unsee.saliency.occluders import SIDE, discs, hide, scale
 from unsee.saliency.targets import Targets, classes_of, on_device
 from unsee.tensors import generator, smooth
@@ -21,6 +22,7 @@ _ROW = (116.0759, 47.5054)
 _STREAM = 3
 
 
+@neutral()
 def variable_occlusion(
     classifier: Classifier,
     images: Float[Tensor, "b c h w"],
