@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torchvision.models import get_model, get_model_weights
 
-from unsee.check import check
 from unsee.classifier import Classifier
+from unsee.network_check import check
 
 NETWORKS = {
     "AlexNet, VGG": ("alexnet", "vgg11", "vgg11_bn", "vgg13"),

@@ -9,10 +9,10 @@ import torchvision
 from torch import nn
 
 import unsee
-from unsee.check import WORKS, check
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.methods import METHODS
+from unsee.network_check import WORKS, check
 
 SMALL = (
     "timm:test_resnet",

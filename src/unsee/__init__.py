@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from unsee.masks.folders import explain_to_folders as explain_to_folders
     from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
+    from unsee.network_check import Check as Check
+    from unsee.network_check import check as check
     from unsee.runs.export import export as export
     from unsee.runs.learn import learn as learn
     from unsee.runs.store import Store as Store
@@ -39,8 +41,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "CentreCrop": "unsee.fits",
+    "Check": "unsee.network_check",
     "Classifier": "unsee.classifier",
-    "Comparison": "unsee.experiments.photo_comparison",
+    "Comparison": "unsee.experiments.comparison",
     "ComparisonSettings": "unsee.experiments.photo_comparison",
     "Explanation": "unsee.explanation",
     "METHODS": "unsee.methods",
@@ -51,6 +54,7 @@ _HOMES = {
     "Squash": "unsee.fits",
     "Store": "unsee.runs.store",
     "UnseeError": "unsee.errors",
+    "check": "unsee.network_check",
     "compare": "unsee.experiments.photo_comparison",
     "compare_to_folders": "unsee.experiments.comparison_folders",
     "explain": "unsee.masks",

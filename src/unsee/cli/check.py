@@ -24,8 +24,8 @@ def command(
 
     Exit code 2 if something is wrong with the network.
     """
-    from unsee.check import check
     from unsee.cli.parsing import load_model
+    from unsee.network_check import check
 
     found = check(load_model(model, weights, device, given_options()), photo)
     if as_json:
