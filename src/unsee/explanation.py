@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.drawing.checkered import checkered
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
@@ -40,6 +41,10 @@ class Run:
         verdict: "converged", or what went wrong.
         seconds: the photo's share of its batch's time.
         attempts: how often the mask was begun; the best attempt is kept.
+        evidence: what the edit says of the mask besides its scores, as JSON values; empty for edits of pixels.
+            Of tokens: `tokens`, how many there are; `deleted`, how many have a mask below 0.5;
+            `binarised_score`, with 0 for these and 1 for the others; `dropped_score`, with these really taken
+            out of the sequence; `note`, if they cannot be.
     """
 
     preset: str
@@ -53,6 +58,7 @@ class Run:
     verdict: str
     seconds: float
     attempts: int = 1
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,10 @@ class Explanation:
         return manifest
 
     def panels(self) -> list[tuple[Tensor, str]]:
-        """The panels of the figure (fig. 1), each with its title: photo, edited photo if any, mask."""
+        """The panels of the figure (fig. 1), each with its title: photo, edited photo if any, mask.
+
+        Deleted tokens, which no picture shows, are checkered out instead.
+        """
         scores, name = self.scores, self.target.short
         state = "" if self.converged else ", did not converge"
         marks = "kept" if self.run.game == "preservation" else "deleted"
@@ -183,8 +192,20 @@ class Explanation:
         return [
             (self.photo.pixels, f"{name}: {scores.original:.4f}"),
             *([] if self.perturbed is None else [(self.perturbed, edited)]),
+            *self._without_tokens(),
             (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
         ]
+
+    def _without_tokens(self) -> list[tuple[Tensor, str]]:
+        """The photo with its deleted tokens checkered out, where tokens were masked."""
+        found = self.run.evidence
+        if "tokens" not in found:
+            return []
+        dropped = found.get("dropped_score")
+        score = found["binarised_score"] if dropped is None else dropped
+        how = "embeddings masked" if "note" in found else "dropped, not painted"
+        title = f"{self.target.short}: {score:.4f}\n{found['deleted']} of {found['tokens']} tokens {how}"
+        return [(checkered(self.photo.pixels, self.mask < 0.5), title)]
 
     def show(self, bands: Bands | None = None) -> None:
         """Show the photo and its score, the edited photo and its score, and the mask (fig. 1).

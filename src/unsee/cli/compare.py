@@ -27,6 +27,10 @@ Methods = Annotated[
     typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
 ]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Perturbation = Annotated[
+    str | None,
+    typer.Option("--perturbation", help="That the mask is learned against. [default: the preset's]"),
+]
 Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
@@ -42,6 +46,7 @@ def command(
     weights: options.Weights = None,
     target: options.Target = None,
     preset: Preset = "fast",
+    perturbation: Perturbation = None,
     layer: Layer = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
@@ -62,7 +67,7 @@ def command(
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
 
-    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
+    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer, perturbation)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.console import (
+    CONSOLE,
+    plain,
+    report_doubts,
+    report_evidence,
+    report_problems,
+    report_unconverged,
+)
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
@@ -28,7 +35,10 @@ Perturbation = Annotated[
     str | None,
     typer.Option(
         "--perturbation",
-        help="blur, constant, black, noise, uniform-noise, median, median-gaussian or joint.",
+        help=(
+            "blur, constant, black, noise, uniform-noise, median, median-gaussian or joint; "
+            "tokens in vision transformers."
+        ),
     ),
 ]
 ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
@@ -98,6 +108,7 @@ def command(
     elif report.saved:
         CONSOLE.print(_table(report.saved))
     manifests = [saved.manifest for saved in report.saved]
+    report_evidence((Path(manifest["photo"]).name, manifest) for manifest in manifests)
     report_unconverged(
         (Path(manifest["photo"]).name, manifest["verdict"])
         for manifest in manifests

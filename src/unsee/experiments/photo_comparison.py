@@ -22,8 +22,11 @@ from unsee.images import Photo, PhotoLike
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, explain
 from unsee.masks.explain import one_each, versions
+from unsee.masks.grid import OWN_CELLS
 from unsee.masks.network_input import NetworkInput, photo_for
+from unsee.masks.on_photo import on_input
 from unsee.masks.photos import asked_for, target_indices
+from unsee.masks.settings import Settings, adjusted
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
 from unsee.tensors import smooth
@@ -39,6 +42,7 @@ class ComparisonSettings:
         seed: of the random methods, and of the mask.
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
+        perturbation: that the mask is learned against; defaults to the preset's.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -46,12 +50,22 @@ class ComparisonSettings:
     seed: int = 0
     preset: str = "fast"
     layer: str | None = None
+    perturbation: str | None = None
 
     def __post_init__(self) -> None:
-        look_up(PRESETS, self.preset, "preset")
+        _ = self.learned
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
+
+    @property
+    def learned(self) -> Settings:
+        """How the mask is learned.
+
+        Raises:
+            UnseeError: there is no such preset or perturbation.
+        """
+        return adjusted(look_up(PRESETS, self.preset, "preset"), perturbation=self.perturbation)
 
 
 @neutral()
@@ -64,6 +78,7 @@ def compare(
     preset: str = "fast",
     layer: str | None = None,
     fit: Fit | None = None,
+    perturbation: str | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
@@ -77,6 +92,7 @@ def compare(
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        perturbation: that the mask is learned against; defaults to the preset's.
         progress: called with the photo's name and the method before each method.
 
     Returns:
@@ -84,14 +100,15 @@ def compare(
         `refused`.
 
     Raises:
-        UnseeError: a photo cannot be read, or a method, target or preset does not exist.
+        UnseeError: a photo cannot be read, or a method, target, preset or perturbation does not exist.
     """
     if isinstance(methods, str):
         methods = [methods]
     names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer)
+    fitted = Squash() if fit is None else fit
+    settings = ComparisonSettings(names, fitted, seed, preset, layer, perturbation)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -191,18 +208,21 @@ class PhotoComparer:
         return maps[0]
 
     def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
-        settings = PRESETS[self.settings.preset]
+        settings = self.settings.learned
         found = explain(
             self.classifier,
             self.network_input.photo,
             self.target.indices,
-            preset=self.settings.preset,
+            preset=settings,
             fit=self.settings.fit,
             seed=self.settings.seed,
         )
         assert not isinstance(found, list)
         grid = found.mask_grid
-        mask = settings.grid.upsampler(self.classifier.size, grid)(grid)
+        if settings.grid == OWN_CELLS:
+            mask = on_input(grid, self.classifier.size)
+        else:
+            mask = settings.grid.upsampler(self.classifier.size, grid)(grid)
         return settings.objective.game.saliency(mask.clamp(0, 1)), found.run.verdict
 
 
@@ -220,6 +240,7 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
+        "perturbation": settings.perturbation,
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

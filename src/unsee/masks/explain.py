@@ -19,6 +19,7 @@ from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE, Score
+from unsee.masks.on_photo import on_photo
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
@@ -120,16 +121,15 @@ def _explanation(
     network_input, learned = learned_photo.network_input, learned_photo.learned
     game = plan.settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
-    mask = learned.mask
-    on_photo = plan.fit.back(mask, photo_size, game.ideal).clamp(0, 1).float()
+    mask = on_photo(learned.mask, plan.fit, network_input.size, photo_size, game.ideal)
     return Explanation(
         photo=network_input.photo,
         target=learned_photo.target,
         scores=Scores(*learned.scores.tolist()),
-        mask=on_photo,
+        mask=mask,
         mask_grid=learned.grid.float(),
-        perturbed=plan.settings.shown.edited_photo(network_input, on_photo),
-        area=float(game.saliency(mask).mean()),
+        perturbed=plan.settings.shown.edited_photo(network_input, mask),
+        area=float(game.saliency(learned.mask).mean()),
         run=Run(
             preset=plan.preset,
             game=game.name,
@@ -142,6 +142,7 @@ def _explanation(
             verdict=learned.verdict,
             seconds=learned.seconds,
             attempts=learned.attempts,
+            evidence=learned.evidence,
         ),
         provenance=Provenance(
             model=classifier.name,

@@ -6,7 +6,7 @@ from unsee.choices import look_up
 from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.game import GAMES, Game
-from unsee.masks.grid import Grid
+from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.objective import SCORES, Objective, Score
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
@@ -89,6 +89,12 @@ class Settings:
         kept = tuple(one for one in self.retries if (one.start, one.optimiser) != (start, optimiser))
         return replace(self, retries=(*kept, Retry(start, optimiser, unconverged=True)))
 
+    def on_own_cells(self) -> "Settings":
+        """The settings for perturbations with cells of their own: one mask value for each, and no jitter."""
+        retries = tuple(replace(one, start=_in_cells(one.start)) for one in self.retries)
+        start = _in_cells(self.start)
+        return replace(self, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
+
     @property
     def margin(self) -> int:
         """Pixels by which the canvas that windows are cut from is larger than the network's input."""
@@ -113,12 +119,14 @@ def adjusted(
         settings: a preset, or settings of your own.
         game: one of `GAMES`, or its name.
         perturbation: one perturbation, or a name in `PERTURBATIONS`, which may stand for several. If they
-            include the one that results were shown with, it stays; else the last is shown.
+            include the one that results were shown with, it stays; else the last is shown. One with cells of
+            its own, such as tokens, brings its grid: no upsampling, blur or jitter.
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
 
     Raises:
-        UnseeError: an unknown name, or an invalid number of iterations.
+        UnseeError: an unknown name, an invalid number of iterations, or a perturbation of pixels for settings
+            whose masks are not laid on pixels.
     """
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
@@ -132,9 +140,34 @@ def adjusted(
             edits = (perturbation,)
         else:
             edits = look_up(PERTURBATIONS, perturbation, "perturbation")
-        shown = settings.shown if settings.shown in edits else edits[-1]
-        settings = replace(settings, perturbations=edits, shown_with=shown)
+        settings = _perturbed(settings, edits)
     if iterations is not None:
         retries = tuple(replace(one, optimiser=one.optimiser.limited(iterations)) for one in settings.retries)
         settings = replace(settings, optimiser=settings.optimiser.limited(iterations), retries=retries)
     return settings
+
+
+def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
+    """The settings with other perturbations, and the grid that goes with them.
+
+    Raises:
+        UnseeError: the masks have the cells of another perturbation, and these edit pixels.
+    """
+    if _has_own_cells(edits):
+        if not _has_own_cells(settings.perturbations):
+            settings = settings.on_own_cells()
+    elif _has_own_cells(settings.perturbations):
+        raise UnseeError(
+            f"the preset's masks are made for {settings.perturbations[0].name}, and {edits[0].name} edits "
+            "pixels: choose another preset, such as fast"
+        )
+    shown = settings.shown if settings.shown in edits else edits[-1]
+    return replace(settings, perturbations=edits, shown_with=shown)
+
+
+def _has_own_cells(edits: tuple[Perturbation, ...]) -> bool:
+    return any(getattr(edit, "own_cells", False) for edit in edits)
+
+
+def _in_cells(start: Start) -> Start:
+    return start.in_cells() if isinstance(start, CircularStart) else start

@@ -17,6 +17,7 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.masks.learner import images_at_once
 from unsee.masks.network_input import photo_for
+from unsee.masks.on_photo import on_input
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
 from unsee.methods import Method
@@ -98,7 +99,8 @@ class LearnedMask:
             yield {"error": refused[number]}
 
     def _columns(self, photo: LearnedPhoto) -> dict[str, Any]:
-        mask, scores = photo.learned.mask, Scores(*photo.learned.scores.tolist())
+        mask = on_input(photo.learned.mask, photo.network_input.size)
+        scores = Scores(*photo.learned.scores.tolist())
         terms = photo.learned.terms
         return {
             "target": photo.target.indices,

@@ -1,0 +1,54 @@
+"""Deletion of tokens as a perturbation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.classifier import Classifier
+from unsee.errors import UnseeError
+from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
+from unsee.masks.edits.tokens.place import place_of
+from unsee.masks.network_input import NetworkInput
+from unsee.tuning import Tuned
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Deletes patch tokens of a vision transformer: nothing is painted (docs/tokens.md).
+
+    Where the tokens cannot be dropped, as in Swin, the embeddings of patches are masked, and results say so.
+    """
+
+    name: str = "tokens"
+
+    own_cells: ClassVar[bool] = True
+    """Its masks have one cell for each token."""
+
+    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
+        """The edit of these inputs, on the classifier's device.
+
+        Raises:
+            UnseeError: the network has no patch tokens, or `torch.compile` has compiled it for unsee.
+        """
+        net = classifier.net
+        if isinstance(net, Tuned) and vars(net.net).get("_compiled_call_impl") is not None:
+            raise UnseeError(
+                "tokens are masked inside the network, which torch.compile does not allow: leave out compiled=True "
+                "(--compile)"
+            )
+        plain = torch.stack([one.plain for one in inputs]).to(classifier.device)
+        images = classifier.normalised(plain)
+        place = place_of(classifier, images[:1])
+        return MaskedEmbeddings(images, place) if place.why_not else DroppedTokens(images, place)
+
+    def edited_photo(
+        self,
+        network_input: NetworkInput,  # noqa: ARG002
+        mask: Float[Tensor, "h w"],  # noqa: ARG002
+    ) -> None:
+        """None: no pixel is edited."""
