@@ -41,10 +41,10 @@ class Run:
         verdict: "converged", or what went wrong.
         seconds: the photo's share of its batch's time.
         attempts: how often the mask was begun; the best attempt is kept.
-        evidence: what the edit says of the mask besides its scores, as JSON values; empty for edits of pixels.
+        evidence: what the edit says of the mask besides its scores, as JSON values; nothing for pixels.
             Of tokens: `tokens`, how many there are; `deleted`, how many have a mask below 0.5;
             `binarised_score`, with 0 for these and 1 for the others; `dropped_score`, with these really taken
-            out of the sequence; `note`, if they cannot be.
+            out of the sequence, or None if none would stay; `note`, if they cannot be.
     """
 
     preset: str

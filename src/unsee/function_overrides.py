@@ -1,4 +1,4 @@
-"""Run a network with some of torch's functions overridden, in this thread alone, without changing its modules.
+"""Run a network with some of torch's functions overridden in this thread, without changing its modules.
 
 Captum and zennit attach their rules to modules, so they miss a ReLU or a sum that is called as a function,
 and a hook on an in-place ReLU breaks. Here the functions themselves are intercepted: modules, functions and

@@ -82,7 +82,8 @@ def learn_each(
         progress: called after each step.
 
     Raises:
-        UnseeError: the optimiser needs gradients, and the network gives none.
+        UnseeError: the optimiser needs gradients, and the network gives none; or it is to be compiled, and
+            the edit is inside it.
     """
     yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))
 
@@ -97,6 +98,8 @@ def _learned(
     progress: Progress | None,
 ) -> Iterator[tuple[int, Learned]]:
     check_gradient(classifier, settings)
+    if compiled:
+        _check_compilable(settings)
     settings = settings.on(classifier.reading.kind)
     with classifier.borrowed():
         quick = tuned(classifier, bfloat16, compiled)
@@ -198,6 +201,20 @@ def check_differentiable(classifier: Classifier) -> None:
     """
     if not classifier.reading.differentiable:
         raise UnseeError(f"{classifier.name} gives no gradient: occlusion, rise, lime need none")
+
+
+def _check_compilable(settings: Settings) -> None:
+    """Refuse `torch.compile` where the edit is not of the network's input.
+
+    Raises:
+        UnseeError: an edit is inside the network.
+    """
+    inside = [edit.name for edit in settings.perturbations if getattr(edit, "own_cells", False)]
+    if inside:
+        raise UnseeError(
+            f"{inside[0]} are masked inside the network, which torch.compile does not allow: leave out "
+            "compiled=True (--compile)"
+        )
 
 
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""Masks on the patch tokens of transformers: where the tokens are, attention without some of them, the edits."""
+"""Masks on the patch tokens of transformers: where they are, attention without some of them, the edits."""
 
 from unsee.masks.edits.tokens.perturbation import Tokens
 

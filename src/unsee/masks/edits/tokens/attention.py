@@ -1,8 +1,8 @@
 """Attention and pooling over tokens that a mask keeps: a deleted token is not there, for every other one.
 
-Token j with mask m_j gets the weight m_j·exp(s_j) / Σ_i m_i·exp(s_i), with the scores s of the attention: the
-softmax with log m added to the scores, but with a gradient at m = 0. A mean over tokens is weighted alike. Class
-and register tokens are always kept.
+Token j with mask m_j gets the weight m_j·exp(s_j) / Σ_i m_i·exp(s_i), with the scores s of the attention:
+the softmax with log m added to the scores, but with a gradient at m = 0. A mean over tokens is weighted
+alike. Class and register tokens are always kept.
 """
 
 import inspect
@@ -17,8 +17,8 @@ from torch import Tensor
 from unsee.function_overrides import Function, FunctionOverrides, Override
 
 MOST = 30.0
-"""How far the score of a deleted token may lie above those that are kept, in the exponent: the weight of one
-that returns, exp(30), has a gradient that float32 holds. Weights are exact for every m of 0 and above exp(-30)."""
+"""How far the score of a deleted token may lie above those that are kept: float32 then holds the gradient of
+a token that returns. Weights are exact for every m that is 0, or at least exp(-30)."""
 _TOKENS_AXIS = 1
 _MULTI_HEAD = inspect.signature(F.multi_head_attention_forward)
 _SCALED = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale")

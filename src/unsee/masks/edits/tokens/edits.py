@@ -1,5 +1,6 @@
 """The edits of a transformer's tokens: tokens that are not there, or embeddings that say nothing."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,9 @@ HALF = 0.5
 
 @dataclass(frozen=True, eq=False)
 class TokenEdit(ABC):
-    """B images with masks on their patch tokens. A mask of ones gives the network's own answer, bit by bit.
+    """B images with masks on their patch tokens.
+
+    Without gradients, as final scores are taken, masks of ones give the network's own answer, bit by bit.
 
     Args:
         images: as the network takes them.
@@ -46,7 +49,7 @@ class TokenEdit(ABC):
 
     def logits(self, classifier: Classifier, given: Float[Tensor, "b n"]) -> Float[Tensor, "b k"]:
         """The classifier's logits for the images under these masks."""
-        if bool((given == 1).all()):
+        if not given.requires_grad and bool((given == 1).all()):
             return classifier.answer(self.images)
         if not classifier.reading.alone:
             return self.masked(classifier, self.images, given)
@@ -100,8 +103,7 @@ class TokenEdit(ABC):
 class DroppedTokens(TokenEdit):
     """A deleted token is not there: no other token attends to it, and no mean counts it.
 
-    Networks without class and register tokens need one token to stay; where all are deleted, attention and
-    means give 0.
+    A mean over no token is 0, and so is attention to none.
     """
 
     def masked(self, classifier: Classifier, images: Tensor, keep: Tensor) -> Tensor:
@@ -112,15 +114,22 @@ class DroppedTokens(TokenEdit):
     def further(
         self, classifier: Classifier, hard: Tensor, score: Callable[[Tensor], Tensor]
     ) -> list[Mapping[str, Any]]:
-        """`dropped_score`: with the deleted tokens really taken out of the sequence; null if none would stay."""
+        """`dropped_score`: with the deleted tokens really taken out of the sequence.
+
+        It is null where no patch token stays, and the network gives no number without any.
+        """
         stay = [mask.flatten().nonzero().flatten() for mask in hard]
-        empty = [not len(kept) and not self.place.grid.prefix for kept in stay]
+        nothing = [not len(kept) and not self.place.grid.prefix for kept in stay]
         rows = [
             classifier.answer(image) if none else without_tokens(classifier, self.place, image, kept)
-            for image, kept, none in zip(self.images.split(1), stay, empty, strict=True)
+            for image, kept, none in zip(self.images.split(1), stay, nothing, strict=True)
         ]
         scores = score(torch.cat(rows)).tolist()
-        return [{"dropped_score": None if e else s} for e, s in zip(empty, scores, strict=True)]
+        known = [
+            not none and (len(kept) > 0 or math.isfinite(value))
+            for none, kept, value in zip(nothing, stay, scores, strict=True)
+        ]
+        return [{"dropped_score": v if k else None} for v, k in zip(scores, known, strict=True)]
 
 
 class MaskedEmbeddings(TokenEdit):

@@ -9,12 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
 from unsee.masks.edits.tokens.place import place_of
 from unsee.masks.network_input import NetworkInput
-from unsee.tuning import Tuned
 
 
 @dataclass(frozen=True)
@@ -27,20 +25,14 @@ class Tokens:
     name: str = "tokens"
 
     own_cells: ClassVar[bool] = True
-    """Its masks have one cell for each token."""
+    """Its masks have one cell for each token, inside the network."""
 
     def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
         """The edit of these inputs, on the classifier's device.
 
         Raises:
-            UnseeError: the network has no patch tokens, or `torch.compile` has compiled it for unsee.
+            UnseeError: the network has no patch tokens.
         """
-        net = classifier.net
-        if isinstance(net, Tuned) and vars(net.net).get("_compiled_call_impl") is not None:
-            raise UnseeError(
-                "tokens are masked inside the network, which torch.compile does not allow: leave out compiled=True "
-                "(--compile)"
-            )
         plain = torch.stack([one.plain for one in inputs]).to(classifier.device)
         images = classifier.normalised(plain)
         place = place_of(classifier, images[:1])
@@ -48,7 +40,7 @@ class Tokens:
 
     def edited_photo(
         self,
-        network_input: NetworkInput,  # noqa: ARG002
-        mask: Float[Tensor, "h w"],  # noqa: ARG002
+        network_input: NetworkInput,
+        mask: Float[Tensor, "h w"],
     ) -> None:
         """None: no pixel is edited."""

@@ -20,7 +20,7 @@ ADAPTERS: tuple[Callable[[nn.Module], str | None], ...] = (
     timm_vit.layer,
     hugging_face_vit.layer,
 )
-"""Each says for a module, if it is of its family, which part of it returns all tokens with their positions."""
+"""Each says for a module, if it is of its family, which part returns all tokens with their positions."""
 _SAME, _SAME_HALF = 1e-3, 5e-2
 
 
