@@ -6,7 +6,6 @@ alike. Class and register tokens are always kept.
 """
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -71,13 +70,13 @@ class KeptTokens:
 
     def __call__(self) -> FunctionOverrides:
         """The context in which they hold, for this thread."""
-        softmax = dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), self._softmax)
-        means = dict.fromkeys((torch.mean, Tensor.mean), self._mean)
-        attention: Mapping[Function, Override] = {
+        overrides: dict[Function, Override] = {
             F.scaled_dot_product_attention: self._scaled_dot_product,
             F.multi_head_attention_forward: self._multi_head,
         }
-        return FunctionOverrides({**softmax, **means, **attention})
+        overrides |= dict.fromkeys((F.softmax, torch.softmax, Tensor.softmax), self._softmax)
+        overrides |= dict.fromkeys((torch.mean, Tensor.mean), self._mean)
+        return FunctionOverrides(overrides)
 
     def keep_for(self, tokens: int, rows: int) -> Float[Tensor, "b n"] | None:
         """The mask for so many tokens; with several rows for each image, as heads, each image's repeated."""
@@ -135,7 +134,7 @@ class KeptTokens:
         biases = (None,) * 3 if given["in_proj_bias"] is None else given["in_proj_bias"].chunk(3)
         heads = given["num_heads"]
         query, key, value = (
-            F.linear(part, weight, bias).unflatten(-1, (heads, -1)).permute(1, 2, 0, 3)
+            F.linear(part, weight, bias).view(*part.shape[:2], heads, -1).permute(1, 2, 0, 3)
             for part, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
         found, shares = _attended(query, key, value, keep)

@@ -53,8 +53,8 @@ class TokenEdit(ABC):
             return classifier.answer(self.images)
         if not classifier.reading.alone:
             return self.masked(classifier, self.images, given)
-        pairs = zip(self.images.split(1), given.split(1), strict=True)
-        return torch.cat([self.masked(classifier, image, keep) for image, keep in pairs])
+        pairs = zip(self.images, given, strict=True)
+        return torch.cat([self.masked(classifier, image[None], keep[None]) for image, keep in pairs])
 
     @abstractmethod
     def masked(
@@ -122,7 +122,7 @@ class DroppedTokens(TokenEdit):
         nothing = [not len(kept) and not self.place.grid.prefix for kept in stay]
         rows = [
             classifier.answer(image) if none else without_tokens(classifier, self.place, image, kept)
-            for image, kept, none in zip(self.images.split(1), stay, nothing, strict=True)
+            for image, kept, none in zip(self.images[:, None], stay, nothing, strict=True)
         ]
         scores = score(torch.cat(rows)).tolist()
         known = [
@@ -137,11 +137,11 @@ class MaskedEmbeddings(TokenEdit):
 
     def masked(self, classifier: Classifier, images: Tensor, keep: Tensor) -> Tensor:
         """Logits with embeddings moved to their mean."""
-        mask = keep.unflatten(1, self.size)[:, None]
+        mask = keep.view(len(keep), 1, *self.size)
 
         def mix(_module: nn.Module, _inputs: object, embeddings: Tensor) -> Tensor:
-            mean = embeddings.mean(dim=(2, 3), keepdim=True)
-            return mean + mask.to(embeddings.dtype) * (embeddings - mean)
+            mean = embeddings.mean(dim=(2, 3), keepdim=True).expand_as(embeddings)
+            return torch.lerp(mean, embeddings, mask.to(embeddings.dtype).expand_as(embeddings))
 
         with hooked([layer_named(classifier, self.place.layer)], mix):
             return classifier.answer(images)
