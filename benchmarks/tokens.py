@@ -38,12 +38,12 @@ def main() -> None:
     )
     parser.add_argument("--network", default="vit_tiny_patch16_224")
     parser.add_argument("--count", type=int, default=16)
-    parser.add_argument("--tv", default="0.01", help="weights λ2 of tokens, with commas")
+    parser.add_argument("--tv", default="", help="other weights λ2 of tokens, with commas")
     parser.add_argument("--out", type=Path, default=Path("tokens-out"))
     arguments = parser.parse_args()
     classifier, photos = network(arguments.network), sources(arguments.count)
-    ways = {"blur": unsee.PRESETS["fast"]}
-    for weight in map(float, arguments.tv.split(",")):
+    ways = {"blur": unsee.PRESETS["fast"], "tokens": unsee.PRESETS["tokens"]}
+    for weight in map(float, filter(None, arguments.tv.split(","))):
         objective = Objective(penalties=(L1(1e-4), TotalVariation(weight)))
         ways[f"tokens, λ2 = {weight:g}"] = replace(unsee.PRESETS["tokens"], objective=objective)
     ways["mean colour"] = adjusted(unsee.PRESETS["fast"], perturbation="constant")

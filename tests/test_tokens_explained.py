@@ -25,6 +25,7 @@ from unsee.masks.edits.tokens import edits
 from unsee.masks.edits.tokens.edits import DroppedTokens
 from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.on_photo import on_input, on_photo
+from unsee.masks.penalties import ScaledVariation, TotalVariation, gradient_of
 from unsee.masks.starts import CircularStart
 
 NAME = "timm, registers, mean"
@@ -53,6 +54,25 @@ class TestSettings:
         assert replace(found, source="") == replace(PRESETS["tokens"], source="")
         starts = [retry.start for retry in found.retries]
         assert starts == [CircularStart(step=1, last=0, soften=1.0)] * 2
+
+    def test_an_edge_of_the_same_width_costs_the_same_on_any_grid(self):
+        """The weight of the total variation follows the number of cells; on 784 it is the paper's."""
+        (_, found) = adjusted(PRESETS["top5"], perturbation="tokens").objective.penalties
+        assert found == ScaledVariation(1e-2, beta=2.0)
+        (_, found) = PRESETS["tokens"].objective.penalties
+        assert found == ScaledVariation(1e-2)
+        step = torch.zeros(1, dtype=torch.long)
+        game = PRESETS["tokens"].objective.game
+        costs = {}
+        for side in (14, 28, 56):
+            ramp = ((torch.arange(side).double() + 0.5) / side).expand(1, side, side)
+            costs[side] = float(found.value(ramp, game, step)) * side / (side - 1)
+            own = gradient_of(found, ramp, game, step)
+            assert torch.allclose(found.gradient(ramp, game, step), own, rtol=0, atol=1e-12)
+        assert costs[14] == pytest.approx(costs[28], rel=1e-9)
+        assert costs[56] == pytest.approx(costs[28], rel=1e-9)
+        mask = torch.rand(1, 28, 28)
+        assert torch.equal(found.value(mask, game, step), TotalVariation(1e-2).value(mask, game, step))
 
     def test_a_grid_that_was_chosen_for_tokens_stays(self):
         own = replace(PRESETS["tokens"], grid=Grid(shape=(4, 4), blur=0.0))

@@ -10,6 +10,7 @@ from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.objective import SCORES, Objective, Score
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
+from unsee.masks.penalties import ScaledVariation, TotalVariation
 from unsee.masks.starts import CircularStart, Start
 
 
@@ -90,10 +91,18 @@ class Settings:
         return replace(self, retries=(*kept, Retry(start, optimiser, unconverged=True)))
 
     def on_own_cells(self) -> "Settings":
-        """The settings for perturbations with cells of their own: one mask value for each, and no jitter."""
+        """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
+
+        The total variation's weight then depends on how many cells there are (`ScaledVariation`).
+        """
+        penalties = tuple(
+            ScaledVariation(one.weight, one.beta, one.name) if type(one) is TotalVariation else one
+            for one in self.objective.penalties
+        )
+        objective = replace(self.objective, penalties=penalties)
         retries = tuple(replace(one, start=_in_cells(one.start)) for one in self.retries)
         start = _in_cells(self.start)
-        return replace(self, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
+        return replace(self, objective=objective, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
 
     @property
     def margin(self) -> int:
