@@ -21,16 +21,22 @@ HEATMAP = "inferno"
 _SIDE = 640
 _INCHES = 3.4
 _DPI = 150
+_LINE = 0.18
+"""Inches of a further line of a title."""
 _BORDER = "0.75"
 
 BoxLike = Box | tuple[float, float, float, float]
 """A half-open box [x0, y0, x1, y1) in pixels; edges may lie between pixels."""
 
 
-def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
-    """Lay out `count` panels side by side, for images whose height divided by width is `aspect`."""
+def row_of_panels(figure: Figure, count: int, aspect: float, lines: int = 1) -> list[Axes]:
+    """Lay out `count` panels side by side, for images whose height divided by width is `aspect`.
+
+    `lines` is how many the longest title has.
+    """
     figure.set_layout_engine("constrained")
-    figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.28)
+    height = _INCHES * min(max(aspect, 0.3), 2.5) + 0.28 + _LINE * (lines - 1)
+    figure.set_size_inches(_INCHES * count, height)
     return list(figure.subplots(1, count, squeeze=False)[0])
 
 
