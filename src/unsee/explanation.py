@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from unsee.drawing.checkered import checkered
+from unsee.drawing.checkered import without_tokens
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
@@ -192,20 +192,9 @@ class Explanation:
         return [
             (self.photo.pixels, f"{name}: {scores.original:.4f}"),
             *([] if self.perturbed is None else [(self.perturbed, edited)]),
-            *self._without_tokens(),
+            *without_tokens(self.photo.pixels, self.mask, name, self.run.evidence),
             (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
         ]
-
-    def _without_tokens(self) -> list[tuple[Tensor, str]]:
-        """The photo with its deleted tokens checkered out, where tokens were masked."""
-        found = self.run.evidence
-        if "tokens" not in found:
-            return []
-        dropped = found.get("dropped_score")
-        score = found["binarised_score"] if dropped is None else dropped
-        how = "embeddings masked" if "note" in found else "dropped, not painted"
-        title = f"{self.target.short}: {score:.4f}\n{found['deleted']} of {found['tokens']} tokens {how}"
-        return [(checkered(self.photo.pixels, self.mask < 0.5), title)]
 
     def show(self, bands: Bands | None = None) -> None:
         """Show the photo and its score, the edited photo and its score, and the mask (fig. 1).
