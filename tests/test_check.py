@@ -78,7 +78,7 @@ class TestFound:
         ("wrong", "line"),
         [
             (Noisy, "other scores each time"),
-            (lambda net: nn.Sequential(net, nn.Threshold(1e9, 0.0)), "the same scores"),
+            (lambda net: nn.Sequential(net, nn.Threshold(1e9, -1.0)), "the same scores"),
             (lambda net: nn.Sequential(net, nn.Threshold(1e9, torch.nan)), "not finite"),
         ],
     )

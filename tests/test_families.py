@@ -159,7 +159,7 @@ class TestFilesOfCode:
         for content in (b"nothing", other.read_bytes()):
             bare.write_bytes(content)
             with pytest.raises(UnseeError, match=r"torch\.(jit|export)\.save") as error:
-                load(f"{prefix}:{bare}", device="cpu", mean=0.5)
+                load(f"{prefix}:{bare}", device="cpu", mean=0.5, std=1.0)
             one_line(error)
 
 

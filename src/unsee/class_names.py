@@ -1,7 +1,7 @@
 """The names of a network's classes, and a class by its name or index."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unsee.choices import nearest
@@ -26,6 +26,8 @@ def class_names_of(names: ClassNames | None) -> tuple[str, ...] | None:
         raise UnseeError(f"class_names is one string, {names[:40]!r}: give a list with a name for each class")
     if isinstance(names, Mapping):
         names = _by_key(names)
+    if not isinstance(names, Iterable):
+        raise UnseeError(f"class_names takes a list with a name for each class, got {names!r}")
     found = tuple(names)
     wrong = next((name for name in found if not isinstance(name, str)), None)
     if wrong is not None:
@@ -43,9 +45,14 @@ def _by_key(names: Mapping[Any, Any]) -> list[str]:
         ) from None
     if sorted(placed) != list(range(len(names))):
         raise UnseeError(
-            f"class_names by key needs the keys 0 to {len(names) - 1}, got {sorted(placed)[:5]}…"
+            f"class_names by key needs the keys 0 to {len(names) - 1}, got {_listed(sorted(placed))}"
         )
     return [placed[index] for index in range(len(placed))]
+
+
+def _listed(keys: Sequence[int]) -> str:
+    shown = ", ".join(map(str, keys[:_LISTED]))
+    return f"{shown}, …" if len(keys) > _LISTED else shown
 
 
 def class_index(target: object, classes: int, names: Sequence[str] | None, network: str) -> int:

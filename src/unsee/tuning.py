@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from unsee.tensors.depthwise import hasten
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TOLERANCE = 1e-3
 _TRACING = threading.Lock()
+_RUN_IN_BFLOAT16: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -122,7 +124,8 @@ def check_precision(precision: object) -> None:
 
 
 def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
-    """Whether to run a network in bfloat16; with "auto", if the device has instructions for it.
+    """Whether to run a network in bfloat16; with "auto", if the device has instructions for it and the
+    network has no operation that cannot.
 
     Raises:
         UnseeError: the precision is unknown.
@@ -130,7 +133,26 @@ def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
     check_precision(precision)
     if precision == "float32" or classifier.net_dtype != torch.float32:
         return False
-    return precision == "bfloat16" or computes_in_bfloat16(classifier.device)
+    if precision == "bfloat16":
+        return True
+    return computes_in_bfloat16(classifier.device) and _runs_in_bfloat16(classifier)
+
+
+@torch.no_grad()
+def _runs_in_bfloat16(classifier: Classifier) -> bool:
+    """Whether every operation of the network can be run under bfloat16 autocast; tried once a network."""
+    net = classifier.net
+    if net not in _RUN_IN_BFLOAT16:
+        _ = classifier.reading
+        image = torch.full((1, *classifier.input_shape), 0.5).to(classifier.device, classifier.dtype)
+        with classifier.borrowed(), torch.autocast(classifier.device.type, torch.bfloat16):
+            try:
+                classifier.logits(image)
+            except RuntimeError:
+                _RUN_IN_BFLOAT16[net] = False
+            else:
+                _RUN_IN_BFLOAT16[net] = True
+    return _RUN_IN_BFLOAT16[net]
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

@@ -22,6 +22,11 @@ from unsee.optional import library
 Value = TypeVar("Value")
 _CLASSIFIES = "ForImageClassification"
 _SHOWN = 3
+_PROBLEMS = {
+    "regression": LOGIT,
+    "multi_label_classification": SIGMOID,
+    "single_label_classification": SOFTMAX,
+}
 
 
 def load(request: Request) -> Classifier:
@@ -59,7 +64,7 @@ def load(request: Request) -> Classifier:
         if zero:
             tokenizer = _fetched(request, lambda: transformers.AutoTokenizer.from_pretrained(request.rest))
             return zero_shot(net, tokenizer, request, known)
-    return Classifier(net.eval(), class_names=_class_names(config), head=_head(config), **known)
+    return Classifier(net.eval(), class_names=_class_names(config), **_head(config), **known)
 
 
 def _described(own: ProcessorFacts, request: Request, sha256: str | None) -> dict[str, Any]:
@@ -131,13 +136,14 @@ def _class_names(config: Any) -> Mapping[int | str, str] | None:  # noqa: ANN401
     return None if all(name == f"LABEL_{index}" for index, name in names.items()) else names
 
 
-def _head(config: Any) -> str:  # noqa: ANN401
-    """What the answer means, as Hugging Face's own pipeline takes it."""
-    if config.problem_type == "regression":
-        return LOGIT
-    if config.problem_type == "multi_label_classification" or config.num_labels == 1:
-        return SIGMOID
-    return SOFTMAX if config.problem_type == "single_label_classification" else AUTO
+def _head(config: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What the answer means, as Hugging Face's own pipeline takes it, and why."""
+    kind = _PROBLEMS.get(config.problem_type)
+    if kind is not None:
+        return {"head": kind, "head_reason": f"the configuration's problem_type is {config.problem_type}"}
+    if config.num_labels == 1:
+        return {"head": SIGMOID, "head_reason": "the configuration has one label"}
+    return {"head": AUTO}
 
 
 def _fetched(request: Request, get: Callable[[], Value]) -> Value:
