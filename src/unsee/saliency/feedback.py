@@ -1,14 +1,14 @@
 """Feedback (Cao et al. 2015): gates behind every ReLU learned to raise the score, then the gradient.
 
-Gates z ∈ {0,1} on what the ReLUs return make the score S(z); S(z) − λ‖z‖₀ is maximised from z = 1. Each step is
-one of gradient ascent, projected to [0,1], in all layers at once. The derivative ∂S/∂z of a gate is what its unit
+Gates z ∈ {0,1} on what the ReLUs return make the score S(z); S(z) − λ‖z‖₀ is maximised from z = 1. Each
+step is one of gradient ascent, projected to [0,1], in all layers at once. ∂S/∂z of a gate is what its unit
 returns, times the gradient there.
 
-λ and the step are chosen here, not taken from the paper: λ is arbitrarily small and the step arbitrarily large,
-so that a step closes the gates with ∂S/∂z ≤ 0, whatever the scale of the logits. A gate that is closed stays
-closed, as in the authors' Caffe code (FeedbackCNN-demo); otherwise nothing bounds the score, and BVLC GoogLeNet's
-went from 10 to 34,000 in twenty steps. The authors' code also closes gates at the borders of maps and, on
-request, those whose gradient is below a multiple of the mean; this one does not.
+λ and the step are chosen here, not taken from the paper: λ arbitrarily small and the step arbitrarily large;
+each step then closes the gates with ∂S/∂z ≤ 0, whatever the scale of the logits. A closed gate stays
+closed, as in the authors' Caffe code (FeedbackCNN-demo); otherwise nothing bounds the score: that of
+BVLC GoogLeNet went from 10 to 34,000 in twenty steps. The authors' code also closes gates at the borders of
+maps and, on request, those whose gradient is below a multiple of the mean; this one does not.
 
 Own code: no maintained library has it.
 """
