@@ -185,7 +185,7 @@ def test_relu_rules_are_captums_on_plain_modules(name, theirs):
     assert_allclose(METHODS[name](wrapped(net), images, [2, 5]), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet", "excitation_backprop", "lrp"])
+@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet", "feedback", "excitation_backprop", "lrp"])
 @pytest.mark.parametrize("way", ["module in place", "function", "function in place"])
 def test_rules_hold_however_a_network_calls_its_functions(name, way):
     net, images = plain_net(), pictures()
@@ -538,6 +538,7 @@ def test_targets_may_be_a_tensor_or_sets():
     [
         ("guided_backprop", nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU()), "has no ReLU"),
         ("deconvnet", nn.Sequential(nn.Conv2d(3, 2, 3), nn.Tanh()), "has no ReLU"),
+        ("feedback", nn.Sequential(nn.Conv2d(3, 2, 3), nn.SiLU()), "has no ReLU for feedback to change"),
         ("cam", nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), "global average pooling"),
         ("grad_cam", nn.Sequential(), "returns maps"),
         ("excitation_backprop", nn.Sequential(), "returns maps"),

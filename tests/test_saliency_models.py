@@ -23,12 +23,13 @@ SHORT = {
     "blur_occlusion": {"stride": 80.0},
     "variable_occlusion": {"draws": 12},
     "lime": {"samples": 12, "segments": 6},
+    "feedback": {"passes": 4},
     "integrated_gradients": {"steps": 4},
     "smooth_grad": {"samples": 3},
     "rise": {"masks": 20},
 }
 """Fewer passes than a method takes by itself."""
-NEEDS_RELU = {"guided_backprop", "deconvnet"}
+NEEDS_RELU = {"guided_backprop", "deconvnet", "feedback"}
 NETWORKS = {
     "resnet": (zoo.resnet18, "layer4", "layer2.0", set()),
     "vgg": (zoo.vgg11, "features.19", "features.10", {"cam"}),

@@ -23,6 +23,7 @@ from unsee.saliency.center import center
 from unsee.saliency.contrastive_excitation_backprop import contrastive_excitation_backprop
 from unsee.saliency.deconvnet import deconvnet
 from unsee.saliency.excitation_backprop import excitation_backprop
+from unsee.saliency.feedback import feedback
 from unsee.saliency.grad_cam import grad_cam
 from unsee.saliency.gradient import gradient
 from unsee.saliency.gradient_x_input import gradient_x_input
@@ -156,6 +157,14 @@ METHODS: dict[str, Method] = {
             deconvnet,
             "Zeiler and Fergus 2014",
             "The gradient, where ReLU passes back only positive gradients",
+            needs_gradient=True,
+            needs_hooks=True,
+        ),
+        Method(
+            "feedback",
+            feedback,
+            "Cao et al. 2015",
+            "The gradient, after units that lower the score have been switched off behind every ReLU",
             needs_gradient=True,
             needs_hooks=True,
         ),
