@@ -48,6 +48,10 @@ Asked = Annotated[
     str | None,
     typer.Option("--target", "-t", help="predicted, top1, top5, label or each. [default: the experiment's]"),
 ]
+LayerNames = Annotated[
+    str | None,
+    typer.Option("--layers", help="For layers: the layers to mask, separated by commas. [default: chosen]"),
+]
 ClassMap = Annotated[
     Path | None,
     typer.Option("--class-map", help="JSON file: class of the data set → indices of the network's classes."),
@@ -70,6 +74,7 @@ def command(
     methods: Methods = "mask,gradient,guided-backprop,grad-cam,center",
     masks: Masks = [],  # noqa: B006
     preset: Preset = "fast",
+    layers: LayerNames = None,
     target: Asked = None,
     class_map: ClassMap = None,
     models: Models = [],  # noqa: B006
@@ -88,11 +93,16 @@ def command(
     from unsee.cli.experiment_progress import experimenting
     from unsee.cli.parsing import model_for, names_from, tell_if_all
     from unsee.experiments.catalogue import EXPERIMENTS
+    from unsee.experiments.layers import Layers
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
 
-    look_up(EXPERIMENTS, name, "experiment")
+    chosen = look_up(EXPERIMENTS, name, "experiment")
+    if layers is not None:
+        if not isinstance(chosen, Layers):
+            raise UnseeError(f"--layers is for the experiment layers: leave it out of {name}")
+        chosen = Layers(names_from(layers))
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
@@ -101,7 +111,7 @@ def command(
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
         found = unsee.run_experiment(
-            name,
+            chosen,
             networks,
             dataset,
             methods=methods.split(","),

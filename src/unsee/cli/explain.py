@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
@@ -61,6 +63,9 @@ def command(
     perturbation: Perturbation = None,
     score: ScoreName = None,
     iterations: Iterations = None,
+    layer: Layer = None,
+    layer_value: LayerValue = None,
+    mask_over: MaskOver = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     batch_size: BatchSize = None,
@@ -78,15 +83,21 @@ def command(
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up
-    from unsee.cli.parsing import bands_from, fit_from, load_model, note_trained_fit, target_from
+    from unsee.cli.parsing import bands_from, fit_from, layer_from, load_model, note_trained_fit, target_from
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
-    from unsee.masks.folders import explain_to_folders
+    from unsee.masks.folders import explain_to_folders, readable
+    from unsee.masks.on_layer import check_no_perturbation, on_layer
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
-    asked, drawn = target_from(target), bands_from(bands)
+    asked, drawn, place = target_from(target), bands_from(bands), layer_from(layer, layer_value, mask_over)
+    if place is not None:
+        check_no_perturbation(perturbation)
     classifier = load_model(model, weights, device, given_options())
+    if place is not None:
+        settings = on_layer(settings, classifier, place, readable(classifier, photos), plan.fit)
+        plan = replace(plan, settings=settings)
     note_trained_fit(classifier, plan.fit)
     what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
     with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
@@ -129,8 +140,12 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             _number(manifest["area"], ".1%") + ("" if manifest["converged"] else " *"),
             plain(saved.folder),
         )
+    captions = []
+    if not all(saved.manifest["edits_pixels"] for saved in explanations):
+        captions.append("the mask lies on a layer: no pixel is edited")
     if not all(saved.manifest["converged"] for saved in explanations):
-        table.caption = "* not converged: do not rely on this mask"
+        captions.append("* not converged: do not rely on this mask")
+    table.caption = "\n".join(captions) or None
     return table
 
 
