@@ -186,23 +186,24 @@ class Explanation:
         """The panels of the figure (fig. 1), each with its title: photo, edited photo, mask.
 
         Images are as `unsee.drawing.panels.viewed` shows them. Where no pixel is edited, the photo under the
-        heatmap takes the edited photo's place, and its title says so.
+        heatmap takes the edited photo's place, and the titles say so.
         """
         from unsee.drawing import panels  # noqa: PLC0415
 
         scores, name, photo = self.scores, self.target.short, self.photo.pixels
         state = "" if self.converged else ", did not converge"
         marks = "kept" if self.run.game == "preservation" else "deleted"
+        what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
         title = f"{name}: {scores.perturbed:.4f}"
         if self.perturbed is None:
             edited = panels.overlaid(photo, self.saliency, bands)
-            title += f"\n{self.masked} masked, no pixel edited"
+            title += ", no pixel edited"
         else:
             edited = panels.viewed(self.perturbed, bands)
         return [
             (panels.viewed(photo, bands), f"{name}: {scores.original:.4f}"),
             (edited, title),
-            (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
+            (self.mask, f"{what}, {self.area:.0%} {marks}{state}"),
         ]
 
     def show(self, bands: Bands | None = None) -> None:
