@@ -139,6 +139,7 @@ def read(classifier: Classifier, layer: str, inputs: Float[Tensor, "b c h w"]) -
         UnseeError: the layer does not run once for an image, or does not return one tensor.
     """
     found: list[Tensor] = []
+    classifier = opened(classifier, WHAT)
 
     def keep(output: Tensor) -> None:
         found.append(output.clone())
@@ -154,7 +155,7 @@ def replaced(classifier: Classifier, layer: str, given: Tensor, inputs: Float[Te
     Raises:
         UnseeError: the layer does not run once for an image, or does not return one tensor.
     """
-    return _hooked_pass(classifier, layer, inputs, lambda _: given)
+    return _hooked_pass(opened(classifier, WHAT), layer, inputs, lambda _: given)
 
 
 def _hooked_pass(

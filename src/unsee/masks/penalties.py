@@ -136,7 +136,7 @@ class TiledVariation:
     ) -> Float[Tensor, " b"]:
         """The weighted variation; there is none between tiles."""
         each = untiled(masks, tiles_of(self.channels))
-        values = self._single.value(each.flatten(0, 1), game, iteration)
+        values = self._single.value(each.flatten(0, 1), game, iteration.repeat_interleave(self.channels))
         return values.view(len(masks), -1).sum(dim=1)
 
     def gradient(
@@ -144,7 +144,8 @@ class TiledVariation:
     ) -> Float[Tensor, "b r c"]:
         """The gradient in closed form."""
         each = untiled(masks, tiles_of(self.channels))
-        gradient = self._single.gradient(each.flatten(0, 1), game, iteration)
+        iterations = iteration.repeat_interleave(self.channels)
+        gradient = self._single.gradient(each.flatten(0, 1), game, iterations)
         return tiled(gradient.view_as(each), tiles_of(self.channels))
 
     @property
