@@ -334,7 +334,7 @@ class TestRefused:
     def test_a_layer_that_never_runs(self):
         net = small()
         net.register_module("spare", nn.ReLU())
-        net.forward = lambda x: nn.Sequential(*list(net)[:9])(x)
+        net.forward = nn.Sequential(*list(net)[:9]).forward
         classifier = Classifier(net, size=(32, 32))
         with pytest.raises(UnseeError, match="spare of custom does not run"):
             behind_layer(classifier, "spare").net.activation(images(classifier))
@@ -342,7 +342,9 @@ class TestRefused:
     @pytest.mark.filterwarnings("ignore:.*torch.jit")
     def test_a_network_without_open_layers(self):
         closed = Classifier(torch.jit.trace(small(), torch.rand(1, 3, 32, 32)), size=(32, 32))
-        with pytest.raises(UnseeError, match="a mask on a layer reads layers, and those of custom are closed"):
+        with pytest.raises(
+            UnseeError, match="a mask on a layer reads layers, and those of custom are closed"
+        ):
             behind_layer(closed, "3")
 
 

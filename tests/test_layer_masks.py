@@ -52,7 +52,9 @@ def settings_on(over="space", value="zero", game="deletion", iterations=3) -> Se
     base = replace(PRESETS["paper"], optimiser=Adam(iterations=iterations))
     base = replace(base, objective=replace(base.objective, game=GAMES[game]))
     given = VALUES[value]
-    found = on_layer(base, made.classifier, OnLayer(LAYER, given if not isinstance(given, tuple) else 0.0, over))
+    found = on_layer(
+        base, made.classifier, OnLayer(LAYER, given if not isinstance(given, tuple) else 0.0, over)
+    )
     if isinstance(given, tuple):
         found = replace(found, perturbations=(replace(found.perturbations[0], value=given),))
     return found
@@ -173,6 +175,18 @@ class TestLiteral:
         edit = made.scoring(settings_on()).shown
         assert isinstance(edit, Edit)
         assert isinstance(edit, OnPlaces)
+
+    @pytest.mark.parametrize("cut", [True, False])
+    def test_several_masks_of_an_image_are_scored_as_one_by_one(self, cut):
+        settings = settings_on()
+        made = bench(settings, ranks=((0,), (1,)))
+        if cut:
+            made = replace(made, classifier=behind_file.behind_layer(made.classifier, LAYER))
+            assert made.classifier.net.is_cut
+        scoring, masks = made.scoring(settings), masks_of(6, "space").view(2, 3, 12, 12)
+        together = scoring.still_scores(masks)
+        each = [scoring.still_scores(masks[:, k : k + 1]) for k in range(3)]
+        assert torch.allclose(together, torch.cat(each, dim=1), rtol=0, atol=1e-12)
 
     def test_a_mask_of_ones_is_the_network_itself(self):
         settings = settings_on("both", "each")

@@ -74,7 +74,7 @@ class TestLayers:
         net = nn.Sequential(nn.Conv2d(3, 4, 1), shared, nn.Conv2d(4, 4, 1), shared, nn.AdaptiveAvgPool2d(1))
         net.append(nn.Flatten())
         net.register_module("spare", nn.Module())
-        net.forward = lambda x: nn.Sequential(*list(net)[:6])(x)
+        net.forward = nn.Sequential(*list(net)[:6]).forward
         found = layers_of(Classifier(net, size=(8, 6)))
         assert [(one.name, one.kind, one.shape) for one in found] == [
             ("0", "Conv2d", (4, 8, 6)),
@@ -142,7 +142,11 @@ class TestForms:
         """A product with laid factors is the product of the maps; class tokens have a factor of their own."""
         _, form = FORMS[name]
         activation = torch.rand(2, *form.shape)
-        sizes = [(form.channels, form.rows, form.columns), (form.channels, 1, 1), (1, form.rows, form.columns)]
+        sizes = [
+            (form.channels, form.rows, form.columns),
+            (form.channels, 1, 1),
+            (1, form.rows, form.columns),
+        ]
         for size in sizes:
             factors = torch.rand(2, *size)
             product = activation * form.laid(factors, 1.0)

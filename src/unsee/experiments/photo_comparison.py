@@ -223,7 +223,7 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
-        **({} if settings.mask_layer is None else {"mask_layer": described(settings.mask_layer)}),
+        "mask_layer": described(settings.mask_layer),
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }
