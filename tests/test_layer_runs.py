@@ -203,7 +203,24 @@ class TestExperiment:
     def test_other_networks_show_the_last_layer_of_each_size(self, deep):
         assert shown_layers(deep) == ("2", "5", "6")
 
-    def test_columns_are_named_as_in_the_paper(self):
+    def test_parts_of_blocks_are_passed_over(self):
+        found = shown_layers(unsee.load("unsee:efficientnet-lite0"))
+        assert found == ("blocks.0", "blocks.2", "blocks.4", "blocks.10", "head")
+
+    def test_alexnet_shows_the_papers_layers_by_the_papers_names(self):
+        from torchvision.models import alexnet
+
+        from unsee.experiments.maps import Setup
+
+        net = Classifier(alexnet(weights=None), name="alexnet")
+        assert shown_layers(net) == tuple(f"features.{place}" for place in (2, 5, 7, 9, 12))
+        data = unsee.open_dataset("menagerie", limit=2)
+        sources = Layers().map_sources(Setup((net,), data, (), "paper", "predicted"))
+        assert [source.name for source in sources] == ["pool1", "pool2", "relu3", "relu4", "pool5"]
+        weights = [source.preset.objective.penalties[0].weight for source in sources]
+        assert weights == [1e-4, 5e-3, 5e-3, 5e-3, 1e-2]
+
+    def test_columns_are_named_as_layers(self):
         from unsee.experiments.maps import Setup
 
         data = unsee.open_dataset("menagerie", limit=2)

@@ -154,9 +154,9 @@ def eighth_layer(classifier: Classifier) -> str:
     """
     most = min(classifier.size) / 8
     outputs, _ = layer_outputs(classifier)
-    wrapping = _wrapping(classifier.network)
+    depth = wrapping(classifier.network)
     for output in outputs:
-        name = output.named(depth=1 + wrapping)
+        name = output.named(depth=1 + depth)
         if name and is_map(output.shape) and min(output.shape[2:]) <= most:
             return name
     return last_spatial_layer(classifier)
@@ -284,7 +284,7 @@ def _proportional(grid: tuple[int, int], size: tuple[int, int]) -> bool:
     return abs(grid[0] * size[1] - grid[1] * size[0]) < max(size)
 
 
-def _wrapping(net: nn.Module) -> int:
+def wrapping(net: nn.Module) -> int:
     """How many modules with a single child enclose the network itself."""
     depth = 0
     while len(children := list(net.children())) == 1:

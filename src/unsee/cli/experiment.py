@@ -14,6 +14,7 @@ from unsee.errors import UnseeError
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
+    from unsee.experiments.experiment import Experiment
     from unsee.experiments.runner import ExperimentResult
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
@@ -92,17 +93,11 @@ def command(
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
     from unsee.cli.parsing import model_for, names_from, tell_if_all
-    from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.layers import Layers
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
 
-    chosen = look_up(EXPERIMENTS, name, "experiment")
-    if layers is not None:
-        if not isinstance(chosen, Layers):
-            raise UnseeError(f"--layers is for the experiment layers: leave it out of {name}")
-        chosen = Layers(names_from(layers))
+    chosen = _chosen(name, layers)
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
@@ -126,6 +121,25 @@ def command(
             progress=progress,
         )
     _print_result(found, as_json)
+
+
+def _chosen(name: str, layers: str | None) -> "Experiment":
+    """The experiment of a name, with the layers that --layers names.
+
+    Raises:
+        UnseeError: there is no such experiment, or it takes no layers.
+    """
+    from unsee.choices import look_up
+    from unsee.cli.parsing import names_from
+    from unsee.experiments.catalogue import EXPERIMENTS
+    from unsee.experiments.layers import Layers
+
+    chosen = look_up(EXPERIMENTS, name, "experiment")
+    if layers is None:
+        return chosen
+    if not isinstance(chosen, Layers):
+        raise UnseeError(f"--layers is for the experiment layers: leave it out of {name}")
+    return Layers(names_from(layers))
 
 
 def _print_result(found: "ExperimentResult", as_json: bool) -> None:

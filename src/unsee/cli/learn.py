@@ -113,7 +113,6 @@ def command(
     from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
-    from unsee.masks.on_layer import check_no_perturbation
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.engines.choice import engine_named
     from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
@@ -123,9 +122,7 @@ def command(
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
     chosen = adjusted_preset(method, preset, game, perturbation, iterations, score)
-    place = layer_from(layer, layer_value, mask_over)
-    if place is not None:
-        check_no_perturbation(perturbation)
+    place = layer_from(layer, layer_value, mask_over, perturbation)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
     settings = LearnSettings(method, chosen, place, target, mapping, seed, scaling, precision, batch_size)

@@ -12,7 +12,7 @@ from unsee.experiments.experiment import About, Case, FirstImages, Record, Summa
 from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import mask_numbers, means_table
 from unsee.layer_names import layer_called, layers_of, paper_names, paper_network
-from unsee.layers import is_map
+from unsee.layers import is_map, wrapping
 from unsee.masks import PRESETS, OnLayer, on_layer
 from unsee.masks.on_layer import PAPER_LAYERS
 
@@ -24,8 +24,7 @@ class Layers:
     """The mask on each of several layers, over the places of its maps, with deleted cells set to 0.
 
     Args:
-        layers: by dotted name or the paper's; by default those of the paper in AlexNet and VGG-16, and the
-            last layer of each size of maps, at most five, in other networks.
+        layers: by dotted name or the paper's; by default see `shown_layers`.
     """
 
     layers: tuple[str, ...] = ()
@@ -76,17 +75,22 @@ class Layers:
 def shown_layers(classifier: Classifier) -> tuple[str, ...]:
     """The layers of the paper's figure 8; in other networks the last of each size of maps, at most five.
 
+    In those, layers inside others inside others are passed over, such as those of a block.
+
+    Returns:
+        Dotted names, the first layer first.
+
     Raises:
         UnseeError: the network is another, and no layer returns maps.
     """
     network = paper_network(classifier)
     printed = [layer for own, layer in PAPER_LAYERS if own == network]
     if printed:
-        return tuple(printed)
-    last: dict[int, str] = {}
-    for one in layers_of(classifier):
-        if is_map(Size((1, *one.shape))):
-            last[one.shape[1] * one.shape[2]] = one.name
+        return tuple(layer_called(classifier, name) for name in printed)
+    maps = [one for one in layers_of(classifier) if is_map(Size((1, *one.shape)))]
+    depth = 1 + wrapping(classifier.network)
+    outer = [one for one in maps if one.name.count(".") <= depth] or maps
+    last = {one.shape[1] * one.shape[2]: one.name for one in outer}
     if not last:
         raise UnseeError(f"no layer of {classifier.name} returns maps: name layers of tokens or vectors")
     return tuple(last[cells] for cells in sorted(last, reverse=True))[-_MOST:]
