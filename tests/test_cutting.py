@@ -136,6 +136,7 @@ class TestCut:
     @pytest.mark.parametrize(
         ("name", "layer", "cells"),
         [
+            ("alexnet", "conv1", (64, 55, 55)),  # the ReLU behind it works in place
             ("alexnet", "pool1", (64, 27, 27)),
             ("alexnet", "relu3", (384, 13, 13)),
             ("alexnet", "pool5", (256, 6, 6)),
@@ -179,6 +180,28 @@ class TestCut:
         first = quick.output(activation, given, others)
         assert torch.equal(others[0], kept)  # the network adds to it in place
         assert torch.equal(first, quick.output(activation, given, others))
+
+    @pytest.mark.parametrize("cut", [True, False])
+    def test_gradients_pass_through_functions_that_work_in_place(self, cut):
+        classifier = Classifier(Residual().double(), size=(16, 16))
+        quick = behind_layer(classifier, "layer").net
+        assert quick.is_cut
+        given = images(classifier)
+        activation, others = quick.activation(given)
+        if not cut:
+            quick.cuts = ()
+        mask = torch.full((2, 1, 16, 16), 0.7, dtype=torch.float64, requires_grad=True)
+
+        def total(factor):
+            return quick.output(factor * activation, given, others)[:, 0].sum()
+
+        (gradient,) = torch.autograd.grad(total(mask), mask)
+        step = torch.zeros_like(mask)
+        step[1, 0, 3, 4] = 1e-6
+        with torch.no_grad():
+            slope = (total(mask + step) - total(mask - step)) / 2e-6
+        assert float(gradient[1, 0, 3, 4]) == pytest.approx(float(slope), abs=1e-7)
+        assert float(slope) != 0
 
     def test_batch_norm_behind_the_layer_is_folded_and_the_layer_itself_is_not(self):
         classifier = Classifier(small(), size=(32, 32))

@@ -393,6 +393,27 @@ class TestLearned:
         assert torch.allclose(cut.grid, whole.grid, rtol=0, atol=1e-9)
         assert cut.terms == pytest.approx(whole.terms, abs=1e-9)
 
+    def test_a_network_that_takes_one_image_at_a_time(self):
+        class Alone(nn.Module):
+            def __init__(self, net):
+                super().__init__()
+                self.net = net
+
+            def forward(self, x):
+                if len(x) != 1:
+                    raise ValueError("one image, please")
+                return self.net(x)
+
+        settings = settings_on(iterations=5)
+        made = bench(settings, ranks=((0,), (1,)))
+        expected = learn_masks(made.classifier, made.requests, settings)
+        alone = replace(made.classifier, net=Alone(made.classifier.net), mean_color=made.classifier.color)
+        assert alone.reading.alone
+        own = replace(settings, perturbations=(replace(settings.perturbations[0], layer=f"net.{LAYER}"),))
+        for one, other in zip(learn_masks(alone, made.requests, own), expected, strict=True):
+            assert torch.allclose(one.grid, other.grid, rtol=0, atol=1e-9)
+            assert torch.allclose(one.scores, other.scores, rtol=0, atol=1e-9)
+
     @pytest.mark.parametrize("over", ["space", "channels", "both"])
     def test_the_scores_are_those_of_the_whole_network_with_the_activation_replaced(self, over):
         settings = settings_on(over, "each", iterations=6)

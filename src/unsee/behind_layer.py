@@ -201,7 +201,7 @@ def _private_cut(classifier: Classifier, layer: str) -> Cut | None:
     with torch.no_grad(), hooked(classifier.network.modules(), lambda *_: called.append(True), before=True):
         try:
             activation, others = cut.activation(_probe(classifier))
-            cut.behind(activation, *others)
+            cut.behind(activation, *others)  # what it may change in place is not used again
         except _FAILURES:
             return None
     return None if called else cut
@@ -211,11 +211,15 @@ def _private_cut(classifier: Classifier, layer: str) -> Cut | None:
 def _fastest(classifier: Classifier, cut: Cut) -> Cut:
     """The cut with the fastest variant of its second part that gives the same."""
     activation, others = cut.activation(_probe(classifier))
-    expected = classifier.reading.logits(cut.behind(activation, *[other.clone() for other in others]), 1)
+
+    def answer(part: nn.Module) -> object:
+        return part(activation.clone(), *(other.clone() for other in others))  # it may change them in place
+
+    expected = classifier.reading.logits(answer(cut.behind), 1)
     for change in (folded, _unchanged):
         try:
             variant = Cut(cut.before, change(copied(cut.behind)).to(memory_format=torch.channels_last))
-            output = variant.behind(activation, *[other.clone() for other in others])
+            output = answer(variant.behind)
         except Exception:
             continue
         if _close(classifier.reading.logits(output, 1), expected):
