@@ -59,9 +59,20 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         before = self.first(x)
         y = self.layer(before)
-        before += y
-        before.mul_(3.0)
+        before.add_(y).mul_(3.0)
         return self.head(self.relu(before).mean(dim=(2, 3)))
+
+
+class Beside(Residual):
+    """The image itself goes round the layer, and so does a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.rand(6, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(self.first(x) + self.shift)
+        return self.head((y * x.mean(dim=1, keepdim=True) + 2 * self.shift).mean(dim=(2, 3)))
 
 
 class Branching(Residual):
@@ -180,6 +191,14 @@ class TestCut:
         first = quick.output(activation, given, others)
         assert torch.equal(others[0], kept)  # the network adds to it in place
         assert torch.equal(first, quick.output(activation, given, others))
+
+    def test_the_image_and_constants_may_go_round_the_layer(self):
+        classifier = Classifier(Beside(), size=(16, 16))
+        quick, own, whole = both_ways(classifier, "layer")
+        assert quick.is_cut
+        assert torch.allclose(own, whole, atol=1e-5)
+        _, others = quick.activation(images(classifier))
+        assert [tuple(other.shape) for other in others] == [(2, 1, 16, 16)]
 
     @pytest.mark.parametrize("cut", [True, False])
     def test_gradients_pass_through_functions_that_work_in_place(self, cut):

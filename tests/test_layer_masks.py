@@ -188,6 +188,17 @@ class TestLiteral:
         each = [scoring.still_scores(masks[:, k : k + 1]) for k in range(3)]
         assert torch.allclose(together, torch.cat(each, dim=1), rtol=0, atol=1e-12)
 
+    @pytest.mark.parametrize("cut", [True, False])
+    def test_images_that_join_others_keep_their_activations(self, cut):
+        settings = settings_on()
+        made = bench(settings, ranks=((0,), (1,), (2,)))
+        if cut:
+            made = replace(made, classifier=behind_file.behind_layer(made.classifier, LAYER))
+        scoring, masks = made.scoring(settings), masks_of(3, "space")[:, None]
+        parts = [scoring.select(torch.tensor(rows)) for rows in ([2], [0, 1])]
+        together = parts[0].joined(parts[1]).still_scores(masks[[2, 0, 1]])
+        assert torch.allclose(together, scoring.still_scores(masks)[[2, 0, 1]], rtol=0, atol=1e-12)
+
     def test_a_mask_of_ones_is_the_network_itself(self):
         settings = settings_on("both", "each")
         made = bench(settings)

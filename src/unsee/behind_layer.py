@@ -218,7 +218,7 @@ def _fastest(classifier: Classifier, cut: Cut) -> Cut:
     expected = classifier.reading.logits(answer(cut.behind), 1)
     for change in (folded, _unchanged):
         try:
-            variant = Cut(cut.before, change(copied(cut.behind)).to(memory_format=torch.channels_last))
+            variant = Cut(cut.before, change(cut.behind).to(memory_format=torch.channels_last))
             output = answer(variant.behind)
         except Exception:
             continue
