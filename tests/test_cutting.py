@@ -72,7 +72,8 @@ class Beside(Residual):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.layer(self.first(x) + self.shift)
-        return self.head((y * x.mean(dim=1, keepdim=True) + 2 * self.shift).mean(dim=(2, 3)))
+        joined = torch.cat([y, x], dim=1)[:, 3:]
+        return self.head((joined + 2 * self.shift).mean(dim=(2, 3)))
 
 
 class Unseen(Residual):
@@ -208,7 +209,7 @@ class TestCut:
         assert quick.is_cut
         assert torch.allclose(own, whole, atol=1e-5)
         _, others = quick.activation(images(classifier))
-        assert [tuple(other.shape) for other in others] == [(2, 1, 16, 16)]
+        assert [tuple(other.shape) for other in others] == [(2, 3, 16, 16)]
 
     @pytest.mark.parametrize("cut", [True, False])
     def test_gradients_pass_through_functions_that_work_in_place(self, cut):
