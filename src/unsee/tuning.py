@@ -20,7 +20,8 @@ from unsee.tensors.depthwise import hasten
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TOLERANCE = 1e-3
-_TRACING = threading.Lock()
+TRACING = threading.Lock()
+"""Held while torch.fx traces."""
 _RUN_IN_BFLOAT16: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -77,7 +78,7 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
         UnseeError: `compiled` is set, but there is no C++ compiler for a network on the CPU.
     """
     if compiled:
-        _require_compiler(classifier.device)
+        require_compiler(classifier.device)
     _ = classifier.reading  # known to every copy
     with classifier.borrowed():
         try:
@@ -206,13 +207,13 @@ def folded(net: nn.Module) -> nn.Module:
     has_hooks = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules)
     if has_hooks or not any(isinstance(module, _NORMS) for module in modules):
         return net
-    with _TRACING:
-        traced = fx.GraphModule(net, _OwnTracer().trace(net))
+    with TRACING:
+        traced = fx.GraphModule(net, OwnTracer().trace(net))
     folded: nn.Module = fuse(traced, no_trace=True)
     return folded.requires_grad_(False)
 
 
-class _OwnTracer(fx.Tracer):
+class OwnTracer(fx.Tracer):
     """Traces its own thread alone: torch.fx replaces `nn.Module.__call__` for all threads while it traces."""
 
     def __init__(self) -> None:
@@ -234,7 +235,12 @@ class _OwnTracer(fx.Tracer):
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
-def _require_compiler(device: torch.device) -> None:
+def require_compiler(device: torch.device) -> None:
+    """Refuse to compile for the CPU without a C++ compiler.
+
+    Raises:
+        UnseeError: there is none.
+    """
     if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++", "cl"))):
         raise UnseeError(
             "compiled=True (--compile) needs a C++ compiler, and found none: install g++ or clang++"

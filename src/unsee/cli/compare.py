@@ -9,6 +9,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.verdicts import CONVERGED
@@ -31,6 +32,14 @@ Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
 ]
+MaskLayer = Annotated[
+    str | None,
+    typer.Option(
+        "--mask-layer",
+        help="Layer whose activation the mask edits, with the mean over each photo alone if "
+        "--layer-value is mean. [default: pixels]",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that exist already.")]
 
@@ -43,6 +52,9 @@ def command(
     target: options.Target = None,
     preset: Preset = "fast",
     layer: Layer = None,
+    mask_layer: MaskLayer = None,
+    layer_value: LayerValue = None,
+    mask_over: MaskOver = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     device: options.Device = "auto",
@@ -57,12 +69,13 @@ def command(
     blurring removes 90 % of the score; compare.json with the boxes; and a folder of maps for each photo.
     Maps that are there already, with the same settings, are not computed again.
     """
-    from unsee.cli.parsing import bands_from, fit_from, load_model, methods_from, target_from
+    from unsee.cli.parsing import bands_from, fit_from, layer_from, load_model, methods_from, target_from
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
 
-    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
+    place = layer_from(mask_layer, layer_value, mask_over)
+    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer, place)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"

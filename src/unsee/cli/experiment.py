@@ -14,6 +14,7 @@ from unsee.errors import UnseeError
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
+    from unsee.experiments.experiment import Experiment
     from unsee.experiments.runner import ExperimentResult
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
@@ -48,6 +49,10 @@ Asked = Annotated[
     str | None,
     typer.Option("--target", "-t", help="predicted, top1, top5, label or each. [default: the experiment's]"),
 ]
+LayerNames = Annotated[
+    str | None,
+    typer.Option("--layers", help="For layers: the layers to mask, separated by commas. [default: chosen]"),
+]
 ClassMap = Annotated[
     Path | None,
     typer.Option("--class-map", help="JSON file: class of the data set → indices of the network's classes."),
@@ -70,6 +75,7 @@ def command(
     methods: Methods = "mask,gradient,guided-backprop,grad-cam,center",
     masks: Masks = [],  # noqa: B006
     preset: Preset = "fast",
+    layers: LayerNames = None,
     target: Asked = None,
     class_map: ClassMap = None,
     models: Models = [],  # noqa: B006
@@ -87,12 +93,11 @@ def command(
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
     from unsee.cli.parsing import model_for, names_from, tell_if_all
-    from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
 
-    look_up(EXPERIMENTS, name, "experiment")
+    chosen = _chosen(name, layers)
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
@@ -101,7 +106,7 @@ def command(
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
         found = unsee.run_experiment(
-            name,
+            chosen,
             networks,
             dataset,
             methods=methods.split(","),
@@ -116,6 +121,25 @@ def command(
             progress=progress,
         )
     _print_result(found, as_json)
+
+
+def _chosen(name: str, layers: str | None) -> "Experiment":
+    """The experiment of a name, with the layers that --layers names.
+
+    Raises:
+        UnseeError: there is no such experiment, or it takes no layers.
+    """
+    from unsee.choices import look_up
+    from unsee.cli.parsing import names_from
+    from unsee.experiments.catalogue import EXPERIMENTS
+    from unsee.experiments.layers import Layers
+
+    chosen = look_up(EXPERIMENTS, name, "experiment")
+    if layers is None:
+        return chosen
+    if not isinstance(chosen, Layers):
+        raise UnseeError(f"--layers is for the experiment layers: leave it out of {name}")
+    return Layers(names_from(layers))
 
 
 def _print_result(found: "ExperimentResult", as_json: bool) -> None:

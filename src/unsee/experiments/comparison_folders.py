@@ -28,7 +28,7 @@ from unsee.masks.photos import asked_for
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
 
-_USUAL = {"channels": RGB, "value_range": list(UNIT)}
+_USUAL = {"channels": RGB, "value_range": list(UNIT), "mask_layer": None}
 FIGURE = "compare.png"
 _NEWER = ("head", "network")
 """Settings that older folders do not have: nothing is known to differ."""

@@ -19,13 +19,15 @@ from unsee.experiments.smallest_box import smallest_box
 from unsee.explanation import Scores, Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
+from unsee.layer_names import layer_called
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, explain
+from unsee.masks import PRESETS, OnLayer, Plan, on_layer
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.photos import asked_for, target_indices
+from unsee.masks.photos import asked_for, learn_photos, target_indices
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
+from unsee.records import described
 from unsee.tensors import smooth
 
 
@@ -39,6 +41,7 @@ class ComparisonSettings:
         seed: of the random methods, and of the mask.
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
+        mask_layer: the layer whose activation the mask edits; by default it edits pixels.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -46,6 +49,7 @@ class ComparisonSettings:
     seed: int = 0
     preset: str = "fast"
     layer: str | None = None
+    mask_layer: OnLayer | None = None
 
     def __post_init__(self) -> None:
         look_up(PRESETS, self.preset, "preset")
@@ -63,6 +67,7 @@ def compare(
     seed: int = 0,
     preset: str = "fast",
     layer: str | None = None,
+    mask_layer: str | OnLayer | None = None,
     fit: Fit | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
@@ -76,6 +81,7 @@ def compare(
         seed: of the random methods, and of the mask.
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
+        mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
         progress: called with the photo's name and the method before each method.
 
@@ -91,7 +97,8 @@ def compare(
     names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer)
+    place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
+    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer, place)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -136,6 +143,8 @@ class PhotoComparer:
         """
         if settings.layer is not None:
             layer_named(classifier, settings.layer)
+        if settings.mask_layer is not None:
+            layer_called(classifier, settings.mask_layer.name)
         network_input = NetworkInput.of(classifier, photo, settings.fit, settings.seed)
         images = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
         clean, blurred = classifier.probabilities(images).cpu()
@@ -191,19 +200,13 @@ class PhotoComparer:
         return maps[0]
 
     def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
-        settings = PRESETS[self.settings.preset]
-        found = explain(
-            self.classifier,
-            self.network_input.photo,
-            self.target.indices,
-            preset=self.settings.preset,
-            fit=self.settings.fit,
-            seed=self.settings.seed,
-        )
-        assert not isinstance(found, list)
-        grid = found.mask_grid
-        mask = settings.grid.upsampler(self.classifier.size, grid)(grid)
-        return settings.objective.game.saliency(mask.clamp(0, 1)), found.run.verdict
+        own, photo = self.settings, self.network_input.photo
+        settings = PRESETS[own.preset]
+        if own.mask_layer is not None:
+            settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
+        plan = Plan(settings, own.preset, own.fit, own.seed)
+        (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
+        return settings.objective.game.saliency(found.learned.mask), found.learned.verdict
 
 
 def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
@@ -220,6 +223,7 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
+        "mask_layer": described(settings.mask_layer),
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

@@ -19,6 +19,7 @@ from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE, Score
+from unsee.masks.on_layer import OnLayer, check_no_perturbation, on_layer
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
@@ -39,6 +40,7 @@ def explain(
     perturbation: str | Perturbation | None = None,
     iterations: int | None = None,
     score: str | Score | None = None,
+    layer: str | OnLayer | None = None,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -56,6 +58,7 @@ def explain(
             "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
         preset: a name in `unsee.PRESETS`, or settings.
         game, perturbation, iterations, score: change the preset in these.
+        layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -76,9 +79,12 @@ def explain(
     name = preset if isinstance(preset, str) else "custom"
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     settings = adjusted(base, game, perturbation, iterations, score)
-    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
+    if layer is not None:
+        check_no_perturbation(perturbation)
+        settings = on_layer(settings, model, layer, read, fit)
+    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several else explanations[0]

@@ -7,6 +7,7 @@ for saved in report.saved:
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -100,6 +101,13 @@ def explain_to_folders(
     problems += refused.values()
     saved = (FolderEntry(folder, manifests[folder]) for folder in folders if folder in manifests)
     return FolderReport(tuple(saved), tuple(problems))
+
+
+def readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> Iterator[Photo]:
+    """Those of the photos that can be read, one after another."""
+    for source in photos:
+        with suppress(UnseeError):
+            yield photo_for(classifier, source)
 
 
 def _explained(

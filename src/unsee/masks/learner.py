@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import torch
 
+from unsee.behind_layer import behind_layer
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.batch import Batch
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.loop import Capacity, Progress, Step, optimise
 from unsee.masks.network_input import NetworkInput
+from unsee.masks.on_layer import layer_of
 from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
@@ -99,7 +101,7 @@ def _learned(
     check_gradient(classifier, settings)
     settings = settings.on(classifier.reading.kind)
     with classifier.borrowed():
-        quick = tuned(classifier, bfloat16, compiled)
+        quick = _quick(classifier, settings, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))
 
     inside: dict[int, Request] = {}
@@ -203,7 +205,15 @@ def check_differentiable(classifier: Classifier) -> None:
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:
     """The default batch size: as many images as are fast and fit in memory."""
     with classifier.borrowed():
-        return _that_fit(tuned(classifier, bfloat16, False), settings)
+        return _that_fit(_quick(classifier, settings, bfloat16, False), settings)
+
+
+def _quick(classifier: Classifier, settings: Settings, bfloat16: bool, compiled: bool) -> Classifier:
+    """The network as masks are learned with it: a fast copy, or what lies behind the layer that is masked."""
+    layer = layer_of(settings)
+    if layer is None:
+        return tuned(classifier, bfloat16, compiled)
+    return behind_layer(classifier, layer.layer, bfloat16, compiled)
 
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:

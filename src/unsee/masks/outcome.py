@@ -10,6 +10,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
+from unsee.masks.edits.edit import pictured
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
@@ -24,7 +25,8 @@ class Learned:
 
     Args:
         grid: the mask on its cells, in [0,1], 1 keeps.
-        mask: the same mask with one value a pixel of the network's input.
+        mask: the same mask with one value a pixel of the network's input; of a mask on a layer, what it keeps
+            at each place of the layer.
         scores: of the original, the edited and the fully perturbed image, without jitter, with
             `Settings.shown`, by the classifier itself.
         terms: the objective's weighted terms by name for the mask that is returned, averaged over a fixed set
@@ -84,6 +86,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     terms = {name: values.cpu() for name, values in fixed.items()}
     costs = total(terms)
     masks = scorer.upsampler(grids).clamp(0, 1)
+    shown = pictured(scorer.scoring.shown, masks).cpu()
     scores = _final_scores(replace(scorer.scoring, classifier=classifier), masks).cpu()
     seconds = batch.seconds + (time.perf_counter() - began) / len(masks)
     learned = []
@@ -92,7 +95,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
         learned.append(
             Learned(
                 grid=grids[row].cpu(),
-                mask=masks[row].cpu(),
+                mask=shown[row],
                 scores=scores[row],
                 terms={name: float(values[row]) for name, values in terms.items()},
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import Game
+from unsee.tensors.tiles import tiled, tiles_of, untiled
 
 
 @runtime_checkable
@@ -119,6 +120,37 @@ class TotalVariation:
         gradient[..., 1:, :] += rows[..., :-1, :]
         gradient[..., :, 1:] += columns[..., :, :-1]
         return gradient
+
+
+@dataclass(frozen=True)
+class TiledVariation:
+    """`TotalVariation` of each channel of a mask whose channels are tiled (`unsee.tensors.tiles`), summed."""
+
+    weight: float
+    channels: int
+    beta: float = 3.0
+    name: str = "tv"
+
+    def value(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """The weighted variation; there is none between tiles."""
+        each = untiled(masks, tiles_of(self.channels))
+        values = self._single.value(each.flatten(0, 1), game, iteration.repeat_interleave(self.channels))
+        return values.view(len(masks), -1).sum(dim=1)
+
+    def gradient(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b r c"]:
+        """The gradient in closed form."""
+        each = untiled(masks, tiles_of(self.channels))
+        iterations = iteration.repeat_interleave(self.channels)
+        gradient = self._single.gradient(each.flatten(0, 1), game, iterations)
+        return tiled(gradient.view_as(each), tiles_of(self.channels))
+
+    @property
+    def _single(self) -> TotalVariation:
+        return TotalVariation(self.weight, self.beta)
 
 
 @dataclass(frozen=True)

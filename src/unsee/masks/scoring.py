@@ -166,7 +166,7 @@ class Scoring:
         for edit in self.edits if edits is None else edits:
             repeated = edit if count == 1 else edit.select(rows)
             given = repeated.apply(masks.flatten(0, 1))
-            parts.append(self._scored(edit, given, self.targets[rows]))
+            parts.append(self._scored(repeated, given, self.targets[rows]))
         return Scored.summed(parts).values.reshape(-1, count)
 
     def jittered_scores(
