@@ -12,7 +12,8 @@ from unsee.errors import UnseeError
 from unsee.heads import Head, Reading, read_head
 
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 2e-2, torch.float64: 1e-6}
-_SAME_IN_FLOAT32 = 1e-3
+_SAME_IN_FLOAT32, _SAME_IN_TF32 = 1e-3, 2e-2
+"""Differences against the spread of all scores that rounding explains; GPUs may convolve in TF32."""
 _FAINT = 0.1
 _MOST_WORDS = 200
 
@@ -75,7 +76,8 @@ def _differ(some: Tensor, others: Tensor, singles: Tensor) -> bool:
     values = singles.detach().double()
     spread = torch.maximum(values.std(correction=0), 1e-3 * values.abs().max())
     apart = (some.detach().double() - others.detach().double()).abs().max()
-    return bool(apart > _SAME.get(singles.dtype, _SAME_IN_FLOAT32) * spread)
+    exact = _SAME_IN_FLOAT32 if singles.device.type == "cpu" else _SAME_IN_TF32
+    return bool(apart > _SAME.get(singles.dtype, exact) * spread)
 
 
 def _has_gradient(rows: Tensor, images: Tensor) -> bool:
