@@ -79,7 +79,7 @@ class TestTwoWorkers:
     @pytest.mark.parametrize(
         ("what", "says", "kept"),
         [
-            ("wrong", "the network returned (5,) for 1 images", None),
+            ("wrong", "the network returned (5,) for one image", None),
             ("deadly", "a Ray worker died again and again", 4),
             ("crowded", "10000 workers with 1 threads each are too many for the", 0),
         ],
