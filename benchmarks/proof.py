@@ -21,10 +21,11 @@ from unsee.images import Photo, read_photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
-from unsee.masks.objective import SCORES, Objective
+from unsee.masks.objective import Objective
 from unsee.masks.penalties import L1, TotalVariation
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos
 from unsee.masks.settings import Settings
+from unsee.target_scores import SCORES
 
 Results = dict[str, Any]
 NETWORKS = ("squeezenet1_1", "googlenet_bvlc", "mobilenet_v2", "vit_tiny_patch16_224")

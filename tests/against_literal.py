@@ -17,12 +17,13 @@ from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.learner import learn_masks
-from unsee.masks.objective import SCORES, Objective, Terms, total
+from unsee.masks.objective import Objective, Terms, total
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.outcome import Learned
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart
+from unsee.target_scores import SCORES
 from unsee.tensors import jitter_offsets
 
 Options = dict[str, object]

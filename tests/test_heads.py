@@ -10,9 +10,9 @@ from torch import nn
 import unsee
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import sigmoid_log_odds
-from unsee.masks.objective import SCORES, log_odds_of
+from unsee.masks.objective import log_odds_of
 from unsee.models import load
+from unsee.target_scores import SCORES, sigmoid_log_odds
 
 ZEBRA = "zebra"
 

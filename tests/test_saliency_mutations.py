@@ -23,11 +23,11 @@ from unsee.classifier import Classifier
 from unsee.experiments import masked_scores, smallest_box
 from unsee.heads import Reading
 from unsee.input_values import InputValues
-from unsee.masks.objective import logit_score
 from unsee.models import response_norm
 from unsee.models.response_norm import ResponseNorm
 from unsee.saliency import excitation, occluders, relu
 from unsee.saliency.targets import chosen
+from unsee.target_scores import logit_score
 from unsee.tensors import boxes
 
 GRADIENTS, TIMES_INPUT, NOISY, ALONG, SEGMENTS = (

@@ -21,6 +21,7 @@ from unsee.input_values import Channels, InputValues, each_channel
 from unsee.lending import lent, original
 from unsee.pixels import UNIT
 from unsee.probes import asked, probed
+from unsee.target_scores import SCORES
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
 
@@ -56,6 +57,9 @@ class Classifier:
             range, as in regression), a function of the answer that returns (B,C) scores, or "auto". "auto"
             evaluates two probe images at the first use.
         head_reason: why the head is known, for `unsee check`.
+        score: what several target classes score together, a name in `unsee.target_scores.SCORES`: "softmax",
+            the sum of their probabilities; "sigmoid" and "sigmoid-all", the probability that at least one of
+            them, or every one, is there; "logit", the sum of their logits. Without it the head decides.
         channels: of the input; defaults to the length of `mean` and `std`, else to 3.
         value_range: what black and white are for the network before mean and std; images are in [0,1].
         trained_fit: how photos were brought to the input when the network was trained, if that is known.
@@ -76,6 +80,7 @@ class Classifier:
     mean_color: Channels = None
     head: Head = AUTO
     head_reason: str = GIVEN
+    score: str | None = None
     channels: int | None = None
     value_range: tuple[float, float] = UNIT
     trained_fit: Fit | None = None
@@ -92,6 +97,8 @@ class Classifier:
             raise UnseeError(f"the input size must be a positive (height, width), not {self.size}")
         if not callable(self.head):
             look_up(dict.fromkeys(HEADS), self.head, "head")
+        if self.score is not None:
+            look_up(SCORES, self.score, "score")
         values = InputValues.of(self.mean, self.std, self.channels, self.value_range)
         count, given, names = len(values.mean), self.mean_color, class_names_of(self.class_names)
         own = {
@@ -167,11 +174,23 @@ class Classifier:
                 found = probed(self._probe, image.to(self.device, self.dtype), self.head, names)
             reason = self.head_reason if found.why == GIVEN else found.why
             self._known.append(replace(found, why=reason))
-        return self._known[0]
+        return replace(self._known[0], score=self.score or "")
 
     def with_net(self, net: nn.Module) -> "Classifier":
         """The same classifier around another module that gives the same answers."""
         other = replace(self, net=net)
+        other._known.extend(self._known)
+        return other
+
+    def scored(self, score: str | None) -> "Classifier":
+        """The same classifier with another score of several target classes; None leaves it as it is.
+
+        Raises:
+            UnseeError: the score is unknown.
+        """
+        if score is None:
+            return self
+        other = replace(self, score=score)
         other._known.extend(self._known)
         return other
 
@@ -201,13 +220,32 @@ class Classifier:
         return torch.cat(rows).to(inputs.dtype)
 
     @torch.no_grad()
+    def still_logits(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits of images in [0,1], in evaluation mode and without gradients."""
+        with self.borrowed():
+            return self.logits(images.to(self.device, self.dtype))
+
+    def target_scores(
+        self, logits: Float[Tensor, "b k"], targets: Sequence[Sequence[int]]
+    ) -> Float[Tensor, " b"]:
+        """The score of each image's target classes together, by `score` or else the head.
+
+        Args:
+            logits: as `logits` gives them.
+            targets: the indices of each image's classes.
+        """
+        marks = torch.zeros_like(logits)
+        for row, indices in zip(marks, targets, strict=True):
+            row[list(indices)] = 1
+        return self.reading.target_scores(logits, marks)
+
+    @torch.no_grad()
     def probabilities(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Scores of all classes for images in [0,1], in evaluation mode and without gradients.
 
         Probabilities, or for the head "logit" the network's own values.
         """
-        with self.borrowed():
-            return self.reading.scores(self.logits(images.to(self.device, self.dtype)))
+        return self.reading.scores(self.still_logits(images))
 
     def not_finite(self, photo: str) -> str:
         """What to say of a photo for which the network gives NaN or infinite scores."""

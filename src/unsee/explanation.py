@@ -14,11 +14,11 @@ from torch import Tensor
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
-from unsee.heads import SOFTMAX
 from unsee.images import Photo, PhotoLike
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import finite
 from unsee.scores import Scores, Target
+from unsee.target_scores import SOFTMAX
 from unsee.verdicts import CONVERGED
 
 __all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]

@@ -1,18 +1,18 @@
 """What a network's answer means: logits or probabilities, one class for an image or several."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.answers import answer_of
 from unsee.choices import look_up
 from unsee.errors import UnseeError
+from unsee.target_scores import LOGIT, SCORES, SIGMOID, SOFTMAX
 
-SOFTMAX, SIGMOID, LOGIT, PROBABILITIES, AUTO = "softmax", "sigmoid", "logit", "probabilities", "auto"
+PROBABILITIES, AUTO = "probabilities", "auto"
 GIVEN = "given"
 """Why a head is what it is, where the user says so."""
 HEADS = (AUTO, SOFTMAX, SIGMOID, PROBABILITIES, LOGIT)
@@ -22,7 +22,6 @@ Head = str | Callable[[object], Tensor]
 
 _SUM = {torch.float16: 2e-2, torch.bfloat16: 2e-2}
 _BEYOND = 1e-4
-_SMALL, _FAR = 1e-4, 1e6
 _PASSED_ON = (
     *("Alias", "Clone", "Copy", "Expand", "Index", "Permute", "Reshape", "Select", "Slice"),
     *("Squeeze", "ToCopy", "Transpose", "UnsafeView", "Unsqueeze", "View"),
@@ -50,6 +49,8 @@ class Reading:
         taken: which of several tensors the scores are in; empty if it returns no others of that form.
         differentiable: whether its scores have a gradient with respect to the image.
         head: a function of the answer, if one was given.
+        score: a name in `unsee.target_scores.SCORES` for what target classes score together; empty for that
+            of the kind.
     """
 
     classes: int
@@ -62,15 +63,32 @@ class Reading:
     taken: str = ""
     differentiable: bool = True
     head: Callable[[object], Tensor] | None = None
+    score: str = ""
+
+    @property
+    def score_name(self) -> str:
+        """What target classes score together: a name in `unsee.target_scores.SCORES`."""
+        return self.score or self.kind
 
     @property
     def summary(self) -> str:
         """The head as results record it."""
         if self.head is not None:
-            return f"own function {getattr(self.head, '__name__', type(self.head).__name__)}"
-        kind = f"{PROBABILITIES}, {self.kind}" if self.probabilities else self.kind
-        said = (kind, self.taken, "different at each evaluation" if self.random else "")
-        return ", ".join(part for part in said if part)
+            kind = f"own function {getattr(self.head, '__name__', type(self.head).__name__)}"
+        else:
+            kind = f"{PROBABILITIES}, {self.kind}" if self.probabilities else self.kind
+        random = "different at each evaluation" if self.random else ""
+        score = "" if self.score_name == self.kind else f"score {self.score_name}"
+        return ", ".join(part for part in (kind, self.taken, random, score) if part)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a reader of results must know about the scores, one sentence each."""
+        score = f"reported is {self.score_name}; the network's head is {self.kind}"
+        random = "the network gives an image others at each evaluation, so results vary as much"
+        several = f"read from {self.taken} that the network returns; head= or class names choose another"
+        found = ((self.score_name != self.kind, score), (self.random, random), (bool(self.taken), several))
+        return tuple(text for holds, text in found if holds)
 
     def logits(self, output: object, count: int) -> Float[Tensor, "b c"]:
         """The network's answer as logits of the kind; probabilities become their logarithms or log-odds.
@@ -95,23 +113,11 @@ class Reading:
             return logits.softmax(dim=1)
         return logits.sigmoid() if self.kind == SIGMOID else logits
 
-    def joint(self, scores: Float[Tensor, " c"], targets: Sequence[int]) -> float:
-        """The score of target classes together, from the scores of all classes of one image."""
-        own = scores[list(targets)]
-        return float(1 - (1 - own).prod() if self.kind == SIGMOID else own.sum())
-
     def target_scores(
         self, logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]
     ) -> Float[Tensor, " b"]:
-        """The score of the target classes together.
-
-        Softmax: the sum of their probabilities; sigmoid: the probability that at least one is there; logit:
-        the sum.
-        """
-        scores = self.scores(logits)
-        if self.kind == SIGMOID:
-            return 1 - (1 - scores * targets).prod(dim=1)
-        return (scores * targets).sum(dim=1)
+        """The score of the target classes together, by `score_name`."""
+        return SCORES[self.score_name](logits, targets)
 
 
 def read_head(
@@ -225,21 +231,3 @@ def _last_operation(rows: Tensor, passed: tuple[str, ...]) -> str:
             return name
         node = node.next_functions[0][0]
     return ""
-
-
-def sigmoid_log_odds(
-    logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"], every: bool = False
-) -> Float[Tensor, " b"]:
-    """The log-odds that at least one target class is there, or that every one is; for one class its logit.
-
-    The classes are taken as independent. For small probabilities the odds of "at least one" are their sum;
-    there the logarithm is taken of that sum, so that the result has a gradient everywhere.
-    """
-    sign = -1.0 if every else 1.0
-    signed = sign * logits
-    total = (F.softplus(signed) * targets).sum(dim=1)
-    small = total < _SMALL
-    large = total.clamp(min=_SMALL)
-    exact = large + (-torch.expm1(-large)).log()
-    aside = torch.where(targets > 0, signed, torch.full_like(logits, -_FAR))
-    return sign * torch.where(small, aside.logsumexp(dim=1), exact)

@@ -36,7 +36,6 @@ Perturbation = Annotated[
         help="blur, constant, black, noise, uniform-noise, median, median-gaussian or joint.",
     ),
 ]
-ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
 Iterations = Annotated[
     int | None, typer.Option("--iterations", "-n", help="Iterations at most. [default: the preset's]")
 ]
@@ -64,7 +63,6 @@ def command(
     preset: Preset = "fast",
     game: GameName = None,
     perturbation: Perturbation = None,
-    score: ScoreName = None,
     iterations: Iterations = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
@@ -91,7 +89,7 @@ def command(
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.folders import explain_to_folders
 
-    settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations, score)
+    settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
+from unsee.cli.explain import GameName, Iterations, Perturbation
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -82,7 +82,6 @@ def command(
     preset: Preset = None,
     game: GameName = None,
     perturbation: Perturbation = None,
-    score: ScoreName = None,
     iterations: Iterations = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
@@ -121,7 +120,7 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    chosen = adjusted_preset(method, preset, game, perturbation, iterations, score)
+    chosen = adjusted_preset(method, preset, game, perturbation, iterations)
     place = layer_from(layer, layer_value, mask_over, perturbation)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)

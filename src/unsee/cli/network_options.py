@@ -28,6 +28,14 @@ ValueRange = Annotated[
 HeadName = Annotated[
     str | None, typer.Option("--head", help="softmax, sigmoid, probabilities, logit or auto.")
 ]
+ScoreName = Annotated[
+    str | None,
+    typer.Option(
+        "--score",
+        help="What several targets score together: softmax, sigmoid (any of them), sigmoid-all or logit. "
+        "[default: the head's]",
+    ),
+]
 ClassNamesFile = Annotated[
     Path | None,
     typer.Option(
@@ -90,6 +98,7 @@ def network_from(
     head: HeadName = None,
     class_names: ClassNamesFile = None,
     labels: Labels = None,
+    score: ScoreName = None,
 ) -> dict[str, Any]:
     """Text of the options → arguments of `unsee.load`: only those that were given.
 
@@ -104,6 +113,7 @@ def network_from(
         "value_range": None if value_range is None else _range(value_range),
         "head": head,
         "class_names": None if class_names is None else _names(Path(class_names)),
+        "score": score,
         "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
     }
     return {name: value for name, value in found.items() if value is not None}

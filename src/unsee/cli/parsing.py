@@ -161,7 +161,7 @@ def note_trained_fit(classifier: Classifier, fit: Fit) -> None:
 def load_model(
     name: str, weights: Path | None, device: str, network: Mapping[str, Any] | None = None
 ) -> Classifier:
-    """Load a classifier, and have the process keep the memory that it frees.
+    """Load a classifier, print what is doubtful about its scores, and keep the memory that the process frees.
 
     Args:
         name, weights, device: as `unsee.load` takes them.
@@ -169,4 +169,8 @@ def load_model(
     """
     keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
-        return load(name, weights, device, **(network or {}))
+        classifier = load(name, weights, device, **(network or {}))
+        doubts = classifier.reading.doubts
+    for doubt in doubts:
+        CONSOLE.print(f"[yellow]scores:[/] {plain(doubt)}", soft_wrap=True, highlight=False)
+    return classifier

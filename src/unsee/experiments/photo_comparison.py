@@ -69,6 +69,7 @@ def compare(
     layer: str | None = None,
     mask_layer: str | OnLayer | None = None,
     fit: Fit | None = None,
+    score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
@@ -83,6 +84,7 @@ def compare(
         layer: for the methods that read one; defaults to each method's own.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
 
     Returns:
@@ -97,6 +99,7 @@ def compare(
     names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    classifier = classifier.scored(score)
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
     settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer, place)
     several = isinstance(photos, list | tuple)
@@ -147,13 +150,13 @@ class PhotoComparer:
             layer_called(classifier, settings.mask_layer.name)
         network_input = NetworkInput.of(classifier, photo, settings.fit, settings.seed)
         images = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
-        clean, blurred = classifier.probabilities(images).cpu()
+        logits = classifier.still_logits(images).cpu()
+        clean = classifier.reading.scores(logits)[0]
         if not bool(clean.isfinite().all()):
             raise UnseeError(classifier.not_finite(photo.name))
         indices = target_indices(classifier, target, clean)
-        joint = classifier.reading.joint
-        reference = joint(blurred, indices)
-        scores = Scores(joint(clean, indices), reference, reference)
+        original, reference = classifier.target_scores(logits, [indices, indices]).tolist()
+        scores = Scores(original, reference, reference)
         named = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
         return cls(classifier, network_input, named, scores, settings)
 

@@ -18,13 +18,14 @@ from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
-from unsee.masks.objective import SCORE, Score
+from unsee.masks.objective import SCORE
 from unsee.masks.on_layer import OnLayer, check_no_perturbation, on_layer
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
 from unsee.records import described
+from unsee.target_scores import Score
 
 _BATCH_AXES = 4
 
@@ -76,6 +77,8 @@ def explain(
     """
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    if isinstance(score, str):
+        model = model.scored(score)
     name = preset if isinstance(preset, str) else "custom"
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     settings = adjusted(base, game, perturbation, iterations, score)

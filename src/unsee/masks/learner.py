@@ -99,7 +99,7 @@ def _learned(
     progress: Progress | None,
 ) -> Iterator[tuple[int, Learned]]:
     check_gradient(classifier, settings)
-    settings = settings.on(classifier.reading.kind)
+    settings = settings.on(classifier.reading.score_name)
     with classifier.borrowed():
         quick = _quick(classifier, settings, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))
@@ -230,7 +230,7 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         [request.target for request in new],
         new[0].classes,
         settings.perturbations,
-        settings.objective.score_on(classifier.reading.kind),
+        settings.objective.score_on(classifier.reading.score_name),
         settings.input_noise,
         settings.shown,
     )

@@ -7,10 +7,11 @@ from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.game import GAMES, Game
 from unsee.masks.grid import Grid
-from unsee.masks.objective import SCORES, Objective, Score
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.starts import CircularStart, Start
+from unsee.target_scores import SCORES, Score
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ class Settings:
         if self.jitter < 0 or self.input_noise < 0 or self.targets < 1:
             raise UnseeError("jitter and input noise must not be negative, and there must be a target class")
 
-    def on(self, kind: str) -> "Settings":
-        """The settings with the score of a head's kind, unless they have one of their own."""
-        return replace(self, objective=self.objective.on(kind))
+    def on(self, score: str) -> "Settings":
+        """The settings with the classifier's score, by name, unless they have one of their own."""
+        return replace(self, objective=self.objective.on(score))
 
     def with_retry(self, retry: Retry) -> "Settings":
         """The settings of another attempt."""

@@ -11,13 +11,14 @@ from torch import nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import AUTO, LOGIT, SIGMOID, SOFTMAX
+from unsee.heads import AUTO
 from unsee.models.processors import ProcessorFacts, facts_of
 from unsee.models.request import Request
 from unsee.models.sidecar import sha256_of
 from unsee.models.weights import fill, read_weights
 from unsee.models.zero_shot import zero_shot
 from unsee.optional import library
+from unsee.target_scores import LOGIT, SIGMOID, SOFTMAX
 
 Value = TypeVar("Value")
 _CLASSIFIES = "ForImageClassification"

@@ -27,6 +27,7 @@ class Options:
     head: Head | None = None
     class_names: ClassNames | None = None
     mean_color: Channels = None
+    score: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that are not None, as `Classifier` takes them."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import SIGMOID, SOFTMAX
 from unsee.models.request import Request
+from unsee.target_scores import SIGMOID, SOFTMAX
 
 TEMPLATE = "This is a photo of {}."
 """What a label is put into before it is encoded, as Hugging Face's pipeline does."""

@@ -17,12 +17,12 @@ from unsee.datasets.dataset import Dataset
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
-from unsee.heads import SOFTMAX
 from unsee.pixels import UNIT
 from unsee.records import digest
 from unsee.runs.methods import RowMethod, TargetedPhoto
 from unsee.runs.rows import Row
 from unsee.runs.targets import ClassMap, RowTarget, TargetRule
+from unsee.target_scores import SOFTMAX
 
 OnRow = Callable[[], None]
 _OTHERS = 3

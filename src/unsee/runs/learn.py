@@ -183,14 +183,13 @@ def adjusted_preset(
     game: str | None = None,
     perturbation: str | None = None,
     iterations: int | None = None,
-    score: str | None = None,
 ) -> Settings:
     """A preset with some of its settings changed; None leaves one as it is.
 
     Args:
         method: a name in `unsee.METHODS`.
         preset: a name in `unsee.PRESETS`; "fast" by default.
-        game, perturbation, iterations, score: as in `unsee.masks.adjusted`.
+        game, perturbation, iterations: as in `unsee.masks.adjusted`.
 
     Raises:
         UnseeError: an unknown name, or a setting is given for another method than the learned mask.
@@ -200,13 +199,12 @@ def adjusted_preset(
         "game": game,
         "perturbation": perturbation,
         "iterations": iterations,
-        "score": score,
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
         raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
     settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
-    return adjusted(settings, game, perturbation, iterations, score)
+    return adjusted(settings, game, perturbation, iterations)
 
 
 def _first_photos(dataset: Dataset) -> Iterator[Photo]:

@@ -169,7 +169,8 @@ class SaliencyMaps:
         began = time.perf_counter()
         images = torch.stack([self._fitted(classifier, each.photo) for each in batch])
         images = images.to(classifier.device, classifier.dtype)
-        scores = classifier.probabilities(images).cpu()
+        logits = classifier.still_logits(images).cpu()
+        scores = classifier.reading.scores(logits)
         for each, own in zip(batch, scores, strict=True):
             if not bool(own.isfinite().all()):
                 raise UnseeError(classifier.not_finite(each.photo.name))
@@ -180,21 +181,22 @@ class SaliencyMaps:
         maps = self.method(classifier, images, targets, layer=self.layer, seed=self.seed)
         maps = maps.detach().float().cpu()
         seconds = (time.perf_counter() - began) / len(batch)
+        together = classifier.target_scores(logits, targets).tolist()
         return [
             self._columns(classifier, target, own, values) | {"seconds": seconds}
-            for target, own, values in zip(targets, scores, maps, strict=True)
+            for target, own, values in zip(targets, together, maps, strict=True)
         ]
 
     def _fitted(self, classifier: Classifier, photo: Photo) -> Tensor:
         return self.fit.apply(photo_for(classifier, photo).pixels, classifier.size)
 
     def _columns(
-        self, classifier: Classifier, target: tuple[int, ...], scores: Tensor, values: Tensor
+        self, classifier: Classifier, target: tuple[int, ...], score: float, values: Tensor
     ) -> dict[str, Any]:
         known = {
             "target": target,
             "target_name": tuple(map(classifier.class_name, target)),
-            "score": classifier.reading.joint(scores, target),
+            "score": score,
         }
         if not bool(values.isfinite().all()):
             return known | {"error": f"{self.method.name} gave a map with NaN or infinite values"}
