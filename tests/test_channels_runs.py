@@ -81,7 +81,7 @@ class TestExplain:
         npy(tmp_path, bands(7)), npy(tmp_path, bands(3), "three.npy")
         result = seven("explain", "three.npy", make_photo(), "scan.npy", "-n", 2)
         assert result.code == 2
-        assert "the network takes 7 channels, three.npy is (30, 36, 3) and has 3" in result.err
+        assert "the network takes 7 channels; three.npy is (30, 36, 3) and has 3" in result.err
         assert "photo.png has 3: give an array" in result.err
         assert [path.name for path in (tmp_path / "explanations").iterdir()] == ["scan"]
 
@@ -241,5 +241,5 @@ class TestDataSets:
 def test_a_run_needs_one_picture_with_the_networks_channels(tmp_path, make_photo):
     make_photo("photos/one.png")
     data = unsee.open_dataset(f"folder:{tmp_path / 'photos'}")
-    with pytest.raises(UnseeError, match="none of the 1 images can be read: the network takes 7 channels"):
+    with pytest.raises(UnseeError, match="the image cannot be read: the network takes 7 channels"):
         unsee.learn(banded(7), data, tmp_path / "maps", method="gradient", target="1")

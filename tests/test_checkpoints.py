@@ -188,14 +188,16 @@ class TestWrappers:
         file = saved(tmp_path / "w.pth", checkpoint(name, prefixed("module.", state)))
         assert loads(file, state)
         taken = read_weights(file)[0].taken
-        assert taken.startswith(f"took {name} of the file's epoch, best_acc1, lr, optimizer, scheduler and 2")
+        assert taken.startswith(
+            f"took {name}; the file also holds epoch, best_acc1, lr, optimizer, scheduler and 1"
+        )
 
     @pytest.mark.parametrize("zipped", [True, False])
     def test_nested_once_more(self, tmp_path, state, zipped):
         held = {"ema": {"decay": 0.9, "state_dict": state}, "epoch": 3}
         file = saved(tmp_path / "w.pth", held, _use_new_zipfile_serialization=zipped)
         assert loads(file, state)
-        assert read_weights(file)[0].taken == "took ema.state_dict of the file's ema, epoch"
+        assert read_weights(file)[0].taken == "took ema.state_dict; the file also holds epoch"
 
     @pytest.mark.parametrize(
         ("first", "second"),
@@ -426,7 +428,7 @@ class TestKindsOfFile:
 class TestFilesThatDoNotFit:
     def test_keys_of_the_file_and_of_the_network_are_named(self, tmp_path):
         line = refused(saved(tmp_path / "w.pth", {"net": {f"layer{i}.w": torch.ones(1) for i in range(5)}}))
-        assert "(took net of the file's net) does not fit unsee:menagerie" in line
+        assert "(took net) does not fit unsee:menagerie" in line
         assert "lacks stage56.0.weight, stage56.0.bias, stage28.1.weight and 13 more" in line
         assert "extra layer0.w, layer1.w, layer2.w and 2 more" in line
 

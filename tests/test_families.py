@@ -185,7 +185,7 @@ class TestFunctions:
         [
             ("own_nets:broken", "ValueError: no such thing"),
             ("own_nets:text", "returned str"),
-            ("own_nets:gone", "has no gone"),
+            ("own_nets:gone", "has no function 'gone'"),
             ("own_nets", "names no function"),
             ("gone_nets:module", "cannot be imported"),
             ("own_nets:CLASSES", "tuple"),

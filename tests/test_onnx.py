@@ -162,7 +162,7 @@ class TestCommands:
         methods = "mask,gradient,grad-cam,center"
         result = run("compare", picture, "--model", f"onnx:{plain}", "--methods", methods, "--json")
         assert strict(result.out)[0]["methods"].keys() == {"center"}
-        assert f"left out: mask, gradient, grad_cam: onnx:{plain} {NO_GRADIENT}" in result.err
+        assert f"left out: mask, gradient, grad-cam: onnx:{plain} {NO_GRADIENT}" in result.err
         assert result.err.count("left out") == 1
 
     def test_explain_refuses(self, run, plain, picture):

@@ -26,9 +26,10 @@ def opened(classifier: Classifier, method: str) -> Classifier:
         UnseeError: the network is scripted, traced, frozen or exported, or is not run by torch.
     """
     if not classifier.hookable:
+        others = "mask, gradient, integrated_gradients, " if classifier.reading.differentiable else ""
         raise UnseeError(
             f"{method} reads layers, and those of {classifier.name} are closed: give the network that it was "
-            "made from; mask, gradient, integrated_gradients, occlusion, rise and lime need no layers"
+            f"made from; {others}occlusion, rise and lime need none"
         )
     net = classifier.network
     inner = classifier.net.net if isinstance(classifier.net, NetworkWrapper) else classifier.net

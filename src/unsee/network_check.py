@@ -21,7 +21,7 @@ from unsee.methods import METHODS
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
 
-WORKS = "works"
+WORKS, UNTRIED = "works", "should work (not run)"
 _BEST, _SAME = 5, 1e-3
 
 
@@ -40,6 +40,7 @@ class Check:
         precision: of its weights, and of masks by `fast`.
         milliseconds: of one evaluation of one image, alone and with its gradient.
         methods: "works", or why a method cannot be used.
+        weights: what was taken of a checkpoint that holds more; empty if nothing else was in it.
         photo: the best classes of a photo with their scores, and notes on how it was read.
         problems: what is wrong, one line each.
     """
@@ -54,6 +55,7 @@ class Check:
     precision: dict[str, str]
     milliseconds: dict[str, float]
     methods: dict[str, str]
+    weights: str = ""
     photo: dict[str, Any] | None = None
     problems: tuple[str, ...] = field(default=())
 
@@ -102,6 +104,7 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
         },
         milliseconds=_cost(classifier, image[None]),
         methods=_methods(classifier, image, int(scores[0].nan_to_num(-torch.inf).argmax())),
+        weights=str(classifier.facts.get("weights_taken", "")),
         photo=None if source is None else _photo(classifier, source, scores[0]),
         problems=tuple(_problems(classifier, image, scores)),
     )
@@ -140,11 +143,11 @@ def _cost(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> dict[str, 
 
 
 def _methods(classifier: Classifier, image: Float[Tensor, "c h w"], target: int) -> dict[str, str]:
-    """Each method tried; those that only evaluate the network hundreds of times are not run."""
+    """Each method tried; those that evaluate the network hundreds of times, and need no more, are not run."""
     found = {}
     for name, method in METHODS.items():
         if method.costly and not method.learned:
-            found[name] = f"{WORKS} (only evaluations are needed; not run)"
+            found[name] = UNTRIED
             continue
         try:
             if method.learned:

@@ -15,7 +15,7 @@ UNIT = (0.0, 1.0)
 RGB, GREY = 3, 1
 RGBA = 4
 ALPHA_OVER_WHITE = "alpha over white"
-DOUBTS = ("brightest value is", "taken as values in [0,1]")
+DOUBTS = ("brightest value is", "taken as values in [0,1]", "animated")
 """How notes begin that say what a reader could not be sure of."""
 
 _SLACK = 1e-6  # floats may exceed their range by this share of it through rounding
@@ -71,7 +71,7 @@ def other_channels(channels: int, held: str) -> UnseeError:
         RGBA: "give RGBA, an array with 4 channels, or a TIFF with 4 pages",
     }
     many = f"give an array or a .npy file with {channels} channels, or a TIFF with {channels} pages"
-    return UnseeError(f"the network takes {several}, {held}: {wanted.get(channels, many)}")
+    return UnseeError(f"the network takes {several}; {held}: {wanted.get(channels, many)}")
 
 
 def floats_in_unit(

@@ -48,6 +48,7 @@ def _print(found: dict[str, Any]) -> None:
         "input": f"{given['channels']} × {given['size'][0]} × {given['size'][1]}, values from "
         f"{given['value_range'][0]:g} to {given['value_range'][1]:g}, mean {_numbers(given['mean'])}, "
         f"std {_numbers(given['std'])}",
+        **({"weights": found["weights"]} if found["weights"] else {}),
         "head": f"{found['head']['is']} ({found['head']['why']})",
         "classes": f"{classes['count']}: {shown}",
         "batches": found["batches"],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from unsee.experiments.comparison import Comparison
+    from unsee.experiments.comparison_folders import ComparisonReport
 
 Photos = Annotated[
     list[str],
@@ -69,13 +70,22 @@ def command(
     blurring removes 90 % of the score; compare.json with the boxes; and a folder of maps for each photo.
     Maps that are there already, with the same settings, are not computed again.
     """
-    from unsee.cli.parsing import bands_from, fit_from, layer_from, load_model, methods_from, target_from
+    from unsee.cli.parsing import (
+        bands_from,
+        check_photos,
+        fit_from,
+        layer_from,
+        load_model,
+        methods_from,
+        target_from,
+    )
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
 
     place = layer_from(mask_layer, layer_value, mask_over)
     settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer, place)
+    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"
@@ -83,6 +93,13 @@ def command(
         report = compare_to_folders(
             classifier, photos, settings, asked, out, force=force, bands=drawn, progress=advance
         )
+    _print_report(report, out, as_json)
+    if report.problems or (methods is not None and report.left_out):
+        raise typer.Exit(2)
+
+
+def _print_report(report: "ComparisonReport", out: Path, as_json: bool) -> None:
+    """The comparisons, as JSON or as a table, and what was wrong."""
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:
@@ -98,8 +115,6 @@ def command(
         CONSOLE.print(f"[dim]left out:[/] {plain(line)}", soft_wrap=True, highlight=False)
     report_doubts((each.photo.name, each.photo.notes) for each in report.comparisons)
     report_problems(report.problems)
-    if report.problems or (methods is not None and report.left_out):
-        raise typer.Exit(2)
 
 
 def _table(comparisons: "Sequence[Comparison]") -> "Table":

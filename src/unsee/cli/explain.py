@@ -84,13 +84,22 @@ def command(
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up
-    from unsee.cli.parsing import bands_from, fit_from, layer_from, load_model, note_trained_fit, target_from
+    from unsee.cli.parsing import (
+        bands_from,
+        check_photos,
+        fit_from,
+        layer_from,
+        load_model,
+        note_trained_fit,
+        target_from,
+    )
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.folders import explain_to_folders
 
     settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations)
     plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
+    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)
     classifier = load_model(model, weights, device, given_options())

@@ -1,6 +1,6 @@
 """Text on a command line → targets, fits, methods, boxes, bands, names, data sets, models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
 from unsee.models import load
+from unsee.models.registry import family_named
 from unsee.pixels import Bands
 from unsee.tensors import Box
 
@@ -32,6 +33,18 @@ def target_from(text: str | None) -> TargetLike | None:
     if text is None or "+" not in text:
         return text
     return joined_classes(text)
+
+
+def check_photos(photos: Sequence[str]) -> None:
+    """Refuse the name of a network where a photo is expected.
+
+    Raises:
+        UnseeError: one of them begins as a network's name does, and is no file.
+    """
+    for name in photos:
+        prefix, colon, _ = name.partition(":")
+        if colon and family_named(prefix) is not None and not Path(name).exists():
+            raise UnseeError(f"{name} names a network, not a photo: give it as --model {name}")
 
 
 def fit_from(name: str) -> Fit:

@@ -70,7 +70,11 @@ class ComparisonReport:
         for each in self.comparisons:
             for name, why in each.refused.items():
                 methods.setdefault(why, {})[name] = None
-        return [f"{', '.join(names)}: {why}" for why, names in methods.items()]
+        lines = []
+        for why, names in methods.items():
+            spelled = ", ".join(name.replace("_", "-") for name in names)
+            lines.append(f"{spelled}: {why.removeprefix(next(iter(names))).lstrip()}")
+        return lines
 
 
 def compare_to_folders(

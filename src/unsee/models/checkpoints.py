@@ -132,7 +132,9 @@ def state_dict_of(held: object, file: Path) -> tuple[dict[str, Tensor], str]:
             )
         path.append(chosen)
         held = held[chosen]  # type: ignore[index]
-    return held, f"took {shown('.'.join(path))} of the file's {listed(entries)}"  # type: ignore[return-value]
+    beside = [name for name in entries if name != path[0]]
+    others = f"; the file also holds {listed(beside)}" if beside else ""
+    return held, f"took {shown('.'.join(path))}{others}"  # type: ignore[return-value]
 
 
 def listed(names: Iterable[object], most: int = 5) -> str:

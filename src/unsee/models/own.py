@@ -43,12 +43,13 @@ def _bvlc_googlenet(weights: Path | None) -> Classifier:
     with torch.device("meta"):
         net = BVLCGoogLeNet()
     net.to_empty(device="cpu")
-    fill(net, state, BVLC_GOOGLENET)
+    facts = fill(net, state, BVLC_GOOGLENET)
     return Classifier(
         net.eval(),
         class_names=imagenet_classes(),
         name=BVLC_GOOGLENET,
         weights_sha256=sha256,
+        facts=facts,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from unsee.choices import nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models.request import Request
@@ -27,7 +28,9 @@ def load(request: Request) -> Classifier:
     found: object = _imported(module)
     for part in function.split("."):
         if not hasattr(found, part):
-            raise UnseeError(f"{module} has no {function}")
+            close = nearest(part, [name for name in dir(found) if not name.startswith("_")])
+            hint = f"did you mean {' or '.join(close)}?" if close else "check the name after the last colon"
+            raise UnseeError(f"the module {module} has no function {function!r}; {hint}")
         found = getattr(found, part)
     if not callable(found):
         raise UnseeError(f"{request.name} is {type(found).__name__}: name a function that returns a network")
@@ -60,12 +63,13 @@ def _classifier(made: object, request: Request) -> Classifier:
     else:
         raise UnseeError(f"{request.name} returned {type(made).__name__}: return a module or a Classifier")
     sha256 = None if known is None else known.weights_sha256
+    facts = {} if known is None else dict(known.facts)
     if request.weights is not None:
         state, sha256 = read_weights(request.weights)
-        fill(net, state, request.name)
+        facts |= fill(net, state, request.name)
     if known is None:
-        return Classifier(net, name=request.name, weights_sha256=sha256)
-    return replace(known, name=request.name, weights_sha256=sha256)
+        return Classifier(net, name=request.name, weights_sha256=sha256, facts=facts)
+    return replace(known, name=request.name, weights_sha256=sha256, facts=facts)
 
 
 def _reason(error: Exception) -> str:

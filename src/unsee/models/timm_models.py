@@ -41,6 +41,7 @@ def load(request: Request) -> Classifier:
         net = _resized(_downloaded(timm, request, channels), request)
     else:
         net = _filled(timm, request, channels, state)
+    facts = {"weights_taken": state.taken} if state is not None and state.taken else {}
     if not getattr(net, "num_classes", 0):
         raise UnseeError(f"{request.name} has no classes: it gives features, which say nothing about a class")
     about: Mapping[str, Any] = net.pretrained_cfg
@@ -54,6 +55,7 @@ def load(request: Request) -> Classifier:
         name=request.name,
         weights_sha256=sha256,
         trained_fit=_trained_fit(about, size),
+        facts=facts,
         **known,
     )
 

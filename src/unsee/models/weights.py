@@ -82,8 +82,11 @@ def without_prefix(weights: dict[str, Tensor], own: Collection[str]) -> Weights:
     return Weights(best, "; ".join(note for note in notes if note))
 
 
-def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str]:
     """Load weights into a network; all keys and shapes must agree, but for a prefix of all keys.
+
+    Returns:
+        What was taken of the file, for `Classifier.facts`; empty if everything was, as it was.
 
     Raises:
         UnseeError: they do not; the line names the first keys of the network and of the file that differ.
@@ -99,6 +102,7 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     versioned = OrderedDict(weights)
     versioned._metadata = own._metadata  # type: ignore[attr-defined]
     net.load_state_dict(versioned, strict=False)
+    return {"weights_taken": weights.taken} if weights.taken else {}
 
 
 def _misfit(own: dict[str, Tensor], weights: dict[str, Tensor]) -> str:
