@@ -74,8 +74,8 @@ CELLS = (
     Cell(1e-3, 2.0, 5, game="preservation"),
     *(Cell(l1, 3.0, classes, "logit") for classes, l1 in ((1, 1e-4), (1, 1e-2), (5, 1e-3))),
     Cell(1e-3, score="logit", game="preservation"),
-    *(Cell(perturbation=name) for name in ("constant", "noise", "joint")),
-    *(Cell(1e-3, 2.0, 5, perturbation=name) for name in ("constant", "noise", "joint")),
+    *(Cell(perturbation=name) for name in ("constant", "noise", "joint", "pyramid")),
+    *(Cell(1e-3, 2.0, 5, perturbation=name) for name in ("constant", "noise", "joint", "pyramid")),
 )
 
 

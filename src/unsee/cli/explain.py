@@ -33,7 +33,7 @@ Perturbation = Annotated[
     str | None,
     typer.Option(
         "--perturbation",
-        help="blur, constant, black, noise, uniform-noise, median, median-gaussian or joint.",
+        help="blur, pyramid, constant, black, noise, uniform-noise, median, median-gaussian or joint.",
     ),
 ]
 Iterations = Annotated[

@@ -18,6 +18,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.linear_blend import blend, linear_blend
+from unsee.masks.edits.pyramid import Pyramid
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import generator, smooth
 
@@ -207,6 +208,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "uniform-noise": (UniformNoise(),),
     "median": (Median(),),
     "median-gaussian": (MedianGaussian(),),
+    "pyramid": (Pyramid(),),
     "joint": (Constant(), GaussianNoise(), Blur()),
 }
 """Name → the perturbations that one mask is learned against; `joint` is that of fig. 5."""
