@@ -223,7 +223,7 @@ def _constant_sum(rows: Tensor) -> float | None:
 
 
 def _last_operation(rows: Tensor, passed: tuple[str, ...]) -> str:
-    """The last operation that is none of those passed, as autograd names it; empty if there is no graph."""
+    """The last operation outside `passed`, as autograd names it; empty if there is no graph."""
     node = rows.grad_fn
     while node is not None:
         name = str(node.name())
