@@ -18,6 +18,7 @@ from unsee.masks import PRESETS, adjusted
 from unsee.masks.explain import explain
 from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
+from unsee.models.weights import TAKEN
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
 
@@ -31,6 +32,7 @@ class Check:
 
     Args:
         model: its name.
+        weights: which part of the weight file was taken; "" if there is no choice, or no file.
         input: channels, height, width, value range, mean and std.
         head: what its answer means, and why.
         classes: how many scores it gives, and their names.
@@ -45,6 +47,7 @@ class Check:
     """
 
     model: str
+    weights: str
     input: dict[str, Any]
     head: dict[str, str]
     classes: dict[str, Any]
@@ -81,6 +84,7 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
     names = classifier.names
     return Check(
         model=classifier.name,
+        weights=str(classifier.facts.get(TAKEN, "")),
         input={
             "channels": classifier.channels,
             "size": list(classifier.size),

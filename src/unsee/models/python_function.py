@@ -60,12 +60,13 @@ def _classifier(made: object, request: Request) -> Classifier:
     else:
         raise UnseeError(f"{request.name} returned {type(made).__name__}: return a module or a Classifier")
     sha256 = None if known is None else known.weights_sha256
+    taken: dict[str, str] = {}
     if request.weights is not None:
         state, sha256 = read_weights(request.weights)
-        fill(net, state, request.name)
+        taken = fill(net, state, request.name)
     if known is None:
-        return Classifier(net, name=request.name, weights_sha256=sha256)
-    return replace(known, name=request.name, weights_sha256=sha256)
+        return Classifier(net, name=request.name, weights_sha256=sha256, facts=taken)
+    return replace(known, name=request.name, weights_sha256=sha256, facts={**known.facts, **taken})
 
 
 def _reason(error: Exception) -> str:
