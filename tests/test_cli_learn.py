@@ -63,7 +63,7 @@ class TestLearn:
             (["--target", "label"], "has no labels"),
             (["--target", "ant+"], "has no class on one side of a '+'"),
             (["--target", "unicorn"], "no class called 'unicorn'"),
-            (["--method", "grad-kam"], "did you mean grad_cam?"),
+            (["--method", "grad-kam"], "did you mean grad-cam?"),
             (["--method", "gradient", "--preset", "paper"], "preset is for the learned mask"),
             (["--method", "gradient", "--iterations", "3"], "iterations is for the learned mask"),
             (["--method", "gradient", "--precision", "float32"], "precision is for the learned mask"),

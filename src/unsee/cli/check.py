@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from unsee.choices import spelled
 from unsee.cli.console import plain
 from unsee.cli.network_options import given_options
 from unsee.cli.options import Device, Json, Weights
@@ -64,7 +65,7 @@ def _print(found: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(f"[bold]{plain(name)}[/]", plain(value))
     for name, state in found["methods"].items():
-        table.add_row(f"[dim]{plain(name.replace('_', '-'))}[/]", plain(state))
+        table.add_row(f"[dim]{plain(spelled(name))}[/]", plain(state))
     for line in found["problems"]:
         table.add_row("[bold red]wrong[/]", plain(line))
     Console().print(table)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unsee.choices import spelled
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
 from unsee.cli.network_options import given_options
@@ -76,7 +77,7 @@ def command(
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
     report_unconverged(
-        (f"{each.photo.name}, {method.replace('_', '-')}", result.verdict)
+        (f"{each.photo.name}, {spelled(method)}", result.verdict)
         for each in report.comparisons
         for method, result in each.results.items()
         if result.verdict not in (None, CONVERGED)
@@ -98,7 +99,7 @@ def _table(comparisons: "Sequence[Comparison]") -> "Table":
     for each in comparisons:
         table.add_column(f"{plain(each.photo.name)}\n{plain(each.target.short)}", justify="right")
     for name in names:
-        table.add_row(name.replace("_", "-"), *(_area(each, name) for each in comparisons))
+        table.add_row(spelled(name), *(_area(each, name) for each in comparisons))
     return table
 
 

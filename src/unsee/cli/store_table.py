@@ -8,6 +8,7 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table
 
+from unsee.choices import spelled
 from unsee.cli.console import CONSOLE, plain
 from unsee.verdicts import advice
 
@@ -46,7 +47,7 @@ def store_table(summary: Mapping[str, Any]) -> Table:
 
 def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
     settings, means = summary["settings"], summary["means"]
-    method = settings["method"] + (f", preset {settings['preset']}" if "preset" in settings else "")
+    method = spelled(settings["method"]) + (f", preset {settings['preset']}" if "preset" in settings else "")
     parts = f"{summary['parts']} part{'' if summary['parts'] == 1 else 's'}"
     lines = {
         "store": f"{summary['store']}, {parts}, {decimal(summary['bytes'])}",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from unsee.choices import spelled
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.comparison import Comparison, MethodResult
@@ -70,7 +71,7 @@ class ComparisonReport:
         for each in self.comparisons:
             for name, why in each.refused.items():
                 methods.setdefault(why, {})[name] = None
-        return [f"{', '.join(names)}: {why}" for why, names in methods.items()]
+        return [f"{', '.join(map(spelled, names))}: {why}" for why, names in methods.items()]
 
 
 def compare_to_folders(

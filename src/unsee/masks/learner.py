@@ -17,6 +17,7 @@ from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
+from unsee.needs import usable
 from unsee.neutral import advanced
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
@@ -197,7 +198,7 @@ def check_differentiable(classifier: Classifier) -> None:
         UnseeError: its scores have no gradient with respect to the image.
     """
     if not classifier.reading.differentiable:
-        raise UnseeError(f"{classifier.name} gives no gradient: occlusion, rise, lime need none")
+        raise UnseeError(f"{classifier.name} gives no gradient: {usable(classifier)} need none")
 
 
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:

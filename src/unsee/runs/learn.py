@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unsee.choices import look_up
+from unsee.choices import look_up, spelled
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
 from unsee.datasets.picture import dataset_for
@@ -196,7 +196,9 @@ def adjusted_preset(
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
-        raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
+        raise UnseeError(
+            f"{used[0]} is for the learned mask, and {spelled(method)} does not take it: leave it out"
+        )
     settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
     return adjusted(settings, game, perturbation, iterations, score)
 

@@ -10,6 +10,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
+from unsee.needs import usable
 from unsee.saliency.overrides import Function, FunctionOverrides, first_argument
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
@@ -33,7 +34,7 @@ def rectified_gradient(
         UnseeError: the network has no ReLU.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, method)
+    classifier = opened(classifier)
     calls = 0
 
     def relu(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
@@ -52,8 +53,7 @@ def rectified_gradient(
             scores = score_of(classifier, classes)(inputs)
         if calls == 0:
             raise UnseeError(
-                f"{classifier.name} has no ReLU for {method} to change; gradient, integrated_gradients "
-                "and smooth_grad serve any network"
+                f"{classifier.name} has no ReLU for {method} to change; {usable(classifier)} need none"
             )
         (gradients,) = torch.autograd.grad(scores.sum(), inputs)
     return gradients.abs().amax(dim=1)
