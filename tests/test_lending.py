@@ -24,7 +24,6 @@ from lent_nets import (
     values_of,
     wrapped,
 )
-from unsee.choices import spelled
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened, watched
@@ -33,6 +32,7 @@ from unsee.lending import original
 from unsee.methods import METHODS
 from unsee.metrics import deletion
 from unsee.tuning import Borrowed, tuned
+from unsee.words import spelled
 
 EVERY = (*(name for name in WITHOUT_LAYERS if name != "mask"), *WITH_LAYERS, "smooth_grad")
 """All but the mask, which has tests of its own, with fewer iterations."""

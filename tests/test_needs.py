@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from unsee.choices import spelled
 from unsee.classifier import Classifier, ClosedNetwork
 from unsee.errors import UnseeError
 from unsee.methods import METHODS
 from unsee.needs import NEEDS, usable
+from unsee.words import spelled
 
 ONLY_SCORES = "occlusion, blur-occlusion, variable-occlusion, lime and rise"
 GRADIENT = "mask, gradient, gradient-x-input, linear, occlusion, blur-occlusion, variable-occlusion, lime, "

@@ -37,8 +37,3 @@ def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6
         cutoff: the smallest similarity, in [0,1], by difflib's ratio.
     """
     return difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
-
-
-def spelled(name: str) -> str:
-    """A name as it is typed on the command line and shown in messages: grad-cam for grad_cam."""
-    return name.replace("_", "-")

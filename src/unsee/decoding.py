@@ -177,6 +177,8 @@ def _frames(image: Image.Image) -> tuple[str, ...]:
         return ()
     which = "first" if image.tell() == 0 else f"number {image.tell() + 1}"
     count = getattr(image, "n_frames", 1)
+    if image.format == "TIFF":
+        return (f"{which} of {count} pages",)
     if image.format in _PAGED:
         return (f"several images: {which} of {count}",)
     return (f"animated: {which} of {count} frames",)

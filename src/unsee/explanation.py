@@ -20,6 +20,7 @@ from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import finite
 from unsee.scores import Scores, Target
 from unsee.verdicts import CONVERGED
+from unsee.words import counted
 
 __all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]
 
@@ -286,7 +287,7 @@ class Explanation:
             "suppression": f"{self.suppression:.1%}",
             "area": f"{self.area:.1%}",
             "objective": f"{self.objective:.4f}",
-            "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
+            "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,
         }
         alt = f"{self.photo.name}, edited photo and mask for {self.target}"

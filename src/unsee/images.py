@@ -54,7 +54,8 @@ class Photo:
         path: the file's path as given, or None.
         sha256: hexadecimal hash of the file's bytes. For a photo from memory, the hash of the line
             "float32 c h w\\n" followed by `pixels` as little-endian bytes.
-        notes: what the reader did, such as "16-bit", "alpha over white", "animated: first of 12 frames".
+        notes: what the reader did, such as "16-bit", "alpha over white", "animated: first of 12 frames",
+            "first of 5 pages".
     """
 
     pixels: Float[Tensor, "c h w"]

@@ -10,7 +10,7 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor
 
-from unsee.choices import look_up, spelled
+from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
@@ -37,6 +37,7 @@ from unsee.saliency.rise import rise
 from unsee.saliency.smooth_grad import smooth_grad
 from unsee.saliency.targets import Targets
 from unsee.saliency.variable_occlusion import variable_occlusion
+from unsee.words import spelled
 
 
 @final

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from unsee.choices import spelled
 from unsee.classifier import Classifier
+from unsee.words import spelled
 
 
 class Needs(NamedTuple):

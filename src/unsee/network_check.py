@@ -22,7 +22,7 @@ from unsee.models.weights import TAKEN
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
 
-WORKS = "works"
+WORKS, NOT_RUN = "works", "should work (not run)"
 _BEST, _SAME = 5, 1e-3
 
 
@@ -41,7 +41,7 @@ class Check:
         layers: which layers methods read by default; a reason where none is found.
         precision: of its weights, and of masks by `fast`.
         milliseconds: of one evaluation of one image, alone and with its gradient.
-        methods: "works", or why a method cannot be used.
+        methods: "works", "should work (not run)" for those of hundreds of evaluations, or why not.
         photo: the best classes of a photo with their scores, and notes on how it was read.
         problems: what is wrong, one line each.
     """
@@ -148,7 +148,7 @@ def _methods(classifier: Classifier, image: Float[Tensor, "c h w"], target: int)
     found = {}
     for name, method in METHODS.items():
         if method.costly and not method.learned:
-            found[name] = f"{WORKS} (only evaluations are needed; not run)"
+            found[name] = NOT_RUN
             continue
         try:
             if method.learned:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.words import below, counted
 
 UNIT = (0.0, 1.0)
 RGB, GREY = 3, 1
 RGBA = 4
 ALPHA_OVER_WHITE = "alpha over white"
-DOUBTS = ("brightest value is", "taken as values in [0,1]")
+DOUBTS = ("brightest value is", "taken as values in [0,1]", "first of")
 """How notes begin that say what a reader could not be sure of."""
 
 _SLACK = 1e-6  # floats may exceed their range by this share of it through rounding
@@ -64,14 +65,15 @@ def with_channels(pixels: Float[Tensor, "n h w"], channels: int, shown: str) -> 
 
 def other_channels(channels: int, held: str) -> UnseeError:
     """The error for a picture that has another number of channels than the network takes."""
-    several = f"{channels} channel{'' if channels == 1 else 's'}"
     wanted = {
         GREY: "give a grey or an RGB picture",
         RGB: "give an RGB or a grey picture",
         RGBA: "give RGBA, an array with 4 channels, or a TIFF with 4 pages",
     }
     many = f"give an array or a .npy file with {channels} channels, or a TIFF with {channels} pages"
-    return UnseeError(f"the network takes {several}, {held}: {wanted.get(channels, many)}")
+    return UnseeError(
+        f"the network takes {counted(channels, 'channel')}, but {held}: {wanted.get(channels, many)}"
+    )
 
 
 def floats_in_unit(
@@ -133,7 +135,7 @@ def checked_bands(bands: Sequence[int] | None, channels: int) -> Bands | None:
     whole = all(isinstance(band, int) and not isinstance(band, bool) for band in found)
     if len(found) != RGB or not whole or not all(0 <= band < channels for band in found):
         raise UnseeError(
-            f"bands are three channels from 0 to {channels - 1} for red, green and blue, such as "
+            f"bands are three channels, each of {below(channels)}, for red, green and blue, such as "
             f"{channels - 1},0,0, got {','.join(map(str, found))}"
         )
     return found[0], found[1], found[2]

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from unsee.choices import spelled
 from unsee.cli.console import plain
 from unsee.cli.network_options import given_options
 from unsee.cli.options import Device, Json, Weights
+from unsee.words import spelled
 
 _BAD_INPUT = 2
 

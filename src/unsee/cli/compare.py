@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unsee.choices import spelled
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.verdicts import CONVERGED
+from unsee.words import spelled
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,6 +11,7 @@ from unsee.cli.console import CONSOLE, plain
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
@@ -145,7 +146,8 @@ def load_models(
 
     if weights and len(weights) != len(models):
         raise UnseeError(
-            f"{len(models)} networks and {len(weights)} weight files: give one for each network, or none"
+            f"{counted(len(models), 'network')} and {counted(len(weights), 'weight file')}: give one for "
+            "each network, or none"
         )
     files: Sequence[Path | None] = weights or [None] * len(models)
     return tuple(load_model(name, file, device, network) for name, file in zip(models, files, strict=True))

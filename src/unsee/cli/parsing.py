@@ -19,6 +19,7 @@ from unsee.methods import METHODS, method_named
 from unsee.models import load
 from unsee.pixels import Bands
 from unsee.tensors import Box
+from unsee.words import counted
 
 
 def target_from(text: str | None) -> TargetLike | None:
@@ -96,7 +97,7 @@ def dataset_from(name: str, split: str | None, classes: str | None) -> Selection
     """
     dataset = open_dataset(name, split, names_from(classes))
     if dataset.left_out:
-        CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
+        CONSOLE.print(f"{counted(dataset.left_out, 'image')} of {plain(name)} left out: on its blacklist")
     return dataset
 
 

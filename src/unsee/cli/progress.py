@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unsee.choices import spelled
 from unsee.cli.console import CONSOLE, plain
+from unsee.words import spelled
 
 if TYPE_CHECKING:
     from unsee.experiments.comparison_folders import ComparisonStep

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from unsee.choices import spelled
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.comparison import Comparison, MethodResult
@@ -28,6 +27,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import asked_for
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
+from unsee.words import spelled
 
 _USUAL = {"channels": RGB, "value_range": list(UNIT)}
 FIGURE = "compare.png"

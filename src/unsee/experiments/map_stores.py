@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unsee.choices import spelled
 from unsee.datasets.dataset import description
 from unsee.errors import UnseeError
 from unsee.experiments.maps import MASK_TOP5, MapSource, five_best
@@ -13,6 +12,7 @@ from unsee.methods import METHODS, method_named
 from unsee.records import described, differences
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap
+from unsee.words import spelled
 
 ALL = "all"
 

@@ -22,6 +22,7 @@ from unsee.masks.explain import versions
 from unsee.neutral import neutral
 from unsee.runs.resume import Extent
 from unsee.runs.storage import Storage
+from unsee.words import counted
 
 METHODS_COMPARED = (
     "mask",
@@ -201,9 +202,9 @@ class _Reproduction:
 
     def _lead(self) -> str:
         network, data = self.networks[0].name, description(self.dataset)["name"]
-        images = f"the first {self.limits[0]} images"
+        images = "the first image" if self.limits[0] == 1 else f"the first {self.limits[0]} images"
         if self.sampled:
-            images = f"{self.limits[0]} images, drawn at random with seed {self.seed}"
+            images = f"{counted(self.limits[0], 'image')}, drawn at random with seed {self.seed}"
         return (
             f"The experiments of Fong & Vedaldi 2017 with {network} on {data}: {images}, "
             f"{self.limits[1]} for experiments that learn many masks per image. Localisation and "

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unsee.choices import spelled
 from unsee.experiments.experiment import Summary, shown
 from unsee.methods import METHODS
 from unsee.metrics import Estimate
 from unsee.records import finite
 from unsee.runs.job import text_of
+from unsee.words import spelled
 
 _WIDTH = 160
 

@@ -24,6 +24,7 @@ from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
 from unsee.records import described
+from unsee.words import counted
 
 _BATCH_AXES = 4
 
@@ -188,7 +189,8 @@ def one_each(
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(
-                f"{count} photos need {count} targets, got {len(targets)}: give one for each, or one for all"
+                f"{counted(count, 'photo')} and {counted(len(targets), 'target')}: give one for each, or one "
+                "for all"
             )
         return list(targets)
     return [targets] * count  # type: ignore[list-item]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unsee.choices import look_up, spelled
+from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
 from unsee.datasets.picture import dataset_for
@@ -22,6 +22,7 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
+from unsee.words import spelled
 
 DEFAULT_PRESET = "fast"
 _BEST = {TOP1: 1, TOP5: 5}
