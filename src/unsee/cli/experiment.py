@@ -87,7 +87,7 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import model_for, names_from, tell_if_all
+    from unsee.cli.parsing import classes_from, model_for, tell_if_all
     from unsee.experiments.catalogue import EXPERIMENTS
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
@@ -97,7 +97,7 @@ def command(
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
-    dataset = unsee.open_dataset(data, split, names_from(classes))
+    dataset = unsee.open_dataset(data, split, classes_from(classes))
     tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:

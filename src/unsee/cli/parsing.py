@@ -89,13 +89,29 @@ def names_from(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
+def classes_from(text: str | None) -> tuple[str, ...]:
+    """The classes of a data set between commas.
+
+    Raises:
+        UnseeError: one is a file: in other commands --classes names one with the network's class names.
+    """
+    names = names_from(text)
+    for name in names:
+        if name.endswith((".txt", ".json")):
+            raise UnseeError(
+                f"--classes takes classes of the data set, not the file {name}: the names of the "
+                f"network's classes are --class-names {name}"
+            )
+    return names
+
+
 def dataset_from(name: str, split: str | None, classes: str | None) -> Selection:
     """Open a data set; prints how many images its blacklist leaves out.
 
     Raises:
         UnseeError: the data set cannot be opened.
     """
-    dataset = open_dataset(name, split, names_from(classes))
+    dataset = open_dataset(name, split, classes_from(classes))
     if dataset.left_out:
         CONSOLE.print(f"{counted(dataset.left_out, 'image')} of {plain(name)} left out: on its blacklist")
     return dataset
