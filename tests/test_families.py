@@ -187,7 +187,7 @@ class TestFunctions:
             ("own_nets:text", "returned str"),
             (
                 "own_nets:gone",
-                "the module own_nets has no 'gone'; it defines module, classifier, broken, text",
+                "the module own_nets has no 'gone'; it defines Own, module, classifier, broken, text",
             ),
             ("own_nets:clasifier", "the module own_nets has no 'clasifier'; did you mean classifier?"),
             ("own_nets:module.deep", "in the module own_nets has no 'deep'; it defines nothing"),

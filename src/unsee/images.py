@@ -19,7 +19,7 @@ from unsee.arrays import NPY_MAGIC, from_array, from_npy, from_tensor
 from unsee.decoding import decode, shown_name
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit, Squash, resize
-from unsee.pixels import RGB, UNIT
+from unsee.pixels import AXES, RGB, UNIT
 
 __all__ = [
     "FITS",
@@ -37,8 +37,6 @@ __all__ = [
 
 MAX_BYTES = 512 * 2**20
 """The largest file that is read, in bytes."""
-
-_AXES = 3  # of an image with channels
 
 PhotoLike = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 """What `read_photo` takes."""
@@ -186,5 +184,5 @@ def encoded_png(pixels: Float[Tensor, "3 h w"] | Float[Tensor, "h w"]) -> bytes:
 
 def _eight_bit(pixels: Tensor) -> Image.Image:
     values = (pixels.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
-    channels_last = values.permute(1, 2, 0) if values.ndim == _AXES else values
+    channels_last = values.permute(1, 2, 0) if values.ndim == AXES else values
     return Image.fromarray(channels_last.contiguous().numpy())

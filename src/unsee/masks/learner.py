@@ -39,29 +39,6 @@ class Request(NamedTuple):
     classes: int
 
 
-def learn_masks(
-    classifier: Classifier,
-    requests: Sequence[Request],
-    settings: Settings,
-    progress: Progress | None = None,
-) -> list[Learned]:
-    """Learn one mask for each request, in order (§4.3); all in one batch, each what it would be alone.
-
-    Args:
-        classifier: borrowed while masks are learned, and given back as it was.
-        requests: the images with their targets; their ids must differ.
-        settings: how masks are learned.
-        progress: called after each step.
-    """
-    left = [list(requests)]
-
-    def all_at_once(_: int) -> Sequence[Request]:
-        return left.pop() if left else []
-
-    found = dict(learn_each(classifier, all_at_once, settings, len(requests), progress=progress))
-    return [found[request.id] for request in requests]
-
-
 def learn_each(
     classifier: Classifier,
     requests: Callable[[int], Sequence[Request]],

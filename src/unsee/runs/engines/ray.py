@@ -231,6 +231,6 @@ def check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
         if wanted.workers * each > available.get(name, 0):
             have = available.get(name, 0)
             raise UnseeError(
-                f"{wanted.workers} workers of {each:g} {name} each do not fit, Ray has {have:g}: ask for "
+                f"{wanted.workers} workers of {each:g} {name} each do not fit: Ray has {have:g}; ask for "
                 "fewer by workers=… (--workers)"
             )
