@@ -105,7 +105,7 @@ def compare_to_folders(
         UnseeError: `out` is a file or cannot be written to.
     """
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
-    comparisons, problems = [], []
+    comparisons, problems, advance = [], [], progress or _ignore
     total = len(photos) * len(settings.methods)
     for number, (source, name) in enumerate(zip(photos, folder_names(photos), strict=True), start=1):
         try:
@@ -116,18 +116,24 @@ def compare_to_folders(
         else:
             before = number * len(settings.methods) - len(comparer.missing)
             for done, method in enumerate(comparer.missing, start=before):
-                if progress is not None:
-                    progress(ComparisonStep(photo.name, method, done, total))
+                advance(ComparisonStep(photo.name, method, done, total))
                 comparer.run(method)
                 _save(comparer, target, root / name)
             comparisons.append(comparer.comparison())
-        if progress is not None:
-            progress(ComparisonStep(Path(source).name, None, number * len(settings.methods), total))
-    report = ComparisonReport(tuple(comparisons), tuple(problems), bands)
-    if comparisons:
+        advance(ComparisonStep(Path(source).name, None, number * len(settings.methods), total))
+    return _reported(ComparisonReport(tuple(comparisons), tuple(problems), bands), root)
+
+
+def _reported(report: ComparisonReport, root: Path) -> ComparisonReport:
+    """The report, once compare.json and compare.png show it."""
+    if report.comparisons:
         write_json(root / "compare.json", report.manifests)
-        draw_comparisons(comparisons, root / FIGURE, bands)
+        draw_comparisons(report.comparisons, root / FIGURE, report.bands)
     return report
+
+
+def _ignore(step: ComparisonStep) -> None:
+    pass
 
 
 def _resumed(
