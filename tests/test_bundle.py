@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nets import bench
+from nets import bench, learn_masks
 from unsee.classifier import Classifier
 from unsee.masks import PRESETS, explain, loop
 from unsee.masks.game import DELETION, PRESERVATION
-from unsee.masks.learner import learn_masks
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers import bundle
 from unsee.masks.optimisers.adam import Adam

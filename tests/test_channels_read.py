@@ -203,7 +203,7 @@ class TestPages:
         for channels in (1, 3):
             photo = read_photo(path, channels=channels)
             assert np.allclose(values(photo)[0], bands(3)[..., 0], atol=1e-4)
-            assert "several images: first of 3" in photo.notes
+            assert "first of 3 pages" in photo.notes
 
     @pytest.mark.parametrize(
         ("pages", "words"),

@@ -11,7 +11,7 @@ from torchvision.models import get_model
 
 import literal
 from against_literal import gradient_told, learned_with_last
-from nets import Bench
+from nets import Bench, learn_masks
 from nets import bench as steep_bench
 from unsee import behind_layer as behind_file
 from unsee.activation import MAPS, ActivationForm
@@ -23,7 +23,6 @@ from unsee.masks.edits.edit import Edit, OnPlaces
 from unsee.masks.edits.layer_mask import LayerEdit, LayerMask
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import GAMES
-from unsee.masks.learner import learn_masks
 from unsee.masks.on_layer import PAPER_LAYERS, layer_weights, start_on, weights_of_layer
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import L1, TiledVariation, TotalVariation

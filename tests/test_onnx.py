@@ -24,7 +24,7 @@ from unsee.models import load
 from unsee.runs.learn import learn
 from unsee.runs.store import Store
 
-NO_GRADIENT = "gives no gradient: occlusion, rise, lime need none"
+NO_GRADIENT = "gives no gradient: occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +118,10 @@ class TestMethods:
 
     def test_cam_reads_layers_which_it_does_not_show(self, network):
         assert not network.hookable
-        with pytest.raises(UnseeError, match="are closed"):
+        with pytest.raises(UnseeError, match="are closed") as error:
             METHODS["cam"](network, images(), [1, 2])
+        advised = str(error.value).partition("made from; ")[2]
+        assert advised == "occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
 
     def test_masks_are_refused(self, network, picture):
         for preset in ("fast", "paper"):

@@ -247,7 +247,7 @@ def test_the_learned_mask_is_that_of_explain():
 
 
 def test_a_layer_is_refused_by_methods_that_read_none():
-    with pytest.raises(UnseeError, match=r"gradient reads no layer: leave it out; .*grad_cam"):
+    with pytest.raises(UnseeError, match=r"gradient reads no layer: leave it out; .*grad-cam"):
         METHODS["gradient"](Classifier(nn.Identity()), torch.rand(1, 3, 4, 4), [0], layer="layer4")
 
 
@@ -258,7 +258,7 @@ def test_a_method_is_found_however_its_name_is_written(name):
 
 @pytest.mark.parametrize("name", ["grad_kam", None])
 def test_a_name_that_is_not_a_method_s_is_refused(name):
-    with pytest.raises(UnseeError, match="no method is called" + (".*grad_cam" if name else "")):
+    with pytest.raises(UnseeError, match="no method is called" + (".*grad-cam" if name else "")):
         method_named(name)
 
 

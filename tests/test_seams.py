@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from against_literal import learned_with_last
-from nets import bench
+from nets import bench, learn_masks
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import interrogate
@@ -19,7 +19,6 @@ from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import Blur
 from unsee.masks.grid import Grid
 from unsee.masks.jittered import JitteredScorer
-from unsee.masks.learner import learn_masks
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam

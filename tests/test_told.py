@@ -39,7 +39,8 @@ class TestClassNames:
         [
             ("cat", "one string"),
             ({"ant": 0, "bee": 1}, "turn a mapping"),
-            ({0: "ant", 2: "bee"}, "needs the indices 0 to 1 as keys, got 0, 2"),
+            ({1: "ant"}, "keys of class_names must be 0, got 1"),
+            ({0: "ant", 2: "bee"}, "keys of class_names must be 0 to 1"),
         ],
     )
     def test_refused_at_once(self, make_net, names, line):

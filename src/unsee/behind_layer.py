@@ -20,7 +20,6 @@ from unsee.tuning import folded, require_compiler
 _TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 2e-2}
 _STRICT = 1e-3
 _FAILURES = (TypeError, ValueError, RuntimeError, AttributeError)
-WHAT = "a mask on a layer"
 
 
 class BehindLayer(NetworkWrapper):
@@ -115,7 +114,7 @@ def behind_layer(
     """
     if compiled:
         require_compiler(classifier.device)
-    classifier = opened(classifier, WHAT)
+    classifier = opened(classifier)
     layer_named(classifier, layer)
     _ = classifier.reading
     net = BehindLayer(classifier, layer, bfloat16)
@@ -139,7 +138,7 @@ def read(classifier: Classifier, layer: str, inputs: Float[Tensor, "b c h w"]) -
         UnseeError: the layer does not run once for an image, or does not return one tensor.
     """
     found: list[Tensor] = []
-    classifier = opened(classifier, WHAT)
+    classifier = opened(classifier)
 
     def keep(output: Tensor) -> None:
         found.append(output.clone())
@@ -155,7 +154,7 @@ def replaced(classifier: Classifier, layer: str, given: Tensor, inputs: Float[Te
     Raises:
         UnseeError: the layer does not run once for an image, or does not return one tensor.
     """
-    return _hooked_pass(opened(classifier, WHAT), layer, inputs, lambda _: given)
+    return _hooked_pass(opened(classifier), layer, inputs, lambda _: given)
 
 
 def _hooked_pass(

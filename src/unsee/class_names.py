@@ -6,6 +6,7 @@ from typing import Any
 
 from unsee.choices import nearest
 from unsee.errors import UnseeError
+from unsee.words import below, classes_below
 
 ClassNames = Sequence[str] | Mapping[Any, Any]
 _LISTED = 8
@@ -40,20 +41,14 @@ def _by_key(names: Mapping[Any, Any]) -> list[str]:
         placed = {int(key): name for key, name in names.items()}
     except (TypeError, ValueError):
         raise UnseeError(
-            f"class_names by key needs {_indices(len(names))}, got {next(iter(names))!r}: "
+            f"the keys of class_names must be the indices {below(len(names))}, got {next(iter(names))!r}: "
             "turn a mapping from name to index around"
         ) from None
     if sorted(placed) != list(range(len(names))):
-        raise UnseeError(f"class_names by key needs {_indices(len(names))}, got {_listed(sorted(placed))}")
+        raise UnseeError(
+            f"the keys of class_names must be {below(len(names))}, got {_listed(sorted(placed))}"
+        )
     return [placed[index] for index in range(len(placed))]
-
-
-def _classes(count: int) -> str:
-    return "the class 0 alone" if count == 1 else f"classes 0 to {count - 1}"
-
-
-def _indices(count: int) -> str:
-    return "the index 0 as its key" if count == 1 else f"the indices 0 to {count - 1} as keys"
 
 
 def _listed(keys: Sequence[int]) -> str:
@@ -84,7 +79,7 @@ def class_index(target: object, classes: int, names: Sequence[str] | None, netwo
     if re.fullmatch("-?[0-9]+", text) and not exact:
         if 0 <= int(text) < classes:
             return int(text)
-        raise UnseeError(f"class {text} does not exist: {network} has {_classes(classes)}")
+        raise UnseeError(f"class {text} does not exist: {network} has {classes_below(classes)}")
     if names is None:
         raise UnseeError(f"{network} has no class names: give the class {text!r} as an index")
     folded, wanted = [name.casefold() for name in names], text.casefold()

@@ -20,6 +20,7 @@ from unsee.records import finite
 from unsee.scores import Scores, Target
 from unsee.target_scores import SOFTMAX
 from unsee.verdicts import CONVERGED
+from unsee.words import counted
 
 __all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]
 
@@ -307,7 +308,7 @@ class Explanation:
             "suppression": f"{self.suppression:.1%}",
             "area": f"{self.area:.1%}",
             "objective": f"{self.objective:.4f}",
-            "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
+            "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,
         }
         alt = f"{self.photo.name}, edited photo and mask for {self.target}"

@@ -11,25 +11,24 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 from unsee.lending import CHANGING, original
+from unsee.needs import usable
 
 
-def opened(classifier: Classifier, method: str) -> Classifier:
+def opened(classifier: Classifier) -> Classifier:
     """The classifier with a network that runs module by module and calls torch's functions.
 
     A network that `torch.compile` has compiled runs as the original.
 
     Args:
         classifier: any.
-        method: what needs it, for the error message.
 
     Raises:
         UnseeError: the network is scripted, traced, frozen or exported, or is not run by torch.
     """
     if not classifier.hookable:
-        others = "mask, gradient, integrated_gradients, " if classifier.reading.differentiable else ""
         raise UnseeError(
-            f"{method} reads layers, and those of {classifier.name} are closed: give the network that it was "
-            f"made from; {others}occlusion, rise and lime need none"
+            f"the layers of {classifier.name} are closed: give the network that it was made from; "
+            f"{usable(classifier)} need none"
         )
     net = classifier.network
     inner = classifier.net.net if isinstance(classifier.net, NetworkWrapper) else classifier.net

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.pixels import RGB, UNIT
+from unsee.words import counted
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -115,7 +116,10 @@ def each_channel(values: float | Sequence[float], channels: int, what: str) -> t
     if len(found) == 1:
         return found * channels
     if len(found) != channels:
-        raise UnseeError(f"{what} has {len(found)} values for {channels} channels: give one for each, or one")
+        raise UnseeError(
+            f"{what} has {counted(len(found), 'value')} for {counted(channels, 'channel')}: give one for "
+            "each, or one"
+        )
     return found
 
 

@@ -51,7 +51,7 @@ def layers_of(classifier: Classifier) -> list[NamedLayer]:
     Raises:
         UnseeError: the network's layers are closed.
     """
-    classifier = opened(classifier, "a list of layers")
+    classifier = opened(classifier)
     _ = classifier.reading  # its probe images are not for the hooks
     shapes: dict[str, tuple[int, ...]] = {}
     times: Counter[str] = Counter()

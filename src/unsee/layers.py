@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import hooked, opened
+from unsee.needs import usable
 
-_ELSEWHERE = "gradient, occlusion, rise and lime need no layer"
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _IDLE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 _COMPILED = "_orig_mod"
@@ -125,7 +125,7 @@ def last_spatial_layer(classifier: Classifier) -> str:
     Raises:
         UnseeError: no layer returns maps, or tokens follow the maps and their grid is not certain.
     """
-    classifier = opened(classifier, "the choice of a layer")
+    classifier = opened(classifier)
     outputs, head = layer_outputs(classifier)
     body = outputs[:head]
     tokens = [place for place, output in enumerate(body) if _is_tokens(output)]
@@ -135,12 +135,15 @@ def last_spatial_layer(classifier: Classifier) -> str:
         if name is None:
             raise UnseeError(
                 f"{classifier.name} goes on with tokens after its maps: name the layer to read, in most "
-                "transformers the first normalisation of the last block; occlusion, rise and lime need none"
+                "transformers the first normalisation of the last block; "
+                f"{usable(classifier, maps=False)} need none"
             )
         return name
     maps = [output for output in body if output.names and is_map(output.shape) and not output.pooled]
     if not maps:
-        raise UnseeError(f"no layer of {classifier.name} returns maps; {_ELSEWHERE}")
+        raise UnseeError(
+            f"no layer of {classifier.name} returns maps; {usable(classifier, maps=False)} need none"
+        )
     return maps[-1].names[-1]
 
 
@@ -171,7 +174,7 @@ def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:
     kept: list[Tensor] = []
     head = 0
     source: torch.Size | None = None
-    classifier = opened(classifier, "the choice of a layer")
+    classifier = opened(classifier)
     layers = named_layers(classifier.network).items()
     names = {module: name for name, module in layers if not isinstance(module, torch.jit.ScriptModule)}
     times: Counter[str] = Counter()

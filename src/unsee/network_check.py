@@ -18,10 +18,11 @@ from unsee.masks import PRESETS, adjusted
 from unsee.masks.explain import explain
 from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
+from unsee.models.weights import TAKEN
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
 
-WORKS, UNTRIED = "works", "should work (not run)"
+WORKS, NOT_RUN = "works", "should work (not run)"
 _BEST, _SAME = 5, 1e-3
 
 
@@ -31,6 +32,7 @@ class Check:
 
     Args:
         model: its name.
+        weights: which part of the weight file was taken; "" if there is no choice, or no file.
         input: channels, height, width, value range, mean and std.
         head: what its answer means, and why.
         classes: how many scores it gives, and their names.
@@ -39,13 +41,13 @@ class Check:
         layers: which layers methods read by default; a reason where none is found.
         precision: of its weights, and of masks by `fast`.
         milliseconds: of one evaluation of one image, alone and with its gradient.
-        methods: "works", or why a method cannot be used.
-        weights: what was taken of a checkpoint that holds more; empty if nothing else was in it.
+        methods: "works", "should work (not run)" for those of hundreds of evaluations, or why not.
         photo: the best classes of a photo with their scores, and notes on how it was read.
         problems: what is wrong, one line each.
     """
 
     model: str
+    weights: str
     input: dict[str, Any]
     head: dict[str, str]
     classes: dict[str, Any]
@@ -55,7 +57,6 @@ class Check:
     precision: dict[str, str]
     milliseconds: dict[str, float]
     methods: dict[str, str]
-    weights: str = ""
     photo: dict[str, Any] | None = None
     problems: tuple[str, ...] = field(default=())
 
@@ -83,6 +84,7 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
     names = classifier.names
     return Check(
         model=classifier.name,
+        weights=str(classifier.facts.get(TAKEN, "")),
         input={
             "channels": classifier.channels,
             "size": list(classifier.size),
@@ -104,7 +106,6 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
         },
         milliseconds=_cost(classifier, image[None]),
         methods=_methods(classifier, image, int(scores[0].nan_to_num(-torch.inf).argmax())),
-        weights=str(classifier.facts.get("weights_taken", "")),
         photo=None if source is None else _photo(classifier, source, scores[0]),
         problems=tuple(_problems(classifier, image, scores)),
     )
@@ -147,7 +148,7 @@ def _methods(classifier: Classifier, image: Float[Tensor, "c h w"], target: int)
     found = {}
     for name, method in METHODS.items():
         if method.costly and not method.learned:
-            found[name] = UNTRIED
+            found[name] = NOT_RUN
             continue
         try:
             if method.learned:

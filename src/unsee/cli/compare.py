@@ -13,6 +13,7 @@ from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.verdicts import CONVERGED
+from unsee.words import spelled
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -106,7 +107,7 @@ def _print_report(report: "ComparisonReport", out: Path, as_json: bool) -> None:
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
     report_unconverged(
-        (f"{each.photo.name}, {method.replace('_', '-')}", result.verdict)
+        (f"{each.photo.name}, {spelled(method)}", result.verdict)
         for each in report.comparisons
         for method, result in each.results.items()
         if result.verdict not in (None, CONVERGED)
@@ -126,7 +127,7 @@ def _table(comparisons: "Sequence[Comparison]") -> "Table":
     for each in comparisons:
         table.add_column(f"{plain(each.photo.name)}\n{plain(each.target.short)}", justify="right")
     for name in names:
-        table.add_row(name.replace("_", "-"), *(_area(each, name) for each in comparisons))
+        table.add_row(spelled(name), *(_area(each, name) for each in comparisons))
     return table
 
 

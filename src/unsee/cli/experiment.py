@@ -11,6 +11,7 @@ from unsee.cli.console import CONSOLE, plain
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
@@ -92,7 +93,7 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import model_for, names_from, tell_if_all
+    from unsee.cli.parsing import classes_from, model_for, tell_if_all
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
@@ -101,7 +102,7 @@ def command(
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
-    dataset = unsee.open_dataset(data, split, names_from(classes))
+    dataset = unsee.open_dataset(data, split, classes_from(classes))
     tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
@@ -169,7 +170,8 @@ def load_models(
 
     if weights and len(weights) != len(models):
         raise UnseeError(
-            f"{len(models)} networks and {len(weights)} weight files: give one for each network, or none"
+            f"{counted(len(models), 'network')} and {counted(len(weights), 'weight file')}: give one for "
+            "each network, or none"
         )
     files: Sequence[Path | None] = weights or [None] * len(models)
     return tuple(load_model(name, file, device, network) for name, file in zip(models, files, strict=True))

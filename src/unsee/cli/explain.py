@@ -13,6 +13,7 @@ from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, re
 from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -105,8 +106,10 @@ def command(
     classifier = load_model(model, weights, device, given_options())
     plan = plan if place is None else _on_layer(plan, classifier, place, photos)
     note_trained_fit(classifier, plan.fit)
-    what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
-    with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
+    with (
+        stoppable(),
+        learning(counted(len(photos), "photo"), len(photos), settings.objective.game.sign) as advance,
+    ):
         report = explain_to_folders(
             classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
         )

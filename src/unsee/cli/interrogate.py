@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain
+from unsee.cli.console import CONSOLE, plain, report_doubts
 from unsee.cli.network_options import given_options
 from unsee.errors import UnseeError
 
@@ -98,6 +98,7 @@ def command(
         image = photo_for(classifier, photo)
         result = interrogate(classifier, image, corners, chosen, edit, fitted, seed)
     result.save(folder, overwrite=True)
+    report_doubts([(result.photo.name, result.photo.notes)])
     if as_json:
         typer.echo(json.dumps(result.manifest(), indent=1))
         return

@@ -22,6 +22,7 @@ from unsee.models import load
 from unsee.models.registry import family_named
 from unsee.pixels import Bands
 from unsee.tensors import Box
+from unsee.words import counted
 
 
 def target_from(text: str | None) -> TargetLike | None:
@@ -125,15 +126,31 @@ def names_from(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
+def classes_from(text: str | None) -> tuple[str, ...]:
+    """The classes of a data set between commas.
+
+    Raises:
+        UnseeError: one is a file: in other commands --classes names one with the network's class names.
+    """
+    names = names_from(text)
+    for name in names:
+        if name.endswith((".txt", ".json")):
+            raise UnseeError(
+                f"--classes takes classes of the data set, not the file {name}: the names of the "
+                f"network's classes are --class-names {name}"
+            )
+    return names
+
+
 def dataset_from(name: str, split: str | None, classes: str | None) -> Selection:
     """Open a data set; prints how many images its blacklist leaves out.
 
     Raises:
         UnseeError: the data set cannot be opened.
     """
-    dataset = open_dataset(name, split, names_from(classes))
+    dataset = open_dataset(name, split, classes_from(classes))
     if dataset.left_out:
-        CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
+        CONSOLE.print(f"{counted(dataset.left_out, 'image')} of {plain(name)} left out: on its blacklist")
     return dataset
 
 

@@ -35,6 +35,7 @@ from unsee.neutral import neutral
 from unsee.records import finite
 from unsee.target_scores import SCORES
 from unsee.tensors import Box, fitted_box
+from unsee.words import classes_below
 
 MANIFEST = "interrogation.json"
 
@@ -74,6 +75,7 @@ class Interrogation:
             {
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
+                "photo_notes": list(self.photo.notes),
                 "model": self.model,
                 "weights_sha256": self.weights_sha256,
                 "network": self.network,
@@ -281,7 +283,7 @@ def _interrogation(
         classes = reading.classes
         if max(target.indices) >= classes:
             raise UnseeError(
-                f"there is no class {max(target.indices)}: {classifier.name} has classes 0 to {classes - 1}"
+                f"there is no class {max(target.indices)}: {classifier.name} has {classes_below(classes)}"
             )
         scoring = Scoring.prepare(
             classifier, [network_input], [target.indices], classes, [perturbation], SCORES[reading.score_name]

@@ -26,6 +26,7 @@ from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
 from unsee.records import described
 from unsee.target_scores import Score
+from unsee.words import counted
 
 _BATCH_AXES = 4
 
@@ -197,7 +198,8 @@ def one_each(
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(
-                f"{count} photos need {count} targets, got {len(targets)}: give one for each, or one for all"
+                f"{counted(count, 'photo')} and {counted(len(targets), 'target')}: give one for each, or one "
+                "for all"
             )
         return list(targets)
     return [targets] * count  # type: ignore[list-item]

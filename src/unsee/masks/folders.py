@@ -26,6 +26,9 @@ from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
 
+Place = tuple[str | PathLike[str], Path]
+"""A photo, and the folder for its explanation."""
+
 
 @dataclass(frozen=True)
 class FolderEntry:
@@ -79,20 +82,8 @@ def explain_to_folders(
     plan = plan.on(classifier)
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     folders = [root / name for name in folder_names(photos)]
-    manifests: dict[Path, Mapping[str, Any]] = {}
-    missing: list[tuple[str | PathLike[str], Path]] = []
-    problems = []
-    for source, folder in zip(photos, folders, strict=True):
-        try:
-            photo = photo_for(classifier, source)
-            found = None if force else _finished(classifier, photo, plan, target, folder, bands)
-        except UnseeError as error:
-            problems.append(str(error))
-            continue
-        if found is None:
-            missing.append((source, folder))
-        else:
-            manifests[folder] = found
+    places = list(zip(photos, folders, strict=True))
+    manifests, missing, problems = _sorted(classifier, places, plan, target, force, bands)
     advance = progress and _counting_from(len(photos) - len(missing), progress)
     refused: dict[int, str] = {}
     for folder, explanation in _explained(classifier, missing, plan, target, advance, refused):
@@ -110,9 +101,35 @@ def readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> I
             yield photo_for(classifier, source)
 
 
+def _sorted(
+    classifier: Classifier,
+    places: Sequence[Place],
+    plan: Plan,
+    target: TargetLike | None,
+    force: bool,
+    bands: Bands | None,
+) -> tuple[dict[Path, Mapping[str, Any]], list[Place], list[str]]:
+    """The manifests of finished folders, the photos that are missing, and why others cannot be explained."""
+    manifests: dict[Path, Mapping[str, Any]] = {}
+    missing: list[Place] = []
+    problems = []
+    for source, folder in places:
+        try:
+            photo = photo_for(classifier, source)
+            found = None if force else _finished(classifier, photo, plan, target, folder, bands)
+        except UnseeError as error:
+            problems.append(str(error))
+            continue
+        if found is None:
+            missing.append((source, folder))
+        else:
+            manifests[folder] = found
+    return manifests, missing, problems
+
+
 def _explained(
     classifier: Classifier,
-    missing: Sequence[tuple[str | PathLike[str], Path]],
+    missing: Sequence[Place],
     plan: Plan,
     target: TargetLike | None,
     progress: Progress | None,

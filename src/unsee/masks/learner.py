@@ -19,6 +19,7 @@ from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
+from unsee.needs import usable
 from unsee.neutral import advanced
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
@@ -38,29 +39,6 @@ class Request(NamedTuple):
     network_input: NetworkInput
     target: tuple[int, ...]
     classes: int
-
-
-def learn_masks(
-    classifier: Classifier,
-    requests: Sequence[Request],
-    settings: Settings,
-    progress: Progress | None = None,
-) -> list[Learned]:
-    """Learn one mask for each request, in order (§4.3); all in one batch, each what it would be alone.
-
-    Args:
-        classifier: borrowed while masks are learned, and given back as it was.
-        requests: the images with their targets; their ids must differ.
-        settings: how masks are learned.
-        progress: called after each step.
-    """
-    left = [list(requests)]
-
-    def all_at_once(_: int) -> Sequence[Request]:
-        return left.pop() if left else []
-
-    found = dict(learn_each(classifier, all_at_once, settings, len(requests), progress=progress))
-    return [found[request.id] for request in requests]
 
 
 def learn_each(
@@ -199,7 +177,7 @@ def check_differentiable(classifier: Classifier) -> None:
         UnseeError: its scores have no gradient with respect to the image.
     """
     if not classifier.reading.differentiable:
-        raise UnseeError(f"{classifier.name} gives no gradient: occlusion, rise, lime need none")
+        raise UnseeError(f"{classifier.name} gives no gradient: {usable(classifier)} need none")
 
 
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.activation import form_of
-from unsee.behind_layer import WHAT, read
+from unsee.behind_layer import read
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
@@ -104,7 +104,7 @@ def on_layer(
         UnseeError: there is no such layer, its activation is not understood, or the mean has no photo.
     """
     place = OnLayer(where) if isinstance(where, str) else where
-    classifier = opened(classifier, WHAT)
+    classifier = opened(classifier)
     name = layer_called(classifier, place.name)
     value: float | tuple[float, ...] = 0.0 if isinstance(place.value, str) else float(place.value)
     mask = LayerMask(name, form_of(classifier, name), value, place.over)

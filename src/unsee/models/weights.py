@@ -14,6 +14,7 @@ from unsee.models.checkpoints import listed, reason, shown, state_dict_of, unpic
 
 _LONGEST_HEADER = 100_000_000
 _SHOWN_KEYS = 3
+TAKEN = "weights_taken"
 
 
 class Weights(dict[str, Tensor]):
@@ -86,7 +87,7 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str
     """Load weights into a network; all keys and shapes must agree, but for a prefix of all keys.
 
     Returns:
-        What was taken of the file, for `Classifier.facts`; empty if everything was, as it was.
+        As facts of a `Classifier`: which part of the file was taken, under `TAKEN`; nothing if all of it was.
 
     Raises:
         UnseeError: they do not; the line names the first keys of the network and of the file that differ.
@@ -95,14 +96,14 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str
     weights = without_prefix(weights, own)
     fault = _misfit(own, weights)
     if fault:
-        taken = f" ({weights.taken})" if weights.taken else ""
+        taken = f" (unsee {weights.taken})" if weights.taken else ""
         raise UnseeError(
             f"the weight file{taken} does not fit {name}: it {fault}; is the name (--model) right?"
         )
     versioned = OrderedDict(weights)
     versioned._metadata = own._metadata  # type: ignore[attr-defined]
     net.load_state_dict(versioned, strict=False)
-    return {"weights_taken": weights.taken} if weights.taken else {}
+    return {TAKEN: weights.taken} if weights.taken else {}
 
 
 def _misfit(own: dict[str, Tensor], weights: dict[str, Tensor]) -> str:

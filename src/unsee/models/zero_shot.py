@@ -76,8 +76,7 @@ def zero_shot(net: Any, tokenizer: Any, request: Request, known: dict[str, Any])
         class_names=labels,
         head=SIGMOID if siglip else SOFTMAX,
         head_reason="SigLIP scores each label on its own" if siglip else "CLIP chooses between its labels",
-        facts={"labels": list(labels), "template": TEMPLATE},
-        **known,
+        **known | {"facts": {**known["facts"], "labels": list(labels), "template": TEMPLATE}},
     )
 
 

@@ -23,6 +23,7 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
+from unsee.words import spelled
 
 DEFAULT_PRESET = "fast"
 _FIRST = 64
@@ -202,7 +203,9 @@ def adjusted_preset(
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
-        raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
+        raise UnseeError(
+            f"{used[0]} is for the learned mask, and {spelled(method)} does not take it: leave it out"
+        )
     settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
     return adjusted(settings, game, perturbation, iterations)
 

@@ -199,6 +199,6 @@ class SaliencyMaps:
             "score": score,
         }
         if not bool(values.isfinite().all()):
-            return known | {"error": f"{self.method.name} gave a map with NaN or infinite values"}
+            return known | {"error": f"{self.method.spelled} gave a map with NaN or infinite values"}
         flat, scale = packed(values.numpy())
         return known | {"mask": flat, "mask_shape": tuple(values.shape), "mask_scale": scale}

@@ -51,7 +51,7 @@ def feedback(
     if passes < 1:
         raise UnseeError(f"feedback takes at least one pass, not {passes}")
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, "feedback")
+    classifier = opened(classifier)
     with classifier.borrowed(), torch.enable_grad():
         inputs, score = on_device(classifier, images), score_of(classifier, classes)
         gates: list[Tensor] = []

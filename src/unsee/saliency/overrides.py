@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.needs import usable
 
 Function = Callable[..., Any]
 Override = Callable[[Function, tuple[Any, ...], dict[str, Any]], Any]
@@ -59,8 +60,8 @@ def without_attention(classifier: Classifier, method: str) -> dict[Function, Ove
         if function in _MATRIX_PRODUCTS and len(learned) < 2:
             return function(*args, **named)
         raise UnseeError(
-            f"{method} has no rule for attention, which {classifier.name} has; gradient, grad_cam, "
-            "occlusion, lime and rise serve transformers"
+            f"{method} has no rule for attention, which {classifier.name} has; {usable(classifier)} "
+            "serve transformers"
         )
 
     return dict.fromkeys((*_ATTENTION, *_MATRIX_PRODUCTS), refuse)

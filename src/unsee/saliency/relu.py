@@ -11,6 +11,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
+from unsee.needs import usable
 from unsee.saliency.overrides import Function, FunctionOverrides, first_argument
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
@@ -37,7 +38,7 @@ def rectified_gradient(
         UnseeError: the network has no ReLU.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, method)
+    classifier = opened(classifier)
     calls = 0
 
     def relu(x: Tensor, high: float, in_place: bool) -> Tensor:
@@ -72,10 +73,7 @@ def relu_overrides(rule: ReluRule) -> FunctionOverrides:
 
 def without_relu(classifier: Classifier, method: str) -> UnseeError:
     """The error of a method that changes ReLU, for a network that has none."""
-    return UnseeError(
-        f"{classifier.name} has no ReLU for {method} to change; gradient, integrated_gradients "
-        "and smooth_grad serve any network"
-    )
+    return UnseeError(f"{classifier.name} has no ReLU for {method} to change; {usable(classifier)} need none")
 
 
 def _called(
