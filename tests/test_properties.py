@@ -209,7 +209,9 @@ def test_the_verdict_reads_the_end_of_the_history(objective, final, chosen, expe
     assert verdict(objective, 4, final, scores, *rest).startswith("not finite at iteration 5")
     for bad in (math.nan, math.inf, -math.inf):
         assert verdict(objective, -1, final + bad, scores, *rest).startswith("not finite after")
-        assert verdict(objective, -1, final, scores + bad, *rest).startswith("not finite after")
+        edited, perturbed = torch.tensor([0, bad, 0]), torch.tensor([0, 0, bad])
+        assert verdict(objective, -1, final, edited, *rest).endswith("no finite score of the edited image")
+        assert verdict(objective, 4, final, perturbed, *rest).endswith("of the fully perturbed image")
 
 
 @pytest.mark.parametrize(

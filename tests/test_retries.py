@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nets import bench
+from nets import bench, learn_masks
 from unsee.masks import PRESETS
-from unsee.masks.learner import learn_each, learn_masks
+from unsee.masks.learner import learn_each
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.settings import Retry, adjusted

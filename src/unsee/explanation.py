@@ -15,12 +15,13 @@ from unsee.drawing.checkered import without_tokens
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
-from unsee.heads import SOFTMAX
 from unsee.images import Photo, PhotoLike
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import finite
 from unsee.scores import Scores, Target
+from unsee.target_scores import SOFTMAX
 from unsee.verdicts import CONVERGED
+from unsee.words import counted
 
 __all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]
 
@@ -101,8 +102,8 @@ class Explanation:
         scores: the target's scores for the photo, the edited photo and the fully perturbed photo.
         mask: one value per pixel of the photo, float32 in [0,1]; 1 keeps the pixel, 0 deletes it.
         mask_grid: the learned mask on its coarse grid.
-        perturbed: the edited photo, in [0,1]; None if the mask edits no pixels.
-        area: the share of the network's input that the mask marks, in [0,1].
+        perturbed: the edited photo, in [0,1]; None if the mask edits no pixels, as on a layer.
+        area: the share of the network's input, or of the layer, that the mask marks, in [0,1].
         run: how the mask was learned.
         provenance: network, weights and software.
     """
@@ -180,20 +181,39 @@ class Explanation:
         )
         return manifest
 
-    def panels(self) -> list[tuple[Tensor, str]]:
-        """The panels of the figure (fig. 1), each with its title: photo, edited photo if any, mask.
+    @property
+    def masked(self) -> str:
+        """What the mask lies on: "pixels"; where none is edited, "layer NAME" or the perturbation's name."""
+        if self.perturbed is not None:
+            return "pixels"
+        first = self.run.settings["perturbations"][0]
+        return f"layer {first['layer']}" if "layer" in first else str(first["name"])
 
-        Deleted tokens, which no picture shows, are checkered out instead.
+    def panels(self, bands: Bands | None = None) -> list[tuple[Tensor, str]]:
+        """The panels of the figure (fig. 1), each with its title: photo, edited photo, mask.
+
+        Images are as `unsee.drawing.panels.viewed` shows them. Where no pixel is edited, the photo under the
+        heatmap, or with its deleted tokens checkered out, takes the edited photo's place, and the titles say
+        so.
         """
-        scores, name = self.scores, self.target.short
+        from unsee.drawing import panels  # noqa: PLC0415
+
+        scores, name, photo = self.scores, self.target.short, self.photo.pixels
         state = "" if self.converged else ", did not converge"
         marks = "kept" if self.run.game == "preservation" else "deleted"
-        edited = f"{name}: {scores.perturbed:.4f}"
+        what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
+        title = f"{name}: {scores.perturbed:.4f}"
+        if "tokens" in self.run.evidence:
+            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, self.run.evidence)
+        elif self.perturbed is None:
+            edited = panels.overlaid(photo, self.saliency, bands)
+            title += ", no pixel edited"
+        else:
+            edited = panels.viewed(self.perturbed, bands)
         return [
-            (self.photo.pixels, f"{name}: {scores.original:.4f}"),
-            *([] if self.perturbed is None else [(self.perturbed, edited)]),
-            *without_tokens(self.photo.pixels, self.mask, name, self.run.evidence),
-            (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
+            (panels.viewed(photo, bands), f"{name}: {scores.original:.4f}"),
+            (edited, title),
+            (self.mask, f"{what}, {self.area:.0%} {marks}{state}"),
         ]
 
     def show(self, bands: Bands | None = None) -> None:
@@ -206,7 +226,7 @@ class Explanation:
         # Matplotlib is imported only to draw: workers that learn masks for a data set never need it.
         from unsee.drawing import side_by_side  # noqa: PLC0415
 
-        side_by_side.show(self.panels(), checked_bands(bands, len(self.photo.pixels)))
+        side_by_side.show(self.panels(checked_bands(bands, len(self.photo.pixels))))
 
     def save(self, folder: str | Path, overwrite: bool = False, bands: Bands | None = None) -> Path:
         """Write arrays, images and, last, `explanation.json`; if that fails, the folder keeps its old files.
@@ -232,7 +252,7 @@ class Explanation:
             with staged_folder(folder, MANIFEST) as staged:
                 self._write(staged, bands)
                 side_by_side.save_masked(staged, photo, self.perturbed, self.mask, self.saliency, bands)
-                panels.save(side_by_side.side_by_side(self.panels(), bands=bands), staged / "figure.png")
+                panels.save(side_by_side.side_by_side(self.panels(bands)), staged / "figure.png")
         except OSError as error:
             raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
         return folder
@@ -292,11 +312,12 @@ class Explanation:
         run, (before, after, reference) = self.run, astuple(self.scores)
         facts = {
             "target": str(self.target),
+            **({} if self.perturbed is not None else {"masked": f"{self.masked}, no pixel is edited"}),
             "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
             "area": f"{self.area:.1%}",
             "objective": f"{self.objective:.4f}",
-            "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
+            "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,
         }
         alt = f"{self.photo.name}, edited photo and mask for {self.target}"

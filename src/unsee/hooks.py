@@ -11,24 +11,24 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 from unsee.lending import CHANGING, original
+from unsee.needs import usable
 
 
-def opened(classifier: Classifier, method: str) -> Classifier:
+def opened(classifier: Classifier) -> Classifier:
     """The classifier with a network that runs module by module and calls torch's functions.
 
     A network that `torch.compile` has compiled runs as the original.
 
     Args:
         classifier: any.
-        method: what needs it, for the error message.
 
     Raises:
         UnseeError: the network is scripted, traced, frozen or exported, or is not run by torch.
     """
     if not classifier.hookable:
         raise UnseeError(
-            f"{method} reads layers, and those of {classifier.name} are closed: give the network that it was "
-            "made from; mask, gradient, integrated_gradients, occlusion, rise and lime need no layers"
+            f"the layers of {classifier.name} are closed: give the network that it was made from; "
+            f"{usable(classifier)} need none"
         )
     net = classifier.network
     inner = classifier.net.net if isinstance(classifier.net, NetworkWrapper) else classifier.net
@@ -57,8 +57,8 @@ def hooked(modules: Iterable[nn.Module], hook: Callable[..., object], before: bo
 
     Args:
         modules: what is hooked.
-        hook: called with the module, its inputs and, unless `before`, its output; what it returns, unless
-            None, takes the output's place (the inputs', if `before`).
+        hook: called with the module, its inputs and, unless `before`, its output. What it returns replaces
+            that output, or with `before` the inputs, unless it is None.
         before: call it before the pass instead of after it.
 
     Raises:

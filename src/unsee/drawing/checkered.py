@@ -22,8 +22,8 @@ def checkered(photo: Float[Tensor, "n h w"], gone: Bool[Tensor, "h w"]) -> Float
 
 def without_tokens(
     photo: Float[Tensor, "n h w"], mask: Float[Tensor, "h w"], name: str, evidence: Mapping[str, Any]
-) -> list[tuple[Tensor, str]]:
-    """The photo with its deleted tokens checkered out and its title; nothing where no tokens were masked.
+) -> tuple[Tensor, str]:
+    """The photo with its deleted tokens checkered out, and its title.
 
     Args:
         photo: in [0,1].
@@ -31,11 +31,9 @@ def without_tokens(
         name: of the target.
         evidence: what the edit of tokens says of the mask.
     """
-    if "tokens" not in evidence:
-        return []
     dropped = evidence.get("dropped_score")
     score = evidence["binarised_score"] if dropped is None else dropped
     how = "embeddings masked" if "note" in evidence else "dropped, not painted"
     number = "not finite" if score is None else f"{score:.4f}"
     title = f"{name}: {number}\n{evidence['deleted']} of {evidence['tokens']} tokens {how}"
-    return [(checkered(photo, mask < 0.5), title)]
+    return checkered(photo, mask < 0.5), title

@@ -18,13 +18,16 @@ from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
-from unsee.masks.objective import SCORE, Score
+from unsee.masks.objective import SCORE
+from unsee.masks.on_layer import OnLayer, check_no_perturbation, on_layer
 from unsee.masks.on_photo import on_photo
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
 from unsee.records import described
+from unsee.target_scores import Score
+from unsee.words import counted
 
 _BATCH_AXES = 4
 
@@ -40,6 +43,7 @@ def explain(
     perturbation: str | Perturbation | None = None,
     iterations: int | None = None,
     score: str | Score | None = None,
+    layer: str | OnLayer | None = None,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -57,6 +61,7 @@ def explain(
             "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
         preset: a name in `unsee.PRESETS`, or settings.
         game, perturbation, iterations, score: change the preset in these.
+        layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -74,12 +79,17 @@ def explain(
     """
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    if isinstance(score, str):
+        model = model.scored(score)
     name = preset if isinstance(preset, str) else "custom"
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
     settings = adjusted(base, game, perturbation, iterations, score)
-    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
+    if layer is not None:
+        check_no_perturbation(perturbation)
+        settings = on_layer(settings, model, layer, read, fit)
+    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several else explanations[0]
@@ -121,7 +131,9 @@ def _explanation(
     network_input, learned = learned_photo.network_input, learned_photo.learned
     game = plan.settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
-    mask = on_photo(learned.mask, plan.fit, network_input.size, photo_size, game.ideal)
+    mask = on_photo(
+        learned.mask, plan.fit, network_input.size, photo_size, game.ideal, plan.settings.own_cells
+    )
     return Explanation(
         photo=network_input.photo,
         target=learned_photo.target,
@@ -189,7 +201,8 @@ def one_each(
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(
-                f"{count} photos need {count} targets, got {len(targets)}: give one for each, or one for all"
+                f"{counted(count, 'photo')} and {counted(len(targets), 'target')}: give one for each, or one "
+                "for all"
             )
         return list(targets)
     return [targets] * count  # type: ignore[list-item]

@@ -8,21 +8,27 @@ from unsee.fits import Fit
 
 
 def on_photo(
-    mask: Float[Tensor, "r c"], fit: Fit, size: tuple[int, int], photo_size: tuple[int, int], fill: float
+    mask: Float[Tensor, "r c"],
+    fit: Fit,
+    size: tuple[int, int],
+    photo_size: tuple[int, int],
+    fill: float,
+    cells: bool = False,
 ) -> Float[Tensor, "h w"]:
     """The mask with one value a pixel of the photo, float32 in [0,1].
 
-    A mask of the network's input is resized as images are; one with fewer cells is not smoothed: each pixel
-    takes the value of the cell that it lies in.
+    A mask is resized as images are, but one of `cells` is not smoothed: each pixel takes the value of the
+    cell that it lies in.
 
     Args:
-        mask: on the network's input, or on cells that divide it evenly.
+        mask: on the network's input, on a layer's places, or on cells that divide the input evenly.
         fit: how the photo was brought to the input.
         size: height and width of the input in pixels.
         photo_size: height and width of the photo.
         fill: the value of pixels that the network does not see.
+        cells: whether the mask's values are those of cells with edges, such as tokens.
     """
-    if tuple(mask.shape) == size:
+    if not cells:
         return fit.back(mask, photo_size, fill).clamp(0, 1).float()
     places = torch.stack(
         torch.meshgrid(*(torch.arange(n, dtype=torch.float64) + 0.5 for n in size), indexing="ij")

@@ -12,7 +12,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
-from unsee.masks.edits.edit import Evident
+from unsee.masks.edits.edit import Evident, pictured
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
@@ -27,8 +27,8 @@ class Learned:
 
     Args:
         grid: the mask on its cells, in [0,1], 1 keeps.
-        mask: the same mask as the edit takes it: one value a pixel of the network's input, or one for each
-            token.
+        mask: the same mask with one value a pixel of the network's input; of a mask on a layer, what it keeps
+            at each place of the layer; of a mask on tokens, one value for each token.
         scores: of the original, the edited and the fully perturbed image, without jitter, with
             `Settings.shown`, by the classifier itself.
         terms: the objective's weighted terms by name for the mask that is returned, averaged over a fixed set
@@ -90,6 +90,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     terms = {name: values.cpu() for name, values in fixed.items()}
     costs = total(terms)
     masks = scorer.upsampler(grids).clamp(0, 1)
+    shown = pictured(scorer.scoring.shown, masks).cpu()
     scoring = replace(scorer.scoring, classifier=classifier)
     scores = _final_scores(scoring, masks).cpu()
     evidence = _evidence(scoring, masks)
@@ -100,7 +101,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
         learned.append(
             Learned(
                 grid=grids[row].cpu(),
-                mask=masks[row].cpu(),
+                mask=shown[row],
                 scores=scores[row],
                 terms={name: float(values[row]) for name, values in terms.items()},
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},

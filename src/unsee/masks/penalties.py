@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import Game
+from unsee.tensors.tiles import tiled, tiles_of, untiled
 
 
 @runtime_checkable
@@ -147,6 +148,37 @@ class ScaledVariation(TotalVariation):
     def _scale(self, masks: Tensor) -> float:
         share: float = masks.shape[-2] * masks.shape[-1] / self.cells
         return float(share ** (self.beta / 2 - 1))
+
+
+@dataclass(frozen=True)
+class TiledVariation:
+    """`TotalVariation` of each channel of a mask whose channels are tiled (`unsee.tensors.tiles`), summed."""
+
+    weight: float
+    channels: int
+    beta: float = 3.0
+    name: str = "tv"
+
+    def value(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """The weighted variation; there is none between tiles."""
+        each = untiled(masks, tiles_of(self.channels))
+        values = self._single.value(each.flatten(0, 1), game, iteration.repeat_interleave(self.channels))
+        return values.view(len(masks), -1).sum(dim=1)
+
+    def gradient(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b r c"]:
+        """The gradient in closed form."""
+        each = untiled(masks, tiles_of(self.channels))
+        iterations = iteration.repeat_interleave(self.channels)
+        gradient = self._single.gradient(each.flatten(0, 1), game, iterations)
+        return tiled(gradient.view_as(each), tiles_of(self.channels))
+
+    @property
+    def _single(self) -> TotalVariation:
+        return TotalVariation(self.weight, self.beta)
 
 
 @dataclass(frozen=True)

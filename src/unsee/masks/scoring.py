@@ -14,7 +14,8 @@ from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.objective import Score, log_odds_of
+from unsee.masks.objective import log_odds_of
+from unsee.target_scores import Score
 from unsee.tensors import generator
 
 _INPUT_NOISE_STREAM = 1000

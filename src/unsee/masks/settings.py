@@ -7,11 +7,12 @@ from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.game import GAMES, Game
 from unsee.masks.grid import OWN_CELLS, Grid
-from unsee.masks.objective import SCORES, Objective, Score
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.penalties import ScaledVariation, TotalVariation
 from unsee.masks.starts import CircularStart, Start
+from unsee.target_scores import SCORES, Score
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ class Settings:
         if self.jitter < 0 or self.input_noise < 0 or self.targets < 1:
             raise UnseeError("jitter and input noise must not be negative, and there must be a target class")
 
-    def on(self, kind: str) -> "Settings":
-        """The settings with the score of a head's kind, unless they have one of their own."""
-        return replace(self, objective=self.objective.on(kind))
+    def on(self, score: str) -> "Settings":
+        """The settings with the classifier's score, by name, unless they have one of their own."""
+        return replace(self, objective=self.objective.on(score))
 
     def with_retry(self, retry: Retry) -> "Settings":
         """The settings of another attempt."""
@@ -103,6 +104,11 @@ class Settings:
         retries = tuple(replace(one, start=_in_cells(one.start)) for one in self.retries)
         start = _in_cells(self.start)
         return replace(self, objective=objective, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
+
+    @property
+    def own_cells(self) -> bool:
+        """Whether masks lie on a perturbation's own cells, such as tokens, instead of on pixels."""
+        return _have_own_cells(self.perturbations)
 
     @property
     def margin(self) -> int:
@@ -162,10 +168,10 @@ def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
     Raises:
         UnseeError: the masks have the cells of another perturbation, and these edit pixels.
     """
-    if _has_own_cells(edits):
-        if not _has_own_cells(settings.perturbations):
+    if _have_own_cells(edits):
+        if not settings.own_cells:
             settings = settings.on_own_cells()
-    elif _has_own_cells(settings.perturbations):
+    elif settings.own_cells:
         raise UnseeError(
             f"the preset's masks are made for {settings.perturbations[0].name}, and {edits[0].name} edits "
             "pixels: choose another preset, such as fast"
@@ -174,7 +180,7 @@ def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
     return replace(settings, perturbations=edits, shown_with=shown)
 
 
-def _has_own_cells(edits: tuple[Perturbation, ...]) -> bool:
+def _have_own_cells(edits: tuple[Perturbation, ...]) -> bool:
     return any(getattr(edit, "own_cells", False) for edit in edits)
 
 

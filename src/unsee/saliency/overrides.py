@@ -9,6 +9,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.function_overrides import Function, FunctionOverrides, Override
+from unsee.needs import usable
 
 __all__ = ["Function", "FunctionOverrides", "Override", "first_argument", "without_attention"]
 
@@ -29,8 +30,8 @@ def without_attention(classifier: Classifier, method: str) -> dict[Function, Ove
         if function in _MATRIX_PRODUCTS and len(learned) < 2:
             return function(*args, **named)
         raise UnseeError(
-            f"{method} has no rule for attention, which {classifier.name} has; gradient, grad_cam, "
-            "occlusion, lime and rise serve transformers"
+            f"{method} has no rule for attention, which {classifier.name} has; {usable(classifier)} "
+            "serve transformers"
         )
 
     return dict.fromkeys((*_ATTENTION, *_MATRIX_PRODUCTS), refuse)

@@ -53,3 +53,16 @@ class Evident(Protocol):
             masks: what was learned, at `size`.
             score: (B,) of logits (B,C).
         """
+
+
+@runtime_checkable
+class OnPlaces(Protocol):
+    """An edit whose masks are not themselves a picture, such as masks over channels."""
+
+    def on_places(self, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b hl wl"]:
+        """What masks keep at each place of the network's view, in [0,1]: how results show them."""
+
+
+def pictured(edit: Edit, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b hl wl"]:
+    """Masks as results show them: those of `OnPlaces` at their places, others as they are."""
+    return edit.on_places(masks) if isinstance(edit, OnPlaces) else masks

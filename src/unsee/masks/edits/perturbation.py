@@ -18,9 +18,11 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.linear_blend import blend, linear_blend
+from unsee.masks.edits.pyramid import Pyramid
 from unsee.masks.edits.tokens import Tokens
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import generator, smooth
+from unsee.words import counted
 
 MEAN_COLOR = "mean"
 _NOISE_STREAM = 2
@@ -103,7 +105,8 @@ class Constant(Blended):
         channels = network_input.channels
         if len(color) != channels and len(set(color)) > 1:
             raise UnseeError(
-                f"the constant colour has {len(color)} values for {channels} channels: give one for each"
+                f"the constant colour has {counted(len(color), 'value')} for {counted(channels, 'channel')}: "
+                "give one for each"
             )
         values = color if len(color) == channels else color[:1]
         paint = torch.tensor(values, dtype=network_input.dtype)[:, None, None]
@@ -211,6 +214,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "uniform-noise": (UniformNoise(),),
     "median": (Median(),),
     "median-gaussian": (MedianGaussian(),),
+    "pyramid": (Pyramid(),),
     "joint": (Constant(), GaussianNoise(), Blur()),
     "tokens": (Tokens(),),
 }

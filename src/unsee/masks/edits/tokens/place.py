@@ -55,7 +55,7 @@ def place_of(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> Place:
         UnseeError: the network has no tokens, or its layers are closed.
     """
     _ = classifier.reading  # its probe images are not for the hooks
-    classifier = opened(classifier, "masking tokens")
+    classifier = opened(classifier)
     size, found = _KNOWN.get(classifier.network, (None, None))
     if found is None or size != classifier.size:
         exact = classifier.with_net(classifier.network)  # without autocast
