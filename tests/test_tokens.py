@@ -173,7 +173,7 @@ class TestOthers:
             def forward(self, images):
                 return images.mean(dim=(2, 3))
 
-        with pytest.raises(UnseeError, match="masking tokens reads layers"):
+        with pytest.raises(UnseeError, match=r"the layers of .* are closed"):
             edit_of(Classifier(Elsewhere(), size=(32, 32)))
 
     def test_protocols(self):

@@ -213,10 +213,10 @@ class TestGivenBack:
 class TestPictures:
     def test_masks_of_cells_are_not_smoothed(self):
         mask = torch.tensor([[0.0, 0.2], [0.7, 1.0]])
-        found = on_photo(mask, Squash(), (8, 8), (5, 7), 1.0)
+        found = on_photo(mask, Squash(), (8, 8), (5, 7), 1.0, cells=True)
         assert found.unique().tolist() == pytest.approx([0.0, 0.2, 0.7, 1.0])
         assert found[0].tolist() == pytest.approx([0.0] * 4 + [0.2] * 3) or found[0, 3] in (0.0, 0.2)
-        cropped = on_photo(mask, CentreCrop(), (8, 8), (40, 80), 1.0)
+        cropped = on_photo(mask, CentreCrop(), (8, 8), (40, 80), 1.0, cells=True)
         left, top, right, bottom = map(round, CentreCrop().window((40, 80), (8, 8)))
         assert cropped[top, left] == 0
         assert cropped[bottom - 1, left] == pytest.approx(0.7)

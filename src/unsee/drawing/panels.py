@@ -21,7 +21,7 @@ HEATMAP = "inferno"
 _SIDE = 640
 _INCHES = 3.4
 _DPI = 150
-_LINE = 0.18
+_LINE = 0.28
 """Inches of a further line of a title."""
 _BORDER = "0.75"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
-from unsee.explanation import Explanation, Provenance, Run, Scores
+from unsee.explanation import Explanation, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.masks.edits.perturbation import Perturbation
@@ -25,6 +25,7 @@ from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precisi
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
+from unsee.provenance import Provenance, Run
 from unsee.records import described
 from unsee.target_scores import Score
 from unsee.words import counted
