@@ -176,7 +176,7 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
         )
     captions = []
     if not all(saved.manifest["edits_pixels"] for saved in explanations):
-        captions.append("the mask does not lie on pixels: none is edited")
+        captions.append("the mask does not lie on pixels: no pixel is edited")
     if not all(saved.manifest["converged"] for saved in explanations):
         captions.append("* not converged: do not rely on this mask")
     table.caption = "\n".join(captions) or None

@@ -21,7 +21,7 @@ HEATMAP = "inferno"
 _SIDE = 640
 _INCHES = 3.4
 _DPI = 150
-_LINE = 0.28
+_LINE = 0.2
 """Inches of a further line of a title."""
 _BORDER = "0.75"
 
@@ -37,7 +37,10 @@ def row_of_panels(figure: Figure, count: int, aspect: float, lines: int = 1) -> 
     figure.set_layout_engine("constrained")
     height = _INCHES * min(max(aspect, 0.3), 2.5) + 0.28 + _LINE * (lines - 1)
     figure.set_size_inches(_INCHES * count, height)
-    return list(figure.subplots(1, count, squeeze=False)[0])
+    row = list(figure.subplots(1, count, squeeze=False)[0])
+    for axes in row:
+        axes.set_anchor("S")  # what is left over is above, where titles are
+    return row
 
 
 def viewed(pixels: Float[Tensor, "n h w"], bands: Bands | None = None) -> Float[Tensor, "3 h w"]:
