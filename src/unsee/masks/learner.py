@@ -30,12 +30,14 @@ class Request(NamedTuple):
         network_input: the photo at the network's size, with `Settings.margin` as its margin.
         target: the target classes.
         classes: how many logits the classifier has.
+        area: that its mask is to have; None for the objective's own. All requests of a run have one, or none.
     """
 
     id: int
     network_input: NetworkInput
     target: tuple[int, ...]
     classes: int
+    area: float | None = None
 
 
 def learn_masks(
@@ -208,7 +210,8 @@ def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = 
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:
     optimiser = settings.optimiser
-    passes = len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    sides = 2 if settings.objective.game.both else 1
+    passes = sides * len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
     return images_that_fit(quick.device, memory_of_one_pass(quick) * passes)
 
 
@@ -224,7 +227,10 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         settings.input_noise,
         settings.shown,
     )
-    upsampler = settings.grid.upsampler(scoring.size, scoring.targets)
+    areas = [request.area for request in new if request.area is not None]
+    own = torch.tensor(areas, dtype=torch.float64).to(scoring.targets.device) if areas else None
+    scoring = replace(scoring, both=settings.objective.game.both, areas=own)
+    upsampler = settings.grid.upsampler(scoring.size, scoring.targets, settings.objective.game)
     started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     offsets = jitter_offsets(list(scoring.seeds), settings.optimiser.iterations, settings.jitter)
     places = offsets.transpose(0, 1).to(scoring.targets.device)

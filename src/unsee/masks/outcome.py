@@ -96,7 +96,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                 scores=scores[row],
                 terms={name: float(values[row]) for name, values in terms.items()},
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},
-                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.edits,
+                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.passes,
                 verdict=verdict(
                     history.sum(dim=1),
                     int(batch.failed_at[row]),

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from unsee.masks.area import SortedArea
+from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.edits.perturbation import (
     Blur,
     Constant,
@@ -12,14 +14,27 @@ from unsee.masks.edits.perturbation import (
 )
 from unsee.masks.game import PRESERVATION
 from unsee.masks.grid import Grid
-from unsee.masks.objective import Objective
+from unsee.masks.objective import Objective, logit_score
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Retry, Settings
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart
 
 PAPER = Settings(source="Fong & Vedaldi 2017, §4.3, implementation details")
+
+EXTREMAL = Settings(
+    source="Fong, Patrick & Vedaldi 2019, with the values of the authors' released code",
+    objective=Objective(game=PRESERVATION, penalties=(SortedArea(),), score=logit_score),
+    perturbations=(BlurLevels(),),
+    grid=SmoothGrid(),
+    start=EditedStart(),
+    optimiser=Momentum(),
+    jitter=0,
+    mirrored=True,
+)
 
 PRESETS: dict[str, Settings] = {
     "fast": replace(
@@ -70,6 +85,7 @@ PRESETS: dict[str, Settings] = {
         grid=Grid(straight_through=True),
         start=CircularStart(last=170, stretch=True, first_target=True),
     ),
+    "extremal": EXTREMAL,
     "pytorch-port": replace(
         PAPER,
         source="the public PyTorch port: means, bilinear upsampling, noise on the input, no jitter",

@@ -10,7 +10,9 @@ from unsee.masks.grid import Grid
 from unsee.masks.objective import SCORES, Objective, Score
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, Start
+from unsee.records import NEWER
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Settings:
         shown_with: the perturbation that results are shown and scored with; defaults to the first of
             `perturbations`.
         retries: further attempts, in turn, for masks that went wrong; the best attempt counts.
+        mirrored: whether every second evaluation, the first among them, is of the mirrored edited image.
 
     Raises:
         UnseeError: no perturbation, a negative jitter or noise, or no target.
@@ -56,7 +59,7 @@ class Settings:
     source: str
     objective: Objective = field(default_factory=Objective)
     perturbations: tuple[Perturbation, ...] = (Blur(),)
-    grid: Grid = Grid()
+    grid: Grid | SmoothGrid = Grid()
     start: Start = CircularStart()
     optimiser: Optimiser = Adam()
     jitter: int = 4
@@ -64,6 +67,7 @@ class Settings:
     targets: int = 1
     shown_with: Perturbation | None = None
     retries: tuple[Retry, ...] = ()
+    mirrored: bool = field(default=False, metadata=NEWER)
 
     def __post_init__(self) -> None:
         if not self.perturbations:
@@ -106,6 +110,7 @@ def adjusted(
     perturbation: Perturbation | str | None = None,
     iterations: int | None = None,
     score: Score | str | None = None,
+    area: float | None = None,
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
@@ -116,10 +121,14 @@ def adjusted(
             include the one that results were shown with, it stays; else the last is shown.
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
+        area: share of the picture that masks are to have, in (0,1).
 
     Raises:
-        UnseeError: an unknown name, or an invalid number of iterations.
+        UnseeError: an unknown name, an invalid number of iterations, or an area for settings that choose it
+            themselves.
     """
+    if area is not None:
+        settings = replace(settings, objective=settings.objective.with_area(area))
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
         settings = replace(settings, objective=replace(settings.objective, game=chosen))
