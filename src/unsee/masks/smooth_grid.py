@@ -30,11 +30,11 @@ class SmoothGrid:
 
     Args:
         step: pixels between cells.
-        sigma: size in pixels of the kernel: 1 up to half of it, e^(-1/2) at its whole.
+        sigma: size in pixels of the kernel, a multiple of `step`: 1 up to half of it, e^(-1/2) at its whole.
         coldness: of the smooth maximum; the higher, the closer to a maximum.
 
     Raises:
-        UnseeError: a size or the coldness is not above 0.
+        UnseeError: a size or the coldness is not above 0, or sigma is no multiple of the step.
     """
 
     step: int = 7
@@ -42,8 +42,11 @@ class SmoothGrid:
     coldness: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.step < 1 or self.sigma < 1 or self.coldness <= 0:
-            raise UnseeError("a smooth mask needs a step and a kernel of at least 1 pixel, and a coldness above 0")
+        if self.step < 1 or self.sigma < 1 or self.sigma % self.step or self.coldness <= 0:
+            raise UnseeError(
+                "a smooth mask needs a step of at least 1 pixel, a sigma that is a multiple of it, and a "
+                f"coldness above 0, got {self.step}, {self.sigma} and {self.coldness}"
+            )
 
     def cells(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of cells for an input of (height, width) pixels."""

@@ -1,0 +1,65 @@
+"""Masks of a given area, against the literal version in float64."""
+
+from dataclasses import replace
+
+import literal_area as literal
+import numpy as np
+import pytest
+import torch
+from nets import bench
+from numpy.testing import assert_allclose
+
+from unsee.masks.edits.levels import BlurLevels
+from unsee.masks.game import GAMES
+from unsee.masks.learner import learn_masks
+from unsee.masks.presets import PRESETS
+from unsee.masks.settings import adjusted
+from unsee.masks.smooth_grid import SmoothGrid
+
+SIZE = (20, 17)
+GRID = SmoothGrid(step=4, sigma=8)
+
+
+def settings_of(game, iterations, area=0.2):
+    """The preset `extremal` on small pictures, with small cells."""
+    base = adjusted(PRESETS["extremal"], game=game, iterations=iterations)
+    penalty = replace(base.objective.penalties[0], area=area, grid=GRID)
+    objective = replace(base.objective, penalties=(penalty,))
+    return replace(base, objective=objective, grid=GRID, perturbations=(BlurLevels(sigma=3.0, levels=4),))
+
+
+def cells(seed=0, shape=(5, 5)):
+    return np.random.default_rng(seed).random(shape)
+
+
+def test_max_convolution():
+    saliency = cells()
+    pixels, slopes = literal.smooth_maximum(saliency, GRID.step, GRID.sigma)
+    given = torch.from_numpy(saliency)[None].requires_grad_()
+    found = GRID.with_margin(given)
+    assert_allclose(found[0].detach(), pixels, rtol=0, atol=1e-12)
+    weights = torch.from_numpy(np.random.default_rng(1).random(pixels.shape))
+    (gradient,) = torch.autograd.grad((found[0] * weights).sum(), given)
+    assert_allclose(gradient[0], np.tensordot(weights, slopes, axes=2), rtol=0, atol=1e-12)
+    for game, sign in (("preservation", 1), ("deletion", -1)):
+        mask = saliency if sign == 1 else 1 - saliency
+        inside = pixels[8 : 8 + SIZE[0], 8 : 8 + SIZE[1]]
+        laid = GRID.upsampler(SIZE, given, GAMES[game])(torch.from_numpy(mask))
+        assert_allclose(laid, inside if sign == 1 else 1 - inside, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("game", ["preservation", "deletion", "dual"])
+def test_a_whole_short_run(game):
+    settings, steps = settings_of(game, 5), 5
+    small = bench(settings, SIZE, ranks=((0,), (1,)))
+    for row, one in enumerate(learn_masks(small.classifier, small.requests, settings)):
+        found, history = literal_run(small, row, game, steps)
+        assert_allclose(one.history["score"], [loss for loss, _ in history], rtol=0, atol=1e-9)
+        assert_allclose(one.history["area"], [penalty for _, penalty in history], rtol=1e-9)
+
+
+def literal_run(small, row, game, steps, area=0.2):
+    """The literal marks and terms of one photo."""
+    image = small.classifier.normalised(small.inputs[row].plain[None])[0].double().numpy()
+    net, (target,) = small.classifier.net, small.targets[row]
+    return literal.learn(image, net, target, area, steps, game, step=4, sigma=8, levels=4, strongest=3.0)
