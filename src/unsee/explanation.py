@@ -30,7 +30,7 @@ class Run:
 
     Args:
         preset: name of the preset, "custom" for settings of one's own.
-        game: "deletion" or "preservation".
+        game: "deletion", "preservation" or "dual".
         settings: all settings, as JSON values.
         seed: of the photo's random draws.
         iterations: steps taken.
@@ -40,6 +40,8 @@ class Run:
         verdict: "converged", or what went wrong.
         seconds: the photo's share of its batch's time.
         attempts: how often the mask was begun; the best attempt is kept.
+        asked_area: the share of the input that the mask was to mark, None where that was not given.
+        asked_share: of the score that it was to keep, or in deletion to remove, with the smallest such area.
     """
 
     preset: str
@@ -53,6 +55,8 @@ class Run:
     verdict: str
     seconds: float
     attempts: int = 1
+    asked_area: float | None = None
+    asked_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,9 @@ class Explanation:
         """The panels of the figure (fig. 1), each with its title: photo, edited photo if any, mask."""
         scores, name = self.scores, self.target.short
         state = "" if self.converged else ", did not converge"
-        marks = "kept" if self.run.game == "preservation" else "deleted"
+        marks = "deleted" if self.run.game == "deletion" else "kept"
+        asked = self.run.asked_area
+        marks += "" if asked is None else f" ({asked:.3g} asked)"
         edited = f"{name}: {scores.perturbed:.4f}"
         return [
             (self.photo.pixels, f"{name}: {scores.original:.4f}"),
@@ -256,7 +262,12 @@ class Explanation:
         manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
         several = not isinstance(index, int)
-        run = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
+        optional = ("asked_area", "asked_share")
+        run = {
+            field: manifest[field] if field in optional else _number(manifest[field])
+            for field in Run.__dataclass_fields__
+            if field in manifest
+        }
         run |= {
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
@@ -284,7 +295,7 @@ class Explanation:
             "target": str(self.target),
             "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
-            "area": f"{self.area:.1%}",
+            "area": f"{self.area:.1%}" + ("" if run.asked_area is None else f" ({run.asked_area:.1%} asked)"),
             "objective": f"{self.objective:.4f}",
             "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
             "model": self.provenance.model,

@@ -26,7 +26,18 @@ Methods = Annotated[
     str | None,
     typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
 ]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]",
+    ),
+]
+Area = Annotated[
+    float | None,
+    typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
+]
 Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
@@ -41,7 +52,8 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
+    area: Area = None,
     layer: Layer = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
@@ -61,8 +73,10 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
+    from unsee.masks.areas import preset_for
 
-    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer)
+    chosen = preset or preset_for(area)
+    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, chosen, layer, area)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"

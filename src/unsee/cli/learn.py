@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unsee.cli import options
+from unsee.cli.compare import Area
 from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -23,7 +24,7 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast]"),
+    typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]"),
 ]
 Layer = Annotated[
     str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: chosen]")
@@ -79,6 +80,7 @@ def command(
     perturbation: Perturbation = None,
     score: ScoreName = None,
     iterations: Iterations = None,
+    area: Area = None,
     layer: Layer = None,
     target: RunTarget = "predicted",
     class_map: ClassMap = None,
@@ -114,7 +116,7 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    chosen = adjusted_preset(method, preset, game, perturbation, iterations, score)
+    chosen = adjusted_preset(method, preset, game, perturbation, iterations, score, area)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
     settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)

@@ -20,7 +20,8 @@ from unsee.explanation import Scores, Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, explain
+from unsee.masks import PRESETS, Settings, adjusted, explain
+from unsee.masks.areas import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
 from unsee.masks.photos import asked_for, target_indices
@@ -39,6 +40,7 @@ class ComparisonSettings:
         seed: of the random methods, and of the mask.
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
+        area: share of the picture that the mask is to mark; None where the preset chooses it.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -46,9 +48,19 @@ class ComparisonSettings:
     seed: int = 0
     preset: str = "fast"
     layer: str | None = None
+    area: float | None = None
+
+    @property
+    def mask(self) -> Settings:
+        """How the mask is learned.
+
+        Raises:
+            UnseeError: there is no such preset, or it takes no area.
+        """
+        return adjusted(look_up(PRESETS, self.preset, "preset"), area=self.area)
 
     def __post_init__(self) -> None:
-        look_up(PRESETS, self.preset, "preset")
+        _ = self.mask
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
@@ -61,9 +73,10 @@ def compare(
     methods: Sequence[str] | None = None,
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     seed: int = 0,
-    preset: str = "fast",
+    preset: str | None = None,
     layer: str | None = None,
     fit: Fit | None = None,
+    area: float | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
@@ -74,9 +87,10 @@ def compare(
         methods: names in `unsee.METHODS`; defaults to all.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the random methods, and of the mask.
-        preset: how the mask is learned.
+        preset: how the mask is learned: by default "fast", or with an area "extremal-fast".
         layer: for the methods that read one; defaults to each method's own.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        area: share of the picture that the mask is to mark.
         progress: called with the photo's name and the method before each method.
 
     Returns:
@@ -91,7 +105,8 @@ def compare(
     names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer)
+    chosen = preset or preset_for(area)
+    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, chosen, layer, area)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -191,18 +206,18 @@ class PhotoComparer:
         return maps[0]
 
     def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
-        settings = PRESETS[self.settings.preset]
+        settings = self.settings.mask
         found = explain(
             self.classifier,
             self.network_input.photo,
             self.target.indices,
-            preset=self.settings.preset,
+            preset=settings,
             fit=self.settings.fit,
             seed=self.settings.seed,
         )
         assert not isinstance(found, list)
         grid = found.mask_grid
-        mask = settings.grid.upsampler(self.classifier.size, grid)(grid)
+        mask = settings.grid.upsampler(self.classifier.size, grid, settings.objective.game)(grid)
         return settings.objective.game.saliency(mask.clamp(0, 1)), found.run.verdict
 
 
@@ -220,6 +235,7 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
+        **({} if settings.area is None else {"area": settings.area}),
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

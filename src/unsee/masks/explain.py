@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import cast
 
@@ -14,12 +15,13 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Provenance, Run, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
+from unsee.masks.areas import AreaLike, areas_asked, every_area, smallest_of_each
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE, Score
-from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
+from unsee.masks.photos import Asked, LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
@@ -34,11 +36,13 @@ def explain(
     photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     *,
-    preset: str | Settings = "fast",
+    preset: str | Settings | None = None,
     game: str | Game | None = None,
     perturbation: str | Perturbation | None = None,
     iterations: int | None = None,
     score: str | Score | None = None,
+    area: AreaLike | None = None,
+    share: float | None = None,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -54,8 +58,11 @@ def explain(
             or (B,h,w,c) array. See `read_photo`.
         targets: the class to explain, as an index or a name, or a tuple of classes to explain together, or
             "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
-        preset: a name in `unsee.PRESETS`, or settings.
+        preset: a name in `unsee.PRESETS`, or settings; by default "fast", or with an area "extremal-fast".
         game, perturbation, iterations, score: change the preset in these.
+        area: share of the picture that the mask is to mark, in (0,1); several for a mask of each, or "smallest"
+            for the smallest area that keeps, or in deletion removes, `share` of the score.
+        share: see `area`; 0.9 by default.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -66,22 +73,26 @@ def explain(
         progress: called after each iteration.
 
     Returns:
-        One explanation for one photo, a list of them for several.
+        One explanation for one photo, a list of them for several photos or areas, the areas of a photo after
+        each other; `run.asked_area` tells which is which.
 
     Raises:
         UnseeError: a photo cannot be read, or a target or setting is invalid.
     """
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
-    name = preset if isinstance(preset, str) else "custom"
-    base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-    settings = adjusted(base, game, perturbation, iterations, score)
-    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
+    areas = areas_asked(area, share)
+    chosen = areas.preset if preset is None else preset
+    name = chosen if isinstance(chosen, str) else "custom"
+    base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
+    settings = adjusted(base, game, perturbation, iterations, score, areas.single)
+    fitting = Squash() if fit is None else fit
+    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
-    return explanations if several else explanations[0]
+    return explanations if several or (areas.several and areas.share is None) else explanations[0]
 
 
 def explain_each(
@@ -91,7 +102,7 @@ def explain_each(
     progress: Progress | None = None,
     refuse: Refuse | None = None,
 ) -> Iterator[Explanation]:
-    """Explanations of photos with their targets, in order.
+    """Explanations of photos with their targets, in order; of each photo one for each of the plan's areas.
 
     Photos are read when there is room for them, so memory does not grow with their number.
 
@@ -106,9 +117,27 @@ def explain_each(
         UnseeError: a target or the precision is invalid, or scores are not finite.
     """
     plan = plan.on(classifier)
+    explained = partial(_each_once, classifier, plan)
+    if plan.share is not None:
+        answers = smallest_of_each(explained, photos, plan, progress, refuse)
+    elif plan.areas:
+        answers = every_area(explained, photos, plan.areas, progress, refuse)
+    else:
+        answers = explained(photos, progress, refuse)
+    yield from advanced(answers)
+
+
+def _each_once(
+    classifier: Classifier,
+    plan: Plan,
+    photos: Iterable[Asked],
+    progress: Progress | None = None,
+    refuse: Refuse | None = None,
+) -> Iterator[Explanation]:
+    """One explanation for each photo."""
     precision = precision_of(classifier, plan)
-    learned = learn_photos(classifier, photos, plan, progress, refuse)
-    yield from advanced(_explanation(classifier, plan, precision, photo) for photo in learned)
+    for photo in learn_photos(classifier, photos, plan, progress, refuse):
+        yield _explanation(classifier, plan, precision, photo)
 
 
 def _explanation(
@@ -118,7 +147,8 @@ def _explanation(
     learned_photo: LearnedPhoto,
 ) -> Explanation:
     network_input, learned = learned_photo.network_input, learned_photo.learned
-    game = plan.settings.objective.game
+    settings = plan.settings.with_area(learned_photo.area)
+    game = settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
     mask = learned.mask
     on_photo = plan.fit.back(mask, photo_size, game.ideal).clamp(0, 1).float()
@@ -128,12 +158,12 @@ def _explanation(
         scores=Scores(*learned.scores.tolist()),
         mask=on_photo,
         mask_grid=learned.grid.float(),
-        perturbed=plan.settings.shown.edited_photo(network_input, on_photo),
+        perturbed=settings.shown.edited_photo(network_input, on_photo),
         area=float(game.saliency(mask).mean()),
         run=Run(
             preset=plan.preset,
             game=game.name,
-            settings=described(plan.settings),
+            settings=described(settings),
             seed=plan.seed,
             iterations=len(learned.history[SCORE]),
             evaluations=learned.evaluations,
@@ -142,6 +172,7 @@ def _explanation(
             verdict=learned.verdict,
             seconds=learned.seconds,
             attempts=learned.attempts,
+            asked_area=settings.objective.area,
         ),
         provenance=Provenance(
             model=classifier.name,

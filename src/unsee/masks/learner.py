@@ -211,7 +211,9 @@ def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = 
 def _that_fit(quick: Classifier, settings: Settings) -> int:
     optimiser = settings.optimiser
     sides = 2 if settings.objective.game.both else 1
-    passes = sides * len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    passes = (
+        sides * len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    )
     return images_that_fit(quick.device, memory_of_one_pass(quick) * passes)
 
 

@@ -146,7 +146,9 @@ class Objective:
             UnseeError: no penalty takes an area, or it is not between 0 and 1.
         """
         if self.area is None:
-            raise UnseeError("these settings choose the area themselves: an area needs the preset extremal-fast")
+            raise UnseeError(
+                "these settings choose the area themselves: an area needs the preset extremal-fast"
+            )
         own = tuple(part.of(area) if isinstance(part, AreaPenalty) else part for part in self.penalties)
         return replace(self, penalties=own)
 

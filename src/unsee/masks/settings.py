@@ -93,6 +93,14 @@ class Settings:
         kept = tuple(one for one in self.retries if (one.start, one.optimiser) != (start, optimiser))
         return replace(self, retries=(*kept, Retry(start, optimiser, unconverged=True)))
 
+    def with_area(self, area: float | None) -> "Settings":
+        """The settings for masks of another area; None leaves it as it is.
+
+        Raises:
+            UnseeError: they choose the area themselves, or it is not between 0 and 1.
+        """
+        return self if area is None else replace(self, objective=self.objective.with_area(area))
+
     @property
     def margin(self) -> int:
         """Pixels by which the canvas that windows are cut from is larger than the network's input."""
@@ -127,8 +135,7 @@ def adjusted(
         UnseeError: an unknown name, an invalid number of iterations, or an area for settings that choose it
             themselves.
     """
-    if area is not None:
-        settings = replace(settings, objective=settings.objective.with_area(area))
+    settings = settings.with_area(area)
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
         settings = replace(settings, objective=replace(settings.objective, game=chosen))

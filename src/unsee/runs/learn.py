@@ -12,6 +12,7 @@ from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, adjusted
+from unsee.masks.areas import preset_for
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
 from unsee.methods import Method, method_named
@@ -81,7 +82,8 @@ def learn(
     out: str | Path,
     *,
     method: str = "mask",
-    preset: str | Settings = DEFAULT_PRESET,
+    preset: str | Settings | None = None,
+    area: float | None = None,
     layer: str | None = None,
     target: str | int = PREDICTED,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
@@ -107,6 +109,7 @@ def learn(
         method: a name in `unsee.METHODS`.
         preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
             `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`. Other methods ignore it.
+        area: share of the picture that masks are to mark, in (0,1); the preset is then "extremal-fast" by default.
         layer: for methods that read one; by default each chooses its own.
         target: "predicted" (as many classes as the preset has; one for other methods), "top1", "top5",
             "label" (the image's own class), "each" (every class in the image, a row each), or one class
@@ -127,8 +130,12 @@ def learn(
             settings, that another run is writing to, or that cannot be written to.
     """
     extent = Extent(limit, part_size, retry, sample)
+    chosen: str | Settings = preset_for(area) if preset is None else preset
+    if area is not None:
+        base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
+        chosen = adjusted(base, area=area)
     settings = LearnSettings(
-        method, preset, layer, target, class_map, seed, fit or Squash(), precision, batch_size
+        method, chosen, layer, target, class_map, seed, fit or Squash(), precision, batch_size
     )
     return learn_with(settings, classifier, dataset, out, extent, engine, progress)
 
@@ -176,13 +183,14 @@ def adjusted_preset(
     perturbation: str | None = None,
     iterations: int | None = None,
     score: str | None = None,
+    area: float | None = None,
 ) -> Settings:
     """A preset with some of its settings changed; None leaves one as it is.
 
     Args:
         method: a name in `unsee.METHODS`.
-        preset: a name in `unsee.PRESETS`; "fast" by default.
-        game, perturbation, iterations, score: as in `unsee.masks.adjusted`.
+        preset: a name in `unsee.PRESETS`; by default "fast", or with an area "extremal-fast".
+        game, perturbation, iterations, score, area: as in `unsee.masks.adjusted`.
 
     Raises:
         UnseeError: an unknown name, or a setting is given for another method than the learned mask.
@@ -193,12 +201,13 @@ def adjusted_preset(
         "perturbation": perturbation,
         "iterations": iterations,
         "score": score,
+        "area": area,
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
         raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
-    settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
-    return adjusted(settings, game, perturbation, iterations, score)
+    settings = look_up(PRESETS, preset or preset_for(area), "preset")
+    return adjusted(settings, game, perturbation, iterations, score, area)
 
 
 def _check_types(classifier: object, dataset: object, engine: object, method: object) -> None:
