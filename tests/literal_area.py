@@ -49,7 +49,7 @@ def smooth_maximum(cells, step, sigma, coldness=20.0):
 
 
 def area_penalty(pixels, area, iteration, weight=300.0, growth=1.0035):
-    """The weighted mean square distance of the sorted pixels from a step, and its derivative by each pixel."""
+    """The weighted mean square distance of the sorted pixels from a step, and its derivative."""
     count = pixels.size
     low = int(count * (1 - area))
     order = np.argsort(pixels.ravel(), kind="stable")

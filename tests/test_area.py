@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import literal_area as literal
 import numpy as np
 import pytest
 import torch
-from nets import bench
 from numpy.testing import assert_allclose
 
+import literal_area as literal
+from nets import bench
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
 from unsee.masks.learner import learn_masks
@@ -53,7 +53,7 @@ def test_a_whole_short_run(game):
     settings, steps = settings_of(game, 5), 5
     small = bench(settings, SIZE, ranks=((0,), (1,)))
     for row, one in enumerate(learn_masks(small.classifier, small.requests, settings)):
-        found, history = literal_run(small, row, game, steps)
+        _, history = literal_run(small, row, game, steps)
         assert_allclose(one.history["score"], [loss for loss, _ in history], rtol=0, atol=1e-9)
         assert_allclose(one.history["area"], [penalty for _, penalty in history], rtol=1e-9)
 

@@ -25,4 +25,6 @@ def save_row(explanations: Sequence[Explanation], file: Path, bands: Bands | Non
         edited = one.mask if one.perturbed is None else one.perturbed
         asked = "" if one.run.asked_area is None else f" of {one.run.asked_area:.3g}"
         contents.append((edited, f"area {one.area:.3f}{asked}\n{one.scores.perturbed:.4f}"))
-    panels.save(side_by_side.side_by_side(contents, bands=checked_bands(bands, len(first.photo.pixels))), file)
+    panels.save(
+        side_by_side.side_by_side(contents, bands=checked_bands(bands, len(first.photo.pixels))), file
+    )

@@ -15,7 +15,6 @@ from unsee.cli.signals import stoppable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.masks.areas import areas_asked
     from unsee.masks.folders import FolderEntry
 
 Photos = Annotated[
@@ -102,17 +101,14 @@ def command(
     from unsee.cli.parsing import area_from, bands_from, fit_from, load_model, note_trained_fit, target_from
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
+    from unsee.masks.areas import areas_asked
     from unsee.masks.folders import explain_to_folders
 
     areas = areas_asked(area_from(area), share)
     name = preset or areas.preset
-    settings = adjusted(
-        look_up(PRESETS, name, "preset"), game, perturbation, iterations, score, areas.single
-    )
+    settings = adjusted(look_up(PRESETS, name, "preset"), game, perturbation, iterations, score, areas.single)
     fitting = fit_from(fit)
-    plan = Plan(
-        settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share
-    )
+    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     note_trained_fit(classifier, plan.fit)

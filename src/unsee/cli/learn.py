@@ -24,7 +24,11 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]"),
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]",
+    ),
 ]
 Layer = Annotated[
     str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: chosen]")

@@ -8,8 +8,8 @@ from unsee.classifier import Classifier
 from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary
 from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import mask_numbers, means_table
-from unsee.masks.grid import Grid
 from unsee.masks import PRESETS
+from unsee.masks.grid import Grid
 from unsee.masks.settings import adjusted
 
 

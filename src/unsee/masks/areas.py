@@ -130,7 +130,8 @@ def smallest_of_each(
 ) -> Iterator[Explanation]:
     """The explanation of the smallest area of each photo that is enough for the plan's share of the score.
 
-    The plan's areas are tried first, then some between the largest that is not enough and the smallest that is.
+    The plan's areas are tried first, then some between the largest that is too small and the smallest that is
+    enough.
     If none is enough, the largest is returned and says so.
     """
     assert plan.share is not None

@@ -60,7 +60,7 @@ def explain(
             "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
         preset: a name in `unsee.PRESETS`, or settings; by default "fast", or with an area "extremal-fast".
         game, perturbation, iterations, score: change the preset in these.
-        area: share of the picture that the mask is to mark, in (0,1); several for a mask of each, or "smallest"
+        area: share of the picture that the mask is to mark, in (0,1); several for a mask of each; "smallest"
             for the smallest area that keeps, or in deletion removes, `share` of the score.
         share: see `area`; 0.9 by default.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.

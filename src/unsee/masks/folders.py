@@ -15,8 +15,8 @@ from typing import Any
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation
-from unsee.explanation_row import ROW, save_row
 from unsee.explanation_files import MANIFEST, read_manifest
+from unsee.explanation_row import ROW, save_row
 from unsee.files import HOW_TO_REPLACE, folder_for, folder_names
 from unsee.images import Photo
 from unsee.masks.explain import explain_each
@@ -141,7 +141,7 @@ def _masks_each(plan: Plan) -> int:
 
 
 def _inside(folder: Path, plan: Plan, area: float | None) -> Path:
-    """Where a mask of a photo lies: in the photo's folder, or with several areas in a folder of its own there."""
+    """Where a mask lies: in its photo's folder, or with several areas in a folder of its own there."""
     return folder if _masks_each(plan) == 1 else folder / f"area-{area:g}"
 
 

@@ -46,10 +46,13 @@ class Grid:
             return self.shape
         return max(round(size[0] / self.cell), 1), max(round(size[1] / self.cell), 1)
 
-    def upsampler(self, size: tuple[int, int], like: Tensor, game: Game = DELETION) -> "Upsampler":  # noqa: ARG002
-        """The map from cells to pixels for an input of `size`, in `like`'s dtype and on its device; the same in
-        every game.
-        """
+    def upsampler(
+        self,
+        size: tuple[int, int],
+        like: Tensor,
+        game: Game = DELETION,  # noqa: ARG002
+    ) -> "Upsampler":
+        """The map from cells to pixels of an input of `size`, in `like`'s dtype and on its device."""
         cells = self.cells(size)
         enlarge = [upsampling_matrix(n, k, self.upsampling) for n, k in zip(size, cells, strict=True)]
         blurs = [gaussian_matrix(n, self.blur) for n in size]

@@ -229,15 +229,22 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         settings.input_noise,
         settings.shown,
     )
-    areas = [request.area for request in new if request.area is not None]
-    own = torch.tensor(areas, dtype=torch.float64).to(scoring.targets.device) if areas else None
-    scoring = replace(scoring, both=settings.objective.game.both, areas=own)
+    scoring = replace(scoring, both=settings.objective.game.both, areas=_areas(new, settings, scoring))
     upsampler = settings.grid.upsampler(scoring.size, scoring.targets, settings.objective.game)
     started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     offsets = jitter_offsets(list(scoring.seeds), settings.optimiser.iterations, settings.jitter)
     places = offsets.transpose(0, 1).to(scoring.targets.device)
     scorer = JitteredScorer(scoring, settings, upsampler, places, started.evaluations)
     return Batch.begin(tuple(request.id for request in new), scorer, started.masks, settings.optimiser)
+
+
+def _areas(new: Sequence[Request], settings: Settings, scoring: Scoring) -> torch.Tensor | None:
+    """The area that each image's mask is to have; None where the penalties decide it."""
+    own = settings.objective.area
+    if own is None:
+        return None
+    areas = [own if request.area is None else request.area for request in new]
+    return torch.tensor(areas, dtype=torch.float64).to(scoring.targets.device)
 
 
 def _finished(classifier: Classifier, batch: Batch) -> list[tuple[int, Learned]]:

@@ -25,7 +25,7 @@ from unsee.tuning import check_precision, uses_bfloat16
 TOP5 = "top5"
 Refuse = Callable[[int, str], None]
 Asked = tuple[Photo, TargetLike | None] | tuple[Photo, TargetLike | None, float]
-"""A photo with its target, None for the predicted class, and the area of its mask where it has one of its own."""
+"""A photo, its target, None for the predicted class, and the area of its mask where it has one of its own."""
 
 
 @dataclass(frozen=True)

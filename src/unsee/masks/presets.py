@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from unsee.masks.area import SortedArea
+from unsee.masks.area import ExactArea, SortedArea
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.edits.perturbation import (
     Blur,
@@ -16,6 +16,7 @@ from unsee.masks.game import PRESERVATION
 from unsee.masks.grid import Grid
 from unsee.masks.objective import Objective, logit_score
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.area_steps import AreaSteps
 from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
@@ -86,6 +87,12 @@ PRESETS: dict[str, Settings] = {
         start=CircularStart(last=170, stretch=True, first_target=True),
     ),
     "extremal": EXTREMAL,
+    "extremal-fast": replace(
+        EXTREMAL,
+        source="masks as extremal's, in 60 evaluations and of the exact area (docs/area.md)",
+        objective=Objective(game=PRESERVATION, penalties=(ExactArea(),), score=logit_score),
+        optimiser=AreaSteps(),
+    ),
     "pytorch-port": replace(
         PAPER,
         source="the public PyTorch port: means, bilinear upsampling, noise on the input, no jitter",

@@ -143,7 +143,7 @@ class Scoring:
             seeds=self.seeds + other.seeds,
             edits=edits,
             shown=self._shown_among(edits, lambda: self.shown.joined(other.shown)),
-            areas=None if self.areas is None else torch.cat([self.areas, other.areas]),
+            areas=None if self.areas is None or other.areas is None else torch.cat([self.areas, other.areas]),
         )
 
     def _shown_among(self, edits: Sequence[Edit], otherwise: Callable[[], Edit]) -> Edit:

@@ -1,12 +1,12 @@
 """Smooth masks by max-convolution (Fong, Patrick & Vedaldi 2019): wherever a cell is marked, a disc is.
 
-Each cell paints its value times a kernel k(d) = exp(-2·max(d/σ - ½, 0)²) of the distance d to it, and a pixel is
-the smooth maximum Σ x·e^{cx} / Σ e^{cx} of what it is painted with, c = 20. So a mask is smooth, and yet reaches
-0 and 1. The smooth maximum is over the window of cells round the pixel; cells beyond the border are 0.
+Each cell paints its value times a kernel k(d) = exp(-2·max(d/σ - ½, 0)²) of the distance d to it, and a pixel
+is the smooth maximum Σ x·e^{cx} / Σ e^{cx} of what it is painted with, c = 20. So a mask is smooth, and yet
+reaches 0 and 1. It is taken over the window of cells round the pixel; cells beyond the border are 0.
 
-It works on the saliency of cells, which is high where the image matters: the kept ones in preservation, the
-deleted ones in deletion. The authors' code computes a margin of σ pixels round the picture too, over which its
-area is taken.
+It works on the saliency of cells, which is high where the image matters: the kept ones in preservation,
+the deleted ones in deletion. The authors' code computes a margin of σ pixels round the picture
+too, over which its area is taken.
 """
 
 import math
@@ -68,7 +68,7 @@ class SmoothGrid:
         return 1 + math.ceil(2 * self.sigma / self.step)
 
     def with_margin(self, saliency: Float[Tensor, "b r c"]) -> Float[Tensor, "b hm wm"]:
-        """The saliency of pixels, `sigma` of margin before the first cell and at least as many behind the last.
+        """The saliency of pixels, with `sigma` of margin before the first cell and at least that behind.
 
         Args:
             saliency: of cells, in [0,1].
@@ -76,6 +76,24 @@ class SmoothGrid:
         kernel = self.kernel(saliency)
         pixels: Tensor = _MaxConvolution.apply(saliency, kernel, self.border, self.coldness)
         return pixels
+
+    @torch.no_grad()
+    def area(self, saliency: Float[Tensor, "b r c"]) -> Float[Tensor, " b"]:
+        """The mean saliency over the picture, from a few pixels of each cell."""
+        few = torch.arange(self.step)[self.step // 4 :: max(self.step // 2, 1)]
+        kernel = self.kernel(saliency)[:, few][:, :, few].contiguous()
+        padded = F.pad(saliency, (self.border,) * 4)
+        total, weighted = _sums(padded, kernel, self.coldness)
+        rows, columns = _windows(kernel, padded)
+        first = self.sigma // self.step
+        values = weighted.div_(total).view(len(saliency), -1, rows, columns)
+        inside = values[:, :, first : first + saliency.shape[1], first : first + saliency.shape[2]]
+        return inside.flatten(1).mean(dim=1)
+
+    def inside(self, pixels: Float[Tensor, "b hm wm"], cells: tuple[int, int]) -> Float[Tensor, "b n"]:
+        """The pixels of the picture's cells, without the margin, flat."""
+        top, (rows, columns) = self.sigma, cells
+        return pixels[:, top : top + self.step * rows, top : top + self.step * columns].flatten(1)
 
     def kernel(self, like: Tensor) -> Float[Tensor, "k s s"]:
         """The kernel of each cell of a window at each of the step² pixels of a cell."""
@@ -113,7 +131,7 @@ def _kernel(step: int, sigma: int, radius: int, border: int) -> Float[Tensor, "k
 
 
 class _Last(threading.local):
-    """The last sums: an iteration asks for those of the same masks three times, for the score and the penalty."""
+    """The last sums: an iteration asks for those of the same masks three times."""
 
     asked: tuple[Tensor, Tensor, float] | None = None
     found: tuple[Tensor, Tensor]
@@ -141,7 +159,7 @@ _LAST = _Last()
 
 
 class _MaxConvolution(torch.autograd.Function):
-    """The smooth maximum, one cell of the window after another: little memory, and a gradient in closed form."""
+    """The smooth maximum, one cell of the window after another, which takes little memory."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, saliency: Tensor, kernel: Tensor, border: int, coldness: float) -> Tensor:
@@ -197,7 +215,7 @@ def _windows(kernel: Tensor, padded: Tensor) -> tuple[int, int]:
 
 
 def _as_pixels(values: Tensor, kernel: Tensor, padded: Tensor) -> Tensor:
-    """(b, pixels of a cell, cells) as (b, h, w); of the last cell along an axis only the first pixel counts."""
+    """(b, pixels of a cell, cells) as (b, h, w); of the last cells only the first pixel counts."""
     step, (rows, columns) = kernel.shape[-1], _windows(kernel, padded)
     cells = values.view(-1, step, step, rows, columns).permute(0, 3, 1, 4, 2)
     pixels = cells.reshape(len(values), rows * step, columns * step)

@@ -82,8 +82,7 @@ def learn(
     out: str | Path,
     *,
     method: str = "mask",
-    preset: str | Settings | None = None,
-    area: float | None = None,
+    preset: str | Settings = DEFAULT_PRESET,
     layer: str | None = None,
     target: str | int = PREDICTED,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
@@ -109,7 +108,6 @@ def learn(
         method: a name in `unsee.METHODS`.
         preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
             `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`. Other methods ignore it.
-        area: share of the picture that masks are to mark, in (0,1); the preset is then "extremal-fast" by default.
         layer: for methods that read one; by default each chooses its own.
         target: "predicted" (as many classes as the preset has; one for other methods), "top1", "top5",
             "label" (the image's own class), "each" (every class in the image, a row each), or one class
@@ -130,12 +128,8 @@ def learn(
             settings, that another run is writing to, or that cannot be written to.
     """
     extent = Extent(limit, part_size, retry, sample)
-    chosen: str | Settings = preset_for(area) if preset is None else preset
-    if area is not None:
-        base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
-        chosen = adjusted(base, area=area)
     settings = LearnSettings(
-        method, chosen, layer, target, class_map, seed, fit or Squash(), precision, batch_size
+        method, preset, layer, target, class_map, seed, fit or Squash(), precision, batch_size
     )
     return learn_with(settings, classifier, dataset, out, extent, engine, progress)
 

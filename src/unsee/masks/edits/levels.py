@@ -1,4 +1,4 @@
-"""A stack of ever stronger blurs, interpolated by the mask, as Fong, Patrick & Vedaldi 2019 perturb pictures."""
+"""Ever stronger blurs, interpolated by the mask, as Fong, Patrick & Vedaldi 2019 perturb pictures."""
 
 import math
 from collections.abc import Sequence

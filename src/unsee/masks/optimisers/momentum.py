@@ -13,10 +13,10 @@ from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_
 
 @dataclass(frozen=True)
 class Momentum:
-    """A running mean of the gradients is descended along, and the values are clipped to [0,1] after each step.
+    """Steps along a running mean of the gradients; the values are clipped to [0,1] after each.
 
-    The running mean begins with the first gradient: PyTorch's `SGD` with a dampening equal to its momentum, as
-    Fong, Patrick & Vedaldi 2019 use it.
+    The running mean begins with the first gradient: PyTorch's `SGD` with a dampening equal to its momentum,
+    as Fong, Patrick & Vedaldi 2019 use it.
 
     Args:
         rate: the learning rate, above 0.
@@ -43,7 +43,8 @@ class Momentum:
         whole_number_of_iterations(self.iterations)
         if not (self.rate > 0 and 0 <= self.momentum < 1):
             raise UnseeError(
-                f"momentum needs a learning rate above 0 and a decay in [0, 1), got {self.rate} and {self.momentum}"
+                "momentum needs a learning rate above 0 and a decay in [0, 1), got "
+                f"{self.rate} and {self.momentum}"
             )
 
     @property
