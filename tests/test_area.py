@@ -9,12 +9,18 @@ from numpy.testing import assert_allclose
 
 import literal_area as literal
 from nets import bench
+from unsee.masks import area, smooth_grid
+from unsee.masks.area import step_of
+from unsee.masks.edits import levels
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
 from unsee.masks.learner import learn_masks
+from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.presets import PRESETS
+from unsee.masks.scoring import Scoring
 from unsee.masks.settings import adjusted
 from unsee.masks.smooth_grid import SmoothGrid
+from unsee.tensors import gaussian_matrix
 
 SIZE = (20, 17)
 GRID = SmoothGrid(step=4, sigma=8)
@@ -63,3 +69,57 @@ def literal_run(small, row, game, steps, area=0.2):
     image = small.classifier.normalised(small.inputs[row].plain[None])[0].double().numpy()
     net, (target,) = small.classifier.net, small.targets[row]
     return literal.learn(image, net, target, area, steps, game, step=4, sigma=8, levels=4, strongest=3.0)
+
+
+def kernel_without_plateau(step, sigma, radius, border):
+    places = torch.arange(2 * radius + 1, dtype=torch.float64)
+    along = torch.arange(step, dtype=torch.float64) - sigma - step * (places[:, None] - border)
+    distance = (along[:, None, :, None].square() + along[None, :, None, :].square()).sqrt()
+    return torch.exp(-2 * (distance / sigma).square()).flatten(0, 1)
+
+
+def low_pixels_high(pixels, areas):
+    return 1 - step_of(pixels, 1 - areas)
+
+
+def no_first_gradient(self, memory, evaluation, iteration):
+    gradient = evaluation.gradient[:, 0] + evaluation.objective.penalty_gradient(
+        evaluation.masks[:, 0], iteration
+    )
+    mean = torch.lerp(gradient, memory[0], self.momentum)
+    return (evaluation.masks[:, 0] - self.rate * mean).clamp_(0, 1), (mean,)
+
+
+MISTAKES = {
+    "a kernel without its plateau": (smooth_grid, "_kernel", kernel_without_plateau),
+    "the step turned round": (area, "step_of", low_pixels_high),
+    "the running mean begins at zero": (Momentum, "tell", no_first_gradient),
+    "never mirrored": (Scoring, "_turned", lambda self, given, mirrored: given),
+    "the picture goes on beyond its border": (levels, "zero_padded_gaussian", gaussian_matrix),
+    "levels are not interpolated": (
+        levels,
+        "interpolated",
+        lambda stack, masks: torch.lerp(stack[:, 0], stack[:, -1], masks[:, None].expand_as(stack[:, 0])),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_noticed(name, monkeypatch):
+    monkeypatch.setattr(*MISTAKES[name])
+    with pytest.raises(AssertionError):
+        test_a_whole_short_run("preservation")
+
+
+@pytest.mark.parametrize("changes", [{"weight": 301.0}, {"growth": 1.0}, {"area": 0.21}])
+def test_the_penalty_s_constants_count(changes, monkeypatch):
+    usual = settings_of
+
+    def changed(*given):
+        settings = usual(*given)
+        penalty = replace(settings.objective.penalties[0], **changes)
+        return replace(settings, objective=replace(settings.objective, penalties=(penalty,)))
+
+    monkeypatch.setitem(globals(), "settings_of", changed)
+    with pytest.raises(AssertionError):
+        test_a_whole_short_run("preservation")

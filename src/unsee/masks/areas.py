@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from unsee.classifier import TargetLike
 from unsee.errors import UnseeError
@@ -98,6 +98,7 @@ def smallest_area(explanations: Iterable[Explanation], share: float) -> Explanat
     return min(enough, key=lambda one: one.area, default=None)
 
 
+@runtime_checkable
 class ExplainEach(Protocol):
     """Explains each photo once."""
 

@@ -14,7 +14,7 @@ _TAIL = 0.1
 _SLACK = 0.1
 _LEAST_CHANGE = 0.1
 _AREA_SLACK = 0.5
-"""Share of an area by which another may differ; the published area is over a margin too, and comes out larger."""
+"""Share of an area by which another may differ; the published one includes a margin, so masks are larger."""
 
 
 def verdict(
