@@ -123,3 +123,30 @@ def test_the_penalty_s_constants_count(changes, monkeypatch):
     monkeypatch.setitem(globals(), "settings_of", changed)
     with pytest.raises(AssertionError):
         test_a_whole_short_run("preservation")
+
+
+def fast_of(small_area=0.2, iterations=12):
+    """The preset `extremal-fast` on small pictures."""
+    base = adjusted(PRESETS["extremal-fast"], iterations=iterations)
+    penalty = replace(base.objective.penalties[0], area=small_area, grid=GRID)
+    return replace(
+        base,
+        objective=replace(base.objective, penalties=(penalty,)),
+        grid=GRID,
+        perturbations=(BlurLevels(sigma=3.0, levels=4),),
+    )
+
+
+@pytest.mark.parametrize("game", ["preservation", "deletion", "dual"])
+def test_the_area_is_exact(game):
+    settings = adjusted(fast_of(), game=game)
+    size = (20, 20)
+    small = bench(settings, size, ranks=((0,), (1,)))
+    requests = [one._replace(area=own) for one in small.requests for own in (0.1, 0.3)]
+    requests = [one._replace(id=number) for number, one in enumerate(requests)]
+    learned = learn_masks(small.classifier, requests, settings)
+    for request, one in zip(requests, learned, strict=True):
+        assert float(GAMES[game].saliency(one.mask).mean()) == pytest.approx(request.area, abs=4e-3)
+        assert one.evaluations == 12 * (2 if game == "dual" else 1)
+        (alone,) = learn_masks(small.classifier, [request], settings)
+        assert torch.allclose(one.grid, alone.grid, rtol=0, atol=1e-9)
