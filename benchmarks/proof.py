@@ -21,10 +21,11 @@ from unsee.images import Photo, read_photo
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
-from unsee.masks.objective import SCORES, Objective
+from unsee.masks.objective import Objective
 from unsee.masks.penalties import L1, TotalVariation
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos
 from unsee.masks.settings import Settings
+from unsee.target_scores import SCORES
 
 Results = dict[str, Any]
 NETWORKS = ("squeezenet1_1", "googlenet_bvlc", "mobilenet_v2", "vit_tiny_patch16_224")
@@ -73,8 +74,8 @@ CELLS = (
     Cell(1e-3, 2.0, 5, game="preservation"),
     *(Cell(l1, 3.0, classes, "logit") for classes, l1 in ((1, 1e-4), (1, 1e-2), (5, 1e-3))),
     Cell(1e-3, score="logit", game="preservation"),
-    *(Cell(perturbation=name) for name in ("constant", "noise", "joint")),
-    *(Cell(1e-3, 2.0, 5, perturbation=name) for name in ("constant", "noise", "joint")),
+    *(Cell(perturbation=name) for name in ("constant", "noise", "joint", "pyramid")),
+    *(Cell(1e-3, 2.0, 5, perturbation=name) for name in ("constant", "noise", "joint", "pyramid")),
 )
 
 

@@ -47,6 +47,7 @@ COSTS: dict[str, Passes] = {
     "grad_cam": ONE,
     "cam": Passes(1, 0),
     "lrp": Passes(3, 2),
+    "feedback": Passes(12, 12),
     "occlusion": Passes(785, 0),
     "blur_occlusion": Passes(785, 0),
     "variable_occlusion": Passes(785, 0),
@@ -55,10 +56,15 @@ COSTS: dict[str, Passes] = {
     "smooth_grad": Passes(25, 25),
     "rise": Passes(4000, 0),
 }
-"""Excitation needs the activations, then W⁺x and its backward pass; LRP's z⁺ needs two more of each."""
+"""Excitation needs the activations, then W⁺x and its backward pass; LRP's z⁺ needs two more of each. Feedback
+stops when no gate closes; 12 are what it usually needs."""
 
-FEWER: dict[str, dict[str, int]] = {"rise": {"masks": 400}, "lime": {"samples": 400}}
-"""Timed with fewer draws; each draw takes the same time."""
+FEWER: dict[str, tuple[dict[str, int], int]] = {
+    "rise": ({"masks": 400}, 400),
+    "lime": ({"samples": 400}, 401),
+    "feedback": ({"passes": 4}, 4),
+}
+"""Timed with fewer draws or passes, and the forward passes that are left; each takes the same time."""
 
 
 def main() -> None:
@@ -86,16 +92,16 @@ def main() -> None:
 def cost(classifier: Classifier, method: str) -> dict[str, float | str]:
     """Seconds of a method per image, and their ratio to those of its passes."""
     needs = COSTS[method]
-    by_itself = needs.forward > 4
+    by_itself = needs.forward > 12
     pictures = photos(1 if by_itself else _AT_ONCE)
     images = torch.stack([unsee.Squash().apply(p.pixels, classifier.size) for p in pictures])
     views = images if len(images) == _AT_ONCE else images.expand(_AT_ONCE, -1, -1, -1).contiguous()
     share = 1.0
     call: Callable[..., Tensor] = METHODS[method].call
     if method in FEWER:
-        (number,) = FEWER[method].values()
-        share = (number + 1) / needs.forward
-        call = partial(call, **FEWER[method])
+        options, left = FEWER[method]
+        share = left / needs.forward
+        call = partial(call, **options)
     whole: list[float] = []
     bare: list[float] = []
     for _ in range(3 if by_itself else _ROUNDS):

@@ -9,20 +9,20 @@ import torch
 from numpy.testing import assert_allclose
 
 import literal
-from nets import Bench
+from nets import Bench, learn_masks
 from unsee.masks import loop, outcome
 from unsee.masks.batch import Batch
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.game import GAMES
 from unsee.masks.grid import Grid
 from unsee.masks.jittered import JitteredScorer
-from unsee.masks.learner import learn_masks
-from unsee.masks.objective import SCORES, Objective, Terms, total
+from unsee.masks.objective import Objective, Terms, total
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.outcome import Learned
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Settings
 from unsee.masks.starts import CircularStart
+from unsee.target_scores import SCORES
 from unsee.tensors import jitter_offsets
 
 Options = dict[str, object]

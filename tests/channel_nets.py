@@ -59,7 +59,9 @@ def summed(net: nn.Sequential) -> nn.Sequential:
 
 
 def banded(channels: int, **options) -> Classifier:
-    return Classifier(band_net(channels), size=SIZE, channels=channels, mean=0.0, name="bands", **options)
+    return Classifier(
+        band_net(channels), size=SIZE, channels=channels, mean=0.0, std=1.0, name="bands", **options
+    )
 
 
 def bands(channels: int, size: tuple[int, int] = (30, 36), seed: int = 0) -> np.ndarray:

@@ -183,12 +183,14 @@ def tiny(make_net, use):
     asked = []
     sizes = {"tiny": 5, "tiny3": 3, "unsee:efficientnet-lite0": 5}
 
-    def load(name, weights=None, device="auto"):
+    def load(name, weights=None, device="auto", score=None):
         asked.append(SimpleNamespace(name=name, weights=weights, device=device))
         if name not in sizes:
             raise UnseeError(f"no model is called {name!r}")
         classes = sizes[name]
-        return Classifier(make_net(classes), size=(32, 32), class_names=NAMES[:classes], name=name)
+        return Classifier(
+            make_net(classes), size=(32, 32), class_names=NAMES[:classes], name=name, score=score
+        )
 
     use(load)
     return asked

@@ -18,7 +18,8 @@ SHORT = {
 """Fewer passes than a method takes by itself."""
 WITHOUT_LAYERS = ("mask", "gradient", "integrated_gradients", "occlusion", "rise", "lime")
 WITH_LAYERS = (
-    *("guided_backprop", "deconvnet", "excitation_backprop", "contrastive_excitation_backprop"),
+    *("guided_backprop", "deconvnet", "feedback"),
+    *("excitation_backprop", "contrastive_excitation_backprop"),
     *("grad_cam", "cam", "lrp"),
 )
 

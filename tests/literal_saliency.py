@@ -138,6 +138,34 @@ def backward(layer, x, above, method="gradient"):
     return spread[:, pad : pad + x.shape[1], pad : pad + x.shape[2]]
 
 
+def feedback(layers, x, targets):
+    """Switch units off behind the ReLUs until none lowers the score (Cao et al. 2015).
+
+    A unit that returns x and gets the gradient g does not raise the score where x·g <= 0. Gives the gradient
+    of the targets' logits in the network that is left, and their sum in each round.
+    """
+    relus = [place for place, layer in enumerate(layers) if layer[0] == "relu"]
+    gates, scores = {place: 1.0 for place in relus}, []
+    while True:
+        given = [x]
+        for place, layer in enumerate(layers):
+            given.append(answer(layer, given[-1]) * gates.get(place, 1.0))
+        scores.append(sum(given[-1][target] for target in targets))
+        below = np.zeros_like(given[-1])
+        below[list(targets)] = 1
+        left = {}
+        for place in reversed(range(len(layers))):
+            if place in gates:
+                left[place] = gates[place] * np.ones_like(below)
+                for unit in np.ndindex(*below.shape):
+                    if max(given[place][unit], 0) * below[unit] <= 0:
+                        left[place][unit] = 0
+            below = backward(layers[place], given[place], below * gates.get(place, 1.0))
+        if all((left[place] == gates[place]).all() for place in relus):
+            return below, scores
+        gates = left
+
+
 def cam(layers, x, targets):
     """Give Σ_k w_k·A_k (Zhou et al. 2016): A is the global average's input, w the last layer's weights."""
     maps, weights = forward(layers, x)[-3], layers[-1][1]

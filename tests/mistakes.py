@@ -14,6 +14,7 @@ from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import MeanAxisVariation
 from unsee.masks.scoring import Scored, Scoring
 from unsee.masks.starts import CircularStart
+from unsee.target_scores import logit_score
 from unsee.tensors import gaussian_matrix, jitter_offsets, smooth, upsampling_matrix, window
 
 # The correct functions, saved before anything is replaced.
@@ -69,7 +70,7 @@ def wrong_side(self, mask, scores, iteration):
 
 
 def logits(self, edit, given, targets):
-    return Scored(objective.logit_score(edit.logits(self.classifier, given), targets), None)
+    return Scored(logit_score(edit.logits(self.classifier, given), targets), None)
 
 
 def first_class_alone(self, edit, given, targets):

@@ -12,8 +12,10 @@ from unsee.classifier import Classifier
 from unsee.fits import Squash
 from unsee.images import Photo
 from unsee.masks.edits.perturbation import Perturbation
-from unsee.masks.learner import Request
+from unsee.masks.learner import Request, learn_each
+from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
+from unsee.masks.outcome import Learned
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 
@@ -38,6 +40,22 @@ def small_net(classes: int = 7, activation: str = "smooth", seed: int = 0) -> nn
         net[-1].weight *= 60
         net[-1].bias -= net(torch.zeros(1, 3, 48, 48, dtype=torch.float64))[0]
     return net
+
+
+def learn_masks(
+    classifier: Classifier,
+    requests: Sequence[Request],
+    settings: Settings,
+    progress: Progress | None = None,
+) -> list[Learned]:
+    """One mask for each request, in order, all in one batch."""
+    left = [list(requests)]
+
+    def all_at_once(_: int) -> Sequence[Request]:
+        return left.pop() if left else []
+
+    found = dict(learn_each(classifier, all_at_once, settings, len(requests), progress=progress))
+    return [found[request.id] for request in requests]
 
 
 def small_photo(seed: int, size: tuple[int, int]) -> Photo:

@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nets import bench
+from nets import bench, learn_masks
 from unsee.classifier import Classifier
 from unsee.masks import PRESETS, explain, loop
 from unsee.masks.game import DELETION, PRESERVATION
-from unsee.masks.learner import learn_masks
-from unsee.masks.objective import Objective, logit_score, softmax_score
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers import bundle
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle, BundleModel
 from unsee.masks.optimisers.protocol import Evaluation, Linear
 from unsee.masks.penalties import L1, MeanL1, TotalVariation
+from unsee.target_scores import logit_score, softmax_score
 
 FAST = PRESETS["fast"]
 GAMES = [DELETION, PRESERVATION]

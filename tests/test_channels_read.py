@@ -74,7 +74,7 @@ class TestFour:
     def test_files_without_alpha_are_refused(self, tmp_path, mode, has):
         Image.fromarray(bands(3)).convert(mode).save(tmp_path / "photo.tiff")
         with pytest.raises(
-            UnseeError, match=rf"takes 4 channels, .*photo.tiff has {has}: give RGBA"
+            UnseeError, match=rf"takes 4 channels; .*photo.tiff has {has}: give RGBA"
         ) as error:
             read_photo(tmp_path / "photo.tiff", channels=4)
         said(error)
@@ -110,11 +110,11 @@ class TestNpy:
             (
                 np.zeros((3, 9, 8)),
                 4,
-                r"the network takes 4 channels, .*scan.npy is \(3, 9, 8\) and has 3: give",
+                r"the network takes 4 channels; .*scan.npy is \(3, 9, 8\) and has 3: give",
             ),
-            (np.zeros((9, 8, 3)), 7, "takes 7 channels, .* has 3: give an array or a .npy file with 7"),
-            (np.zeros((9, 8)), 5, "takes 5 channels, .* has 1"),
-            (np.zeros((7, 9, 8)), 1, "takes 1 channel, .* has 7"),
+            (np.zeros((9, 8, 3)), 7, "takes 7 channels; .* has 3: give an array or a .npy file with 7"),
+            (np.zeros((9, 8)), 5, "takes 5 channels; .* has 1"),
+            (np.zeros((7, 9, 8)), 1, "takes 1 channel; .* has 7"),
             (np.zeros((5, 9, 5)), 5, "either end could be the 5 channels"),
             (np.zeros((3, 9, 3)), 3, "either end could be the 3 channels"),
             (np.zeros((2, 5, 9, 8)), 5, r"\(2, 5, 9, 8\) of float64: give"),
@@ -150,12 +150,12 @@ class TestArrays:
     @pytest.mark.parametrize(
         ("source", "channels", "words"),
         [
-            (bands(3), 5, r"takes 5 channels, the array is \(30, 36, 3\) and has 3"),
-            (np.moveaxis(bands(5), -1, 0), 5, "takes 5 channels, the array .* has 36"),
-            (bands(2), 1, "takes 1 channel, the array .* has 2: give a grey or an RGB"),
-            (torch.rand(3, 8, 9), 5, r"takes 5 channels, the tensor is \(3, 8, 9\) and has 3"),
+            (bands(3), 5, r"takes 5 channels; the array is \(30, 36, 3\) and has 3"),
+            (np.moveaxis(bands(5), -1, 0), 5, "takes 5 channels; the array .* has 36"),
+            (bands(2), 1, "takes 1 channel; the array .* has 2: give a grey or an RGB"),
+            (torch.rand(3, 8, 9), 5, r"takes 5 channels; the tensor is \(3, 8, 9\) and has 3"),
             (torch.rand(8, 9), 5, r"the tensor is \(8, 9\) of torch.float32: give \(5, h, w\) of uint8"),
-            (np.zeros((8, 9)), 5, "takes 5 channels, the array has 1: give"),
+            (np.zeros((8, 9)), 5, "takes 5 channels; the array has 1: give"),
             (torch.full((3, 8, 9), 255), 3, r"holds 255 to 255 as int64: give .to\(torch.uint8\)"),
             (np.full((8, 9, 3), 200, np.int32), 3, r"holds 200 to 200 as int32: give .astype\('uint8'\)"),
             (np.full((8, 9), 200, np.uint32), 1, r"holds 200 to 200 as uint32: give .astype\('uint8'\)"),
@@ -172,9 +172,9 @@ class TestArrays:
         said(error)
 
     def test_a_photo_of_other_channels_is_refused(self):
-        with pytest.raises(UnseeError, match="takes 4 channels, array has 3: give RGBA"):
+        with pytest.raises(UnseeError, match="takes 4 channels; array has 3: give RGBA"):
             photo_for(banded(4), read_photo(bands(3)))
-        with pytest.raises(UnseeError, match="takes 3 channels, array has 4: give an RGB"):
+        with pytest.raises(UnseeError, match="takes 3 channels; array has 4: give an RGB"):
             photo_for(banded(3), read_photo(bands(4), channels=4))
 
 
@@ -203,12 +203,12 @@ class TestPages:
         for channels in (1, 3):
             photo = read_photo(path, channels=channels)
             assert np.allclose(values(photo)[0], bands(3)[..., 0], atol=1e-4)
-            assert "several images: first of 3" in photo.notes
+            assert "first of 3 pages" in photo.notes
 
     @pytest.mark.parametrize(
         ("pages", "words"),
         [
-            ([LEVELS] * 3, "takes 5 channels, .*stack.tiff has 3 pages: give an array"),
+            ([LEVELS] * 3, "takes 5 channels; .*stack.tiff has 3 pages: give an array"),
             ([LEVELS] * 4 + [bands(3)], "page 5 of .*stack.tiff is RGB: save each channel as a grey page"),
             ([LEVELS] * 4 + [LEVELS[:3]], "pages of .*stack.tiff differ .6x4 with white at 255, 6x3"),
             ([LEVELS] * 4 + [LEVELS.astype(np.uint16)], "differ .* white at 255, 6x4 with white at 65535"),
@@ -228,7 +228,7 @@ class TestPages:
 
     def test_other_files_are_refused(self, tmp_path):
         Image.fromarray(bands(3)).save(tmp_path / "photo.jpg")
-        with pytest.raises(UnseeError, match=r"takes 7 channels, .*photo.jpg has 3: give an array or a .npy"):
+        with pytest.raises(UnseeError, match=r"takes 7 channels; .*photo.jpg has 3: give an array or a .npy"):
             read_photo(tmp_path / "photo.jpg", channels=7)
 
     def test_orientation_and_the_users_image_are_kept(self, tmp_path):

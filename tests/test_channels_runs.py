@@ -68,8 +68,8 @@ class TestExplain:
         [
             ("4,3", "must be three whole numbers, as in --bands 4,3,2"),
             ("a,b,c", "must be three whole numbers"),
-            ("4,3,7", "bands are three channels from 0 to 6"),
-            ("4,3,-1", "bands are three channels from 0 to 6"),
+            ("4,3,7", "bands are three channels, each of 0 to 6,"),
+            ("4,3,-1", "bands are three channels, each of 0 to 6,"),
         ],
     )
     def test_other_bands_are_refused(self, seven, tmp_path, text, says):
@@ -81,7 +81,7 @@ class TestExplain:
         npy(tmp_path, bands(7)), npy(tmp_path, bands(3), "three.npy")
         result = seven("explain", "three.npy", make_photo(), "scan.npy", "-n", 2)
         assert result.code == 2
-        assert "the network takes 7 channels, three.npy is (30, 36, 3) and has 3" in result.err
+        assert "the network takes 7 channels; three.npy is (30, 36, 3) and has 3" in result.err
         assert "photo.png has 3: give an array" in result.err
         assert [path.name for path in (tmp_path / "explanations").iterdir()] == ["scan"]
 
@@ -89,11 +89,24 @@ class TestExplain:
         ranged = Classifier(Undone(band_net(1)), size=SIZE, channels=1, value_range=SPAN, name="x-ray")
         monkeypatch.setattr("unsee.cli.parsing.load", lambda *_: ranged)
         npy(tmp_path, bands(1)[..., 0] / 255), npy(tmp_path, bands(1)[..., 0].astype(np.uint16), "dark.npy")
-        result = run("explain", "scan.npy", "dark.npy", "-n", 2)
+        tiff(tmp_path, [bands(1)[..., 0]] * 5)
+        result = run("explain", "scan.npy", "dark.npy", "stack.tiff", "-n", 2)
         assert "scan.npy: taken as values in [0,1], not as -1024 to 1024" in result.err
         assert "dark.npy: brightest value is 0.4 % of white" in result.err
         record = strict((tmp_path / "explanations" / "scan" / "explanation.json").read_text())
         assert record["value_range"] == [-1024.0, 1024.0]
+        assert "stack.tiff: first of 5 pages" in result.err
+        record = strict((tmp_path / "explanations" / "stack" / "explanation.json").read_text())
+        assert record["photo_notes"] == ["first of 5 pages"]
+
+    def test_other_commands_print_and_record_them_too(self, run, use, classifier, tmp_path):
+        use(lambda *_, **__: classifier)
+        tiff(tmp_path, [bands(1)[..., 0]] * 5)
+        seen = run("interrogate", "stack.tiff", "--box", "0,0,9,9", "--json")
+        compared = run("compare", "stack.tiff", "--methods", "center", "--json")
+        for result, record in ((seen, strict(seen.out)), (compared, strict(compared.out)[0])):
+            assert "read: stack.tiff: first of 5 pages" in result.err
+            assert record["photo_notes"] == ["first of 5 pages", "greyscale"]
 
     def test_the_same_folder_for_another_value_range_is_refused(self, run, monkeypatch, tmp_path):
         npy(tmp_path, bands(1)[..., 0] / 255)
@@ -241,5 +254,5 @@ class TestDataSets:
 def test_a_run_needs_one_picture_with_the_networks_channels(tmp_path, make_photo):
     make_photo("photos/one.png")
     data = unsee.open_dataset(f"folder:{tmp_path / 'photos'}")
-    with pytest.raises(UnseeError, match="none of the 1 images can be read: the network takes 7 channels"):
+    with pytest.raises(UnseeError, match="the only image cannot be read: the network takes 7 channels"):
         unsee.learn(banded(7), data, tmp_path / "maps", method="gradient", target="1")

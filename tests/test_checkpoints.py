@@ -16,6 +16,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save, save_file
 from torch import nn
@@ -26,6 +27,7 @@ from unsee.models import from_torchvision, load
 from unsee.models.checkpoints import WELL_KNOWN, state_dict_of, unpickled
 from unsee.models.menagerie import MenagerieNet
 from unsee.models.weights import fill, read_weights, without_prefix
+from unsee.network_check import check
 
 PREFIXES = [
     *("", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model.", "net.", "backbone."),
@@ -188,14 +190,18 @@ class TestWrappers:
         file = saved(tmp_path / "w.pth", checkpoint(name, prefixed("module.", state)))
         assert loads(file, state)
         taken = read_weights(file)[0].taken
-        assert taken.startswith(f"took {name} of the file's epoch, best_acc1, lr, optimizer, scheduler and 2")
+        beside = "epoch, best_acc1, lr, optimizer, scheduler and 1 more"
+        assert taken == f"took {name}; also in the file: {beside}"
+
+    def test_a_lone_entry_has_nothing_beside_it(self, tmp_path, state):
+        assert read_weights(saved(tmp_path / "w.pth", {"state_dict": state}))[0].taken == "took state_dict"
 
     @pytest.mark.parametrize("zipped", [True, False])
     def test_nested_once_more(self, tmp_path, state, zipped):
         held = {"ema": {"decay": 0.9, "state_dict": state}, "epoch": 3}
         file = saved(tmp_path / "w.pth", held, _use_new_zipfile_serialization=zipped)
         assert loads(file, state)
-        assert read_weights(file)[0].taken == "took ema.state_dict of the file's ema, epoch"
+        assert read_weights(file)[0].taken == "took ema.state_dict; also in the file: epoch"
 
     @pytest.mark.parametrize(
         ("first", "second"),
@@ -212,6 +218,28 @@ class TestWrappers:
     def test_of_several_the_well_known_is_taken(self, tmp_path, state, other, first, second):
         assert loads(saved(tmp_path / "a.pth", {first: state, second: other}), state)
         assert loads(saved(tmp_path / "b.pth", {second: other, first: state}), state)
+        held = read_weights(saved(tmp_path / "c.pth", {first: state, second: other, "epoch": 3}))[0]
+        assert held.taken == f"took {first}, not {second}; also in the file: epoch"
+
+    def test_which_was_taken_is_a_fact_of_the_network(self, tmp_path, state, other):
+        file = saved(tmp_path / "w.pth", {"model": prefixed("module.", state), "model_ema": other})
+        said = "took model, not model_ema; removed the prefix module."
+        classifier = load("unsee:menagerie", weights=file, device="cpu")
+        assert classifier.record["weights_taken"] == said
+        assert check(classifier).weights == said
+        assert "weights_taken" not in load("unsee:menagerie", device="cpu").record
+
+    @pytest.mark.parametrize(
+        "name", ["torchvision:squeezenet1_1", "timm:test_resnet", "python:nets_here:net"]
+    )
+    def test_every_family_says_which_was_taken(self, tmp_path, monkeypatch, name):
+        (tmp_path / "nets_here.py").write_text(
+            "import timm\n\ndef net():\n    return timm.create_model('test_resnet')"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        network = get_model("squeezenet1_1") if name.startswith("torch") else timm.create_model("test_resnet")
+        file = saved(tmp_path / "w.pth", {"model": network.state_dict(), "model_ema": network.state_dict()})
+        assert load(name, weights=file, device="cpu").facts == {"weights_taken": "took model, not model_ema"}
 
     @pytest.mark.parametrize(
         ("held", "names"),
@@ -426,7 +454,7 @@ class TestKindsOfFile:
 class TestFilesThatDoNotFit:
     def test_keys_of_the_file_and_of_the_network_are_named(self, tmp_path):
         line = refused(saved(tmp_path / "w.pth", {"net": {f"layer{i}.w": torch.ones(1) for i in range(5)}}))
-        assert "(took net of the file's net) does not fit unsee:menagerie" in line
+        assert "(unsee took net) does not fit unsee:menagerie" in line
         assert "lacks stage56.0.weight, stage56.0.bias, stage28.1.weight and 13 more" in line
         assert "extra layer0.w, layer1.w, layer2.w and 2 more" in line
 
@@ -440,7 +468,7 @@ class TestFilesThatDoNotFit:
     def test_shapes_are_named(self, tmp_path, state):
         wrong = prefixed("module.", {**state, "classifier.bias": torch.ones(5)})
         line = refused(saved(tmp_path / "w.pth", wrong))
-        assert "(removed the prefix module.)" in line
+        assert "(unsee removed the prefix module.)" in line
         assert "another shape for classifier.bias (the first is (5,), not (12,))" in line
 
     def test_odd_names_leave_one_line(self, tmp_path):

@@ -63,7 +63,7 @@ class TestLearn:
             (["--target", "label"], "has no labels"),
             (["--target", "ant+"], "has no class on one side of a '+'"),
             (["--target", "unicorn"], "no class called 'unicorn'"),
-            (["--method", "grad-kam"], "did you mean grad_cam?"),
+            (["--method", "grad-kam"], "did you mean grad-cam?"),
             (["--method", "gradient", "--preset", "paper"], "preset is for the learned mask"),
             (["--method", "gradient", "--iterations", "3"], "iterations is for the learned mask"),
             (["--method", "gradient", "--precision", "float32"], "precision is for the learned mask"),
@@ -125,8 +125,8 @@ class TestLearn:
         options = ("--target", "label", "--class-map", "map.json", "--method", "gradient", "--limit", "12")
         found = run("learn", "menagerie", *options, "--out", "maps")
         assert found.code == 0
-        assert "11 images have no class to explain: left out" in found.err
-        assert "11 images that have no class to explain" in found.err
+        assert "11 images without a class to explain: left out" in found.err
+        assert "11 images without a class to explain" in found.err
         assert "zebra → 1" in found.err
 
     def test_sigterm_while_libraries_load_and_during_the_run(self, tmp_path):

@@ -111,7 +111,7 @@ class TestStatusShowExport:
         assert found.code == 2
         assert "photo of 0.png cannot be found" in found.err
         assert "1.png is not the image that was explained" in found.err
-        assert "1 rows in over; 1 without a map left out; 2 whose photos are gone or have ch" in found.err
+        assert "1 row in over; 1 without a map left out; 2 whose photos are gone or have ch" in found.err
         assert [path.name for path in tmp_path.glob("over/**/*.png")] == ["2.png"]
 
     def test_a_run_resumed_from_another_folder_reads_the_same_files(

@@ -79,7 +79,7 @@ class TestTwoWorkers:
     @pytest.mark.parametrize(
         ("what", "says", "kept"),
         [
-            ("wrong", "the network returned (5,) for 1 images", None),
+            ("wrong", "the network returned (5,) for one image", None),
             ("deadly", "a Ray worker died again and again", 4),
             ("crowded", "10000 workers with 1 threads each are too many for the", 0),
         ],
@@ -123,7 +123,7 @@ class TestLimits:
             (OnRay(2, 2), "2 workers of 2 CPU each"),
             (OnRay(1, gpus=0.5), "1 workers of 0.5 GPU each"),
         ):
-            with pytest.raises(UnseeError, match=f"{says} do not fit, Ray has [30]: ask for fewer"):
+            with pytest.raises(UnseeError, match=f"{says} do not fit: Ray has [30]; ask for fewer"):
                 check_room(ray, wish)
 
     def test_a_worker_ends_when_another_run_has_the_store(self, tmp_path):

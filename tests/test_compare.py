@@ -88,7 +88,7 @@ def test_a_map_that_is_not_finite_is_left_out_and_the_rest_goes_on(classifier, m
 def test_targets_in_a_list_are_one_for_each_photo(classifier, make_photo):
     found = unsee.compare(classifier, [make_photo("a.png"), make_photo("b.png")], ["center"], ["bee", "dog"])
     assert [one.target.names for one in found] == [("bee",), ("dog",)]
-    with pytest.raises(UnseeError, match="2 photos need 2 targets"):
+    with pytest.raises(UnseeError, match="2 photos and 1 target: give one for each"):
         unsee.compare(classifier, [make_photo("a.png"), make_photo("b.png")], ["center"], ["bee"])
 
 

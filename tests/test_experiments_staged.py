@@ -198,7 +198,7 @@ class TestMapSources:
 
     def test_which_experiments_make_their_own_maps(self):
         own = {name for name, experiment in EXPERIMENTS.items() if experiment.about.own_maps}
-        assert own == {"adversarial", "architectures", "games", "thresholds-sensitivity"}
+        assert own == {"adversarial", "architectures", "games", "layers", "thresholds-sensitivity"}
 
 
 class TestSubmission:

@@ -110,7 +110,7 @@ class TestOptions:
         assert done.run.settings["objective"]["score"] == "<lambda>"
         strict(json.dumps(done.manifest(), allow_nan=False))
 
-    @pytest.mark.parametrize("preset", sorted(PRESETS))
+    @pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"tokens"}))
     def test_every_preset_runs(self, classifier, make_pixels, preset):
         done = explain(classifier, make_pixels(), preset=preset, iterations=2)
         assert done.run.preset == preset

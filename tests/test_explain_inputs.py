@@ -119,7 +119,7 @@ class TestTargets:
 
     @pytest.mark.parametrize("targets", [[], [1], [1, 2, 3]])
     def test_wrong_counts(self, classifier, make_pixels, targets):
-        with pytest.raises(UnseeError, match=f"2 photos need 2 targets, got {len(targets)}") as error:
+        with pytest.raises(UnseeError, match=f"2 photos and {len(targets)} targets?: give") as error:
             explain(classifier, [make_pixels(), make_pixels()], targets, iterations=1)
         one_line(error)
 

@@ -159,7 +159,7 @@ class TestFilesOfCode:
         for content in (b"nothing", other.read_bytes()):
             bare.write_bytes(content)
             with pytest.raises(UnseeError, match=r"torch\.(jit|export)\.save") as error:
-                load(f"{prefix}:{bare}", device="cpu", mean=0.5)
+                load(f"{prefix}:{bare}", device="cpu", mean=0.5, std=1.0)
             one_line(error)
 
 
@@ -185,7 +185,12 @@ class TestFunctions:
         [
             ("own_nets:broken", "ValueError: no such thing"),
             ("own_nets:text", "returned str"),
-            ("own_nets:gone", "has no gone"),
+            (
+                "own_nets:gone",
+                "the module own_nets has no 'gone'; it defines Own, module, classifier, broken, text",
+            ),
+            ("own_nets:clasifier", "the module own_nets has no 'clasifier'; did you mean classifier?"),
+            ("own_nets:module.deep", "in the module own_nets has no 'deep'; it defines nothing"),
             ("own_nets", "names no function"),
             ("gone_nets:module", "cannot be imported"),
             ("own_nets:CLASSES", "tuple"),

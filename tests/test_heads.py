@@ -10,9 +10,9 @@ from torch import nn
 import unsee
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import sigmoid_log_odds
-from unsee.masks.objective import SCORES, log_odds_of
+from unsee.masks.objective import log_odds_of
 from unsee.models import load
+from unsee.target_scores import SCORES, sigmoid_log_odds
 
 ZEBRA = "zebra"
 
@@ -103,14 +103,20 @@ class TestFound:
         ("change", "kind", "probabilities"),
         [
             (lambda y: y, "softmax", False),
-            (lambda y: 0.001 * y.abs(), "softmax", False),
+            (
+                lambda y: (0.001 * y).relu()[:, :, None, None].expand(-1, -1, 3, 3).mean(dim=(2, 3)),
+                "softmax",
+                False,
+            ),
+            (lambda y: torch.addmm(torch.full((5,), 0.5), 0.001 * y, torch.eye(5)), "softmax", False),
             (lambda y: y.softmax(dim=1), "softmax", True),
-            (lambda y: y.softmax(dim=1)[:, :3], "softmax", True),
             (lambda y: y.log_softmax(dim=1), "softmax", False),
             (lambda y: y.sigmoid(), "sigmoid", True),
             (lambda y: y.sigmoid()[:, :1], "sigmoid", True),
             (lambda y: y.sigmoid()[:, 1:, None, None], "sigmoid", True),
             (lambda y: y.softmax(dim=1).detach(), "softmax", True),
+            (lambda y: torch.cat([y.softmax(dim=1)[:, :2], y.softmax(dim=1)[:, 2:]], dim=1), "softmax", True),
+            (lambda y: y.softmax(dim=1) @ torch.eye(5)[:, [0, 2, 1, 3, 4]], "softmax", True),
         ],
     )
     def test_from_the_answer(self, make_net, change, kind, probabilities):
@@ -124,6 +130,18 @@ class TestFound:
             (lambda y: y[:, :1], "one number"),
             (lambda y: y.mean(dim=1), "one number"),
             (lambda y: y.detach().sigmoid(), "do not sum to 1"),
+            (lambda y: y.sigmoid().clamp(0, 1), "do not sum to 1"),
+            (lambda y: 1 / (1 + (-y).exp()), "do not sum to 1"),
+            (lambda y: (y.sigmoid() + (2 * y).sigmoid()) / 2, "do not sum to 1"),
+            (lambda y: torch.stack([y.sigmoid(), (2 * y).sigmoid()]).mean(dim=0), "do not sum to 1"),
+            (nn.functional.hardsigmoid, "do not sum to 1"),
+            (lambda y: y.sigmoid().nan_to_num(), "do not sum to 1"),
+            (lambda y: y.softmax(dim=1)[:, :3], "do not sum to 1"),
+            (lambda y: y.softmax(dim=0), "do not sum to 1"),
+            (lambda y: torch.cat([y.softmax(dim=1), y.sigmoid()], dim=1), "do not sum to 1"),
+            (lambda y: torch.cat([y[:, :2].softmax(dim=1), y[:, 2:]], dim=1).clamp(0, 1), "do not sum to 1"),
+            (lambda y: 100 * y.softmax(dim=1), "always sum to 100"),
+            (nn.functional.logsigmoid, "logarithm of a sigmoid"),
         ],
     )
     def test_or_refused_in_one_line(self, make_net, change, line):
@@ -154,6 +172,8 @@ class TestAnswers:
             lambda y: {"logits": y, "loss": None},
             lambda y: {"out": y, "aux": y[:, :2]},
             lambda y: [y],
+            lambda y: {"features": y.repeat(1, 3), "scores": y},
+            lambda y: (y.argmax(dim=1), y),
             lambda y: y[:, :, None, None],
         ],
     )
@@ -178,6 +198,43 @@ class TestAnswers:
         value = model.logits(done.photo.pixels[None].float())[0, 0]
         assert model.probabilities(done.photo.pixels[None])[0, 0] == value
         assert done.run.settings["objective"]["score"] == "logit_score"
+
+    @pytest.mark.parametrize(
+        ("change", "line"),
+        [
+            (lambda y: y.argmax(dim=1), "not the number of the best class"),
+            (lambda y: y > 0, "returned bool values"),
+            (lambda y: y[:, :0], "needs scores of shape"),
+            (lambda y: None, "NoneType for one image"),
+        ],
+    )
+    def test_what_holds_no_scores_is_refused(self, make_net, change, line):
+        with pytest.raises(UnseeError, match=line):
+            _ = Classifier(Headed(make_net(), change), size=(32, 32)).reading
+
+    def test_of_several_tensors_the_one_with_as_many_scores_as_names_is_taken(self, make_net):
+        net, names = Headed(make_net(), lambda y: (y.repeat(1, 3), y)), ("a", "b", "c", "d", "e")
+        named, bare = Classifier(net, size=(32, 32), class_names=names), Classifier(net, size=(32, 32))
+        assert (named.reading.classes, bare.reading.classes) == (5, 15)
+        assert bare.reading.summary == "softmax, the tensor of 15 scores among those of 15, 5"
+        images = torch.rand(2, 3, 32, 32)
+        assert torch.equal(named.logits(images), bare.logits(images)[:, :5])
+
+
+class TestGradients:
+    def test_a_network_that_breaks_the_graph_has_none(self, make_net):
+        class Broken(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net, self.bias = make_net(), nn.Parameter(torch.zeros(5))
+
+            def forward(self, x):
+                return self.net(x).detach() + self.bias
+
+        model = Classifier(Broken(), size=(32, 32))
+        assert not model.reading.differentiable
+        with pytest.raises(UnseeError, match="gives no gradient"):
+            unsee.explain(model, torch.rand(3, 32, 32))
 
 
 class TestBatches:
@@ -246,3 +303,27 @@ class TestSigmoidScores:
             done = unsee.explain(model, pixels, (0, 2), score=score, iterations=2)
             p = model.probabilities(done.photo.pixels[None])[0]
             assert done.scores.original == pytest.approx(float(expected(p[0], p[2])), abs=1e-5)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda x: (x - x.mean(dim=(0, 2, 3), keepdim=True)) / x.std(dim=(0, 2, 3), keepdim=True),
+            lambda x: x - x.mean(dim=(0, 2, 3), keepdim=True),
+            lambda x: x / x.abs().max(),
+        ],
+    )
+    def test_an_input_that_is_normalised_over_the_batch_is_noticed(self, make_net, change):
+        class First(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net = make_net()
+
+            def forward(self, x):
+                return self.net(change(x))
+
+        assert "depends on the others" in Classifier(First(), size=(32, 32)).reading.alone
+
+    def test_what_is_random_is_not_taken_for_the_batch(self, make_net):
+        reading = Classifier(Headed(make_net(), lambda y: y + torch.randn_like(y)), size=(32, 32)).reading
+        assert (reading.random, reading.alone) == (True, "")
+        assert reading.summary == "softmax, different at each evaluation"

@@ -108,6 +108,10 @@ class TestClassifiers:
     def test_a_weight_file(self, classifier_folder, tmp_path):
         save_file(vit(seed=5).state_dict(), tmp_path / "w.safetensors")
         found = load(f"hf:{classifier_folder}", tmp_path / "w.safetensors", "cpu")
+        assert found.facts == {}
+        torch.save({"model": vit(seed=5).state_dict(), "epoch": 3}, tmp_path / "w.pth")
+        wrapped = load(f"hf:{classifier_folder}", tmp_path / "w.pth", "cpu")
+        assert wrapped.facts == {"weights_taken": "took model; also in the file: epoch"}
         with torch.no_grad():
             expected = vit(seed=5)((images() - 0.5) / 0.5).logits
         assert torch.allclose(found.logits(images()), expected, atol=1e-5)

@@ -212,7 +212,7 @@ def test_float_tiff_in_range_is_read_unchanged(tmp_path):
         ("GIF", "animated: first of 3 frames"),
         ("PNG", "animated: first of 3 frames"),
         ("WEBP", "animated: first of 3 frames"),
-        ("TIFF", "several images: first of 3"),
+        ("TIFF", "first of 3 pages"),
         ("MPO", "several images: first of 3"),
     ],
 )

@@ -32,6 +32,7 @@ from unsee.lending import original
 from unsee.methods import METHODS
 from unsee.metrics import deletion
 from unsee.tuning import Borrowed, tuned
+from unsee.words import spelled
 
 EVERY = (*(name for name in WITHOUT_LAYERS if name != "mask"), *WITH_LAYERS, "smooth_grad")
 """All but the mask, which has tests of its own, with fewer iterations."""
@@ -331,7 +332,7 @@ class TestCompiled:
     def test_hooks_see_passes_that_are_compiled_already(self, compiled):
         for _ in range(2):
             wrapped(compiled).probabilities(images())
-        own = opened(wrapped(compiled), "this")
+        own = opened(wrapped(compiled))
         assert own.reading.differentiable
         with own.borrowed(), torch.no_grad(), watched(layer_named(own, "4")) as seen:
             own.logits(images())
@@ -380,9 +381,10 @@ class TestClosed:
             with pytest.raises(UnseeError) as error:
                 maps(name, wrapped(net), images())
             line = one_line(error)
-            assert [name for name in WITHOUT_LAYERS if name not in line] == []
+            assert [name for name in WITHOUT_LAYERS if spelled(name) not in line] == []
+            assert [name for name in WITH_LAYERS if spelled(name) in line.partition("made from;")[2]] == []
             assert "are closed" in line
-        with pytest.raises(UnseeError, match="choice of a layer"):
+        with pytest.raises(UnseeError, match="are closed"):
             last_spatial_layer(wrapped(net))
 
     def test_a_network_with_a_closed_part(self, net):
@@ -438,8 +440,8 @@ class TestCopies:
 
     def test_only_what_a_method_needs_is_opened(self):
         own = wrapped(small())
-        assert opened(own, "this") is own
+        assert opened(own) is own
         quick = tuned(own)
-        assert opened(quick, "this") is quick
+        assert opened(quick) is quick
         compiled = Classifier(torch.compile(small(), backend="eager"), size=(32, 32))
-        assert isinstance(opened(compiled, "this").net, nn.Sequential)
+        assert isinstance(opened(compiled).net, nn.Sequential)

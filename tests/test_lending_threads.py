@@ -19,7 +19,7 @@ from unsee.tuning import Borrowed, folded, tuned
 
 METHODS = (
     *("mask", "gradient", "guided_backprop", "excitation_backprop", "contrastive_excitation_backprop"),
-    *("grad_cam", "cam", "lrp", "smooth_grad", "lime"),
+    *("grad_cam", "cam", "lrp", "smooth_grad", "lime", "feedback"),
 )
 THREADS = 4
 

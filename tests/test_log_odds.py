@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unsee.masks.objective import log_odds_of, logit_score, softmax_log_odds, softmax_score
+from unsee.masks.objective import log_odds_of
 from unsee.masks.scoring import Scored
+from unsee.target_scores import logit_score, softmax_log_odds, softmax_score
 
 
 def marks(targets, classes=5, dtype=torch.float32):

@@ -17,9 +17,9 @@ import test_metrics_scores as scored
 from unsee.datasets.sample import Sample
 from unsee.heads import Reading
 from unsee.input_values import InputValues
-from unsee.masks.objective import logit_score
 from unsee.metrics import curves, estimates, keypoints, localisation, maps, pointing, suppression
 from unsee.metrics.estimates import Estimate
+from unsee.target_scores import logit_score
 from unsee.tensors import smooth, upsampling_matrix
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools'

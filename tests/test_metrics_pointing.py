@@ -300,5 +300,5 @@ def test_precisions_are_of_the_classes_that_are_there():
     assert_array_equal(numbers, [2, 4, 1])
     assert_array_equal(shares, [0.5, 0.5, 1.0])
     assert math.isnan(pointing.mean_precision([], []))
-    with pytest.raises(UnseeError, match="2 images need 2 classes, not 1"):
+    with pytest.raises(UnseeError, match="2 images and 1 class: give one for each"):
         pointing.mean_precision([True, False], [1])

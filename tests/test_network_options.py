@@ -8,6 +8,7 @@ from unsee.classifier import Classifier
 from unsee.cli.network_options import network_from
 from unsee.errors import UnseeError
 from unsee.models import load
+from unsee.models.registry import FAMILIES
 
 
 class TestOptions:
@@ -35,7 +36,7 @@ class TestOptions:
         assert len(found.record["class_names_sha256"]) == 64
 
     def test_that_do_not_fit_are_refused(self):
-        with pytest.raises(UnseeError, match="channels"):
+        with pytest.raises(UnseeError, match="for 1 channel:"):
             load("unsee:menagerie", device="cpu", channels=1)
         with pytest.raises(UnseeError, match="zero-shot"):
             load("unsee:menagerie", device="cpu", labels=["a", "b"])
@@ -56,6 +57,26 @@ class TestOptions:
     )
     def test_text_that_is_not_understood(self, run, make_photo, option, part):
         refused(run("explain", make_photo(), "--model", "unsee:menagerie", *option), part)
+
+    @pytest.mark.parametrize("command", ["explain", "compare", "interrogate"])
+    @pytest.mark.parametrize("name", [*(f"{prefix}:m" for prefix in FAMILIES), "python:a.b:net"])
+    def test_a_model_in_the_place_of_a_photo(self, run, monkeypatch, command, name):
+        monkeypatch.setattr("unsee.cli.parsing.load", lambda *_, **__: pytest.fail("work has begun"))
+        more = ("--box", "0,0,9,9") if command == "interrogate" else ("zebra.jpg",)
+        said = f"{name} is a model, not a photo: give it as --model {name}"
+        assert refused(run(command, name, *more)) == f"unsee: {said}"
+
+    def test_a_photo_with_a_colon_in_its_name(self, run, tiny, make_photo):
+        photo = make_photo("onnx:m.png")
+        assert run("explain", photo.name, "-n", 1).code == 0
+        refused(run("explain", "other:m.png", "-n", 1), "other:m.png does not exist")
+
+    @pytest.mark.parametrize(
+        "call", [("learn", "menagerie", "--out", "m"), ("experiment", "minimality"), ("reproduce",)]
+    )
+    def test_a_file_with_class_names_for_the_classes_of_a_data_set(self, run, call):
+        line = refused(run(*call, "--classes", "names.txt", "--model", "unsee:menagerie"))
+        assert line.endswith("the names of the network's classes are --class-names names.txt")
 
     @pytest.mark.parametrize("text", ['["a", "b"]', '{"1": "b", "0": "a"}', "a\nb\n"])
     def test_files_of_class_names(self, tmp_path, text):

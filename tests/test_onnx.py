@@ -24,7 +24,7 @@ from unsee.models import load
 from unsee.runs.learn import learn
 from unsee.runs.store import Store
 
-NO_GRADIENT = "gives no gradient: occlusion, rise, lime need none"
+NO_GRADIENT = "gives no gradient: occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +118,10 @@ class TestMethods:
 
     def test_cam_reads_layers_which_it_does_not_show(self, network):
         assert not network.hookable
-        with pytest.raises(UnseeError, match="are closed"):
+        with pytest.raises(UnseeError, match="are closed") as error:
             METHODS["cam"](network, images(), [1, 2])
+        advised = str(error.value).partition("made from; ")[2]
+        assert advised == "occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
 
     def test_masks_are_refused(self, network, picture):
         for preset in ("fast", "paper"):
@@ -162,7 +164,7 @@ class TestCommands:
         methods = "mask,gradient,grad-cam,center"
         result = run("compare", picture, "--model", f"onnx:{plain}", "--methods", methods, "--json")
         assert strict(result.out)[0]["methods"].keys() == {"center"}
-        assert f"left out: mask, gradient, grad_cam: onnx:{plain} {NO_GRADIENT}" in result.err
+        assert f"left out: mask, gradient, grad-cam: onnx:{plain} {NO_GRADIENT}" in result.err
         assert result.err.count("left out") == 1
 
     def test_explain_refuses(self, run, plain, picture):

@@ -185,7 +185,7 @@ def test_relu_rules_are_captums_on_plain_modules(name, theirs):
     assert_allclose(METHODS[name](wrapped(net), images, [2, 5]), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet", "excitation_backprop", "lrp"])
+@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet", "feedback", "excitation_backprop", "lrp"])
 @pytest.mark.parametrize("way", ["module in place", "function", "function in place"])
 def test_rules_hold_however_a_network_calls_its_functions(name, way):
     net, images = plain_net(), pictures()
@@ -500,7 +500,7 @@ def test_center_falls_from_the_middle_to_the_corners():
         (torch.rand(3, 12, 12), [1], r"\(batch, 3, height, width\), not \(3, 12, 12\)"),
         (torch.zeros(1, 3, 12, 12, dtype=torch.uint8), [1], "as floats"),
         (255 * torch.ones(1, 3, 12, 12), [1], r"in \[0,1\], not from 255 to 255"),
-        (torch.rand(2, 3, 12, 12), [1], "2 images need 2 targets, not 1"),
+        (torch.rand(2, 3, 12, 12), [1], "2 images and 1 target: give one for each"),
         (torch.rand(1, 3, 12, 12), ["cat"], "class index"),
         (torch.rand(1, 3, 12, 12), [()], "class index"),
         (torch.rand(1, 3, 12, 12), [-1], "class index"),
@@ -515,7 +515,7 @@ def test_what_is_no_question_is_refused(images, targets, said):
 
 
 def test_a_class_that_is_not_there_is_refused():
-    with pytest.raises(UnseeError, match="the network has no class 6: choose from 0 to 5"):
+    with pytest.raises(UnseeError, match="the network has no class 6: it has classes 0 to 5"):
         METHODS["gradient"](wrapped(plain_net()), pictures(), [1, 6])
 
 
@@ -538,6 +538,7 @@ def test_targets_may_be_a_tensor_or_sets():
     [
         ("guided_backprop", nn.Sequential(nn.Conv2d(3, 2, 3), nn.GELU()), "has no ReLU"),
         ("deconvnet", nn.Sequential(nn.Conv2d(3, 2, 3), nn.Tanh()), "has no ReLU"),
+        ("feedback", nn.Sequential(nn.Conv2d(3, 2, 3), nn.SiLU()), "has no ReLU for feedback to change"),
         ("cam", nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), "global average pooling"),
         ("grad_cam", nn.Sequential(), "returns maps"),
         ("excitation_backprop", nn.Sequential(), "returns maps"),

@@ -15,6 +15,7 @@ import test_compare as comparisons
 import test_models as models
 import test_saliency as checks
 import test_saliency_boxes as boxed
+import test_saliency_feedback as gated
 import test_saliency_models as networks
 import test_tuning as tuning
 from unsee import layers, saliency
@@ -22,20 +23,29 @@ from unsee.classifier import Classifier
 from unsee.experiments import masked_scores, smallest_box
 from unsee.heads import Reading
 from unsee.input_values import InputValues
-from unsee.masks.objective import logit_score
 from unsee.models import response_norm
 from unsee.models.response_norm import ResponseNorm
 from unsee.saliency import excitation, occluders, relu
 from unsee.saliency.targets import chosen
+from unsee.target_scores import logit_score
 from unsee.tensors import boxes
 
 GRADIENTS, TIMES_INPUT, NOISY, ALONG, SEGMENTS = (
     getattr(captum.attr, name)
     for name in ("Saliency", "InputXGradient", "NoiseTunnel", "IntegratedGradients", "Lime")
 )
-BLUR, CAM, GRAD_CAM, LRP, OCCLUSION, RISE, VARIABLE = (
+BLUR, CAM, FEEDBACK, GRAD_CAM, LRP, OCCLUSION, RISE, VARIABLE = (
     getattr(saliency, name)
-    for name in ("blur_occlusion", "cam", "grad_cam", "lrp", "occlusion", "rise", "variable_occlusion")
+    for name in (
+        "blur_occlusion",
+        "cam",
+        "feedback",
+        "grad_cam",
+        "lrp",
+        "occlusion",
+        "rise",
+        "variable_occlusion",
+    )
 )
 MEAN, STD = (torch.tensor(color)[:, None, None] for color in (checks.MEAN, checks.STD))
 
@@ -81,6 +91,27 @@ def open_everywhere(ctx, gradient):
 
 def open_above(ctx, gradient):
     return gradient.clamp(min=0) * (ctx.saved_tensors[0] > 0), None, None, None
+
+
+def ungated(ctx, x, gate, most, in_place):
+    ctx.most = most
+    ctx.save_for_backward(x.clamp(0, most), gate)
+    return x.clamp(0, most)
+
+
+def open_on_the_way_back(ctx, gradient):
+    active, _ = ctx.saved_tensors
+    return gradient * (active > 0), gradient * active, None, None
+
+
+def closed_when_clipped(ctx, gradient):
+    passed = gradient * (ctx.saved_tensors[0] < ctx.most)
+    return (
+        passed * ctx.saved_tensors[1] * (ctx.saved_tensors[0] > 0),
+        passed * ctx.saved_tensors[0],
+        None,
+        None,
+    )
 
 
 def signed(operation, positive, *inputs):
@@ -188,6 +219,9 @@ smooth_grad = checks.test_smooth_grad_is_the_absolute_mean_of_the_gradients_at_t
 adding_up = checks.test_integrated_gradients_add_up_to_the_difference_from_the_mean_colour
 called = partial(checks.test_rules_hold_however_a_network_calls_its_functions, "guided_backprop", "function")
 relu6 = checks.test_relu6_counts_as_closed_above_6
+ascent = partial(gated.test_feedback_is_the_literal_ascent, checks.SIZE)
+one_layer = gated.test_of_one_layer_the_active_units_that_raise_the_score_are_left
+clipped = gated.test_a_unit_that_relu6_clips_stays_on_without_passing_a_gradient
 excited = checks.test_excitation_is_the_literal_propagation_of_probability
 contrast = checks.test_contrastive_excitation_is_the_difference_of_two_signals
 conserved = checks.test_no_signal_is_lost_layer_by_layer_where_all_weights_are_positive
@@ -295,6 +329,35 @@ MISTAKES = {
         tuple(way for way in relu._FUNCTIONS if way is not torch.relu),
         called,
     ),
+    "feedback: closed gates open again": (
+        FEEDBACK,
+        "_left",
+        lambda gate, effect: (effect > 0).to(gate),
+        ascent,
+    ),
+    "feedback: units that raise the score off": (
+        FEEDBACK,
+        "_left",
+        lambda gate, effect: gate * (effect < 0),
+        ascent,
+    ),
+    "feedback: units of one layer that raise the score off": (
+        FEEDBACK,
+        "_left",
+        lambda gate, effect: gate * (effect < 0),
+        one_layer,
+    ),
+    "feedback: silent units stay on": (FEEDBACK, "_left", lambda gate, effect: gate * (effect >= 0), ascent),
+    "feedback: one round": (torch, "equal", lambda *_: True, ascent),
+    "feedback: sum over the colours": (Tensor, "amax", Tensor.sum, ascent),
+    "feedback: gates open on the way up": (FEEDBACK._Gate, "forward", staticmethod(ungated), ascent),
+    "feedback: gates open on the way back": (
+        FEEDBACK._Gate,
+        "backward",
+        staticmethod(open_on_the_way_back),
+        ascent,
+    ),
+    "feedback: clipped units off": (FEEDBACK._Gate, "backward", staticmethod(closed_when_clipped), clipped),
     "weights of both signs, and biases": (excitation, "_shared", signed, excited),
     "weights of both signs, and biases, zennit": (excitation, "_shared", signed, zennits),
     "averages hand the signal on": (excitation, "average", no_rule, excited),

@@ -1,5 +1,9 @@
 """What is told about a network is checked: class names, mean and std, value range, channels."""
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 import torch
 from torch import nn
@@ -35,7 +39,8 @@ class TestClassNames:
         [
             ("cat", "one string"),
             ({"ant": 0, "bee": 1}, "turn a mapping"),
-            ({0: "ant", 2: "bee"}, "keys 0 to 1"),
+            ({1: "ant"}, "keys of class_names must be 0, got 1"),
+            ({0: "ant", 2: "bee"}, "keys of class_names must be 0 to 1"),
         ],
     )
     def test_refused_at_once(self, make_net, names, line):
@@ -82,7 +87,7 @@ class TestInputValues:
         [
             {"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)},
             {"mean": (123.7, 116.3, 103.5), "std": 1.0},
-            {"std": (58.4, 57.1, 57.4)},
+            {"mean": 0.0, "std": (58.4, 57.1, 57.4)},
         ],
     )
     def test_of_0_to_255_are_refused_with_what_to_do(self, options):
@@ -115,7 +120,7 @@ class TestInputValues:
             ({"mean": (0.5,), "std": (0.25,)}, 1, (0.5,), (0.25,)),
             ({"mean": 0.5, "std": 0.5}, 3, (0.5,) * 3, (0.5,) * 3),
             ({"mean": 0.5, "std": 0.5, "channels": 4}, 4, (0.5,) * 4, (0.5,) * 4),
-            ({"std": (1.0, 2.0)}, 2, (0.0, 0.0), (1.0, 2.0)),
+            ({"mean": 0.0, "std": (1.0, 2.0)}, 2, (0.0, 0.0), (1.0, 2.0)),
         ],
     )
     def test_channels_mean_and_std_follow_from_each_other(self, options, channels, mean, std):
@@ -130,9 +135,14 @@ class TestInputValues:
             {"channels": 0},
             {"value_range": (1.0, 0.0)},
             {"value_range": (0.0, float("inf"))},
-            {"mean": float("nan")},
-            {"std": 0.0},
+            {"mean": float("nan"), "std": 1.0},
+            {"mean": 0.5, "std": 0.0},
+            {"mean": 0.5},
+            {"std": 0.5},
+            {"channels": True},
             {"mean_color": (0.1, 0.2)},
+            {"mean_color": (5.0, 5.0, 5.0)},
+            {"head": "sofmax"},
         ],
     )
     def test_contradictions_are_refused_in_one_line(self, options):
@@ -140,10 +150,32 @@ class TestInputValues:
             Classifier(nn.Identity(), **options)
         one_line(error)
 
+    def test_values_of_the_wrong_type_are_refused_in_one_line(self):
+        script = textwrap.dedent("""
+            from torch import nn
+            import unsee
+            wrong = (
+                {"mean": "0.5", "std": "0.5"}, {"mean": True, "std": 1.0}, {"mean_color": "red"},
+                {"class_names": 5}, {"head": 3}, {"mean": (0.5, None, 0.5), "std": 1.0},
+            )
+            for options in wrong:
+                try:
+                    unsee.Classifier(nn.Identity(), **options)
+                except unsee.UnseeError as error:
+                    print(error)
+        """)
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        lines = done.stdout.splitlines()
+        assert (done.stderr, len(lines)) == ("", 6)
+        for line, word in zip(
+            lines, ("mean", "mean", "mean_color", "class_names", "head", "mean"), strict=True
+        ):
+            assert word in line
+
     def test_survive_a_copy_with_other_names(self):
         from dataclasses import replace
 
-        for options in ({}, {"channels": 1, "value_range": (-1024.0, 1024.0)}, {"std": 2.0}, {"mean": 0.3}):
+        for options in ({}, {"channels": 1, "value_range": (-1024.0, 1024.0)}, {"mean": 0.3, "std": 2.0}):
             model = Classifier(nn.Identity(), **options)
             again = replace(model, name="other")
             assert (again.values, again.color, again.channels) == (model.values, model.color, model.channels)

@@ -216,7 +216,7 @@ def test_a_network_whose_copy_calls_the_original_is_borrowed_and_restored():
 
 
 def test_measuring_the_memory_of_a_pass_frees_it():
-    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     alive = weakref.WeakSet()
     net[1].register_forward_hook(lambda module, given, answer: alive.add(answer))
     memory_of_one_pass(classifier(net.eval().requires_grad_(False)))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from unsee.fits import Squash as Squash
     from unsee.images import Photo as Photo
     from unsee.images import read_photo as read_photo
+    from unsee.layer_names import layers_of as layers_of
     from unsee.masks import PRESETS as PRESETS
+    from unsee.masks import OnLayer as OnLayer
     from unsee.masks import Plan as Plan
     from unsee.masks import Settings as Settings
     from unsee.masks import explain as explain
@@ -47,6 +49,7 @@ _HOMES = {
     "ComparisonSettings": "unsee.experiments.photo_comparison",
     "Explanation": "unsee.explanation",
     "METHODS": "unsee.methods",
+    "OnLayer": "unsee.masks",
     "PRESETS": "unsee.masks",
     "Plan": "unsee.masks",
     "Photo": "unsee.images",
@@ -62,6 +65,7 @@ _HOMES = {
     "export": "unsee.runs.export",
     "interrogate": "unsee.experiments.photo_interrogation",
     "interrogate_explanation": "unsee.experiments.photo_interrogation",
+    "layers_of": "unsee.layer_names",
     "learn": "unsee.runs.learn",
     "load": "unsee.models",
     "open_dataset": "unsee.datasets.opening",

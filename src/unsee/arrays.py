@@ -10,12 +10,13 @@ from torch import Tensor, uint8
 
 from unsee.errors import UnseeError
 from unsee.pixels import (
+    AXES,
     GREY,
     RGB,
     RGBA,
     UNIT,
     Unpacked,
-    darkness,
+    depth,
     floats_in_unit,
     other_channels,
     planes,
@@ -23,7 +24,6 @@ from unsee.pixels import (
 )
 
 NPY_MAGIC = b"\x93NUMPY"
-_AXES = 3  # of an image with channels
 _INTEGERS = (np.uint8, np.uint16)
 
 
@@ -56,12 +56,12 @@ def from_array(
         UnseeError: another shape, type or range.
     """
     found = _Numbers(shown, channels, value_range)
-    last = array.shape[2] if array.ndim == _AXES else 0
-    if array.ndim == _AXES and channels != RGB and last not in _counts_of(array, found):
+    last = array.shape[2] if array.ndim == AXES else 0
+    if array.ndim == AXES and channels != RGB and last not in _counts_of(array, found):
         raise other_channels(channels, f"{shown} is {array.shape} and has {last}")
-    if array.ndim != _AXES - 1 and last not in _counts_of(array, found):
+    if array.ndim != AXES - 1 and last not in _counts_of(array, found):
         raise _refusal(array, found, f"(h, w) or (h, w, {channels})", "(h, w, 4)")
-    return _unit(array[:, :, None] if array.ndim == _AXES - 1 else array, found)
+    return _unit(array[:, :, None] if array.ndim == AXES - 1 else array, found)
 
 
 def from_tensor(
@@ -73,9 +73,9 @@ def from_tensor(
         UnseeError: another shape, type or range.
     """
     found = _Numbers(shown, channels, value_range)
-    first = tensor.shape[0] if tensor.ndim == _AXES else 0
+    first = tensor.shape[0] if tensor.ndim == AXES else 0
     typed = tensor.is_floating_point() or tensor.dtype == uint8
-    if typed and tensor.ndim == _AXES and channels != RGB and first not in found.counts:
+    if typed and tensor.ndim == AXES and channels != RGB and first not in found.counts:
         raise other_channels(channels, f"{shown} is {tuple(tensor.shape)} and has {first}")
     if not typed or first not in found.counts:
         whole = not (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0
@@ -105,11 +105,11 @@ def from_npy(
             f"{shown} is a damaged .npy file, or holds objects ({reason}): save it again"
         ) from error
     found = _Numbers(shown, channels, value_range)
-    if array.ndim == _AXES - 1:
+    if array.ndim == AXES - 1:
         if GREY not in found.counts:
             raise other_channels(channels, f"{shown} is {array.shape} and has 1")
         return _unit(array[:, :, None], found)
-    if array.ndim != _AXES:
+    if array.ndim != AXES:
         raise _refusal(array, found, f"(h, w), ({channels}, h, w) or (h, w, {channels})", "(h, w, 4)")
     for count in dict.fromkeys((channels, *_counts_of(array, found))):
         ends = [axis for axis in (0, 2) if array.shape[axis] == count]
@@ -144,8 +144,7 @@ def _unit(array: NDArray[Any], found: _Numbers) -> Unpacked:
         return pixels, (*more, *notes)
     full = int(np.iinfo(array.dtype).max)
     pixels, more = planes(array, full, found.channels, shown)
-    deep = () if full == np.iinfo(np.uint8).max else ("16-bit", *darkness(array, full))
-    return pixels, (*more, *deep)
+    return pixels, (*more, *depth(array, full))
 
 
 def _refusal(array: NDArray[Any], found: _Numbers, shapes: str, alpha: str) -> UnseeError:

@@ -1,11 +1,12 @@
 """The names of a network's classes, and a class by its name or index."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unsee.choices import nearest
 from unsee.errors import UnseeError
+from unsee.words import below, classes_below
 
 ClassNames = Sequence[str] | Mapping[Any, Any]
 _LISTED = 8
@@ -26,6 +27,8 @@ def class_names_of(names: ClassNames | None) -> tuple[str, ...] | None:
         raise UnseeError(f"class_names is one string, {names[:40]!r}: give a list with a name for each class")
     if isinstance(names, Mapping):
         names = _by_key(names)
+    if not isinstance(names, Iterable):
+        raise UnseeError(f"class_names takes a list with a name for each class, got {names!r}")
     found = tuple(names)
     wrong = next((name for name in found if not isinstance(name, str)), None)
     if wrong is not None:
@@ -38,14 +41,19 @@ def _by_key(names: Mapping[Any, Any]) -> list[str]:
         placed = {int(key): name for key, name in names.items()}
     except (TypeError, ValueError):
         raise UnseeError(
-            f"class_names by key needs the indices 0 to {len(names) - 1} as keys, got {next(iter(names))!r}: "
+            f"the keys of class_names must be the indices {below(len(names))}, got {next(iter(names))!r}: "
             "turn a mapping from name to index around"
         ) from None
     if sorted(placed) != list(range(len(names))):
         raise UnseeError(
-            f"class_names by key needs the keys 0 to {len(names) - 1}, got {sorted(placed)[:5]}…"
+            f"the keys of class_names must be {below(len(names))}, got {_listed(sorted(placed))}"
         )
     return [placed[index] for index in range(len(placed))]
+
+
+def _listed(keys: Sequence[int]) -> str:
+    shown = ", ".join(map(str, keys[:_LISTED]))
+    return f"{shown}, …" if len(keys) > _LISTED else shown
 
 
 def class_index(target: object, classes: int, names: Sequence[str] | None, network: str) -> int:
@@ -71,7 +79,7 @@ def class_index(target: object, classes: int, names: Sequence[str] | None, netwo
     if re.fullmatch("-?[0-9]+", text) and not exact:
         if 0 <= int(text) < classes:
             return int(text)
-        raise UnseeError(f"class {text} does not exist: {network} has classes 0 to {classes - 1}")
+        raise UnseeError(f"class {text} does not exist: {network} has {classes_below(classes)}")
     if names is None:
         raise UnseeError(f"{network} has no class names: give the class {text!r} as an index")
     folded, wanted = [name.casefold() for name in names], text.casefold()

@@ -12,18 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from unsee.choices import look_up
 from unsee.class_names import ClassNames, class_index, class_names_of
 from unsee.errors import UnseeError
 from unsee.fits import Fit
-from unsee.heads import AUTO, Head, Reading, read_head, rows_of
+from unsee.heads import AUTO, GIVEN, HEADS, Head, Reading
 from unsee.input_values import Channels, InputValues, each_channel
 from unsee.lending import lent, original
 from unsee.pixels import UNIT
+from unsee.probes import asked, probed
+from unsee.target_scores import SCORES
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
-
-_SAME, _LEAST_SPREAD = 2e-2, 1e-6
-_MOST_WORDS = 200
 
 
 class NetworkWrapper(nn.Module, ABC):
@@ -55,7 +55,11 @@ class Classifier:
         head: what the network's answer means: "softmax" (logits of one class for an image), "sigmoid" (logits
             of independent classes, or of a binary classifier), "probabilities", "logit" (scores without a
             range, as in regression), a function of the answer that returns (B,C) scores, or "auto". "auto"
-            evaluates a pair of probe images at the first use.
+            evaluates two probe images at the first use.
+        head_reason: why the head is known, for `unsee check`.
+        score: what several target classes score together, a name in `unsee.target_scores.SCORES`: "softmax",
+            the sum of their probabilities; "sigmoid" and "sigmoid-all", the probability that at least one of
+            them, or every one, is there; "logit", the sum of their logits. Without it the head decides.
         channels: of the input; defaults to the length of `mean` and `std`, else to 3.
         value_range: what black and white are for the network before mean and std; images are in [0,1].
         trained_fit: how photos were brought to the input when the network was trained, if that is known.
@@ -75,6 +79,8 @@ class Classifier:
     weights_sha256: str | None = None
     mean_color: Channels = None
     head: Head = AUTO
+    head_reason: str = GIVEN
+    score: str | None = None
     channels: int | None = None
     value_range: tuple[float, float] = UNIT
     trained_fit: Fit | None = None
@@ -89,17 +95,21 @@ class Classifier:
             raise UnseeError(f"a Classifier wraps a torch.nn.Module, not {type(self.net).__name__}")
         if not isinstance(self.size, tuple | list) or len(self.size) != 2 or min(self.size) < 1:
             raise UnseeError(f"the input size must be a positive (height, width), not {self.size}")
+        if not callable(self.head):
+            look_up(dict.fromkeys(HEADS), self.head, "head")
+        if self.score is not None:
+            look_up(SCORES, self.score, "score")
         values = InputValues.of(self.mean, self.std, self.channels, self.value_range)
         count, given, names = len(values.mean), self.mean_color, class_names_of(self.class_names)
         own = {
             "channels": count,
             "mean": values.mean if values.stated else None,
-            "std": values.std,
+            "std": values.std if values.stated else None,
             "value_range": values.value_range,
             "class_names": names,
             "names": names,
             "values": values,
-            "color": values.color if given is None else each_channel(given, count, "mean_color"),
+            "color": values.color if given is None else _checked_color(given, count),
         }
         for name, value in own.items():
             object.__setattr__(self, name, value)
@@ -151,19 +161,36 @@ class Classifier:
 
     @property
     def reading(self) -> Reading:
-        """What the network's answer means; found on a pair of probe images at the first use.
+        """What the network's answer means; found on two probe images at the first use.
 
         Raises:
             UnseeError: the network fails on them, or its head cannot be told.
         """
         if not self._known:
+            draws = torch.Generator().manual_seed(0)
+            image = torch.rand(1, *self.input_shape, generator=draws, dtype=torch.float64)
+            names = None if self.names is None else len(self.names)
             with self.borrowed():
-                self._known.append(probed(self))
-        return self._known[0]
+                found = probed(self._probe, image.to(self.device, self.dtype), self.head, names)
+            reason = self.head_reason if found.why == GIVEN else found.why
+            self._known.append(replace(found, why=reason))
+        return replace(self._known[0], score=self.score or "")
 
     def with_net(self, net: nn.Module) -> "Classifier":
         """The same classifier around another module that gives the same answers."""
         other = replace(self, net=net)
+        other._known.extend(self._known)
+        return other
+
+    def scored(self, score: str | None) -> "Classifier":
+        """The same classifier with another score of several target classes; None leaves it as it is.
+
+        Raises:
+            UnseeError: the score is unknown.
+        """
+        if score is None:
+            return self
+        other = replace(self, score=score)
         other._known.extend(self._known)
         return other
 
@@ -193,13 +220,32 @@ class Classifier:
         return torch.cat(rows).to(inputs.dtype)
 
     @torch.no_grad()
+    def still_logits(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Logits of images in [0,1], in evaluation mode and without gradients."""
+        with self.borrowed():
+            return self.logits(images.to(self.device, self.dtype))
+
+    def target_scores(
+        self, logits: Float[Tensor, "b k"], targets: Sequence[Sequence[int]]
+    ) -> Float[Tensor, " b"]:
+        """The score of each image's target classes together, by `score` or else the head.
+
+        Args:
+            logits: as `logits` gives them.
+            targets: the indices of each image's classes.
+        """
+        marks = torch.zeros_like(logits)
+        for row, indices in zip(marks, targets, strict=True):
+            row[list(indices)] = 1
+        return self.reading.target_scores(logits, marks)
+
+    @torch.no_grad()
     def probabilities(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Scores of all classes for images in [0,1], in evaluation mode and without gradients.
 
         Probabilities, or for the head "logit" the network's own values.
         """
-        with self.borrowed():
-            return self.reading.scores(self.logits(images.to(self.device, self.dtype)))
+        return self.reading.scores(self.still_logits(images))
 
     def not_finite(self, photo: str) -> str:
         """What to say of a photo for which the network gives NaN or infinite scores."""
@@ -232,62 +278,30 @@ class Classifier:
         """The name of a class, or its index as text if the network has no class names."""
         return self.names[index] if self.names is not None and index < len(self.names) else str(index)
 
+    def _probe(self, images: Float[Tensor, "b c h w"]) -> object:
+        """The network's answer to probe images.
+
+        Raises:
+            UnseeError: it fails.
+        """
+        inputs = self.normalised(images).to(self.net_dtype)
+        return asked(self.net, inputs, self.name)
+
     def _tensors(self) -> Iterator[Tensor]:
         yield from self.net.parameters()
         yield from self.net.buffers()
+
+
+def _checked_color(given: float | Sequence[float], channels: int) -> tuple[float, ...]:
+    color = each_channel(given, channels, "mean_color")
+    if not all(0 <= value <= 1 for value in color):
+        raise UnseeError(
+            f"mean_color is a colour in [0,1], got {given!r}: divide by 255 if it is one of 0 to 255"
+        )
+    return color
 
 
 def _is_closed(module: nn.Module) -> bool:
     if isinstance(module, GraphModule):
         return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)
     return isinstance(module, ClosedNetwork | torch.jit.ScriptModule)
-
-
-@torch.enable_grad()
-def probed(classifier: Classifier) -> Reading:
-    """What a network's answers to two probe images, together and one alone, say about it.
-
-    Args:
-        classifier: borrowed by the caller.
-
-    Raises:
-        UnseeError: the network fails on them, or its head cannot be told.
-    """
-    shape, draws = classifier.input_shape, torch.Generator().manual_seed(0)
-    images = torch.rand(2, *shape, generator=draws, dtype=torch.float64)
-    images = images.to(classifier.device, classifier.dtype).requires_grad_()
-    inputs = classifier.normalised(images).to(classifier.net_dtype)
-    own, names = classifier.head, None if classifier.names is None else len(classifier.names)
-    first = _asked(classifier, inputs[:1])
-    rows = rows_of(own(first) if callable(own) else first, 1)
-    reason = ""
-    try:
-        both = _asked(classifier, inputs)
-        pair = rows_of(own(both) if callable(own) else both, 2)
-    except UnseeError:
-        reason, both = "it takes one image at a time", first
-    else:
-        apart = (pair[:1] - rows).detach().double().abs().max()
-        spread = rows.detach().double().std(correction=0).clamp(min=_LEAST_SPREAD)
-        if apart > _SAME * spread:
-            reason, both = "its answer to an image depends on the others in the batch", first
-    return read_head(both, 1 if reason else 2, own, names, rows.requires_grad, reason)
-
-
-def _asked(classifier: Classifier, inputs: Tensor) -> object:
-    """The network's answer to probe images.
-
-    Raises:
-        UnseeError: it fails.
-    """
-    try:
-        return classifier.net(inputs.clone())
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        words = str(error).strip().splitlines()
-        said = words[0][:_MOST_WORDS] if words else type(error).__name__
-        raise UnseeError(
-            f"{classifier.name} failed on an input of shape {tuple(inputs.shape)}: {said}; "
-            "check size= (--size) and channels= (--channels)"
-        ) from error

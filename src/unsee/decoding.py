@@ -14,12 +14,14 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from unsee.errors import UnseeError
 from unsee.pixels import (
     ALPHA_OVER_WHITE,
+    EIGHT_BIT,
     GREY,
     RGB,
     RGBA,
+    SIXTEEN_BIT,
     UNIT,
     Unpacked,
-    darkness,
+    depth,
     floats_in_unit,
     other_channels,
     planes,
@@ -177,6 +179,8 @@ def _frames(image: Image.Image) -> tuple[str, ...]:
         return ()
     which = "first" if image.tell() == 0 else f"number {image.tell() + 1}"
     count = getattr(image, "n_frames", 1)
+    if image.format == "TIFF":
+        return (f"{which} of {count} pages",)
     if image.format in _PAGED:
         return (f"several images: {which} of {count}",)
     return (f"animated: {which} of {count} frames",)
@@ -206,7 +210,7 @@ def _bands(image: Image.Image, pages: int, shown: str, wanted: Wanted) -> Unpack
         if not (_is_numbers(image) or image.mode in ("1", "L")):
             raise UnseeError(f"page {page + 1} of {shown} is {image.mode}: save each channel as a grey page")
         plain = image.convert("L") if image.mode == "1" else image
-        values, full = _numbers(plain, layout, shown) if _is_numbers(plain) else (np.array(plain), 255)
+        values, full = _numbers(plain, layout, shown) if _is_numbers(plain) else (np.array(plain), EIGHT_BIT)
         kind = f"{image.width}x{image.height} with white at {full}"
         first = first or kind
         if kind != first:
@@ -217,8 +221,8 @@ def _bands(image: Image.Image, pages: int, shown: str, wanted: Wanted) -> Unpack
     if full is None:
         stacked, more = floats_in_unit(np.dstack(read), wanted.value_range, shown, _FLOATS)
         return planes(stacked, 1, wanted.channels)[0], (*notes, "32-bit float", *more)
-    deep = () if full == 255 else ("16-bit", *darkness(np.dstack(read), full))
-    return planes(np.dstack(read), full, wanted.channels)[0], (*notes, *deep)
+    stacked = np.dstack(read)
+    return planes(stacked, full, wanted.channels)[0], (*notes, *depth(stacked, full))
 
 
 def _numbers(image: Image.Image, layout: str, shown: str) -> tuple[NDArray[Any], int | None]:
@@ -237,7 +241,7 @@ def _numbers(image: Image.Image, layout: str, shown: str) -> tuple[NDArray[Any],
         return values, None
     if image.mode == "I" and (image.format is None or tags.get(_TIFF_BITS) in (_DEEP, (_DEEP,))):
         refuse_eight_bits(np.array(image), shown, "save it with 8 bits")
-    full = 4095 if "I;12" in layout else 65535
+    full = 4095 if "I;12" in layout else SIXTEEN_BIT
     if values.min() < 0 or values.max() > full:
         held = f"{values.min():g} to {values.max():g}"
         raise UnseeError(f"{shown} holds {held}, not 0 to {full}: scale it and save it again")
@@ -252,7 +256,7 @@ def _from_numbers(image: Image.Image, layout: str, shown: str, wanted: Wanted) -
         notes: tuple[str, ...] = ("32-bit float", *more)
         white = 1
     else:
-        notes, white = ("16-bit", *darkness(values, full)), full
+        notes, white = depth(values, full), full
     transparent = image.info.get("transparency")
     clear = values == (transparent if isinstance(transparent, int) else -1)
     if clear.any():
@@ -276,5 +280,5 @@ def _from_colours(image: Image.Image, shown: str, channels: int) -> Unpacked:
         if has not in (channels, GREY + 1) or channels not in (GREY + 1, RGBA):
             raise other_channels(channels, f"{shown} has {has}")
         mode = "RGBA" if channels == RGBA else "LA"
-    pixels, more = planes(np.array(plain.convert(mode)), 255, channels, shown)
+    pixels, more = planes(np.array(plain.convert(mode)), EIGHT_BIT, channels, shown)
     return pixels, (*notes, *more)

@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,82 +10,19 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.drawing.checkered import without_tokens
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
-from unsee.heads import SOFTMAX
 from unsee.images import Photo, PhotoLike
-from unsee.pixels import RGB, UNIT, Bands, checked_bands
+from unsee.pixels import RGB, Bands, checked_bands
+from unsee.provenance import Provenance, Run
 from unsee.records import finite
 from unsee.scores import Scores, Target
 from unsee.verdicts import CONVERGED
+from unsee.words import counted
 
 __all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """How the mask was learned.
-
-    Args:
-        preset: name of the preset, "custom" for settings of one's own.
-        game: "deletion", "preservation" or "dual".
-        settings: all settings, as JSON values.
-        seed: of the photo's random draws.
-        iterations: steps taken.
-        evaluations: forward passes of the network for this photo.
-        objective: the weighted terms of the returned mask by name, averaged over a fixed set of jitters.
-        history: the same terms before each step, with that step's jitter.
-        verdict: "converged", or what went wrong.
-        seconds: the photo's share of its batch's time.
-        attempts: how often the mask was begun; the best attempt is kept.
-        asked_area: the share of the input that the mask was to mark, None where that was not given.
-        asked_share: of the score that it was to keep, or in deletion to remove, with the smallest such area.
-    """
-
-    preset: str
-    game: str
-    settings: Mapping[str, Any]
-    seed: int
-    iterations: int
-    evaluations: int
-    objective: Mapping[str, float]
-    history: Mapping[str, tuple[float, ...]]
-    verdict: str
-    seconds: float
-    attempts: int = 1
-    asked_area: float | None = None
-    asked_share: float | None = None
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Network, weights and software behind a result.
-
-    Args:
-        model: the network's name.
-        weights_sha256: of its weight file, if known.
-        input_size: height and width of its input, in pixels.
-        fit: how the photo was brought to it.
-        precision: the one the mask was learned in.
-        versions: of the software.
-        head: what the network's answer means: "softmax", "sigmoid" or "logit", after "probabilities, " if
-            the network itself returns them.
-        network: what else its scores depend on (`Classifier.record`); empty in older results.
-        channels: of its input.
-        value_range: what black and white are for it.
-    """
-
-    model: str
-    weights_sha256: str | None
-    input_size: tuple[int, int]
-    fit: str
-    precision: str
-    versions: Mapping[str, str]
-    head: str = SOFTMAX
-    network: Mapping[str, Any] = field(default_factory=dict)
-    channels: int = RGB
-    value_range: tuple[float, float] = UNIT
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,8 +35,8 @@ class Explanation:
         scores: the target's scores for the photo, the edited photo and the fully perturbed photo.
         mask: one value per pixel of the photo, float32 in [0,1]; 1 keeps the pixel, 0 deletes it.
         mask_grid: the learned mask on its coarse grid.
-        perturbed: the edited photo, in [0,1]; None if the mask edits no pixels.
-        area: the share of the network's input that the mask marks, in [0,1].
+        perturbed: the edited photo, in [0,1]; None if the mask edits no pixels, as on a layer.
+        area: the share of the network's input, or of the layer, that the mask marks, in [0,1].
         run: how the mask was learned.
         provenance: network, weights and software.
     """
@@ -178,18 +114,41 @@ class Explanation:
         )
         return manifest
 
-    def panels(self) -> list[tuple[Tensor, str]]:
-        """The panels of the figure (fig. 1), each with its title: photo, edited photo if any, mask."""
-        scores, name = self.scores, self.target.short
+    @property
+    def masked(self) -> str:
+        """What the mask lies on: "pixels"; where none is edited, "layer NAME" or the perturbation's name."""
+        if self.perturbed is not None:
+            return "pixels"
+        first = self.run.settings["perturbations"][0]
+        return f"layer {first['layer']}" if "layer" in first else str(first["name"])
+
+    def panels(self, bands: Bands | None = None) -> list[tuple[Tensor, str]]:
+        """The panels of the figure (fig. 1), each with its title: photo, edited photo, mask.
+
+        Images are as `unsee.drawing.panels.viewed` shows them. Where no pixel is edited, the photo under the
+        heatmap, or with its deleted tokens checkered out, takes the edited photo's place, and the titles say
+        so.
+        """
+        from unsee.drawing import panels  # noqa: PLC0415
+
+        scores, name, photo = self.scores, self.target.short, self.photo.pixels
         state = "" if self.converged else ", did not converge"
         marks = "deleted" if self.run.game == "deletion" else "kept"
         asked = self.run.asked_area
         marks += "" if asked is None else f" ({asked:.3g} asked)"
-        edited = f"{name}: {scores.perturbed:.4f}"
+        what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
+        title = f"{name}: {scores.perturbed:.4f}"
+        if "tokens" in self.run.evidence:
+            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, self.run.evidence)
+        elif self.perturbed is None:
+            edited = panels.overlaid(photo, self.saliency, bands)
+            title += ", no pixel edited"
+        else:
+            edited = panels.viewed(self.perturbed, bands)
         return [
-            (self.photo.pixels, f"{name}: {scores.original:.4f}"),
-            *([] if self.perturbed is None else [(self.perturbed, edited)]),
-            (self.mask, f"learned mask, {self.area:.0%} {marks}{state}"),
+            (panels.viewed(photo, bands), f"{name}: {scores.original:.4f}"),
+            (edited, title),
+            (self.mask, f"{what}, {self.area:.0%} {marks}{state}"),
         ]
 
     def show(self, bands: Bands | None = None) -> None:
@@ -202,7 +161,7 @@ class Explanation:
         # Matplotlib is imported only to draw: workers that learn masks for a data set never need it.
         from unsee.drawing import side_by_side  # noqa: PLC0415
 
-        side_by_side.show(self.panels(), checked_bands(bands, len(self.photo.pixels)))
+        side_by_side.show(self.panels(checked_bands(bands, len(self.photo.pixels))))
 
     def save(self, folder: str | Path, overwrite: bool = False, bands: Bands | None = None) -> Path:
         """Write arrays, images and, last, `explanation.json`; if that fails, the folder keeps its old files.
@@ -228,7 +187,7 @@ class Explanation:
             with staged_folder(folder, MANIFEST) as staged:
                 self._write(staged, bands)
                 side_by_side.save_masked(staged, photo, self.perturbed, self.mask, self.saliency, bands)
-                panels.save(side_by_side.side_by_side(self.panels(), bands=bands), staged / "figure.png")
+                panels.save(side_by_side.side_by_side(self.panels(bands)), staged / "figure.png")
         except OSError as error:
             raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
         return folder
@@ -293,11 +252,12 @@ class Explanation:
         run, (before, after, reference) = self.run, astuple(self.scores)
         facts = {
             "target": str(self.target),
+            **({} if self.perturbed is not None else {"masked": f"{self.masked}, no pixel is edited"}),
             "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
             "area": f"{self.area:.1%}" + ("" if run.asked_area is None else f" ({run.asked_area:.1%} asked)"),
             "objective": f"{self.objective:.4f}",
-            "run": f"{run.preset}, {run.iterations} iterations, {run.verdict}",
+            "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,
         }
         alt = f"{self.photo.name}, edited photo and mask for {self.target}"

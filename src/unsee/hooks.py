@@ -11,24 +11,24 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 from unsee.lending import CHANGING, original
+from unsee.needs import usable
 
 
-def opened(classifier: Classifier, method: str) -> Classifier:
+def opened(classifier: Classifier) -> Classifier:
     """The classifier with a network that runs module by module and calls torch's functions.
 
     A network that `torch.compile` has compiled runs as the original.
 
     Args:
         classifier: any.
-        method: what needs it, for the error message.
 
     Raises:
         UnseeError: the network is scripted, traced, frozen or exported, or is not run by torch.
     """
     if not classifier.hookable:
         raise UnseeError(
-            f"{method} reads layers, and those of {classifier.name} are closed: give the network that it was "
-            "made from; mask, gradient, integrated_gradients, occlusion, rise and lime need no layers"
+            f"the layers of {classifier.name} are closed: give the network that it was made from; "
+            f"{usable(classifier)} need none"
         )
     net = classifier.network
     inner = classifier.net.net if isinstance(classifier.net, NetworkWrapper) else classifier.net
@@ -52,12 +52,13 @@ def copied(net: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def hooked(modules: Iterable[nn.Module], hook: Callable[..., None], before: bool = False) -> Iterator[None]:
+def hooked(modules: Iterable[nn.Module], hook: Callable[..., object], before: bool = False) -> Iterator[None]:
     """Put a hook on the forward pass of modules; it is called for passes of this thread alone.
 
     Args:
         modules: what is hooked.
-        hook: called with the module, its inputs and, unless `before`, its output.
+        hook: called with the module, its inputs and, unless `before`, its output. What it returns replaces
+            that output, or with `before` the inputs, unless it is None.
         before: call it before the pass instead of after it.
 
     Raises:
@@ -99,9 +100,8 @@ def watched(module: nn.Module) -> Iterator[list[Tensor]]:
 class _ThreadHook:
     """A hook for the thread that has made it."""
 
-    def __init__(self, hook: Callable[..., None]) -> None:
+    def __init__(self, hook: Callable[..., object]) -> None:
         self.hook, self.thread = hook, threading.get_ident()
 
-    def __call__(self, *given: object) -> None:
-        if threading.get_ident() == self.thread:
-            self.hook(*given)
+    def __call__(self, *given: object) -> object:
+        return self.hook(*given) if threading.get_ident() == self.thread else None

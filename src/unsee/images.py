@@ -19,7 +19,7 @@ from unsee.arrays import NPY_MAGIC, from_array, from_npy, from_tensor
 from unsee.decoding import decode, shown_name
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit, Squash, resize
-from unsee.pixels import RGB, UNIT
+from unsee.pixels import AXES, RGB, UNIT
 
 __all__ = [
     "FITS",
@@ -38,8 +38,6 @@ __all__ = [
 MAX_BYTES = 512 * 2**20
 """The largest file that is read, in bytes."""
 
-_AXES = 3  # of an image with channels
-
 PhotoLike = str | os.PathLike[str] | Image.Image | NDArray[Any] | Tensor
 """What `read_photo` takes."""
 
@@ -54,7 +52,8 @@ class Photo:
         path: the file's path as given, or None.
         sha256: hexadecimal hash of the file's bytes. For a photo from memory, the hash of the line
             "float32 c h w\\n" followed by `pixels` as little-endian bytes.
-        notes: what the reader did, such as "16-bit", "alpha over white", "animated: first of 12 frames".
+        notes: what the reader did, such as "16-bit", "alpha over white", "animated: first of 12 frames",
+            "first of 5 pages".
     """
 
     pixels: Float[Tensor, "c h w"]
@@ -185,5 +184,5 @@ def encoded_png(pixels: Float[Tensor, "3 h w"] | Float[Tensor, "h w"]) -> bytes:
 
 def _eight_bit(pixels: Tensor) -> Image.Image:
     values = (pixels.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8)
-    channels_last = values.permute(1, 2, 0) if values.ndim == _AXES else values
+    channels_last = values.permute(1, 2, 0) if values.ndim == AXES else values
     return Image.fromarray(channels_last.contiguous().numpy())

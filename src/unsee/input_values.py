@@ -3,13 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.pixels import RGB, UNIT
+from unsee.words import counted
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -46,7 +49,13 @@ class InputValues:
         """
         span = _checked_range(value_range)
         count = _channel_count(mean, std, channels)
-        imagenet = mean is None and std is None and count == RGB and span == UNIT
+        if (mean is None) != (std is None):
+            given, missing = ("std", "mean") if mean is None else ("mean", "std")
+            raise UnseeError(
+                f"{given} is given without {missing}: give both (--mean, --std); mean 0 and std 1 leave "
+                "values as they are"
+            )
+        imagenet = mean is None and count == RGB and span == UNIT
         if imagenet:
             return cls(IMAGENET_MEAN, IMAGENET_STD)
         found = cls(
@@ -84,7 +93,8 @@ class InputValues:
             raise UnseeError("mean and std need a finite value for each channel, with every std above 0")
         if max(self.mean) <= high and min(self.mean) >= low and max(self.std) <= (high - low) * 4:
             return
-        advice = "divide both by 255" if self.value_range == UNIT and max(self.mean) <= 255 else "check them"
+        of_bytes = self.value_range == UNIT and min(self.mean) >= 0 and max(self.mean) <= 255
+        advice = "divide both by 255" if of_bytes else "check them"
         raise UnseeError(
             f"mean {_short(self.mean)} and std {_short(self.std)} do not belong to values from {low:g} to "
             f"{high:g}: {advice}, or give value_range= (--value-range)"
@@ -95,15 +105,21 @@ def each_channel(values: float | Sequence[float], channels: int, what: str) -> t
     """One number for each channel.
 
     Raises:
-        UnseeError: another number of them.
+        UnseeError: another number of them, or something that is no number.
     """
-    if isinstance(values, int | float):
-        return (float(values),) * channels
-    found = tuple(float(value) for value in values)
+    given: Any = values
+    listed = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str)
+    parts: tuple[Any, ...] = tuple(given) if listed else (given,)
+    if not all(isinstance(part, int | float | np.number) and not isinstance(part, bool) for part in parts):
+        raise UnseeError(f"{what} takes a number, or one for each channel, got {values!r}")
+    found = tuple(float(part) for part in parts)
     if len(found) == 1:
         return found * channels
     if len(found) != channels:
-        raise UnseeError(f"{what} has {len(found)} values for {channels} channels: give one for each, or one")
+        raise UnseeError(
+            f"{what} has {counted(len(found), 'value')} for {counted(channels, 'channel')}: give one for "
+            "each, or one"
+        )
     return found
 
 
@@ -116,7 +132,8 @@ def _checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
 
 def _channel_count(mean: Channels, std: Channels, channels: int | None) -> int:
     lengths = {len(values) for values in (mean, std) if isinstance(values, Sequence) and len(values) > 1}
-    if channels is not None and (not isinstance(channels, int) or not 1 <= channels <= _MOST_CHANNELS):
+    whole = isinstance(channels, int) and not isinstance(channels, bool)
+    if channels is not None and (not whole or not 1 <= channels <= _MOST_CHANNELS):
         raise UnseeError(f"channels must be a whole number from 1 to {_MOST_CHANNELS}, got {channels!r}")
     if channels is None:
         if len(lengths) > 1:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import hooked, opened
+from unsee.needs import usable
 
-_ELSEWHERE = "gradient, occlusion, rise and lime need no layer"
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _IDLE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 _COMPILED = "_orig_mod"
@@ -104,7 +104,7 @@ def layer_named(classifier: Classifier, name: str) -> nn.Module:
     Raises:
         UnseeError: there is no such module.
     """
-    modules = _named(classifier.network)
+    modules = named_layers(classifier.network)
     name = ".".join(part for part in name.split(".") if part != _COMPILED)
     if name not in modules or not name:
         last = name.rpartition(".")[2]
@@ -125,7 +125,7 @@ def last_spatial_layer(classifier: Classifier) -> str:
     Raises:
         UnseeError: no layer returns maps, or tokens follow the maps and their grid is not certain.
     """
-    classifier = opened(classifier, "the choice of a layer")
+    classifier = opened(classifier)
     outputs, head = layer_outputs(classifier)
     body = outputs[:head]
     tokens = [place for place, output in enumerate(body) if _is_tokens(output)]
@@ -135,12 +135,15 @@ def last_spatial_layer(classifier: Classifier) -> str:
         if name is None:
             raise UnseeError(
                 f"{classifier.name} goes on with tokens after its maps: name the layer to read, in most "
-                "transformers the first normalisation of the last block; occlusion, rise and lime need none"
+                "transformers the first normalisation of the last block; "
+                f"{usable(classifier, maps=False)} need none"
             )
         return name
     maps = [output for output in body if output.names and is_map(output.shape) and not output.pooled]
     if not maps:
-        raise UnseeError(f"no layer of {classifier.name} returns maps; {_ELSEWHERE}")
+        raise UnseeError(
+            f"no layer of {classifier.name} returns maps; {usable(classifier, maps=False)} need none"
+        )
     return maps[-1].names[-1]
 
 
@@ -154,9 +157,9 @@ def eighth_layer(classifier: Classifier) -> str:
     """
     most = min(classifier.size) / 8
     outputs, _ = layer_outputs(classifier)
-    wrapping = _wrapping(classifier.network)
+    depth = wrapping(classifier.network)
     for output in outputs:
-        name = output.named(depth=1 + wrapping)
+        name = output.named(depth=1 + depth)
         if name and is_map(output.shape) and min(output.shape[2:]) <= most:
             return name
     return last_spatial_layer(classifier)
@@ -171,8 +174,8 @@ def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:
     kept: list[Tensor] = []
     head = 0
     source: torch.Size | None = None
-    classifier = opened(classifier, "the choice of a layer")
-    layers = _named(classifier.network).items()
+    classifier = opened(classifier)
+    layers = named_layers(classifier.network).items()
     names = {module: name for name, module in layers if not isinstance(module, torch.jit.ScriptModule)}
     times: Counter[str] = Counter()
 
@@ -207,7 +210,7 @@ def maps_at(classifier: Classifier, name: str, *outputs: Tensor) -> list[Float[T
     """
     shape = outputs[0].shape
     if is_map(shape):
-        last = _has_channels_last(shape, classifier.size)
+        last = has_channels_last(shape, classifier.size)
         return [output.permute(0, 3, 1, 2) if last else output for output in outputs]
     if len(shape) != 3:
         return None
@@ -217,7 +220,7 @@ def maps_at(classifier: Classifier, name: str, *outputs: Tensor) -> list[Float[T
     return None if grid is None else [grid.maps(output) for output in outputs]
 
 
-def _named(net: nn.Module) -> dict[str, nn.Module]:
+def named_layers(net: nn.Module) -> dict[str, nn.Module]:
     """Each module by its dotted name; compiled parts by the names that they have without `torch.compile`."""
     return {
         ".".join(part for part in name.split(".") if part != _COMPILED): module
@@ -242,7 +245,7 @@ def _first_norm_of_last_block(classifier: Classifier, body: list[LayerOutput]) -
 def _is_last(net: nn.Module, block: str, later: list[str]) -> bool:
     """Whether a block is the last of a list, and only normalisations come after it."""
     parent, _, name = block.rpartition(".")
-    layers = _named(net)
+    layers = named_layers(net)
     blocks = layers[parent]
     if not isinstance(blocks, nn.Sequential | nn.ModuleList) or list(blocks._modules)[-1] != name:
         return False
@@ -253,7 +256,7 @@ def _is_last(net: nn.Module, block: str, later: list[str]) -> bool:
 
 def _on_known_grid(output: LayerOutput, size: tuple[int, int]) -> bool:
     if len(output.shape) == 4:
-        return _has_channels_last(output.shape, size)
+        return has_channels_last(output.shape, size)
     if len(output.shape) != 3 or output.patches is None:
         return False
     return TokenGrid.on(output.shape[1], output.patches) is not None
@@ -274,7 +277,7 @@ def _is_tokens(output: LayerOutput) -> bool:
     return on_grid or (count > 1 and output.shape[2] == output.source[1])
 
 
-def _has_channels_last(shape: torch.Size, size: tuple[int, int]) -> bool:
+def has_channels_last(shape: torch.Size, size: tuple[int, int]) -> bool:
     """Whether (B,H,W,C) has the input's proportions and (B,C,H,W) does not."""
     first, last = (shape[2], shape[3]), (shape[1], shape[2])
     return last != (1, 1) and _proportional(last, size) and not _proportional(first, size)
@@ -284,7 +287,7 @@ def _proportional(grid: tuple[int, int], size: tuple[int, int]) -> bool:
     return abs(grid[0] * size[1] - grid[1] * size[0]) < max(size)
 
 
-def _wrapping(net: nn.Module) -> int:
+def wrapping(net: nn.Module) -> int:
     """How many modules with a single child enclose the network itself."""
     depth = 0
     while len(children := list(net.children())) == 1:

@@ -17,12 +17,14 @@ from unsee.hooks import opened
 from unsee.learned_map import learned_mask
 from unsee.masks.learner import check_differentiable, check_gradient
 from unsee.masks.settings import Settings
+from unsee.needs import NEEDS
 from unsee.saliency.blur_occlusion import blur_occlusion
 from unsee.saliency.cam import cam
 from unsee.saliency.center import center
 from unsee.saliency.contrastive_excitation_backprop import contrastive_excitation_backprop
 from unsee.saliency.deconvnet import deconvnet
 from unsee.saliency.excitation_backprop import excitation_backprop
+from unsee.saliency.feedback import feedback
 from unsee.saliency.grad_cam import grad_cam
 from unsee.saliency.gradient import gradient
 from unsee.saliency.gradient_x_input import gradient_x_input
@@ -36,6 +38,7 @@ from unsee.saliency.rise import rise
 from unsee.saliency.smooth_grad import smooth_grad
 from unsee.saliency.targets import Targets
 from unsee.saliency.variable_occlusion import variable_occlusion
+from unsee.words import spelled
 
 
 @final
@@ -52,8 +55,6 @@ class Method:
         seeded: whether `call` draws random numbers and takes a `seed`.
         costly: whether one image takes hundreds of network evaluations.
         learned: whether it is the learned mask, which also takes a preset in `compare` and `learn`.
-        needs_gradient: whether `call` needs the gradient of the score with respect to the image.
-        needs_hooks: whether `call` reads or changes what happens inside the network.
     """
 
     name: str
@@ -64,8 +65,6 @@ class Method:
     seeded: bool = False
     costly: bool = False
     learned: bool = False
-    needs_gradient: bool = False
-    needs_hooks: bool = False
 
     def __call__(
         self,
@@ -99,6 +98,21 @@ class Method:
             options["seed"] = seed
         return self.call(classifier, images, targets, **options)
 
+    @property
+    def spelled(self) -> str:
+        """Its name as it is typed on the command line, and shown in messages."""
+        return spelled(self.name)
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether `call` needs the gradient of the score with respect to the image."""
+        return NEEDS[self.name].gradient
+
+    @property
+    def needs_hooks(self) -> bool:
+        """Whether `call` reads or changes what happens inside the network."""
+        return NEEDS[self.name].hooks
+
     def check_layer(self, layer: str | None) -> None:
         """Refuse a layer where the method reads none.
 
@@ -106,8 +120,8 @@ class Method:
             UnseeError: there is a layer to read, and the method reads none.
         """
         if layer is not None and not self.reads_layer:
-            readers = ", ".join(method.name for method in METHODS.values() if method.reads_layer)
-            raise UnseeError(f"{self.name} reads no layer: leave it out; methods that read one: {readers}")
+            readers = ", ".join(method.spelled for method in METHODS.values() if method.reads_layer)
+            raise UnseeError(f"{self.spelled} reads no layer: leave it out; methods that read one: {readers}")
 
     def check_network(self, classifier: Classifier, settings: Settings | None = None) -> None:
         """Refuse a network that does not give what the method needs; `settings` are the learned mask's.
@@ -120,7 +134,7 @@ class Method:
         elif self.needs_gradient:
             check_differentiable(classifier)
         if self.needs_hooks:
-            opened(classifier, self.name)
+            opened(classifier)
 
 
 METHODS: dict[str, Method] = {
@@ -134,44 +148,42 @@ METHODS: dict[str, Method] = {
             seeded=True,
             costly=True,
             learned=True,
-            needs_gradient=True,
         ),
         Method(
             "gradient",
             gradient,
             "Simonyan et al. 2014",
             "The absolute gradient of the score, its maximum over the colours",
-            needs_gradient=True,
         ),
         Method(
             "guided_backprop",
             guided_backprop,
             "Springenberg et al. 2015",
             "The gradient, where ReLU passes back only positive gradients of active units",
-            needs_gradient=True,
-            needs_hooks=True,
         ),
         Method(
             "deconvnet",
             deconvnet,
             "Zeiler and Fergus 2014",
             "The gradient, where ReLU passes back only positive gradients",
-            needs_gradient=True,
-            needs_hooks=True,
+        ),
+        Method(
+            "feedback",
+            feedback,
+            "Cao et al. 2015",
+            "The gradient, after units that lower the score have been switched off behind every ReLU",
         ),
         Method(
             "gradient_x_input",
             gradient_x_input,
             "Shrikumar et al. 2016",
             "The gradient times the normalised input, summed over the colours",
-            needs_gradient=True,
         ),
         Method(
             "linear",
             linear,
             "Fong and Vedaldi 2017, §3.2",
             "The gradient times the image in [0,1]: what a linear model predicts for deleting each pixel",
-            needs_gradient=True,
         ),
         Method(
             "excitation_backprop",
@@ -179,8 +191,6 @@ METHODS: dict[str, Method] = {
             "Zhang et al. 2016",
             "The probability that a unit of a layer contributed to the score, by excitatory weights alone",
             reads_layer=True,
-            needs_gradient=True,
-            needs_hooks=True,
         ),
         Method(
             "contrastive_excitation_backprop",
@@ -188,8 +198,6 @@ METHODS: dict[str, Method] = {
             "Zhang et al. 2016",
             "Excitation for the class less excitation against it",
             reads_layer=True,
-            needs_gradient=True,
-            needs_hooks=True,
         ),
         Method(
             "grad_cam",
@@ -197,23 +205,18 @@ METHODS: dict[str, Method] = {
             "Selvaraju et al. 2017",
             "The maps of a layer, weighted with their mean gradients",
             reads_layer=True,
-            needs_gradient=True,
-            needs_hooks=True,
         ),
         Method(
             "cam",
             cam,
             "Zhou et al. 2016",
             "The last maps, weighted as the last layer weights their means",
-            needs_hooks=True,
         ),
         Method(
             "lrp",
             lrp,
             "Bach et al. 2015",
             "Layer-wise relevance propagation, zennit's composite EpsilonPlusFlat",
-            needs_gradient=True,
-            needs_hooks=True,
         ),
         Method(
             "occlusion",
@@ -256,7 +259,6 @@ METHODS: dict[str, Method] = {
             integrated_gradients,
             "Sundararajan et al. 2017",
             "Gradients along the line from the mean colour to the image, times the difference",
-            needs_gradient=True,
         ),
         Method(
             "smooth_grad",
@@ -264,7 +266,6 @@ METHODS: dict[str, Method] = {
             "Smilkov et al. 2017",
             "The gradient, averaged over noisy copies of the image",
             seeded=True,
-            needs_gradient=True,
         ),
         Method(
             "rise",
@@ -285,5 +286,5 @@ def method_named(name: object) -> Method:
     Raises:
         UnseeError: there is no such method; the message suggests the nearest name.
     """
-    key = name.replace("-", "_").casefold() if isinstance(name, str) else name
-    return look_up(METHODS, key, "method")
+    key = spelled(name).casefold() if isinstance(name, str) else name
+    return look_up({method.spelled: method for method in METHODS.values()}, key, "method")

@@ -18,10 +18,12 @@ from unsee.masks import PRESETS, adjusted
 from unsee.masks.explain import explain
 from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
+from unsee.models.registry import family_named
+from unsee.models.weights import TAKEN
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
 
-WORKS = "works"
+WORKS, NOT_RUN = "works", "should work (not run)"
 _BEST, _SAME = 5, 1e-3
 
 
@@ -31,6 +33,8 @@ class Check:
 
     Args:
         model: its name.
+        family: the prefix of its name and what that family reads, or that it was made in Python.
+        weights: which part of the weight file was taken; "" if there is no choice, or no file.
         input: channels, height, width, value range, mean and std.
         head: what its answer means, and why.
         classes: how many scores it gives, and their names.
@@ -39,12 +43,14 @@ class Check:
         layers: which layers methods read by default; a reason where none is found.
         precision: of its weights, and of masks by `fast`.
         milliseconds: of one evaluation of one image, alone and with its gradient.
-        methods: "works", or why a method cannot be used.
+        methods: "works", "should work (not run)" for those of hundreds of evaluations, or why not.
         photo: the best classes of a photo with their scores, and notes on how it was read.
         problems: what is wrong, one line each.
     """
 
     model: str
+    family: str
+    weights: str
     input: dict[str, Any]
     head: dict[str, str]
     classes: dict[str, Any]
@@ -81,6 +87,8 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
     names = classifier.names
     return Check(
         model=classifier.name,
+        family=_family(classifier.name),
+        weights=str(classifier.facts.get(TAKEN, "")),
         input={
             "channels": classifier.channels,
             "size": list(classifier.size),
@@ -105,6 +113,11 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
         photo=None if source is None else _photo(classifier, source, scores[0]),
         problems=tuple(_problems(classifier, image, scores)),
     )
+
+
+def _family(name: str) -> str:
+    family = family_named(name.partition(":")[0]) if ":" in name else None
+    return "made in Python" if family is None else f"{family.prefix}: {family.says}"
 
 
 def _probe(classifier: Classifier) -> Float[Tensor, "c h w"]:
@@ -140,11 +153,11 @@ def _cost(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> dict[str, 
 
 
 def _methods(classifier: Classifier, image: Float[Tensor, "c h w"], target: int) -> dict[str, str]:
-    """Each method tried; those that only evaluate the network hundreds of times are not run."""
+    """Each method tried; those that evaluate the network hundreds of times, and need no more, are not run."""
     found = {}
     for name, method in METHODS.items():
         if method.costly and not method.learned:
-            found[name] = f"{WORKS} (only evaluations are needed; not run)"
+            found[name] = NOT_RUN
             continue
         try:
             if method.learned:

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.words import below, counted
 
 UNIT = (0.0, 1.0)
 RGB, GREY = 3, 1
 RGBA = 4
+AXES = 3  # of an image with channels
+EIGHT_BIT, SIXTEEN_BIT = 255, 65535
 ALPHA_OVER_WHITE = "alpha over white"
-DOUBTS = ("brightest value is", "taken as values in [0,1]")
+DOUBTS = ("brightest value is", "taken as values in [0,1]", "animated", "first of")
 """How notes begin that say what a reader could not be sure of."""
 
 _SLACK = 1e-6  # floats may exceed their range by this share of it through rounding
-_SIXTEEN_BIT, _EIGHT_BIT = 65535, 255
 _DARK = 1 / 8  # 12 bits in 16 are at most 1/16 of white
 _WHOLE = 1e-3  # of a level of 8 bits
 
@@ -64,14 +66,15 @@ def with_channels(pixels: Float[Tensor, "n h w"], channels: int, shown: str) -> 
 
 def other_channels(channels: int, held: str) -> UnseeError:
     """The error for a picture that has another number of channels than the network takes."""
-    several = f"{channels} channel{'' if channels == 1 else 's'}"
     wanted = {
         GREY: "give a grey or an RGB picture",
         RGB: "give an RGB or a grey picture",
         RGBA: "give RGBA, an array with 4 channels, or a TIFF with 4 pages",
     }
     many = f"give an array or a .npy file with {channels} channels, or a TIFF with {channels} pages"
-    return UnseeError(f"the network takes {several}, {held}: {wanted.get(channels, many)}")
+    return UnseeError(
+        f"the network takes {counted(channels, 'channel')}; {held}: {wanted.get(channels, many)}"
+    )
 
 
 def floats_in_unit(
@@ -102,12 +105,17 @@ def floats_in_unit(
     raise UnseeError(f"{shown} holds {low:g} to {high:g}{advice}{also}")
 
 
-def darkness(values: NDArray[Any], full: int) -> tuple[str, ...]:
-    """A note if 16-bit values are so dark that they may have fewer bits; none for other values."""
-    share = 100 * float(values.max()) / full
-    if full != _SIXTEEN_BIT or share >= 100 * _DARK:
+def depth(values: NDArray[Any], full: int) -> tuple[str, ...]:
+    """Notes on values of more than 8 bits: that they are, and if they are so dark that white may be lower."""
+    if full == EIGHT_BIT:
         return ()
-    return (f"{DOUBTS[0]} {share:.0f} % of white" if share >= 1 else f"{DOUBTS[0]} {share:.1g} % of white",)
+    share = 100 * float(values.max()) / full
+    if full != SIXTEEN_BIT or share >= 100 * _DARK:
+        return ("16-bit",)
+    return (
+        "16-bit",
+        f"{DOUBTS[0]} {share:.0f} % of white" if share >= 1 else f"{DOUBTS[0]} {share:.1g} % of white",
+    )
 
 
 def refuse_eight_bits(values: NDArray[Any], shown: str, advice: str) -> None:
@@ -117,7 +125,7 @@ def refuse_eight_bits(values: NDArray[Any], shown: str, advice: str) -> None:
         UnseeError: they do.
     """
     low, high = int(values.min()), int(values.max())
-    if low >= 0 and 0 < high <= _EIGHT_BIT:
+    if low >= 0 and 0 < high <= EIGHT_BIT:
         raise UnseeError(f"{shown} holds {low} to {high} as {values.dtype}: {advice}")
 
 
@@ -133,7 +141,7 @@ def checked_bands(bands: Sequence[int] | None, channels: int) -> Bands | None:
     whole = all(isinstance(band, int) and not isinstance(band, bool) for band in found)
     if len(found) != RGB or not whole or not all(0 <= band < channels for band in found):
         raise UnseeError(
-            f"bands are three channels from 0 to {channels - 1} for red, green and blue, such as "
+            f"bands are three channels, each of {below(channels)}, for red, green and blue, such as "
             f"{channels - 1},0,0, got {','.join(map(str, found))}"
         )
     return found[0], found[1], found[2]
@@ -151,11 +159,11 @@ def _without_alpha(pixels: Float[Tensor, "n h w"]) -> Unpacked:
 
 
 def _luma(colour: Float[Tensor, "3 h w"]) -> Float[Tensor, "1 h w"]:
-    levels = colour * _EIGHT_BIT
+    levels = colour * EIGHT_BIT
     whole = levels.round()
     if float((levels - whole).abs().max()) < _WHOLE:
         red, green, blue = whole.long()
         grey: Tensor = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-        return grey[None].float() / _EIGHT_BIT
+        return grey[None].float() / EIGHT_BIT
     weights = colour.new_tensor([0.299, 0.587, 0.114])[:, None, None]
     return (weights * colour).sum(dim=0, keepdim=True).clamp(0.0, 1.0)

@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -19,7 +20,9 @@ from unsee.tensors.depthwise import hasten
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TOLERANCE = 1e-3
-_TRACING = threading.Lock()
+TRACING = threading.Lock()
+"""Held while torch.fx traces."""
+_RUN_IN_BFLOAT16: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -75,7 +78,7 @@ def tuned(classifier: Classifier, bfloat16: bool = False, compiled: bool = False
         UnseeError: `compiled` is set, but there is no C++ compiler for a network on the CPU.
     """
     if compiled:
-        _require_compiler(classifier.device)
+        require_compiler(classifier.device)
     _ = classifier.reading  # known to every copy
     with classifier.borrowed():
         try:
@@ -122,7 +125,8 @@ def check_precision(precision: object) -> None:
 
 
 def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
-    """Whether to run a network in bfloat16; with "auto", if the device has instructions for it.
+    """Whether to run a network in bfloat16; with "auto", if the device has instructions for it and the
+    network has no operation that cannot.
 
     Raises:
         UnseeError: the precision is unknown.
@@ -130,7 +134,26 @@ def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
     check_precision(precision)
     if precision == "float32" or classifier.net_dtype != torch.float32:
         return False
-    return precision == "bfloat16" or computes_in_bfloat16(classifier.device)
+    if precision == "bfloat16":
+        return True
+    return computes_in_bfloat16(classifier.device) and _runs_in_bfloat16(classifier)
+
+
+@torch.no_grad()
+def _runs_in_bfloat16(classifier: Classifier) -> bool:
+    """Whether every operation of the network can be run under bfloat16 autocast; tried once a network."""
+    net = classifier.net
+    if net not in _RUN_IN_BFLOAT16:
+        _ = classifier.reading
+        image = torch.full((1, *classifier.input_shape), 0.5).to(classifier.device, classifier.dtype)
+        with classifier.borrowed(), torch.autocast(classifier.device.type, torch.bfloat16):
+            try:
+                classifier.logits(image)
+            except RuntimeError:
+                _RUN_IN_BFLOAT16[net] = False
+            else:
+                _RUN_IN_BFLOAT16[net] = True
+    return _RUN_IN_BFLOAT16[net]
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
@@ -184,13 +207,13 @@ def folded(net: nn.Module) -> nn.Module:
     has_hooks = any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in modules)
     if has_hooks or not any(isinstance(module, _NORMS) for module in modules):
         return net
-    with _TRACING:
-        traced = fx.GraphModule(net, _OwnTracer().trace(net))
+    with TRACING:
+        traced = fx.GraphModule(net, OwnTracer().trace(net))
     folded: nn.Module = fuse(traced, no_trace=True)
     return folded.requires_grad_(False)
 
 
-class _OwnTracer(fx.Tracer):
+class OwnTracer(fx.Tracer):
     """Traces its own thread alone: torch.fx replaces `nn.Module.__call__` for all threads while it traces."""
 
     def __init__(self) -> None:
@@ -212,7 +235,12 @@ class _OwnTracer(fx.Tracer):
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
-def _require_compiler(device: torch.device) -> None:
+def require_compiler(device: torch.device) -> None:
+    """Refuse to compile for the CPU without a C++ compiler.
+
+    Raises:
+        UnseeError: there is none.
+    """
     if device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++", "cl"))):
         raise UnseeError(
             "compiled=True (--compile) needs a C++ compiler, and found none: install g++ or clang++"

@@ -13,6 +13,7 @@ from unsee.cli import (
     explain,
     export,
     interrogate,
+    layers,
     learn,
     listings,
     measure_menagerie,
@@ -54,6 +55,7 @@ app.command("explain", cls=NetworkCommand)(explain.command)
 app.command("compare", cls=NetworkCommand)(compare.command)
 app.command("demo")(demo.command)
 app.command("check", cls=NetworkCommand)(check.command)
+app.command("layers", cls=NetworkCommand)(layers.command)
 app.command("interrogate", cls=NetworkCommand)(interrogate.command)
 app.command("learn", cls=NetworkCommand)(learn.command)
 app.command("status")(status.command)

@@ -9,6 +9,7 @@ import typer
 from unsee.cli.console import plain
 from unsee.cli.network_options import given_options
 from unsee.cli.options import Device, Json, Weights
+from unsee.words import spelled
 
 _BAD_INPUT = 2
 
@@ -45,6 +46,8 @@ def _print(found: dict[str, Any]) -> None:
     shown = "no names" if names is None else ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
     rows = {
         "model": found["model"],
+        "family": found["family"],
+        **({"weights": found["weights"]} if found["weights"] else {}),
         "input": f"{given['channels']} × {given['size'][0]} × {given['size'][1]}, values from "
         f"{given['value_range'][0]:g} to {given['value_range'][1]:g}, mean {_numbers(given['mean'])}, "
         f"std {_numbers(given['std'])}",
@@ -63,7 +66,7 @@ def _print(found: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(f"[bold]{plain(name)}[/]", plain(value))
     for name, state in found["methods"].items():
-        table.add_row(f"[dim]{plain(name.replace('_', '-'))}[/]", plain(state))
+        table.add_row(f"[dim]{plain(spelled(name))}[/]", plain(state))
     for line in found["problems"]:
         table.add_row("[bold red]wrong[/]", plain(line))
     Console().print(table)

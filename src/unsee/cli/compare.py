@@ -9,14 +9,17 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.verdicts import CONVERGED
+from unsee.words import spelled
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from unsee.experiments.comparison import Comparison
+    from unsee.experiments.comparison_folders import ComparisonReport
 
 Photos = Annotated[
     list[str],
@@ -38,9 +41,21 @@ Area = Annotated[
     float | None,
     typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
 ]
+Perturbation = Annotated[
+    str | None,
+    typer.Option("--perturbation", help="That the mask is learned against. [default: the preset's]"),
+]
 Layer = Annotated[
     str | None,
     typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
+]
+MaskLayer = Annotated[
+    str | None,
+    typer.Option(
+        "--mask-layer",
+        help="Layer whose activation the mask edits, with the mean over each photo alone if "
+        "--layer-value is mean. [default: pixels]",
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace comparisons that exist already.")]
@@ -54,7 +69,11 @@ def command(
     target: options.Target = None,
     preset: Preset = None,
     area: Area = None,
+    perturbation: Perturbation = None,
     layer: Layer = None,
+    mask_layer: MaskLayer = None,
+    layer_value: LayerValue = None,
+    mask_over: MaskOver = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     device: options.Device = "auto",
@@ -69,14 +88,32 @@ def command(
     blurring removes 90 % of the score; compare.json with the boxes; and a folder of maps for each photo.
     Maps that are there already, with the same settings, are not computed again.
     """
-    from unsee.cli.parsing import bands_from, fit_from, load_model, methods_from, target_from
+    from unsee.cli.parsing import (
+        bands_from,
+        check_photos,
+        fit_from,
+        layer_from,
+        load_model,
+        methods_from,
+        target_from,
+    )
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
     from unsee.masks.areas import preset_for
 
-    chosen = preset or preset_for(area)
-    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, chosen, layer, area)
+    place = layer_from(mask_layer, layer_value, mask_over)
+    settings = ComparisonSettings(
+        methods_from(methods),
+        fit_from(fit),
+        seed,
+        preset or preset_for(area),
+        layer,
+        perturbation,
+        place,
+        area,
+    )
+    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"
@@ -84,13 +121,20 @@ def command(
         report = compare_to_folders(
             classifier, photos, settings, asked, out, force=force, bands=drawn, progress=advance
         )
+    _print_report(report, out, as_json)
+    if report.problems or (methods is not None and report.left_out):
+        raise typer.Exit(2)
+
+
+def _print_report(report: "ComparisonReport", out: Path, as_json: bool) -> None:
+    """The comparisons, as JSON or as a table, and what was wrong."""
     if as_json:
         typer.echo(json.dumps(report.manifests, indent=1))
     elif report.comparisons:
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
     report_unconverged(
-        (f"{each.photo.name}, {method.replace('_', '-')}", result.verdict)
+        (f"{each.photo.name}, {spelled(method)}", result.verdict)
         for each in report.comparisons
         for method, result in each.results.items()
         if result.verdict not in (None, CONVERGED)
@@ -99,8 +143,6 @@ def command(
         CONSOLE.print(f"[dim]left out:[/] {plain(line)}", soft_wrap=True, highlight=False)
     report_doubts((each.photo.name, each.photo.notes) for each in report.comparisons)
     report_problems(report.problems)
-    if report.problems or (methods is not None and report.left_out):
-        raise typer.Exit(2)
 
 
 def _table(comparisons: "Sequence[Comparison]") -> "Table":
@@ -112,7 +154,7 @@ def _table(comparisons: "Sequence[Comparison]") -> "Table":
     for each in comparisons:
         table.add_column(f"{plain(each.photo.name)}\n{plain(each.target.short)}", justify="right")
     for name in names:
-        table.add_row(name.replace("_", "-"), *(_area(each, name) for each in comparisons))
+        table.add_row(spelled(name), *(_area(each, name) for each in comparisons))
     return table
 
 

@@ -11,6 +11,7 @@ import typer
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +49,7 @@ def command(
     classifiers = {name: load_model(name, None, device) for name in (PLAIN, SHORTCUT)}
     second = _second_part(device)
     count = len(SCENES) + (len(second[1]) if second else 0)
-    with learning(f"{count} masks", count) as advance:
+    with learning(counted(count, "mask"), count) as advance:
         findings = demonstrate(classifiers, plan, progress=advance)
         findings += demonstrate_photos(*second, plan, progress=advance) if second else []
     save_demonstration(findings, out, force=True)

@@ -11,9 +11,11 @@ from unsee.cli.console import CONSOLE, plain
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
+    from unsee.experiments.experiment import Experiment
     from unsee.experiments.runner import ExperimentResult
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
@@ -48,6 +50,10 @@ Asked = Annotated[
     str | None,
     typer.Option("--target", "-t", help="predicted, top1, top5, label or each. [default: the experiment's]"),
 ]
+LayerNames = Annotated[
+    str | None,
+    typer.Option("--layers", help="For layers: the layers to mask, separated by commas. [default: chosen]"),
+]
 ClassMap = Annotated[
     Path | None,
     typer.Option("--class-map", help="JSON file: class of the data set → indices of the network's classes."),
@@ -70,6 +76,7 @@ def command(
     methods: Methods = "mask,gradient,guided-backprop,grad-cam,center",
     masks: Masks = [],  # noqa: B006
     preset: Preset = "fast",
+    layers: LayerNames = None,
     target: Asked = None,
     class_map: ClassMap = None,
     models: Models = [],  # noqa: B006
@@ -86,22 +93,21 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import model_for, names_from, tell_if_all
-    from unsee.experiments.catalogue import EXPERIMENTS
+    from unsee.cli.parsing import classes_from, model_for, tell_if_all
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
 
-    look_up(EXPERIMENTS, name, "experiment")
+    chosen = _chosen(name, layers)
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
-    dataset = unsee.open_dataset(data, split, names_from(classes))
+    dataset = unsee.open_dataset(data, split, classes_from(classes))
     tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:
         found = unsee.run_experiment(
-            name,
+            chosen,
             networks,
             dataset,
             methods=methods.split(","),
@@ -116,6 +122,25 @@ def command(
             progress=progress,
         )
     _print_result(found, as_json)
+
+
+def _chosen(name: str, layers: str | None) -> "Experiment":
+    """The experiment of a name, with the layers that --layers names.
+
+    Raises:
+        UnseeError: there is no such experiment, or it takes no layers.
+    """
+    from unsee.choices import look_up
+    from unsee.cli.parsing import names_from
+    from unsee.experiments.catalogue import EXPERIMENTS
+    from unsee.experiments.layers import Layers
+
+    chosen = look_up(EXPERIMENTS, name, "experiment")
+    if layers is None:
+        return chosen
+    if not isinstance(chosen, Layers):
+        raise UnseeError(f"--layers is for the experiment layers: leave it out of {name}")
+    return Layers(names_from(layers))
 
 
 def _print_result(found: "ExperimentResult", as_json: bool) -> None:
@@ -145,7 +170,8 @@ def load_models(
 
     if weights and len(weights) != len(models):
         raise UnseeError(
-            f"{len(models)} networks and {len(weights)} weight files: give one for each network, or none"
+            f"{counted(len(models), 'network')} and {counted(len(weights), 'weight file')}: give one for "
+            "each network, or none"
         )
     files: Sequence[Path | None] = weights or [None] * len(models)
     return tuple(load_model(name, file, device, network) for name, file in zip(models, files, strict=True))

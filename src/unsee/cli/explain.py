@@ -2,20 +2,33 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.console import (
+    CONSOLE,
+    plain,
+    report_doubts,
+    report_evidence,
+    report_problems,
+    report_unconverged,
+)
+from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.masks.folders import FolderEntry
+    from unsee.classifier import Classifier
+    from unsee.masks.folders import FolderEntry, FolderReport
+    from unsee.masks.on_layer import OnLayer
+    from unsee.masks.photos import Plan
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
@@ -46,10 +59,12 @@ Perturbation = Annotated[
     str | None,
     typer.Option(
         "--perturbation",
-        help="blur, constant, black, noise, uniform-noise, median, median-gaussian or joint.",
+        help=(
+            "blur, pyramid, constant, black, noise, uniform-noise, median, median-gaussian or joint; "
+            "tokens in vision transformers."
+        ),
     ),
 ]
-ScoreName = Annotated[str | None, typer.Option("--score", help="softmax or logit. [default: the preset's]")]
 Iterations = Annotated[
     int | None, typer.Option("--iterations", "-n", help="Iterations at most. [default: the preset's]")
 ]
@@ -79,8 +94,10 @@ def command(
     share: Share = None,
     game: GameName = None,
     perturbation: Perturbation = None,
-    score: ScoreName = None,
     iterations: Iterations = None,
+    layer: Layer = None,
+    layer_value: LayerValue = None,
+    mask_over: MaskOver = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     batch_size: BatchSize = None,
@@ -98,7 +115,16 @@ def command(
     Photos that are explained already, with the same settings, are left as they are.
     """
     from unsee.choices import look_up
-    from unsee.cli.parsing import area_from, bands_from, fit_from, load_model, note_trained_fit, target_from
+    from unsee.cli.parsing import (
+        area_from,
+        bands_from,
+        check_photos,
+        fit_from,
+        layer_from,
+        load_model,
+        note_trained_fit,
+        target_from,
+    )
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.areas import areas_asked
@@ -106,22 +132,35 @@ def command(
 
     areas = areas_asked(area_from(area), share)
     name = preset or areas.preset
-    settings = adjusted(look_up(PRESETS, name, "preset"), game, perturbation, iterations, score, areas.single)
+    settings = adjusted(look_up(PRESETS, name, "preset"), game, perturbation, iterations, area=areas.single)
     fitting = fit_from(fit)
     plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
+    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
+    place = layer_from(layer, layer_value, mask_over, perturbation)
     classifier = load_model(model, weights, device, given_options())
+    plan = plan if place is None else _on_layer(plan, classifier, place, photos)
     note_trained_fit(classifier, plan.fit)
-    what = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
-    with stoppable(), learning(what, len(photos), settings.objective.game.sign) as advance:
+    with (
+        stoppable(),
+        learning(counted(len(photos), "photo"), len(photos), settings.objective.game.sign) as advance,
+    ):
         report = explain_to_folders(
             classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
         )
+    _print_report(report, as_json)
+    if report.problems:
+        raise typer.Exit(2)
+
+
+def _print_report(report: "FolderReport", as_json: bool) -> None:
+    """The explanations, as JSON or as a table, and what was wrong."""
     if as_json:
         typer.echo(json.dumps([saved.manifest for saved in report.saved], indent=1))
     elif report.saved:
         CONSOLE.print(_table(report.saved))
     manifests = [saved.manifest for saved in report.saved]
+    report_evidence((Path(manifest["photo"]).name, manifest) for manifest in manifests)
     report_unconverged(
         (Path(manifest["photo"]).name, manifest["verdict"])
         for manifest in manifests
@@ -129,8 +168,15 @@ def command(
     )
     report_doubts((manifest["photo"], manifest["photo_notes"]) for manifest in manifests)
     report_problems(report.problems)
-    if report.problems:
-        raise typer.Exit(2)
+
+
+def _on_layer(plan: "Plan", classifier: "Classifier", place: "OnLayer", photos: list[str]) -> "Plan":
+    """The plan with the mask on a layer; a mean is that of the photos that can be read."""
+    from unsee.masks.folders import readable
+    from unsee.masks.on_layer import on_layer
+
+    settings = on_layer(plan.settings, classifier, place, readable(classifier, photos), plan.fit)
+    return replace(plan, settings=settings)
 
 
 def _table(explanations: "Sequence[FolderEntry]") -> "Table":
@@ -153,8 +199,12 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             _number(manifest["area"], ".1%") + _asked(manifest) + ("" if manifest["converged"] else " *"),
             plain(saved.folder),
         )
+    captions = []
+    if not all(saved.manifest["edits_pixels"] for saved in explanations):
+        captions.append("the mask does not lie on pixels: no pixel is edited")
     if not all(saved.manifest["converged"] for saved in explanations):
-        table.caption = "* not converged: do not rely on this mask"
+        captions.append("* not converged: do not rely on this mask")
+    table.caption = "\n".join(captions) or None
     return table
 
 

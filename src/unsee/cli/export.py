@@ -7,6 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_damage
+from unsee.words import counted
 
 Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the files; or for csv a .csv file.")]
 Form = Annotated[
@@ -46,6 +47,6 @@ def command(
         CONSOLE.print(f"[red]{plain(problem)}[/]")
     left = f"; {done.without_map} without a map left out" if done.without_map else ""
     lost = f"; {len(done.problems)} whose photos are gone or have changed left out" if done.problems else ""
-    CONSOLE.print(f"{done.written} rows in {plain(out)}{left}{lost}")
+    CONSOLE.print(f"{counted(done.written, 'row')} in {plain(out)}{left}{lost}")
     if report_damage(kept.damaged) or done.problems:
         raise typer.Exit(2)

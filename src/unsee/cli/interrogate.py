@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain
+from unsee.cli.console import CONSOLE, plain, report_doubts
 from unsee.cli.network_options import given_options
 from unsee.errors import UnseeError
 
@@ -68,7 +68,7 @@ def command(
     """Perturb one box of a photo, given or fitted to a saved mask, and score the photo again."""
     if box is None and source is None:
         raise UnseeError("which box? Give --box X0,Y0,X1,Y1, or --from a folder that `unsee explain` wrote")
-    from unsee.cli.parsing import box_from, fit_from, load_model, target_from
+    from unsee.cli.parsing import box_from, check_photos, fit_from, load_model, target_from
     from unsee.experiments.photo_interrogation import (
         interrogate,
         interrogate_explanation,
@@ -78,6 +78,7 @@ def command(
     from unsee.explanation import Explanation
     from unsee.masks.network_input import photo_for
 
+    check_photos([photo])
     edit = perturbation_named(perturbation)
     saved = None if source is None else Explanation.load(source, photo)
     corners = None if box is None else box_from(box)
@@ -97,6 +98,7 @@ def command(
         image = photo_for(classifier, photo)
         result = interrogate(classifier, image, corners, chosen, edit, fitted, seed)
     result.save(folder, overwrite=True)
+    report_doubts([(result.photo.name, result.photo.notes)])
     if as_json:
         typer.echo(json.dumps(result.manifest(), indent=1))
         return

@@ -7,7 +7,8 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.compare import Area
-from unsee.cli.explain import GameName, Iterations, Perturbation, ScoreName
+from unsee.cli.explain import GameName, Iterations, Perturbation
+from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
 
@@ -31,7 +32,11 @@ Preset = Annotated[
     ),
 ]
 Layer = Annotated[
-    str | None, typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: chosen]")
+    str | None,
+    typer.Option(
+        "--layer",
+        help="Layer whose activation the mask edits instead of pixels; or that Grad-CAM and excitation read.",
+    ),
 ]
 RunTarget = Annotated[
     str,
@@ -82,10 +87,11 @@ def command(
     preset: Preset = None,
     game: GameName = None,
     perturbation: Perturbation = None,
-    score: ScoreName = None,
     iterations: Iterations = None,
     area: Area = None,
     layer: Layer = None,
+    layer_value: LayerValue = None,
+    mask_over: MaskOver = None,
     target: RunTarget = "predicted",
     class_map: ClassMap = None,
     model: options.ModelByData = None,
@@ -109,7 +115,7 @@ def command(
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.parsing import dataset_from, fit_from, load_model, model_for, tell_if_all
+    from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
     from unsee.runs.class_map_file import read_class_map
@@ -120,10 +126,11 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    chosen = adjusted_preset(method, preset, game, perturbation, iterations, score, area)
+    chosen = adjusted_preset(method, preset, game, perturbation, iterations, area)
+    place = layer_from(layer, layer_value, mask_over, perturbation)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
-    settings = LearnSettings(method, chosen, layer, target, mapping, seed, scaling, precision, batch_size)
+    settings = LearnSettings(method, chosen, place, target, mapping, seed, scaling, precision, batch_size)
     classifier = load_model(model or model_for(dataset), weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:

@@ -35,7 +35,7 @@ def methods(as_json: Json = False) -> None:
     """List the saliency methods that `unsee compare` and `unsee learn` take."""
     from unsee.methods import METHODS
 
-    lines = {name.replace("_", "-"): f"{m.summary} ({m.source})" for name, m in METHODS.items()}
+    lines = {m.spelled: f"{m.summary} ({m.source})" for m in METHODS.values()}
     if as_json:
         typer.echo(json.dumps(lines, indent=1))
         return

@@ -1,6 +1,7 @@
 """Options that say what a network takes and means, shared by the commands that load one."""
 
 import json
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,14 @@ ValueRange = Annotated[
 ]
 HeadName = Annotated[
     str | None, typer.Option("--head", help="softmax, sigmoid, probabilities, logit or auto.")
+]
+ScoreName = Annotated[
+    str | None,
+    typer.Option(
+        "--score",
+        help="What several targets score together: softmax, sigmoid (any of them), sigmoid-all or logit. "
+        "[default: the head's]",
+    ),
 ]
 ClassNamesFile = Annotated[
     Path | None,
@@ -71,7 +80,13 @@ class NetworkCommand(TyperCommand):
         return [*own[:-1], *shared, *own[-1:]]
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
-        """Run the command."""
+        """Run the command.
+
+        Raises:
+            UnseeError: a photo is the name of a model.
+        """
+        if any("--model" in option.opts for option in self.params):
+            _refuse_models(ctx.params.get("photos") or [ctx.params.get("photo")])
         shared = typer.main.get_command(_SHARED).params
         values = {str(each.name): ctx.params.pop(str(each.name)) for each in shared}
         given = ((each.opts[0], values[str(each.name)]) for each in shared)
@@ -90,6 +105,7 @@ def network_from(
     head: HeadName = None,
     class_names: ClassNamesFile = None,
     labels: Labels = None,
+    score: ScoreName = None,
 ) -> dict[str, Any]:
     """Text of the options → arguments of `unsee.load`: only those that were given.
 
@@ -104,9 +120,21 @@ def network_from(
         "value_range": None if value_range is None else _range(value_range),
         "head": head,
         "class_names": None if class_names is None else _names(Path(class_names)),
+        "score": score,
         "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _refuse_models(photos: Sequence[str | None]) -> None:
+    """Stop before any work where a model's name stands in the place of a photo."""
+    for text in photos:
+        prefix, colon, rest = (text or "").partition(":")
+        if text and colon and rest and not Path(text).exists():
+            from unsee.models.registry import family_named
+
+            if family_named(prefix) is not None:
+                raise UnseeError(f"{text} is a model, not a photo: give it as --model {text}")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Text on a command line → targets, fits, methods, boxes, bands, names, data sets, models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit
 from unsee.masks.areas import SMALLEST
+from unsee.masks.edits.layer_mask import SPACE
+from unsee.masks.on_layer import VALUES, ZERO, OnLayer, check_no_perturbation
 from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
 from unsee.models import load
+from unsee.models.registry import family_named
 from unsee.pixels import Bands
 from unsee.tensors import Box
+from unsee.words import counted
 
 
 def target_from(text: str | None) -> TargetLike | None:
@@ -33,6 +37,18 @@ def target_from(text: str | None) -> TargetLike | None:
     return joined_classes(text)
 
 
+def check_photos(photos: Sequence[str]) -> None:
+    """Refuse the name of a network where a photo is expected.
+
+    Raises:
+        UnseeError: one of them begins as a network's name does, and is no file.
+    """
+    for name in photos:
+        prefix, colon, _ = name.partition(":")
+        if colon and family_named(prefix) is not None and not Path(name).exists():
+            raise UnseeError(f"{name} names a network, not a photo: give it as --model {name}")
+
+
 def fit_from(name: str) -> Fit:
     """A fit by name.
 
@@ -40,6 +56,28 @@ def fit_from(name: str) -> Fit:
         UnseeError: no fit has that name.
     """
     return look_up(dict(FITS), name, "fit")
+
+
+def layer_from(
+    name: str | None, value: str | None, over: str | None, perturbation: str | None = None
+) -> OnLayer | None:
+    """Where a mask on a layer lies; None for a mask on pixels.
+
+    Raises:
+        UnseeError: an unknown value or `over`, one of them without a layer, or a perturbation with one.
+    """
+    if name is None:
+        if value is not None or over is not None:
+            raise UnseeError("--layer-value and --mask-over are for a mask on a layer: name one")
+        return None
+    check_no_perturbation(perturbation)
+    constant: str | float = value or ZERO
+    if constant not in VALUES:
+        try:
+            constant = float(constant)
+        except ValueError:
+            raise UnseeError(f"--layer-value takes zero, mean or a number, not {value!r}") from None
+    return OnLayer(name, constant, over or SPACE)
 
 
 def methods_from(text: str | None) -> tuple[str, ...]:
@@ -105,15 +143,31 @@ def names_from(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
+def classes_from(text: str | None) -> tuple[str, ...]:
+    """The classes of a data set between commas.
+
+    Raises:
+        UnseeError: one is a file: in other commands --classes names one with the network's class names.
+    """
+    names = names_from(text)
+    for name in names:
+        if name.endswith((".txt", ".json")):
+            raise UnseeError(
+                f"--classes takes classes of the data set, not the file {name}: the names of the "
+                f"network's classes are --class-names {name}"
+            )
+    return names
+
+
 def dataset_from(name: str, split: str | None, classes: str | None) -> Selection:
     """Open a data set; prints how many images its blacklist leaves out.
 
     Raises:
         UnseeError: the data set cannot be opened.
     """
-    dataset = open_dataset(name, split, names_from(classes))
+    dataset = open_dataset(name, split, classes_from(classes))
     if dataset.left_out:
-        CONSOLE.print(f"{dataset.left_out} images of {plain(name)} are on its blacklist: left out")
+        CONSOLE.print(f"{counted(dataset.left_out, 'image')} of {plain(name)} left out: on its blacklist")
     return dataset
 
 
@@ -154,7 +208,7 @@ def note_trained_fit(classifier: Classifier, fit: Fit) -> None:
 def load_model(
     name: str, weights: Path | None, device: str, network: Mapping[str, Any] | None = None
 ) -> Classifier:
-    """Load a classifier, and have the process keep the memory that it frees.
+    """Load a classifier, print what is doubtful about its scores, and keep the memory that the process frees.
 
     Args:
         name, weights, device: as `unsee.load` takes them.
@@ -162,4 +216,8 @@ def load_model(
     """
     keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
-        return load(name, weights, device, **(network or {}))
+        classifier = load(name, weights, device, **(network or {}))
+        doubts = classifier.reading.doubts
+    for doubt in doubts:
+        CONSOLE.print(f"[yellow]scores:[/] {plain(doubt)}", soft_wrap=True, highlight=False)
+    return classifier

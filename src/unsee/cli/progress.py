@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unsee.cli.console import CONSOLE, plain
+from unsee.words import spelled
 
 if TYPE_CHECKING:
     from unsee.experiments.comparison_folders import ComparisonStep
@@ -54,7 +55,7 @@ def comparing() -> "Iterator[Callable[[ComparisonStep], None]]":
         task = progress.add_task("", total=None, note="")
 
         def advance(step: "ComparisonStep") -> None:
-            note = "" if step.method is None else step.method.replace("_", " ")
+            note = "" if step.method is None else spelled(step.method)
             progress.update(
                 task, description=plain(step.photo), completed=step.done, total=step.total, note=note
             )

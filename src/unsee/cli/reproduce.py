@@ -64,7 +64,7 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import is_drawn, model_for, names_from, tell_if_all
+    from unsee.cli.parsing import classes_from, is_drawn, model_for, tell_if_all
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
@@ -74,7 +74,7 @@ def command(
     if not models:
         models = [model_for(data), *([_SHORTCUT] if is_drawn(data) else [])]
     networks = experiment.load_models(models, weights, device, given_options())
-    dataset = unsee.open_dataset(data, split, names_from(classes))
+    dataset = unsee.open_dataset(data, split, classes_from(classes))
     tell_if_all(sample, dataset)
     mapping = None if class_map is None else read_class_map(class_map)
     with stoppable() as check, experimenting(check) as progress:

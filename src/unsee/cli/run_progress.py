@@ -20,6 +20,7 @@ from unsee.cli.console import CONSOLE, plain
 from unsee.runs.engines.local import PartWritten
 from unsee.runs.resume import PartChecked, RowDone, RunState
 from unsee.runs.resume import Progress as RunProgress
+from unsee.words import counted
 
 _SECONDS_OF_SPEED = 120.0
 SECONDS_BETWEEN_LINES = 30.0
@@ -85,7 +86,7 @@ def _print_state(state: RunState) -> None:
     for damage in state.beyond:
         CONSOLE.print(f"[yellow]{plain(damage)}[/]: left as it is, beyond --limit or --sample")
     if state.left_out:
-        CONSOLE.print(f"{state.left_out} images have no class to explain: left out")
+        CONSOLE.print(f"{counted(state.left_out, 'image')} without a class to explain: left out")
 
 
 def _no_check() -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from unsee.cli.console import CONSOLE, plain
 from unsee.verdicts import advice
+from unsee.words import counted, spelled
 
 _MOST_LINES = 10
 
@@ -46,8 +47,8 @@ def store_table(summary: Mapping[str, Any]) -> Table:
 
 def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
     settings, means = summary["settings"], summary["means"]
-    method = settings["method"] + (f", preset {settings['preset']}" if "preset" in settings else "")
-    parts = f"{summary['parts']} part{'' if summary['parts'] == 1 else 's'}"
+    method = spelled(settings["method"]) + (f", preset {settings['preset']}" if "preset" in settings else "")
+    parts = f"{counted(summary['parts'], 'part')}"
     lines = {
         "store": f"{summary['store']}, {parts}, {decimal(summary['bytes'])}",
         "data set": _data_set(settings["data"]),
@@ -58,7 +59,7 @@ def _lines(summary: Mapping[str, Any]) -> dict[str, str]:
         f"{len(summary['unconverged'])} not converged",
     }
     if summary["left_out"]:
-        lines["left out"] = f"{summary['left_out']} images that have no class to explain"
+        lines["left out"] = f"{counted(summary['left_out'], 'image')} without a class to explain"
     if settings["class_map"]:
         lines["class map"] = _class_map(settings["class_map"])
     if means["score"] is not None:
@@ -74,7 +75,11 @@ def _data_set(data: Mapping[str, Any]) -> str:
 
 
 def _sample(sample: Mapping[str, int] | None) -> dict[str, str]:
-    return {} if sample is None else {"sample": f"{sample['n']} images, drawn with seed {sample['seed']}"}
+    return (
+        {}
+        if sample is None
+        else {"sample": f"{counted(sample['n'], 'image')}, drawn with seed {sample['seed']}"}
+    )
 
 
 def _class_map(class_map: Mapping[str, Any]) -> str:

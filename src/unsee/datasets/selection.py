@@ -11,6 +11,7 @@ from unsee.datasets.dataset import Dataset, description, position, read_as
 from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 SAMPLE_SEED = "sample_seed"
 """The key, in the description of a data set, for the seed of a sample's order."""
@@ -38,7 +39,7 @@ class Selection:
         called = " ".join(str(value) for value in known.values() if value)
         if SAMPLE_SEED in self.described:
             called += f", a sample with seed {self.described[SAMPLE_SEED]}"
-        return f"<{called or type(self.dataset).__name__}: {len(self)} images>"
+        return f"<{called or type(self.dataset).__name__}: {counted(len(self), 'image')}>"
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from unsee.datasets.sample import Instance, Sample
 from unsee.datasets.xml_boxes import Annotation, read_annotation
 from unsee.decoding import shown_name
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable"),
@@ -86,7 +87,7 @@ class Voc:
         values = _read_values(path)
         most = max((int(value) for value in np.unique(values) if value != _VOID), default=0)
         if values.shape != shape or most > count:
-            held = f"{most} objects in {values.shape[::-1]}, not {count} in {shape[::-1]}"
+            held = f"{counted(most, 'object')} in {values.shape[::-1]}, not {count} in {shape[::-1]}"
             raise UnseeError(f"{shown_name(path)} does not fit the image and its XML: it has {held}")
         masks = (values == number for number in range(1, count + 1))
         return tuple(mask if mask.any() else None for mask in masks)

@@ -16,10 +16,10 @@ from unsee.datasets.picture import dataset_for, photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
 from unsee.fits import Squash
-from unsee.heads import SIGMOID, SOFTMAX
 from unsee.masks.network_input import photo_for
 from unsee.neutral import neutral
 from unsee.saliency.targets import on_device
+from unsee.target_scores import SIGMOID, SOFTMAX
 
 EPSILON = 8 / 255
 _KEPT = 512

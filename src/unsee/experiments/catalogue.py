@@ -7,6 +7,7 @@ from unsee.experiments.experiment import Experiment
 from unsee.experiments.games import Games
 from unsee.experiments.insertion_deletion import InsertionDeletion
 from unsee.experiments.interrogation import Interrogations
+from unsee.experiments.layers import Layers
 from unsee.experiments.localisation import Localisation
 from unsee.experiments.minimality import Minimality
 from unsee.experiments.pointing import Pointing
@@ -22,6 +23,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "localisation": Localisation(),
     "pointing": Pointing(),
     "architectures": Architectures(),
+    "layers": Layers(),
     "games": Games(),
     "thresholds-sensitivity": Sensitivity(),
     "insertion-deletion": InsertionDeletion(),

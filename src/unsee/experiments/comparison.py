@@ -73,6 +73,7 @@ class Comparison:
             {
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
+                "photo_notes": list(self.photo.notes),
                 "target": {
                     "index": list(self.target.indices),
                     "name": list(self.target.names),

@@ -27,8 +27,9 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import asked_for
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
+from unsee.words import spelled
 
-_USUAL = {"channels": RGB, "value_range": list(UNIT)}
+_USUAL = {"channels": RGB, "value_range": list(UNIT), "mask_layer": None, "perturbation": None}
 FIGURE = "compare.png"
 _NEWER = ("head", "network")
 """Settings that older folders do not have: nothing is known to differ."""
@@ -70,7 +71,7 @@ class ComparisonReport:
         for each in self.comparisons:
             for name, why in each.refused.items():
                 methods.setdefault(why, {})[name] = None
-        return [f"{', '.join(names)}: {why}" for why, names in methods.items()]
+        return [f"{', '.join(map(spelled, names))}: {why}" for why, names in methods.items()]
 
 
 def compare_to_folders(
@@ -104,7 +105,7 @@ def compare_to_folders(
         UnseeError: `out` is a file or cannot be written to.
     """
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
-    comparisons, problems = [], []
+    comparisons, problems, advance = [], [], progress or _ignore
     total = len(photos) * len(settings.methods)
     for number, (source, name) in enumerate(zip(photos, folder_names(photos), strict=True), start=1):
         try:
@@ -115,18 +116,24 @@ def compare_to_folders(
         else:
             before = number * len(settings.methods) - len(comparer.missing)
             for done, method in enumerate(comparer.missing, start=before):
-                if progress is not None:
-                    progress(ComparisonStep(photo.name, method, done, total))
+                advance(ComparisonStep(photo.name, method, done, total))
                 comparer.run(method)
                 _save(comparer, target, root / name)
             comparisons.append(comparer.comparison())
-        if progress is not None:
-            progress(ComparisonStep(Path(source).name, None, number * len(settings.methods), total))
-    report = ComparisonReport(tuple(comparisons), tuple(problems), bands)
-    if comparisons:
+        advance(ComparisonStep(Path(source).name, None, number * len(settings.methods), total))
+    return _reported(ComparisonReport(tuple(comparisons), tuple(problems), bands), root)
+
+
+def _reported(report: ComparisonReport, root: Path) -> ComparisonReport:
+    """The report, once compare.json and compare.png show it."""
+    if report.comparisons:
         write_json(root / "compare.json", report.manifests)
-        draw_comparisons(comparisons, root / FIGURE, bands)
+        draw_comparisons(report.comparisons, root / FIGURE, report.bands)
     return report
+
+
+def _ignore(step: ComparisonStep) -> None:
+    pass
 
 
 def _resumed(

@@ -12,6 +12,7 @@ from unsee.methods import METHODS, method_named
 from unsee.records import described, differences
 from unsee.runs.store import Store
 from unsee.runs.targets import EACH, LABEL, ClassMap
+from unsee.words import spelled
 
 ALL = "all"
 
@@ -33,7 +34,9 @@ def chosen_methods(names: str | Sequence[str], stores: Mapping[str, Store]) -> t
             plain = name.replace("-", "_").casefold()
             found += extra[plain] if plain in extra else [method_named(name).name]
     if not found and not stores:
-        raise UnseeError("no method is named: give some, as in methods=['mask', 'grad_cam'] (--methods)")
+        raise UnseeError(
+            "no method is named: give some, as in methods=['mask', 'gradient'] (--methods mask,gradient)"
+        )
     last = [name for name in found if name == MASK_TOP5]  # the first method decides the target
     return tuple(dict.fromkeys([*(name for name in found if name != MASK_TOP5), *last, *stores]))
 
@@ -52,7 +55,7 @@ def stores_by_method(stores: Sequence[Store | str | Path]) -> dict[str, Store]:
         store = each if isinstance(each, Store) else Store.open(each)
         method = method_of(store)
         if method in found:
-            raise UnseeError(f"two stores hold maps of {method}: give one of them")
+            raise UnseeError(f"two stores hold maps of {spelled(method)}: give one of them")
         found[method] = store
     return found
 

@@ -10,6 +10,7 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.masks import PRESETS
+from unsee.masks.on_layer import layer_of, start_on
 from unsee.masks.photos import TOP5
 from unsee.masks.settings import Settings
 from unsee.methods import METHODS
@@ -83,8 +84,9 @@ def five_best(preset: str = "fast") -> Settings:
 def insistent(preset: str | Settings) -> Settings:
     """A preset that begins masks that have not converged again, once, as the preset `paper` does."""
     settings = look_up(PRESETS, preset, "preset") if isinstance(preset, str) else preset
-    paper = PRESETS["paper"]
-    return settings.until_converged(paper.start, paper.optimiser)
+    paper, layer = PRESETS["paper"], layer_of(settings)
+    start = paper.start if layer is None else start_on(layer, paper.start)
+    return settings.until_converged(start, paper.optimiser)
 
 
 def heat_of(method: str, saliency: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:

@@ -19,14 +19,19 @@ from unsee.experiments.smallest_box import smallest_box
 from unsee.explanation import Scores, Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
+from unsee.layer_names import layer_called
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, Settings, adjusted, explain
+from unsee.masks import PRESETS, OnLayer, Plan, on_layer
 from unsee.masks.areas import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.photos import asked_for, target_indices
+from unsee.masks.on_layer import check_no_area, check_no_perturbation
+from unsee.masks.on_photo import on_input
+from unsee.masks.photos import asked_for, learn_photos, target_indices
+from unsee.masks.settings import Settings, adjusted
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
+from unsee.records import described
 from unsee.tensors import smooth
 
 
@@ -40,6 +45,8 @@ class ComparisonSettings:
         seed: of the random methods, and of the mask.
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
+        perturbation: that the mask is learned against; defaults to the preset's.
+        mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         area: share of the picture that the mask is to mark; None where the preset chooses it.
     """
 
@@ -48,22 +55,28 @@ class ComparisonSettings:
     seed: int = 0
     preset: str = "fast"
     layer: str | None = None
+    perturbation: str | None = None
+    mask_layer: OnLayer | None = None
     area: float | None = None
 
-    @property
-    def mask(self) -> Settings:
-        """How the mask is learned.
-
-        Raises:
-            UnseeError: there is no such preset, or it takes no area.
-        """
-        return adjusted(look_up(PRESETS, self.preset, "preset"), area=self.area)
-
     def __post_init__(self) -> None:
-        _ = self.mask
+        _ = self.learned
+        if self.mask_layer is not None:
+            check_no_perturbation(self.perturbation)
+            check_no_area(self.area)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
+
+    @property
+    def learned(self) -> Settings:
+        """How the mask is learned.
+
+        Raises:
+            UnseeError: there is no such preset or perturbation, or the preset takes no area.
+        """
+        settings = look_up(PRESETS, self.preset, "preset")
+        return adjusted(settings, perturbation=self.perturbation, area=self.area)
 
 
 @neutral()
@@ -75,8 +88,11 @@ def compare(
     seed: int = 0,
     preset: str | None = None,
     layer: str | None = None,
+    mask_layer: str | OnLayer | None = None,
     fit: Fit | None = None,
     area: float | None = None,
+    perturbation: str | None = None,
+    score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
@@ -89,8 +105,11 @@ def compare(
         seed: of the random methods, and of the mask.
         preset: how the mask is learned: by default "fast", or with an area "extremal-fast".
         layer: for the methods that read one; defaults to each method's own.
+        mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
         area: share of the picture that the mask is to mark.
+        perturbation: that the mask is learned against; defaults to the preset's.
+        score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
 
     Returns:
@@ -98,15 +117,18 @@ def compare(
         `refused`.
 
     Raises:
-        UnseeError: a photo cannot be read, or a method, target or preset does not exist.
+        UnseeError: a photo cannot be read, or a method, target, preset or perturbation does not exist.
     """
     if isinstance(methods, str):
         methods = [methods]
     names = tuple(METHODS) if methods is None else tuple(method_named(name).name for name in methods)
     if not isinstance(classifier, Classifier):
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    classifier = classifier.scored(score)
+    place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
+    fitted = Squash() if fit is None else fit
     chosen = preset or preset_for(area)
-    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, chosen, layer, area)
+    settings = ComparisonSettings(names, fitted, seed, chosen, layer, perturbation, place, area)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -151,15 +173,17 @@ class PhotoComparer:
         """
         if settings.layer is not None:
             layer_named(classifier, settings.layer)
+        if settings.mask_layer is not None:
+            layer_called(classifier, settings.mask_layer.name)
         network_input = NetworkInput.of(classifier, photo, settings.fit, settings.seed)
         images = torch.stack([network_input.plain, smooth(network_input.plain, 10.0)])
-        clean, blurred = classifier.probabilities(images).cpu()
+        logits = classifier.still_logits(images).cpu()
+        clean = classifier.reading.scores(logits)[0]
         if not bool(clean.isfinite().all()):
             raise UnseeError(classifier.not_finite(photo.name))
         indices = target_indices(classifier, target, clean)
-        joint = classifier.reading.joint
-        reference = joint(blurred, indices)
-        scores = Scores(joint(clean, indices), reference, reference)
+        original, reference = classifier.target_scores(logits, [indices, indices]).tolist()
+        scores = Scores(original, reference, reference)
         named = Target(indices, tuple(map(classifier.class_name, indices)), asked_for(target))
         return cls(classifier, network_input, named, scores, settings)
 
@@ -206,19 +230,16 @@ class PhotoComparer:
         return maps[0]
 
     def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
-        settings = self.settings.mask
-        found = explain(
-            self.classifier,
-            self.network_input.photo,
-            self.target.indices,
-            preset=settings,
-            fit=self.settings.fit,
-            seed=self.settings.seed,
-        )
-        assert not isinstance(found, list)
-        grid = found.mask_grid
-        mask = settings.grid.upsampler(self.classifier.size, grid, settings.objective.game)(grid)
-        return settings.objective.game.saliency(mask.clamp(0, 1)), found.run.verdict
+        own, photo = self.settings, self.network_input.photo
+        settings = own.learned
+        if own.mask_layer is not None:
+            settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
+        plan = Plan(settings, own.preset, own.fit, own.seed)
+        (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
+        mask = found.learned.mask
+        if settings.own_cells:
+            mask = on_input(mask, self.classifier.size)
+        return settings.objective.game.saliency(mask), found.learned.verdict
 
 
 def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
@@ -236,6 +257,8 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "preset": settings.preset,
         "layer": settings.layer,
         **({} if settings.area is None else {"area": settings.area}),
+        "perturbation": settings.perturbation,
+        "mask_layer": described(settings.mask_layer),
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

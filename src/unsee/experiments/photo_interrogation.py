@@ -29,12 +29,13 @@ from unsee.fits import FITS, Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.objective import SCORES
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.scoring import Scoring
 from unsee.neutral import neutral
 from unsee.records import finite
+from unsee.target_scores import SCORES
 from unsee.tensors import Box, fitted_box
+from unsee.words import classes_below
 
 MANIFEST = "interrogation.json"
 
@@ -74,6 +75,7 @@ class Interrogation:
             {
                 "photo": str(self.photo.path or self.photo.name),
                 "photo_sha256": self.photo.sha256,
+                "photo_notes": list(self.photo.notes),
                 "model": self.model,
                 "weights_sha256": self.weights_sha256,
                 "network": self.network,
@@ -152,6 +154,7 @@ def interrogate(
     perturbation: str | Perturbation = "blur",
     fit: Fit | None = None,
     seed: int = 0,
+    score: str | None = None,
 ) -> Interrogation:
     """Perturb a box of the photo and score the target again.
 
@@ -163,11 +166,13 @@ def interrogate(
         perturbation: what the pixels in the box become.
         fit: how the photo is brought to the network's input; `Squash()` by default.
         seed: of perturbations that draw noise.
+        score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
 
     Raises:
         UnseeError: the box is empty or leaves the photo, or there is no such class or perturbation.
     """
     edit = perturbation_named(perturbation) if isinstance(perturbation, str) else perturbation
+    classifier = classifier.scored(score)
     source = photo_for(classifier, photo)
     chosen_fit = Squash() if fit is None else fit
     _refuse_outside(box, source)
@@ -190,6 +195,7 @@ def interrogate_explanation(
     fit: Fit | None = None,
     seed: int = 0,
     threshold: float = 0.5,
+    score: str | None = None,
 ) -> Interrogation:
     """Perturb the box that an explanation's mask marks, and score the target again.
 
@@ -202,10 +208,11 @@ def interrogate_explanation(
         fit: the explanation's by default.
         seed: of perturbations that draw noise.
         threshold: share of the saliency's range at which the box is fitted, in (0, 1].
+        score: of several targets together; the explanation's by default.
 
     Raises:
-        UnseeError: the classifier has other weights than the one that was explained, or what `interrogate`
-            raises.
+        UnseeError: the classifier has other weights than the one that was explained, the explanation has a
+            score of its own that no name stands for, or what `interrogate` raises.
     """
     origin = explanation.provenance
     if (origin.model, origin.weights_sha256) != (classifier.name, classifier.weights_sha256):
@@ -221,8 +228,26 @@ def interrogate_explanation(
         perturbation,
         look_up(FITS, origin.fit, "fit") if fit is None else fit,
         seed,
+        explained_score(explanation) if score is None and classifier.score is None else score,
     )
     return replace(result, saliency=explanation.saliency)
+
+
+def explained_score(explanation: Explanation) -> str | None:
+    """The name of the score that a mask was learned for; None if the explanation does not say.
+
+    Raises:
+        UnseeError: it is a function of the user's own.
+    """
+    saved = explanation.run.settings.get("objective", {}).get("score")
+    if saved is None:
+        return None
+    named = {function.__name__: name for name, function in SCORES.items()}
+    if saved not in named:
+        raise UnseeError(
+            f"the mask was learned for {saved}, a score of your own: name the one to report (score=, --score)"
+        )
+    return named[saved]
 
 
 def _refuse_outside(box: Box, photo: Photo) -> None:
@@ -258,10 +283,10 @@ def _interrogation(
         classes = reading.classes
         if max(target.indices) >= classes:
             raise UnseeError(
-                f"there is no class {max(target.indices)}: {classifier.name} has classes 0 to {classes - 1}"
+                f"there is no class {max(target.indices)}: {classifier.name} has {classes_below(classes)}"
             )
         scoring = Scoring.prepare(
-            classifier, [network_input], [target.indices], classes, [perturbation], SCORES[reading.kind]
+            classifier, [network_input], [target.indices], classes, [perturbation], SCORES[reading.score_name]
         )
         masks = torch.stack([torch.ones_like(mask), mask, torch.zeros_like(mask)])
         scores = scoring.still_scores(masks[None])[0]

@@ -16,12 +16,14 @@ from unsee.experiments.maps import MASK
 from unsee.experiments.progress import ExperimentStarted, Progress, ignore
 from unsee.experiments.reproduction_page import Chapter, reproduction_page
 from unsee.experiments.result_folder import FolderTakenError, refuse_other_files
-from unsee.experiments.runner import MAPS, networks_of, run_experiment
+from unsee.experiments.runner import MAPS, run_experiment
+from unsee.experiments.set_up import networks_of
 from unsee.masks import PRESETS
 from unsee.masks.explain import versions
 from unsee.neutral import neutral
 from unsee.runs.resume import Extent
 from unsee.runs.storage import Storage
+from unsee.words import counted
 
 METHODS_COMPARED = (
     "mask",
@@ -109,12 +111,7 @@ def reproduce(
         options,
         progress or ignore,
     )
-    storage = Storage.at(whole.out)
-    others = storage.others()
-    if others and MAPS not in others:
-        refuse_other_files(whole.out, others)
-    with storage.claimed():
-        return whole.result(storage)
+    return whole.claimed_result()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +134,16 @@ class _Reproduction:
     options: Sequence[str]
     progress: Progress
 
-    def result(self, storage: Storage) -> ReproductionResult:
-        """Run all experiments, and write the page."""
+    def claimed_result(self) -> ReproductionResult:
+        """Run all experiments, and write the page, unless the folder holds something else or is in use."""
+        storage = Storage.at(self.out)
+        others = storage.others()
+        if others and MAPS not in others:
+            refuse_other_files(self.out, others)
+        with storage.claimed():
+            return self._result(storage)
+
+    def _result(self, storage: Storage) -> ReproductionResult:
         chapters, summaries, problems = [], {}, {}
         for number, (name, experiment) in enumerate(EXPERIMENTS.items(), start=1):
             self.progress(ExperimentStarted(number, len(EXPERIMENTS), experiment.about.title))
@@ -201,9 +206,9 @@ class _Reproduction:
 
     def _lead(self) -> str:
         network, data = self.networks[0].name, description(self.dataset)["name"]
-        images = f"the first {self.limits[0]} images"
+        images = "the first image" if self.limits[0] == 1 else f"the first {self.limits[0]} images"
         if self.sampled:
-            images = f"{self.limits[0]} images, drawn at random with seed {self.seed}"
+            images = f"{counted(self.limits[0], 'image')}, drawn at random with seed {self.seed}"
         return (
             f"The experiments of Fong & Vedaldi 2017 with {network} on {data}: {images}, "
             f"{self.limits[1]} for experiments that learn many masks per image. Localisation and "

@@ -14,14 +14,14 @@ from unsee.errors import UnseeError
 from unsee.experiments.cases import StoredMaps
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.drawn import draw_boxed, draw_map_columns, draw_pointed, draw_summary
-from unsee.experiments.experiment import About, Case, Experiment, FirstImages, Record, Summary, by
-from unsee.experiments.map_stores import check_store, chosen_methods, stores_by_method
+from unsee.experiments.experiment import Case, Experiment, FirstImages, Record, Summary, by
+from unsee.experiments.map_stores import check_store, stores_by_method
 from unsee.experiments.maps import MapSource, Setup, insistent
 from unsee.experiments.progress import ImagesMeasured, MapsEvent, MapsStarted, Progress, ignore
 from unsee.experiments.record_files import records_of
 from unsee.experiments.result_folder import check_free, check_unchanged
+from unsee.experiments.set_up import set_up
 from unsee.experiments.tables import table_files
-from unsee.masks import PRESETS
 from unsee.methods import METHODS
 from unsee.models.own import BVLC_GOOGLENET
 from unsee.neutral import neutral
@@ -100,23 +100,14 @@ def run_experiment(
             something else.
     """
     chosen = look_up(EXPERIMENTS, experiment, "experiment") if isinstance(experiment, str) else experiment
-    about, networks, stores = chosen.about, networks_of(classifiers), stores_by_method(masks)
-    look_up(PRESETS, preset, "preset")
-    _check_suitable(about, networks, stores)
-    folder, extent = Path(out or Path("experiments") / about.name), Extent(limit, sample=sample)
-    names = chosen_methods(methods, stores)
-    run = _Run(
-        chosen,
-        Setup(networks, extent.ordered(dataset, seed), names, preset, target or about.target),
-        class_map_of(class_map),
-        stores,
-        seed,
-        extent.most,
-        folder,
-        Path(maps or folder / MAPS),
-        progress or ignore,
-    )
-    return run.result()
+    stores, extent = stores_by_method(masks), Extent(limit, sample=sample)
+    ordered = extent.ordered(dataset, seed)
+    setup = set_up(chosen.about, classifiers, ordered, methods, stores, preset, target)
+    folder = Path(out or Path("experiments") / chosen.about.name)
+    places = (folder, Path(maps or folder / MAPS))
+    return _Run(
+        chosen, setup, class_map_of(class_map), stores, seed, extent.most, *places, progress or ignore
+    ).result()
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,29 +262,6 @@ class _Run:
         numbers = [number for number in self._numbers if dataset.id(number) in known]
         cases = {case.sample.id: case for case in stored.cases(numbers)}
         return [(cases[name], own) for name, own in known.items()]
-
-
-def networks_of(classifiers: Classifier | Sequence[Classifier]) -> tuple[Classifier, ...]:
-    """One network, or several, as a tuple."""
-    return (classifiers,) if isinstance(classifiers, Classifier) else tuple(classifiers)
-
-
-def _check_suitable(about: About, networks: Sequence[Classifier], stores: Mapping[str, Store]) -> None:
-    """Check the number of networks, and that existing maps are read.
-
-    Raises:
-        UnseeError: there are several networks, or existing maps, and the experiment takes none.
-    """
-    if len(networks) != 1 and not about.several_networks:
-        others = [each.about.name for each in EXPERIMENTS.values() if each.about.several_networks]
-        raise UnseeError(
-            f"{about.name} takes one network, not {len(networks)}: give one classifier (--model once); "
-            f"{', '.join(others)} takes several"
-        )
-    if stores and about.own_maps:
-        raise UnseeError(
-            f"{about.name} makes its own maps and cannot use existing ones: leave masks=… (--masks) out"
-        )
 
 
 def _folder_name(source: MapSource) -> str:

@@ -91,7 +91,8 @@ class Sensitivity:
         base, paper = PRESETS[setup.preset], PRESETS["paper"]
         if any(getattr(base, part) != getattr(paper, part) for part in _VARIED):
             raise UnseeError(
-                f"{self.about.name} varies the paper's settings, {setup.preset} has others: use fast or paper"
+                f"{self.about.name} varies the paper's settings, and {setup.preset} has others: use fast or "
+                "paper"
             )
         every = {DEFAULT: base}
         for name, (change, values, _, _) in CHANGES.items():

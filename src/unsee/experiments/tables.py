@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from unsee.experiments.experiment import Summary, shown
+from unsee.methods import METHODS
 from unsee.metrics import Estimate
 from unsee.records import finite
 from unsee.runs.job import text_of
+from unsee.words import spelled
 
 _WIDTH = 160
 
@@ -76,7 +78,10 @@ def text_tables(summary: Summary) -> list[Table]:
         table = Table("", *each.columns, title=each.heading)
         for name, cells in each.rows.items():
             paper = each.paper.get(name, {})
-            table.add_row(_plain(name), *(_cell(cells.get(c), paper.get(c)) for c in each.columns))
+            table.add_row(
+                _plain(spelled(name) if name in METHODS else name),
+                *(_cell(cells.get(c), paper.get(c)) for c in each.columns),
+            )
         table.caption = _plain("\n".join(masks)) or None
         found.append(table)
     lines = list(masks)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.masks.game import Game
-from unsee.verdicts import CONVERGED, NO_GAIN
+from unsee.verdicts import CONVERGED, NO_GAIN, NO_SCORE
 
 LEARNED, START, IDEAL, EDITED = "learned", "start", "ideal", "edited"
 """What a returned mask can be: a learned one, the start, the one that costs nothing, the fully edited one."""
@@ -44,9 +44,12 @@ def verdict(
             `objective` is the score's term alone, since the penalty's weight grows to the last; and a small
             area may change the score by little.
     """
+    if not bool(scores[1:].isfinite().all()):
+        edited = "fully perturbed" if bool(scores[1].isfinite()) else "edited"
+        return f"{NO_SCORE} of the {edited} image"
     if failed_at >= 0:
         return f"not finite at iteration {failed_at + 1}: the mask is the best one before"
-    if not (math.isfinite(final) and bool(scores.isfinite().all())):
+    if not math.isfinite(final):
         return "not finite after the last step: its scores cannot be read"
     if areas is not None:
         return _other_area(areas, chosen, game) or _unsettled(objective) or CONVERGED

@@ -12,7 +12,7 @@ from torch import Tensor
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
-from unsee.explanation import Explanation, Provenance, Run, Scores
+from unsee.explanation import Explanation, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.masks.areas import AreaLike, areas_asked, every_area, smallest_of_each
@@ -20,12 +20,17 @@ from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
-from unsee.masks.objective import SCORE, Score
+from unsee.masks.objective import SCORE
+from unsee.masks.on_layer import OnLayer, check_no_area, check_no_perturbation, on_layer
+from unsee.masks.on_photo import on_photo
 from unsee.masks.photos import Asked, LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.neutral import advanced, neutral
+from unsee.provenance import Provenance, Run
 from unsee.records import described
+from unsee.target_scores import Score
+from unsee.words import counted
 
 _BATCH_AXES = 4
 
@@ -43,6 +48,7 @@ def explain(
     score: str | Score | None = None,
     area: AreaLike | None = None,
     share: float | None = None,
+    layer: str | OnLayer | None = None,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -63,6 +69,7 @@ def explain(
         area: share of the picture that the mask is to mark, in (0,1); several for a mask of each; "smallest"
             for the smallest area that keeps, or in deletion removes, `share` of the score.
         share: see `area`; 0.9 by default.
+        layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -81,15 +88,21 @@ def explain(
     """
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
+    if isinstance(score, str):
+        model = model.scored(score)
     areas = areas_asked(area, share)
     chosen = areas.preset if preset is None else preset
     name = chosen if isinstance(chosen, str) else "custom"
     base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
     settings = adjusted(base, game, perturbation, iterations, score, areas.single)
-    fitting = Squash() if fit is None else fit
-    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
+    if layer is not None:
+        check_no_perturbation(perturbation)
+        check_no_area(area)
+        settings = on_layer(settings, model, layer, read, fit)
+    fitting = Squash() if fit is None else fit
+    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several or (areas.several and areas.share is None) else explanations[0]
@@ -150,16 +163,17 @@ def _explanation(
     settings = plan.settings.with_area(learned_photo.area)
     game = settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
-    mask = learned.mask
-    on_photo = plan.fit.back(mask, photo_size, game.ideal).clamp(0, 1).float()
+    mask = on_photo(
+        learned.mask, plan.fit, network_input.size, photo_size, game.ideal, plan.settings.own_cells
+    )
     return Explanation(
         photo=network_input.photo,
         target=learned_photo.target,
         scores=Scores(*learned.scores.tolist()),
-        mask=on_photo,
+        mask=mask,
         mask_grid=learned.grid.float(),
-        perturbed=settings.shown.edited_photo(network_input, on_photo),
-        area=float(game.saliency(mask).mean()),
+        perturbed=settings.shown.edited_photo(network_input, mask),
+        area=float(game.saliency(learned.mask).mean()),
         run=Run(
             preset=plan.preset,
             game=game.name,
@@ -173,6 +187,7 @@ def _explanation(
             seconds=learned.seconds,
             attempts=learned.attempts,
             asked_area=settings.objective.area,
+            evidence=learned.evidence,
         ),
         provenance=Provenance(
             model=classifier.name,
@@ -219,7 +234,8 @@ def one_each(
     if several and isinstance(targets, list):
         if len(targets) != count:
             raise UnseeError(
-                f"{count} photos need {count} targets, got {len(targets)}: give one for each, or one for all"
+                f"{counted(count, 'photo')} and {counted(len(targets), 'target')}: give one for each, or one "
+                "for all"
             )
         return list(targets)
     return [targets] * count  # type: ignore[list-item]

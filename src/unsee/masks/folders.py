@@ -7,6 +7,7 @@ for saved in report.saved:
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,9 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
+
+Place = tuple[str | PathLike[str], Path]
+"""A photo, and the folder for its explanation."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +84,8 @@ def explain_to_folders(
     plan = plan.on(classifier)
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     folders = [root / name for name in folder_names(photos)]
-    manifests: dict[Path, Mapping[str, Any]] = {}
-    missing: list[tuple[str | PathLike[str], Path]] = []
-    problems = []
-    for source, folder in zip(photos, folders, strict=True):
-        try:
-            photo = photo_for(classifier, source)
-            found = None if force else _all_finished(classifier, photo, plan, target, folder, bands)
-        except UnseeError as error:
-            problems.append(str(error))
-            continue
-        if found is None:
-            missing.append((source, folder))
-        else:
-            manifests |= found
+    places = list(zip(photos, folders, strict=True))
+    manifests, missing, problems = _sorted(classifier, places, plan, target, force, bands)
     advance = progress and _counting_from(len(photos) - len(missing), progress)
     refused: dict[int, str] = {}
     of_one: list[Explanation] = []
@@ -112,9 +104,42 @@ def explain_to_folders(
     return FolderReport(tuple(saved), tuple(problems))
 
 
+def readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> Iterator[Photo]:
+    """Those of the photos that can be read, one after another."""
+    for source in photos:
+        with suppress(UnseeError):
+            yield photo_for(classifier, source)
+
+
+def _sorted(
+    classifier: Classifier,
+    places: Sequence[Place],
+    plan: Plan,
+    target: TargetLike | None,
+    force: bool,
+    bands: Bands | None,
+) -> tuple[dict[Path, Mapping[str, Any]], list[Place], list[str]]:
+    """The manifests of finished folders, the photos that are missing, and why others cannot be explained."""
+    manifests: dict[Path, Mapping[str, Any]] = {}
+    missing: list[Place] = []
+    problems = []
+    for source, folder in places:
+        try:
+            photo = photo_for(classifier, source)
+            found = None if force else _all_finished(classifier, photo, plan, target, folder, bands)
+        except UnseeError as error:
+            problems.append(str(error))
+            continue
+        if found is None:
+            missing.append((source, folder))
+        else:
+            manifests |= found
+    return manifests, missing, problems
+
+
 def _explained(
     classifier: Classifier,
-    missing: Sequence[tuple[str | PathLike[str], Path]],
+    missing: Sequence[Place],
     plan: Plan,
     target: TargetLike | None,
     progress: Progress | None,

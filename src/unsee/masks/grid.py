@@ -61,6 +61,10 @@ class Grid:
         return Upsampler((blurs[0] @ enlarge[0]).to(like), (blurs[1] @ enlarge[1]).to(like))
 
 
+OWN_CELLS = Grid(cell=1.0, blur=0.0)
+"""One cell for each place of an edit whose masks are not laid on pixels, and nothing between them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Upsampler:
     """M = A m Bᵀ, upsampling and blur in one matrix an axis.

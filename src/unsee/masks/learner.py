@@ -7,16 +7,19 @@ from typing import NamedTuple
 
 import torch
 
+from unsee.behind_layer import behind_layer
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.batch import Batch
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.loop import Capacity, Progress, Step, optimise
 from unsee.masks.network_input import NetworkInput
+from unsee.masks.on_layer import layer_of
 from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
+from unsee.needs import usable
 from unsee.neutral import advanced
 from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
@@ -40,29 +43,6 @@ class Request(NamedTuple):
     area: float | None = None
 
 
-def learn_masks(
-    classifier: Classifier,
-    requests: Sequence[Request],
-    settings: Settings,
-    progress: Progress | None = None,
-) -> list[Learned]:
-    """Learn one mask for each request, in order (§4.3); all in one batch, each what it would be alone.
-
-    Args:
-        classifier: borrowed while masks are learned, and given back as it was.
-        requests: the images with their targets; their ids must differ.
-        settings: how masks are learned.
-        progress: called after each step.
-    """
-    left = [list(requests)]
-
-    def all_at_once(_: int) -> Sequence[Request]:
-        return left.pop() if left else []
-
-    found = dict(learn_each(classifier, all_at_once, settings, len(requests), progress=progress))
-    return [found[request.id] for request in requests]
-
-
 def learn_each(
     classifier: Classifier,
     requests: Callable[[int], Sequence[Request]],
@@ -84,7 +64,8 @@ def learn_each(
         progress: called after each step.
 
     Raises:
-        UnseeError: the optimiser needs gradients, and the network gives none.
+        UnseeError: the optimiser needs gradients, and the network gives none; or it is to be compiled, and
+            the edit is inside it.
     """
     yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))
 
@@ -99,9 +80,12 @@ def _learned(
     progress: Progress | None,
 ) -> Iterator[tuple[int, Learned]]:
     check_gradient(classifier, settings)
+    if compiled:
+        _check_compilable(settings)
     settings = settings.on(classifier.reading.kind)
+    settings = settings.on(classifier.reading.score_name)
     with classifier.borrowed():
-        quick = tuned(classifier, bfloat16, compiled)
+        quick = _quick(classifier, settings, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))
 
     inside: dict[int, Request] = {}
@@ -199,13 +183,35 @@ def check_differentiable(classifier: Classifier) -> None:
         UnseeError: its scores have no gradient with respect to the image.
     """
     if not classifier.reading.differentiable:
-        raise UnseeError(f"{classifier.name} gives no gradient: occlusion, rise, lime need none")
+        raise UnseeError(f"{classifier.name} gives no gradient: {usable(classifier)} need none")
+
+
+def _check_compilable(settings: Settings) -> None:
+    """Refuse `torch.compile` where the edit is not of the network's input.
+
+    Raises:
+        UnseeError: an edit is inside the network.
+    """
+    inside = [edit.name for edit in settings.perturbations if getattr(edit, "own_cells", False)]
+    if inside:
+        raise UnseeError(
+            f"{inside[0]} are masked inside the network, which torch.compile does not allow: leave out "
+            "compiled=True (--compile)"
+        )
 
 
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:
     """The default batch size: as many images as are fast and fit in memory."""
     with classifier.borrowed():
-        return _that_fit(tuned(classifier, bfloat16, False), settings)
+        return _that_fit(_quick(classifier, settings, bfloat16, False), settings)
+
+
+def _quick(classifier: Classifier, settings: Settings, bfloat16: bool, compiled: bool) -> Classifier:
+    """The network as masks are learned with it: a fast copy, or what lies behind the layer that is masked."""
+    layer = layer_of(settings)
+    if layer is None:
+        return tuned(classifier, bfloat16, compiled)
+    return behind_layer(classifier, layer.layer, bfloat16, compiled)
 
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:
@@ -225,7 +231,7 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         [request.target for request in new],
         new[0].classes,
         settings.perturbations,
-        settings.objective.score_on(classifier.reading.kind),
+        settings.objective.score_on(classifier.reading.score_name),
         settings.input_noise,
         settings.shown,
     )

@@ -4,7 +4,6 @@ Every term is (B,), one value for each mask.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -14,67 +13,25 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.heads import LOGIT, SIGMOID, SOFTMAX, sigmoid_log_odds
 from unsee.masks.area import AreaPenalty
 from unsee.masks.game import DELETION, Game
 from unsee.masks.penalties import L1, Penalty, TotalVariation
-
-Score = Callable[[Tensor, Tensor], Tensor]
-"""(logits (B,C), targets (B,C) with 1 for each target class) → (B,) scores."""
+from unsee.target_scores import (
+    SCORES,
+    Score,
+    sigmoid_all_log_odds,
+    sigmoid_all_score,
+    sigmoid_log_odds,
+    sigmoid_score,
+    softmax_log_odds,
+    softmax_score,
+)
 
 Terms = dict[str, Tensor]
 """The weighted terms by name, "score" first, each (B,); their sum is the objective."""
 
 SCORE = "score"
 """The name of the score's term."""
-
-_MOST_LOG_ODDS = 1e6
-
-
-def softmax_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-    """The summed probabilities of the target classes, in [0,1]: the paper's score."""
-    return (logits.softmax(dim=1) * targets).sum(dim=1)
-
-
-def softmax_log_odds(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-    """The log-odds of the summed probabilities: they still have a gradient where these round to 0 or 1.
-
-    The log-sum-exp of the target classes' logits minus that of the others; within ±10⁶, which it reaches
-    where every class is a target, or none.
-    """
-    aside = torch.full_like(logits, -_MOST_LOG_ODDS)
-    own = torch.where(targets > 0, logits, aside).logsumexp(dim=1)
-    others = torch.where(targets > 0, aside, logits).logsumexp(dim=1)
-    return (own - others).clamp(-_MOST_LOG_ODDS, _MOST_LOG_ODDS)
-
-
-def sigmoid_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-    """The probability that at least one target class is there, each on its own, in [0,1]."""
-    return sigmoid_log_odds(logits, targets).sigmoid()
-
-
-def sigmoid_all_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-    """The probability that every target class is there, each on its own, in [0,1]."""
-    return sigmoid_all_log_odds(logits, targets).sigmoid()
-
-
-def sigmoid_all_log_odds(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-    """The log-odds of that probability."""
-    return sigmoid_log_odds(logits, targets, every=True)
-
-
-def logit_score(logits: Float[Tensor, "b c"], targets: Float[Tensor, "b c"]) -> Float[Tensor, " b"]:
-    """The summed logits of the target classes."""
-    return (logits * targets).sum(dim=1)
-
-
-SCORES: dict[str, Score] = {
-    SOFTMAX: softmax_score,
-    SIGMOID: sigmoid_score,
-    "sigmoid-all": sigmoid_all_score,
-    LOGIT: logit_score,
-}
-"""By name; each head's own score has its name."""
 
 _LOG_ODDS: dict[Score, Score] = {
     softmax_score: softmax_log_odds,
@@ -121,13 +78,13 @@ class Objective:
         probability = self.score is not None and log_odds_of(self.score) is not None
         return min(self.game.sign, 0.0) if probability else -math.inf
 
-    def on(self, kind: str) -> "Objective":
-        """The objective with the score of a head's kind, unless it has one of its own."""
-        return self if self.score is not None else replace(self, score=self.score_on(kind))
+    def on(self, score: str) -> "Objective":
+        """The objective with the classifier's score, unless it has one of its own."""
+        return self if self.score is not None else replace(self, score=self.score_on(score))
 
-    def score_on(self, kind: str) -> Score:
-        """The score that is minimised: the objective's own, else that of a head's kind."""
-        return SCORES[kind] if self.score is None else self.score
+    def score_on(self, score: str) -> Score:
+        """The score that is minimised: the objective's own, else the classifier's, by name."""
+        return SCORES[score] if self.score is None else self.score
 
     def with_penalty(self, penalty: Penalty) -> "Objective":
         """The objective with another penalty in place of the one of the same name, or added to the others."""

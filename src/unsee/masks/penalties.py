@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import Game
+from unsee.tensors.tiles import tiled, tiles_of, untiled
 
 
 @runtime_checkable
@@ -119,6 +120,65 @@ class TotalVariation:
         gradient[..., 1:, :] += rows[..., :-1, :]
         gradient[..., :, 1:] += columns[..., :, :-1]
         return gradient
+
+
+@dataclass(frozen=True)
+class ScaledVariation(TotalVariation):
+    """The total variation on a grid of any size: an edge of the same width on the image costs the same.
+
+    On a grid with n times as many rows and columns an edge has n^(2-β) times its variation. The weight is for
+    784 cells, as in the paper; on others it is multiplied by (their number / 784)^(β/2-1): with β = 3 by a
+    half for a quarter of the cells.
+    """
+
+    cells: int = 784
+
+    def value(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """The weighted variation."""
+        return self._scale(masks) * super().value(masks, game, iteration)
+
+    def gradient(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b r c"]:
+        """The gradient in closed form."""
+        return super().gradient(masks, game, iteration).mul_(self._scale(masks))
+
+    def _scale(self, masks: Tensor) -> float:
+        share: float = masks.shape[-2] * masks.shape[-1] / self.cells
+        return float(share ** (self.beta / 2 - 1))
+
+
+@dataclass(frozen=True)
+class TiledVariation:
+    """`TotalVariation` of each channel of a mask whose channels are tiled (`unsee.tensors.tiles`), summed."""
+
+    weight: float
+    channels: int
+    beta: float = 3.0
+    name: str = "tv"
+
+    def value(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """The weighted variation; there is none between tiles."""
+        each = untiled(masks, tiles_of(self.channels))
+        values = self._single.value(each.flatten(0, 1), game, iteration.repeat_interleave(self.channels))
+        return values.view(len(masks), -1).sum(dim=1)
+
+    def gradient(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b r c"]:
+        """The gradient in closed form."""
+        each = untiled(masks, tiles_of(self.channels))
+        iterations = iteration.repeat_interleave(self.channels)
+        gradient = self._single.gradient(each.flatten(0, 1), game, iterations)
+        return tiled(gradient.view_as(each), tiles_of(self.channels))
+
+    @property
+    def _single(self) -> TotalVariation:
+        return TotalVariation(self.weight, self.beta)
 
 
 @dataclass(frozen=True)

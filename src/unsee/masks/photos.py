@@ -60,7 +60,7 @@ class Plan:
 
     def on(self, classifier: Classifier) -> "Plan":
         """The plan with the score that the classifier's head gives, unless it has one of its own."""
-        return replace(self, settings=self.settings.on(classifier.reading.kind))
+        return replace(self, settings=self.settings.on(classifier.reading.score_name))
 
     def __post_init__(self) -> None:
         check_precision(self.precision)

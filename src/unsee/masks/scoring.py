@@ -14,7 +14,8 @@ from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.objective import Score, log_odds_of
+from unsee.masks.objective import log_odds_of
+from unsee.target_scores import Score
 from unsee.tensors import generator
 
 _INPUT_NOISE_STREAM = 1000
@@ -172,7 +173,7 @@ class Scoring:
         for edit in self.edits if edits is None else edits:
             repeated = edit if count == 1 else edit.select(rows)
             given = repeated.apply(masks.flatten(0, 1))
-            parts.append(self._scored(edit, given, self.targets[rows]))
+            parts.append(self._scored(repeated, given, self.targets[rows]))
         return Scored.summed(parts).values.reshape(-1, count)
 
     def jittered_scores(

@@ -6,13 +6,15 @@ from unsee.choices import look_up
 from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.game import GAMES, Game
-from unsee.masks.grid import Grid
-from unsee.masks.objective import SCORES, Objective, Score
+from unsee.masks.grid import OWN_CELLS, Grid
+from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
+from unsee.masks.penalties import ScaledVariation, TotalVariation
 from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, Start
 from unsee.records import NEWER
+from unsee.target_scores import SCORES, Score
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Settings:
         if self.jitter < 0 or self.input_noise < 0 or self.targets < 1:
             raise UnseeError("jitter and input noise must not be negative, and there must be a target class")
 
-    def on(self, kind: str) -> "Settings":
-        """The settings with the score of a head's kind, unless they have one of their own."""
-        return replace(self, objective=self.objective.on(kind))
+    def on(self, score: str) -> "Settings":
+        """The settings with the classifier's score, by name, unless they have one of their own."""
+        return replace(self, objective=self.objective.on(score))
 
     def with_retry(self, retry: Retry) -> "Settings":
         """The settings of another attempt."""
@@ -100,6 +102,25 @@ class Settings:
             UnseeError: they choose the area themselves, or it is not between 0 and 1.
         """
         return self if area is None else replace(self, objective=self.objective.with_area(area))
+
+    def on_own_cells(self) -> "Settings":
+        """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
+
+        The total variation's weight then depends on how many cells there are (`ScaledVariation`).
+        """
+        penalties = tuple(
+            ScaledVariation(one.weight, one.beta, one.name) if type(one) is TotalVariation else one
+            for one in self.objective.penalties
+        )
+        objective = replace(self.objective, penalties=penalties)
+        retries = tuple(replace(one, start=_in_cells(one.start)) for one in self.retries)
+        start = _in_cells(self.start)
+        return replace(self, objective=objective, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
+
+    @property
+    def own_cells(self) -> bool:
+        """Whether masks lie on a perturbation's own cells, such as tokens, instead of on pixels."""
+        return _have_own_cells(self.perturbations)
 
     @property
     def margin(self) -> int:
@@ -126,14 +147,15 @@ def adjusted(
         settings: a preset, or settings of your own.
         game: one of `GAMES`, or its name.
         perturbation: one perturbation, or a name in `PERTURBATIONS`, which may stand for several. If they
-            include the one that results were shown with, it stays; else the last is shown.
+            include the one that results were shown with, it stays; else the last is shown. One with cells of
+            its own, such as tokens, brings its grid: no upsampling, blur or jitter.
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
         area: share of the picture that masks are to have, in (0,1).
 
     Raises:
-        UnseeError: an unknown name, an invalid number of iterations, or an area for settings that choose it
-            themselves.
+        UnseeError: an unknown name, an invalid number of iterations, an area for settings that choose it
+            themselves, or a perturbation of pixels for settings whose masks are not laid on pixels.
     """
     settings = settings.with_area(area)
     if game is not None:
@@ -148,9 +170,34 @@ def adjusted(
             edits = (perturbation,)
         else:
             edits = look_up(PERTURBATIONS, perturbation, "perturbation")
-        shown = settings.shown if settings.shown in edits else edits[-1]
-        settings = replace(settings, perturbations=edits, shown_with=shown)
+        settings = _perturbed(settings, edits)
     if iterations is not None:
         retries = tuple(replace(one, optimiser=one.optimiser.limited(iterations)) for one in settings.retries)
         settings = replace(settings, optimiser=settings.optimiser.limited(iterations), retries=retries)
     return settings
+
+
+def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
+    """The settings with other perturbations, and the grid that goes with them.
+
+    Raises:
+        UnseeError: the masks have the cells of another perturbation, and these edit pixels.
+    """
+    if _have_own_cells(edits):
+        if not settings.own_cells:
+            settings = settings.on_own_cells()
+    elif settings.own_cells:
+        raise UnseeError(
+            f"the preset's masks are made for {settings.perturbations[0].name}, and {edits[0].name} edits "
+            "pixels: choose another preset, such as fast"
+        )
+    shown = settings.shown if settings.shown in edits else edits[-1]
+    return replace(settings, perturbations=edits, shown_with=shown)
+
+
+def _have_own_cells(edits: tuple[Perturbation, ...]) -> bool:
+    return any(getattr(edit, "own_cells", False) for edit in edits)
+
+
+def _in_cells(start: Start) -> Start:
+    return start.in_cells() if isinstance(start, CircularStart) else start

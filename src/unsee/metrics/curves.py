@@ -13,6 +13,7 @@ from unsee.memory import BATCH_SIZE
 from unsee.metrics.maps import heights
 from unsee.neutral import neutral
 from unsee.tensors import smooth
+from unsee.words import classes_below
 
 STEPS = 224
 _BLUR, _REACH = 5.0, 5
@@ -130,7 +131,9 @@ def _marks(logits: Float[Tensor, "b c"], targets: Sequence[tuple[int, ...]]) -> 
     """1 for each target class of each image, 0 elsewhere."""
     wanted = [index for row in targets for index in row]
     if not all(targets) or not 0 <= min(wanted) <= max(wanted) < logits.shape[1]:
-        raise UnseeError(f"each image needs target classes of 0 to {logits.shape[1] - 1}")
+        raise UnseeError(
+            f"a target is not a class of the network, which has {classes_below(logits.shape[1])}"
+        )
     marks = torch.zeros_like(logits)
     for row, classes in zip(marks, targets, strict=True):
         row[list(classes)] = 1

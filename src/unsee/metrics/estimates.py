@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.metrics.pointing import class_precisions
+from unsee.words import counted
 
 _Z = 1.959963984540054  # the normal quantile at 97.5 %
 
@@ -71,7 +72,7 @@ def ratio_of(above: Values, below: Values) -> Estimate:
         UnseeError: the lengths differ, or there are infinite values.
     """
     if len(above) != len(below):
-        raise UnseeError(f"a ratio takes pairs: {len(above)} values above, {len(below)} below")
+        raise UnseeError(f"a ratio takes pairs: {counted(len(above), 'value')} above, {len(below)} below")
     pairs = torch.stack([_finite(above), _finite(below)])
     over, under = pairs[:, ~pairs.isnan().any(dim=0)]
     base = _mean(under)

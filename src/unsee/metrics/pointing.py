@@ -12,6 +12,7 @@ from unsee.datasets.sample import Instance, Sample
 from unsee.errors import UnseeError
 from unsee.metrics.localisation import checked_boxes
 from unsee.metrics.maps import heights, picture_size, readable
+from unsee.words import counted
 
 TOLERANCE = 15.0
 """Pixels within which a point counts as on the object."""
@@ -194,7 +195,9 @@ def class_precisions(
         UnseeError: the numbers of classes and images differ.
     """
     if len(hit) != len(labels):
-        raise UnseeError(f"{len(hit)} images need {len(hit)} classes, not {len(labels)}")
+        raise UnseeError(
+            f"{counted(len(hit), 'image')} and {counted(len(labels), 'class', 'classes')}: give one for each"
+        )
     scored = torch.as_tensor(hit, dtype=torch.float64).cpu()
     _, places = np.unique(torch.as_tensor(labels).cpu().numpy(), return_inverse=True)
     kinds = torch.from_numpy(places)

@@ -36,6 +36,7 @@ def load(
     class_names: ClassNames | None = None,
     mean_color: Channels = None,
     labels: Sequence[str] | None = None,
+    score: str | None = None,
 ) -> Classifier:
     """A classifier by name.
 
@@ -45,8 +46,8 @@ def load(
         weights: a safetensors file, or a state dict or checkpoint of `torch.save`, in which no code is run.
         device: a torch device, or "auto" for the fastest available.
         size: one side, or height and width, of the network's input in pixels.
-        mean, std, channels, value_range, head, class_names, mean_color: as `Classifier` takes them. What is
-            given goes before what the family knows.
+        mean, std, channels, value_range, head, class_names, mean_color, score: as `Classifier` takes them.
+            What is given goes before what the family knows.
         labels: texts to choose from, for a zero-shot classifier.
 
     Raises:
@@ -55,7 +56,7 @@ def load(
     """
     place = pick_device(device)
     family = _family_of(name)
-    options = Options(size, mean, std, channels, value_range, head, class_names, mean_color)
+    options = Options(size, mean, std, channels, value_range, head, class_names, mean_color, score)
     file = None if weights is None else Path(weights)
     request = Request(name.partition(":")[2], name, file, place, options, labels)
     classifier = options.applied(family.load(request))

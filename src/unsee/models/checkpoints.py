@@ -3,10 +3,9 @@
 import io
 import pickle
 import re
-import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.quiet import quiet
 
 WELL_KNOWN = (
     *("state_dict", "model_state_dict", "model", "net", "network", "net_state_dict", "network_state_dict"),
@@ -91,8 +91,7 @@ def unpickled(data: bytes, file: Path) -> object:
     allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]]
     allowed = [(stand_in, name) for stand_in, names in _STAND_INS.items() for name in names]
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
-            warnings.simplefilter("ignore")
+        with quiet(), torch.serialization.safe_globals(allowed):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -108,6 +107,8 @@ def unpickled(data: bytes, file: Path) -> object:
 def state_dict_of(held: object, file: Path) -> tuple[dict[str, Tensor], str]:
     """The one dict of tensors in a checkpoint, and a note of which it is; "" if it is the whole file.
 
+    The note also names the state dicts that were left, and what else the file holds.
+
     In a wrapper it is taken whatever its name; of several, that with the first of the `WELL_KNOWN` names.
     Only dicts whose keys have dots, as parameters of a network do, or with a well-known name are considered:
     an optimiser's state is none.
@@ -119,6 +120,7 @@ def state_dict_of(held: object, file: Path) -> tuple[dict[str, Tensor], str]:
         return held, ""  # type: ignore[return-value]
     entries = list(held) if isinstance(held, dict) else []
     path: list[str] = []
+    left: list[str] = []
     while not (path and _is_state_dict(held)):
         inside = _with_state_dicts(held, _DEPTH - len(path))
         if not inside:
@@ -130,9 +132,11 @@ def state_dict_of(held: object, file: Path) -> tuple[dict[str, Tensor], str]:
             raise UnseeError(
                 f"{file}: holds several state dicts ({names}); save the one to explain in a file of its own"
             )
+        left += [".".join([*path, name]) for name in inside if name != chosen]
         path.append(chosen)
         held = held[chosen]  # type: ignore[index]
-    return held, f"took {shown('.'.join(path))} of the file's {listed(entries)}"  # type: ignore[return-value]
+    beside = [name for name in entries if name not in (path[0], *left)]
+    return held, _taken(".".join(path), left, beside)  # type: ignore[return-value]
 
 
 def listed(names: Iterable[object], most: int = 5) -> str:
@@ -152,6 +156,12 @@ def shown(name: object, longest: int = 60) -> str:
 def reason(error: Exception) -> str:
     """The first line of what another library says of a broken file."""
     return shown(str(error).partition("\n")[0] or type(error).__name__, 200)
+
+
+def _taken(chosen: str, left: Sequence[str], beside: Sequence[object]) -> str:
+    others = f", not {listed(left)}" if left else ""
+    more = f"; also in the file: {listed(beside)}" if beside else ""
+    return f"took {shown(chosen)}{others}{more}"
 
 
 def _check_zip(data: bytes, file: Path) -> None:

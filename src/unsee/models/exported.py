@@ -1,10 +1,7 @@
 """Programs that torch.export.save has written. Running such a program runs what the file says."""
 
 import copy
-import logging
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from unsee.errors import UnseeError
 from unsee.models.fixed_batch import in_batches
 from unsee.models.request import Request
 from unsee.models.sidecar import described_by, sha256_of
+from unsee.quiet import quiet
 
 
 class ExportedNetwork(NetworkWrapper):
@@ -66,7 +64,7 @@ def load(request: Request) -> Classifier:
         known["channels"] = shape[1]
     if isinstance(shape[2], int) and isinstance(shape[3], int):
         known["size"] = (shape[2], shape[3])
-    given, _ = described_by(request, known)
+    given = described_by(request, known)
     sha256 = sha256_of(file)
     return Classifier(
         _network(program, file, sha256).eval(), name=request.name, weights_sha256=sha256, **given
@@ -102,29 +100,9 @@ def _read(file: Path) -> ExportedProgram:
     if not zipfile.is_zipfile(file):
         raise UnseeError(f"{file} is not a file of torch.export.save")
     try:
-        with _quiet("torch.export"):
-            return torch.export.load(file)
+        with quiet("torch.export"), file.open("rb") as opened:  # by name torch reads only *.pt2
+            return torch.export.load(opened)
     except Exception as error:
         raise UnseeError(
             f"{file} is not a file of torch.export.save that this version of torch reads"
         ) from error
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Keep a library from logging what becomes one line of an error."""
-    logger = logging.getLogger(name)
-    before = logger.disabled
-    children = [
-        each
-        for each in map(logging.getLogger, list(logging.root.manager.loggerDict))
-        if each.name.startswith(f"{name}.") and not each.disabled
-    ]
-    try:
-        for each in (logger, *children):
-            each.disabled = True
-        yield
-    finally:
-        logger.disabled = before
-        for each in children:
-            each.disabled = False

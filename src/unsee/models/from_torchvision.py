@@ -40,12 +40,13 @@ def build(name: str, weights: Path | None) -> Classifier:
     transforms = preset.transforms()
     sha256 = None
     state: dict[str, Tensor] = {}
+    taken: dict[str, str] = {}
     if weights is None:
         net = _downloaded(name, preset)
     else:
         read, sha256 = read_weights(weights)
         net, state = _empty(name, read)
-        fill(net, state, f"torchvision:{name}")
+        taken = fill(net, state, f"torchvision:{name}")
         if name in _WITH_AUXILIARIES:
             net.aux_logits = False  # type: ignore[assignment]
     classes = tuple(preset.meta["categories"])
@@ -59,6 +60,7 @@ def build(name: str, weights: Path | None) -> Classifier:
         class_names=classes if known else None,
         name=f"torchvision:{name}",
         weights_sha256=sha256,
+        facts=taken,
     )
 
 

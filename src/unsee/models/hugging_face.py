@@ -1,6 +1,5 @@
 """Hugging Face's image classifiers, from the hub or a folder. No code in them is ever run."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +10,24 @@ from torch import nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import AUTO, LOGIT, SIGMOID, SOFTMAX
+from unsee.heads import AUTO
 from unsee.models.processors import ProcessorFacts, facts_of
 from unsee.models.request import Request
 from unsee.models.sidecar import sha256_of
 from unsee.models.weights import fill, read_weights
 from unsee.models.zero_shot import zero_shot
 from unsee.optional import library
+from unsee.quiet import quiet
+from unsee.target_scores import LOGIT, SIGMOID, SOFTMAX
 
 Value = TypeVar("Value")
 _CLASSIFIES = "ForImageClassification"
 _SHOWN = 3
+_PROBLEMS = {
+    "regression": LOGIT,
+    "multi_label_classification": SIGMOID,
+    "single_label_classification": SOFTMAX,
+}
 
 
 def load(request: Request) -> Classifier:
@@ -32,7 +38,7 @@ def load(request: Request) -> Classifier:
             is no classifier; or its image processor does something that unsee does not.
     """
     transformers = library("transformers", "transformers")
-    with _quiet(transformers):
+    with _silent(transformers):
         config = _fetched(request, lambda: transformers.AutoConfig.from_pretrained(request.rest))
         classifies = any(name.endswith(_CLASSIFIES) for name in config.architectures or ())
         zero = (
@@ -52,18 +58,21 @@ def load(request: Request) -> Classifier:
                 "class_names= (--class-names) names them"
             )
         kind = f"AutoModelFor{'ZeroShot' if zero else ''}ImageClassification"
-        net, sha256 = _network(request, getattr(transformers, kind), config)
+        net, sha256, taken = _network(request, getattr(transformers, kind), config)
         processor = _processor(request, transformers)
         own = _own_values(request, config) if processor is None else facts_of(processor, request.name)
-        known = _described(own, request, sha256)
+        known = _described(own, request, sha256, taken)
         if zero:
             tokenizer = _fetched(request, lambda: transformers.AutoTokenizer.from_pretrained(request.rest))
             return zero_shot(net, tokenizer, request, known)
-    return Classifier(net.eval(), class_names=_class_names(config), head=_head(config), **known)
+    return Classifier(net.eval(), class_names=_class_names(config), **_head(config), **known)
 
 
-def _described(own: ProcessorFacts, request: Request, sha256: str | None) -> dict[str, Any]:
+def _described(
+    own: ProcessorFacts, request: Request, sha256: str | None, taken: Mapping[str, str]
+) -> dict[str, Any]:
     return {
+        "facts": taken,
         "size": own.size,
         "mean": own.mean,
         "std": own.std,
@@ -73,8 +82,8 @@ def _described(own: ProcessorFacts, request: Request, sha256: str | None) -> dic
     }
 
 
-def _network(request: Request, kind: Any, config: Any) -> tuple[nn.Module, str | None]:  # noqa: ANN401
-    """The network, and the hash of its weight file where there is one file.
+def _network(request: Request, kind: Any, config: Any) -> tuple[nn.Module, str | None, dict[str, str]]:  # noqa: ANN401
+    """The network, the hash of its weight file where there is one file, and what of it was taken.
 
     Raises:
         UnseeError: it has weights that are missing or of another shape: they would be random.
@@ -82,8 +91,7 @@ def _network(request: Request, kind: Any, config: Any) -> tuple[nn.Module, str |
     if request.weights is not None:
         state, sha256 = read_weights(request.weights)
         net: nn.Module = kind.from_config(config, dtype=torch.float32)
-        fill(net, state, request.name)
-        return net, sha256
+        return net, sha256, fill(net, state, request.name)
     net, about = _fetched(
         request, lambda: kind.from_pretrained(request.rest, output_loading_info=True, dtype=torch.float32)
     )
@@ -96,7 +104,7 @@ def _network(request: Request, kind: Any, config: Any) -> tuple[nn.Module, str |
         )
     cached = library("transformers.utils", "transformers").cached_file
     file = cached(request.rest, "model.safetensors", _raise_exceptions_for_missing_entries=False)
-    return net, None if file is None else sha256_of(Path(file))
+    return net, None if file is None else sha256_of(Path(file)), {}
 
 
 def _processor(request: Request, transformers: Any) -> Any:  # noqa: ANN401
@@ -131,13 +139,14 @@ def _class_names(config: Any) -> Mapping[int | str, str] | None:  # noqa: ANN401
     return None if all(name == f"LABEL_{index}" for index, name in names.items()) else names
 
 
-def _head(config: Any) -> str:  # noqa: ANN401
-    """What the answer means, as Hugging Face's own pipeline takes it."""
-    if config.problem_type == "regression":
-        return LOGIT
-    if config.problem_type == "multi_label_classification" or config.num_labels == 1:
-        return SIGMOID
-    return SOFTMAX if config.problem_type == "single_label_classification" else AUTO
+def _head(config: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What the answer means, as Hugging Face's own pipeline takes it, and why."""
+    kind = _PROBLEMS.get(config.problem_type)
+    if kind is not None:
+        return {"head": kind, "head_reason": f"the configuration's problem_type is {config.problem_type}"}
+    if config.num_labels == 1:
+        return {"head": SIGMOID, "head_reason": "the configuration has one label"}
+    return {"head": AUTO}
 
 
 def _fetched(request: Request, get: Callable[[], Value]) -> Value:
@@ -161,22 +170,14 @@ def _fetched(request: Request, get: Callable[[], Value]) -> Value:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:  # noqa: ANN401
+def _silent(transformers: Any) -> Iterator[None]:  # noqa: ANN401
     """Without what transformers and the hub print about weights that they read."""
     about = transformers.utils.logging
-    level, bars, hub = (
-        about.get_verbosity(),
-        about.is_progress_bar_enabled(),
-        logging.getLogger("huggingface_hub"),
-    )
-    before = hub.level
+    bars = about.is_progress_bar_enabled()
     try:
-        about.set_verbosity_error()
         about.disable_progress_bar()
-        hub.setLevel(logging.ERROR)
-        yield
+        with quiet("transformers", "huggingface_hub"):
+            yield
     finally:
-        about.set_verbosity(level)
-        hub.setLevel(before)
         if bars:
             about.enable_progress_bar()

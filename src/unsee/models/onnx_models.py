@@ -103,7 +103,7 @@ def load(request: Request) -> Classifier:
         known["size"] = (height, width)
     if dtype is np.uint8:
         known |= {"value_range": _BYTES, "mean": 0.0, "std": 1.0}
-    given, _ = described_by(request, known)
+    given = described_by(request, known)
     usual = ("value_range", "mean", "std") if dtype is np.uint8 else ()
     if any(np.any(np.asarray(given[name], float) != np.asarray(known[name])) for name in usual):
         raise UnseeError(f"{file} takes whole numbers from 0 to 255: leave out mean, std and value range")

@@ -42,20 +42,20 @@ def _bvlc_googlenet(weights: Path | None) -> Classifier:
     state, sha256 = read_weights(weights)
     with torch.device("meta"):
         net = BVLCGoogLeNet()
-    net.to_empty(device="cpu")
-    fill(net, state, BVLC_GOOGLENET)
+    taken = fill(net, state, BVLC_GOOGLENET)
     return Classifier(
         net.eval(),
         class_names=imagenet_classes(),
         name=BVLC_GOOGLENET,
         weights_sha256=sha256,
+        facts=taken,
     )
 
 
 def _menagerie(name: str, weights: Path | None) -> Classifier:
     state, sha256 = read_weights(weights or menagerie.WEIGHTS[name.removeprefix("unsee:")])
     net = menagerie.MenagerieNet()
-    fill(net, state, name)
+    taken = fill(net, state, name)
     return Classifier(
         net.eval(),
         mean=menagerie.MEAN,
@@ -63,4 +63,5 @@ def _menagerie(name: str, weights: Path | None) -> Classifier:
         class_names=menagerie.CLASSES,
         name=name,
         weights_sha256=sha256,
+        facts=taken,
     )

@@ -4,13 +4,18 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from torch import nn
 
+from unsee.choices import nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.models.checkpoints import listed
 from unsee.models.request import Request
 from unsee.models.weights import fill, read_weights
+
+_SHOWN = 8
 
 
 def load(request: Request) -> Classifier:
@@ -27,7 +32,7 @@ def load(request: Request) -> Classifier:
     found: object = _imported(module)
     for part in function.split("."):
         if not hasattr(found, part):
-            raise UnseeError(f"{module} has no {function}")
+            raise UnseeError(_missing(module, found, part))
         found = getattr(found, part)
     if not callable(found):
         raise UnseeError(f"{request.name} is {type(found).__name__}: name a function that returns a network")
@@ -38,6 +43,19 @@ def load(request: Request) -> Classifier:
     except Exception as error:
         raise UnseeError(f"{request.name} failed: {_reason(error)} (--debug shows where)") from error
     return _classifier(made, request)
+
+
+def _missing(module: str, found: object, name: str) -> str:
+    """What to say where something has no such name: names that are like it, or else its functions."""
+    names = {key: value for key, value in getattr(found, "__dict__", {}).items() if not key.startswith("_")}
+    own = [key for key, value in names.items() if getattr(value, "__module__", None) == module]
+    where = f"the module {module}" if isinstance(found, ModuleType) else f"{found!r} in the module {module}"
+    close = nearest(name, names)
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    else:
+        hint = f"it defines {listed(own, _SHOWN)}" if own else "it defines nothing"
+    return f"{where} has no {name!r}; {hint}"
 
 
 def _imported(module: str) -> object:
@@ -60,12 +78,13 @@ def _classifier(made: object, request: Request) -> Classifier:
     else:
         raise UnseeError(f"{request.name} returned {type(made).__name__}: return a module or a Classifier")
     sha256 = None if known is None else known.weights_sha256
+    taken: dict[str, str] = {}
     if request.weights is not None:
         state, sha256 = read_weights(request.weights)
-        fill(net, state, request.name)
+        taken = fill(net, state, request.name)
     if known is None:
-        return Classifier(net, name=request.name, weights_sha256=sha256)
-    return replace(known, name=request.name, weights_sha256=sha256)
+        return Classifier(net, name=request.name, weights_sha256=sha256, facts=taken)
+    return replace(known, name=request.name, weights_sha256=sha256, facts={**known.facts, **taken})
 
 
 def _reason(error: Exception) -> str:

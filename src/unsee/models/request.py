@@ -10,7 +10,7 @@ import torch
 from unsee.class_names import ClassNames, class_names_of
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import Head
+from unsee.heads import GIVEN, Head
 from unsee.input_values import Channels
 from unsee.records import digest
 
@@ -27,6 +27,7 @@ class Options:
     head: Head | None = None
     class_names: ClassNames | None = None
     mean_color: Channels = None
+    score: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that are not None, as `Classifier` takes them."""
@@ -47,6 +48,8 @@ class Options:
         facts = dict(classifier.facts)
         if "class_names" in given:
             facts["class_names_sha256"] = digest(class_names_of(given["class_names"]))
+        if "head" in given:
+            given["head_reason"] = GIVEN
         return replace(classifier, **given, facts=facts)
 
 

@@ -14,7 +14,7 @@ _OF_THE_FILE = ("layout", "output")
 LAYOUTS = ("NCHW", "NHWC")
 
 
-def described_by(request: Request, known: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def described_by(request: Request, known: dict[str, Any]) -> dict[str, Any]:
     """How a network in a file takes its images: what the file itself says, its sidecar, and options.
 
     Args:
@@ -22,23 +22,26 @@ def described_by(request: Request, known: dict[str, Any]) -> tuple[dict[str, Any
         known: what the file itself says, as `Classifier` takes it.
 
     Returns:
-        The arguments of `Classifier`, and the sidecar's `layout` and `output`, which are for ONNX.
+        The arguments of `Classifier`.
 
     Raises:
         UnseeError: the sidecar cannot be read, or nothing says how values in [0,1] are normalised.
     """
-    of_sidecar, of_file = read_sidecar(request.file)
+    of_sidecar, _ = read_sidecar(request.file)
     found = request.over({**known, **of_sidecar})
     if not {"mean", "std", "value_range"} & found.keys():
         raise UnseeError(
             f"{request.file} does not say how its images are normalised: give mean= and std= (--mean, --std; "
             f"0 and 1 if it takes values in [0,1]), or write them into {request.file}{ENDING}"
         )
-    return found, of_file
+    return found
 
 
 def read_sidecar(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """What FILE.unsee.json says: arguments of `Classifier`, and what is about the file; nothing without one.
+    """What FILE.unsee.json says; nothing without one.
+
+    Returns:
+        The arguments of `Classifier`, and `layout` and `output`, which are for ONNX.
 
     Raises:
         UnseeError: it is not JSON, or has an unknown key or a value of the wrong kind.

@@ -1,6 +1,5 @@
 """timm's networks, with timm's weights or your own weight file."""
 
-import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from unsee.models.imagenet import imagenet_classes
 from unsee.models.request import Request
 from unsee.models.weights import fill, read_weights
 from unsee.optional import library
+from unsee.quiet import quiet
 
 _RGB = 3
 
@@ -37,10 +37,11 @@ def load(request: Request) -> Classifier:
         raise UnseeError(f"timm has no network called {architecture!r}; {hint}")
     channels = request.options.channels or _RGB
     state, sha256 = (None, None) if request.weights is None else read_weights(request.weights)
+    taken: dict[str, str] = {}
     if state is None:
         net = _resized(_downloaded(timm, request, channels), request)
     else:
-        net = _filled(timm, request, channels, state)
+        net, taken = _filled(timm, request, channels, state)
     if not getattr(net, "num_classes", 0):
         raise UnseeError(f"{request.name} has no classes: it gives features, which say nothing about a class")
     about: Mapping[str, Any] = net.pretrained_cfg
@@ -53,30 +54,35 @@ def load(request: Request) -> Classifier:
         class_names=_class_names(net),
         name=request.name,
         weights_sha256=sha256,
+        facts=taken,
         trained_fit=_trained_fit(about, size),
         **known,
     )
 
 
 def _downloaded(timm: Any, request: Request, channels: int) -> Any:  # noqa: ANN401
-    hub = logging.getLogger("huggingface_hub")
-    before = hub.level
     try:
-        hub.setLevel(logging.ERROR)
-        net: Any = timm.create_model(request.rest, pretrained=True, in_chans=channels)
+        with quiet("huggingface_hub"):
+            net: Any = timm.create_model(request.rest, pretrained=True, in_chans=channels)
     except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise UnseeError(
             f"the weights of {request.name} could not be downloaded and read ({reason}); "
             "connect to the network, or give a file as weights=… (--weights)"
         ) from error
-    finally:
-        hub.setLevel(before)
     return net
 
 
-def _filled(timm: Any, request: Request, channels: int, state: dict[str, Tensor]) -> Any:  # noqa: ANN401
-    """A network with the weights of a file, which are for its own size or for the one that is asked for."""
+def _filled(
+    timm: Any,  # noqa: ANN401
+    request: Request,
+    channels: int,
+    state: dict[str, Tensor],
+) -> tuple[Any, dict[str, str]]:
+    """A network with the weights of a file, which are for its own size or for the one that is asked for.
+
+    What of the file was taken comes with it.
+    """
     try:
         net: Any = timm.create_model(request.rest, pretrained=False, in_chans=channels)
     except Exception as error:
@@ -86,11 +92,10 @@ def _filled(timm: Any, request: Request, channels: int, state: dict[str, Tensor]
         net.reset_classifier(classes)
     own = net.state_dict()
     if all(own[key].shape == value.shape for key, value in state.items() if key in own):
-        fill(net, state, request.name)
-        return _resized(net, request)
+        taken = fill(net, state, request.name)
+        return _resized(net, request), taken
     net = _resized(net, request)
-    fill(net, state, request.name)
-    return net
+    return net, fill(net, state, request.name)
 
 
 def _resized(net: Any, request: Request) -> Any:  # noqa: ANN401

@@ -1,7 +1,6 @@
 """Networks that torch.jit.save has written. Such a file is code, and running the network runs it."""
 
 import io
-import warnings
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from unsee.classifier import Classifier, NetworkWrapper
 from unsee.errors import UnseeError
 from unsee.models.request import Request
 from unsee.models.sidecar import described_by, sha256_of
+from unsee.quiet import quiet
 
 
 class ScriptedNetwork(NetworkWrapper):
@@ -33,7 +33,7 @@ class ScriptedNetwork(NetworkWrapper):
 
     def __reduce__(self) -> tuple[Any, ...]:
         written = io.BytesIO()
-        with warnings.catch_warnings(action="ignore"):
+        with quiet():
             torch.jit.save(self.net, written)
         device = next((str(weight.device) for weight in self.net.parameters()), "cpu")
         return _unpickled, (written.getvalue(), device)
@@ -51,7 +51,7 @@ def load(request: Request) -> Classifier:
         UnseeError: the file is no such network, or nothing says how its images are normalised.
     """
     file = request.file
-    given, _ = described_by(request, {})
+    given = described_by(request, {})
     try:
         net = _read(file, "cpu")
     except Exception as error:
@@ -65,6 +65,6 @@ def _unpickled(data: bytes, device: str) -> ScriptedNetwork:
 
 
 def _read(file: Any, device: str) -> nn.Module:  # noqa: ANN401
-    with warnings.catch_warnings(action="ignore"):
+    with quiet():
         net: nn.Module = torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
     return net

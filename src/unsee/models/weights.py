@@ -14,6 +14,7 @@ from unsee.models.checkpoints import listed, reason, shown, state_dict_of, unpic
 
 _LONGEST_HEADER = 100_000_000
 _SHOWN_KEYS = 3
+TAKEN = "weights_taken"
 
 
 class Weights(dict[str, Tensor]):
@@ -82,8 +83,13 @@ def without_prefix(weights: dict[str, Tensor], own: Collection[str]) -> Weights:
     return Weights(best, "; ".join(note for note in notes if note))
 
 
-def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str]:
     """Load weights into a network; all keys and shapes must agree, but for a prefix of all keys.
+
+    A network on the meta device gets tensors on the CPU.
+
+    Returns:
+        As facts of a `Classifier`: which part of the file was taken, under `TAKEN`; nothing if all of it was.
 
     Raises:
         UnseeError: they do not; the line names the first keys of the network and of the file that differ.
@@ -92,13 +98,20 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     weights = without_prefix(weights, own)
     fault = _misfit(own, weights)
     if fault:
-        taken = f" ({weights.taken})" if weights.taken else ""
+        taken = f" (unsee {weights.taken})" if weights.taken else ""
         raise UnseeError(
             f"the weight file{taken} does not fit {name}: it {fault}; is the name (--model) right?"
         )
     versioned = OrderedDict(weights)
+    empty = any(value.is_meta for value in own.values())
+    if empty:
+        for key, value in own.items():
+            versioned[key] = (
+                weights[key].to(value.dtype) if key in weights else torch.zeros((), dtype=value.dtype)
+            )
     versioned._metadata = own._metadata  # type: ignore[attr-defined]
-    net.load_state_dict(versioned, strict=False)
+    net.load_state_dict(versioned, strict=False, assign=empty)
+    return {TAKEN: weights.taken} if weights.taken else {}
 
 
 def _misfit(own: dict[str, Tensor], weights: dict[str, Tensor]) -> str:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.heads import SIGMOID, SOFTMAX
 from unsee.models.request import Request
+from unsee.target_scores import SIGMOID, SOFTMAX
 
 TEMPLATE = "This is a photo of {}."
 """What a label is put into before it is encoded, as Hugging Face's pipeline does."""
@@ -75,8 +75,8 @@ def zero_shot(net: Any, tokenizer: Any, request: Request, known: dict[str, Any])
         found.eval(),
         class_names=labels,
         head=SIGMOID if siglip else SOFTMAX,
-        facts={"labels": list(labels), "template": TEMPLATE},
-        **known,
+        head_reason="SigLIP scores each label on its own" if siglip else "CLIP chooses between its labels",
+        **known | {"facts": {**known["facts"], "labels": list(labels), "template": TEMPLATE}},
     )
 
 

@@ -17,12 +17,13 @@ from unsee.datasets.dataset import Dataset
 from unsee.datasets.picture import photo_of
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
-from unsee.heads import SOFTMAX
 from unsee.pixels import UNIT
 from unsee.records import digest
 from unsee.runs.methods import RowMethod, TargetedPhoto
 from unsee.runs.rows import Row
 from unsee.runs.targets import ClassMap, RowTarget, TargetRule
+from unsee.target_scores import SOFTMAX
+from unsee.words import none_can
 
 OnRow = Callable[[], None]
 _OTHERS = 3
@@ -120,7 +121,7 @@ class Job:
                 if not isinstance(sample, str):
                     return
                 failed[item.number] = sample
-        raise UnseeError(f"none of the {len(failed)} images can be read: {next(iter(failed.values()))}")
+        raise UnseeError(f"{none_can(len(failed), 'image', 'be read')}: {next(iter(failed.values()))}")
 
     def rows(self, portion: Portion, on_row: OnRow | None = None) -> list[Row]:
         """The rows of a portion, in order; `on_row` is called after each is computed, in any order.
@@ -140,7 +141,7 @@ class Job:
             found = [self._alone(item) for item in items]
         errors = [row.error for row in found if _was_read(row)]
         if errors and all(errors) and not self._can_do_others(portion):
-            raise failure or UnseeError(f"none of the {len(errors)} images can be used: {errors[0]}")
+            raise failure or UnseeError(f"{none_can(len(errors), 'image', 'be used')}: {errors[0]}")
         return found
 
     def _can_do_others(self, portion: Portion) -> bool:
@@ -195,6 +196,15 @@ class Job:
         id, asked = item.key
         known = {"id": id, "asked": asked, "label": item.target.label, "settings_hash": self.settings_hash}
         return Row(**(known | values))
+
+
+def _none(count: int, what: str, why: str) -> str:
+    """That no image of a portion can be read or used."""
+    return (
+        f"the image cannot be {what}: {why}"
+        if count == 1
+        else f"none of the {count} images can be {what}: {why}"
+    )
 
 
 def _unusual(classifier: Classifier) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """A run from Python: a classifier, a data set, a store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
-from unsee.datasets.picture import dataset_for
+from unsee.datasets.picture import dataset_for, photo_of
 from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
+from unsee.images import Photo
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, adjusted
+from unsee.masks import PRESETS, OnLayer, adjusted, on_layer
 from unsee.masks.areas import preset_for
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings
@@ -23,8 +24,10 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
+from unsee.words import spelled
 
 DEFAULT_PRESET = "fast"
+_FIRST = 64
 _BEST = {TOP1: 1, TOP5: 5}
 
 
@@ -34,7 +37,7 @@ class LearnSettings:
 
     method: str = "mask"
     preset: str | Settings = DEFAULT_PRESET
-    layer: str | None = None
+    layer: str | OnLayer | None = None
     target: str | int = PREDICTED
     class_map: Mapping[str, int | Sequence[int]] | None = None
     seed: int = 0
@@ -53,27 +56,32 @@ class LearnSettings:
         class_map = class_map_of(self.class_map)
         rule = target_rule(str(self.target), dataset, classifier, class_map)
         best = _BEST.get(rule.kind)
-        method = self._row_method(classifier, method_named(self.method), best)
+        method = self._row_method(classifier, dataset, method_named(self.method), best)
         return Job(classifier, dataset, rule, method.resolved(classifier), description(dataset), class_map)
 
-    def _row_method(self, classifier: Classifier, method: Method, best: int | None) -> RowMethod:
+    def _row_method(
+        self, classifier: Classifier, dataset: Dataset, method: Method, best: int | None
+    ) -> RowMethod:
         """The method, for the `best` classes of an image.
 
         By default the learned mask explains as many classes as its preset says, and other methods one.
         """
         preset = self.preset
         settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-        method.check_layer(self.layer)
         method.check_network(classifier, settings)
         if method.learned:
             name = _name_of(settings)
+            if self.layer is not None:
+                settings = on_layer(settings, classifier, self.layer, _first_photos(dataset), self.fit)
             settings = replace(settings, targets=best or settings.targets)
             return LearnedMask(Plan(settings, name, self.fit, self.seed, self.batch_size, self.precision))
+        layer = self.layer.name if isinstance(self.layer, OnLayer) else self.layer
+        method.check_layer(layer)
         if self.precision != "auto":
             raise UnseeError("precision is for the learned mask: other methods use the network's own")
-        if self.layer is not None:
-            layer_named(classifier, self.layer)
-        return SaliencyMaps(method, self.layer, self.seed, best or 1, self.fit, self.batch_size)
+        if layer is not None:
+            layer_named(classifier, layer)
+        return SaliencyMaps(method, layer, self.seed, best or 1, self.fit, self.batch_size)
 
 
 def learn(
@@ -83,7 +91,7 @@ def learn(
     *,
     method: str = "mask",
     preset: str | Settings = DEFAULT_PRESET,
-    layer: str | None = None,
+    layer: str | OnLayer | None = None,
     target: str | int = PREDICTED,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
@@ -108,7 +116,8 @@ def learn(
         method: a name in `unsee.METHODS`.
         preset: how masks are learned: a name in `unsee.PRESETS`, or settings such as
             `unsee.masks.adjusted(unsee.PRESETS["fast"], game="preservation")`. Other methods ignore it.
-        layer: for methods that read one; by default each chooses its own.
+        layer: for methods that read one; by default each chooses its own. The mask edits its activation
+            instead of pixels; see `unsee.OnLayer`, whose "mean" is that of the first 64 images.
         target: "predicted" (as many classes as the preset has; one for other methods), "top1", "top5",
             "label" (the image's own class), "each" (every class in the image, a row each), or one class
             for all images by name or index, several joined by "+".
@@ -176,7 +185,6 @@ def adjusted_preset(
     game: str | None = None,
     perturbation: str | None = None,
     iterations: int | None = None,
-    score: str | None = None,
     area: float | None = None,
 ) -> Settings:
     """A preset with some of its settings changed; None leaves one as it is.
@@ -184,7 +192,7 @@ def adjusted_preset(
     Args:
         method: a name in `unsee.METHODS`.
         preset: a name in `unsee.PRESETS`; by default "fast", or with an area "extremal-fast".
-        game, perturbation, iterations, score, area: as in `unsee.masks.adjusted`.
+        game, perturbation, iterations, area: as in `unsee.masks.adjusted`.
 
     Raises:
         UnseeError: an unknown name, or a setting is given for another method than the learned mask.
@@ -194,14 +202,25 @@ def adjusted_preset(
         "game": game,
         "perturbation": perturbation,
         "iterations": iterations,
-        "score": score,
         "area": area,
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
-        raise UnseeError(f"{used[0]} is for the learned mask, {method} does not take it: leave it out")
+        raise UnseeError(
+            f"{used[0]} is for the learned mask, and {spelled(method)} does not take it: leave it out"
+        )
     settings = look_up(PRESETS, preset or preset_for(area), "preset")
-    return adjusted(settings, game, perturbation, iterations, score, area)
+    return adjusted(settings, game, perturbation, iterations, area=area)
+
+
+def _first_photos(dataset: Dataset) -> Iterator[Photo]:
+    """Those of the first images that can be read, for the mean of a layer."""
+    for number in range(min(_FIRST, len(dataset))):
+        try:
+            sample = dataset[number]
+        except Exception:  # the run itself records why an image cannot be read
+            continue
+        yield photo_of(sample)
 
 
 def _check_types(classifier: object, dataset: object, engine: object, method: object) -> None:

@@ -17,6 +17,7 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.masks.learner import images_at_once
 from unsee.masks.network_input import photo_for
+from unsee.masks.on_photo import on_input
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
 from unsee.methods import Method
@@ -98,7 +99,10 @@ class LearnedMask:
             yield {"error": refused[number]}
 
     def _columns(self, photo: LearnedPhoto) -> dict[str, Any]:
-        mask, scores = photo.learned.mask, Scores(*photo.learned.scores.tolist())
+        mask = photo.learned.mask
+        if self.plan.settings.own_cells:
+            mask = on_input(mask, photo.network_input.size)
+        scores = Scores(*photo.learned.scores.tolist())
         terms = photo.learned.terms
         return {
             "target": photo.target.indices,
@@ -169,7 +173,8 @@ class SaliencyMaps:
         began = time.perf_counter()
         images = torch.stack([self._fitted(classifier, each.photo) for each in batch])
         images = images.to(classifier.device, classifier.dtype)
-        scores = classifier.probabilities(images).cpu()
+        logits = classifier.still_logits(images).cpu()
+        scores = classifier.reading.scores(logits)
         for each, own in zip(batch, scores, strict=True):
             if not bool(own.isfinite().all()):
                 raise UnseeError(classifier.not_finite(each.photo.name))
@@ -180,23 +185,24 @@ class SaliencyMaps:
         maps = self.method(classifier, images, targets, layer=self.layer, seed=self.seed)
         maps = maps.detach().float().cpu()
         seconds = (time.perf_counter() - began) / len(batch)
+        together = classifier.target_scores(logits, targets).tolist()
         return [
             self._columns(classifier, target, own, values) | {"seconds": seconds}
-            for target, own, values in zip(targets, scores, maps, strict=True)
+            for target, own, values in zip(targets, together, maps, strict=True)
         ]
 
     def _fitted(self, classifier: Classifier, photo: Photo) -> Tensor:
         return self.fit.apply(photo_for(classifier, photo).pixels, classifier.size)
 
     def _columns(
-        self, classifier: Classifier, target: tuple[int, ...], scores: Tensor, values: Tensor
+        self, classifier: Classifier, target: tuple[int, ...], score: float, values: Tensor
     ) -> dict[str, Any]:
         known = {
             "target": target,
             "target_name": tuple(map(classifier.class_name, target)),
-            "score": classifier.reading.joint(scores, target),
+            "score": score,
         }
         if not bool(values.isfinite().all()):
-            return known | {"error": f"{self.method.name} gave a map with NaN or infinite values"}
+            return known | {"error": f"{self.method.spelled} gave a map with NaN or infinite values"}
         flat, scale = packed(values.numpy())
         return known | {"mask": flat, "mask_shape": tuple(values.shape), "mask_scale": scale}

@@ -20,6 +20,7 @@ from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, p
 from unsee.runs.rows import FORMAT, PLAIN, SCHEMA, SCHEMA_OF_FORMAT_1, Row, dictionaries, encoded
 from unsee.runs.storage import Storage
 from unsee.runs.summary import summarise
+from unsee.words import counted
 
 MANIFEST = "_manifest.json"
 RUN = "run"
@@ -293,4 +294,4 @@ class Store:
 
 
 def _counted(names: Sequence[str]) -> str:
-    return "1 part" if len(names) == 1 else f"{len(names)} parts"
+    return counted(len(names), "part")

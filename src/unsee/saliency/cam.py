@@ -14,6 +14,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
 from unsee.layers import is_map
+from unsee.needs import usable
 from unsee.neutral import neutral
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
@@ -43,7 +44,7 @@ def cam(
         UnseeError: the network does not end so, or images or targets are invalid.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, "CAM")
+    classifier = opened(classifier)
     pooled: list[Tensor] = []
     weighted: list[tuple[Tensor, Tensor]] = []
 
@@ -70,7 +71,7 @@ def cam(
                 return torch.einsum("bkhw,bk->bhw", maps.to(marks), marks @ weighted[-1][1].to(marks))
     raise UnseeError(
         "CAM needs a network that ends in global average pooling and one linear layer, and "
-        f"{classifier.name} does not; grad_cam reads any network with convolutions"
+        f"{classifier.name} does not; {usable(classifier)} need none of it"
     )
 
 

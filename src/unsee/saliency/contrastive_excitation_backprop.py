@@ -8,6 +8,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened, watched
 from unsee.layers import eighth_layer, layer_named
+from unsee.needs import usable
 from unsee.neutral import neutral
 from unsee.saliency.excitation import Excitation, reached
 from unsee.saliency.targets import Targets, chosen, classes_of, on_device
@@ -38,7 +39,7 @@ def contrastive_excitation_backprop(
         UnseeError: no such layer, no layer that returns maps, or images or targets are invalid.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, "contrastive excitation backprop")
+    classifier = opened(classifier)
     name = layer or eighth_layer(classifier)
     excitation = Excitation(classifier)
     with classifier.borrowed(), torch.enable_grad():
@@ -49,7 +50,8 @@ def contrastive_excitation_backprop(
         top = top / top.sum(dim=1, keepdim=True)
         if not excitation.calls:
             raise UnseeError(
-                f"{classifier.name} has no convolution or linear layer; gradient and rise need none"
+                f"{classifier.name} has no convolution or linear layer; "
+                f"{usable(classifier, maps=False)} need none"
             )
         last = excitation.calls[-1]
         signals = []

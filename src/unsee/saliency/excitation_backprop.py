@@ -35,7 +35,7 @@ def excitation_backprop(
         UnseeError: no such layer, no layer that returns maps, or images or targets are invalid.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, "excitation backprop")
+    classifier = opened(classifier)
     name = layer or eighth_layer(classifier)
     excitation = Excitation(classifier)
     with classifier.borrowed(), torch.enable_grad():

@@ -39,7 +39,7 @@ def grad_cam(
         UnseeError: no such layer, no layer that returns maps, or images or targets that are invalid.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, "Grad-CAM")
+    classifier = opened(classifier)
     name = layer or last_spatial_layer(classifier)
     with classifier.borrowed(), torch.enable_grad():
         inputs = on_device(classifier, images).requires_grad_()

@@ -17,6 +17,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import copied, opened
+from unsee.needs import usable
 from unsee.neutral import neutral
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
@@ -46,7 +47,7 @@ def lrp(classifier: Classifier, images: Float[Tensor, "b c h w"], targets: Targe
             are invalid.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, "LRP")
+    classifier = opened(classifier)
     with classifier.borrowed(), torch.enable_grad():
         inputs = classifier.normalised(on_device(classifier, images)).requires_grad_()
         net = _copied(classifier)
@@ -93,8 +94,8 @@ def _averaged(function: Function, args: tuple[Any, ...], named: dict[str, Any]) 
 def _no_layer_norm(classifier: Classifier) -> Override:
     def refuse(_function: Function, _args: tuple[Any, ...], _named: dict[str, Any]) -> Any:  # noqa: ANN401
         raise UnseeError(
-            f"LRP has no rule for layer normalisation, which {classifier.name} has; gradient, grad_cam and "
-            "integrated_gradients serve such networks"
+            f"LRP has no rule for layer normalisation, which {classifier.name} has; {usable(classifier)} "
+            "serve such networks"
         )
 
     return refuse

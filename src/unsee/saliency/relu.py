@@ -1,5 +1,6 @@
 """Other backward passes for ReLU, however a network calls it: as a module, as a function, in place."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,11 +11,15 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
+from unsee.needs import usable
 from unsee.saliency.overrides import Function, FunctionOverrides, first_argument
 from unsee.saliency.targets import Targets, classes_of, on_device, score_of
 
 _IN_PLACE = (torch.relu_, Tensor.relu_)
 _FUNCTIONS = (F.relu, torch.relu, Tensor.relu, F.relu6, F.hardtanh, *_IN_PLACE)
+
+ReluRule = Callable[[Tensor, float, bool], Tensor]
+"""(input, the value that it is clipped to, whether in place: the input then holds the answer) → answer."""
 
 
 def rectified_gradient(
@@ -33,30 +38,42 @@ def rectified_gradient(
         UnseeError: the network has no ReLU.
     """
     classes = classes_of(classifier, images, targets)
-    classifier = opened(classifier, method)
+    classifier = opened(classifier)
     calls = 0
 
-    def relu(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+    def relu(x: Tensor, high: float, in_place: bool) -> Tensor:
         nonlocal calls
-        x, low, high, in_place = _called(function, args, named)
-        if low != 0:
-            return F.hardtanh(x, low, high, in_place)
         calls += 1
-        alone = in_place and not x._is_view()
-        answer: Tensor = _Relu.apply(x, high, guided, alone)
-        return x.copy_(answer) if in_place and not alone else answer
+        answer: Tensor = _Relu.apply(x, high, guided, in_place)
+        return answer
 
     with classifier.borrowed(), torch.enable_grad():
         inputs = on_device(classifier, images).requires_grad_()
-        with FunctionOverrides(dict.fromkeys(_FUNCTIONS, relu)):
+        with relu_overrides(relu):
             scores = score_of(classifier, classes)(inputs)
         if calls == 0:
-            raise UnseeError(
-                f"{classifier.name} has no ReLU for {method} to change; gradient, integrated_gradients "
-                "and smooth_grad serve any network"
-            )
+            raise without_relu(classifier, method)
         (gradients,) = torch.autograd.grad(scores.sum(), inputs)
     return gradients.abs().amax(dim=1)
+
+
+def relu_overrides(rule: ReluRule) -> FunctionOverrides:
+    """A context in which a rule takes the place of ReLU and ReLU6, in each call of the network."""
+
+    def relu(function: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+        x, low, high, in_place = _called(function, args, named)
+        if low != 0:
+            return F.hardtanh(x, low, high, in_place)
+        alone = in_place and not x._is_view()
+        answer = rule(x, high, alone)
+        return x.copy_(answer) if in_place and not alone else answer
+
+    return FunctionOverrides(dict.fromkeys(_FUNCTIONS, relu))
+
+
+def without_relu(classifier: Classifier, method: str) -> UnseeError:
+    """The error of a method that changes ReLU, for a network that has none."""
+    return UnseeError(f"{classifier.name} has no ReLU for {method} to change; {usable(classifier)} need none")
 
 
 def _called(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.words import classes_below, counted
 
 Targets = Int[Tensor, " b"] | Sequence[int | Sequence[int] | set[int] | frozenset[int]]
 """One class for each image, or a set of them."""
@@ -56,7 +57,9 @@ def checked_classes(channels: int, images: object, targets: object) -> list[tupl
     if not isinstance(listed, list | tuple):
         raise UnseeError(f"targets are a list, one for each image, not {type(targets).__name__}")
     if len(listed) != len(images):
-        raise UnseeError(f"{len(images)} images need {len(images)} targets, not {len(listed)}")
+        raise UnseeError(
+            f"{counted(len(images), 'image')} and {counted(len(listed), 'target')}: give one for each"
+        )
     return [_classes(target) for target in listed]
 
 
@@ -76,7 +79,7 @@ def chosen(logits: Float[Tensor, "b c"], classes: Sequence[tuple[int, ...]]) -> 
     """
     highest = max(max(row) for row in classes)
     if highest >= logits.shape[1]:
-        raise UnseeError(f"the network has no class {highest}: choose from 0 to {logits.shape[1] - 1}")
+        raise UnseeError(f"the network has no class {highest}: it has {classes_below(logits.shape[1])}")
     marks = torch.zeros_like(logits)
     for row, indices in zip(marks, classes, strict=True):
         row[list(indices)] = 1

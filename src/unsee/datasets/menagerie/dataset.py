@@ -11,6 +11,7 @@ from unsee.datasets.menagerie.scene import Scene, render
 from unsee.datasets.menagerie.things import PLANTED
 from unsee.datasets.sample import Sample
 from unsee.errors import UnseeError
+from unsee.words import counted
 
 SPLITS = {"train": 12_000, "val": 1_200, "test": 1_200}
 """The splits and their default numbers of images."""
@@ -83,7 +84,7 @@ class Menagerie:
         }
 
     def __repr__(self) -> str:
-        return f"<menagerie {self.split}: {len(self)} images>"
+        return f"<menagerie {self.split}: {counted(len(self), 'image')}>"
 
     def __len__(self) -> int:
         return self._length

@@ -1,5 +1,6 @@
 """The seam between a mask and what it edits: image, activation or tokens."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -36,3 +37,32 @@ class Edit(Protocol):
 
     def joined(self, other: Any) -> Any:  # noqa: ANN401
         """These images and others of the same kind."""
+
+
+@runtime_checkable
+class Evident(Protocol):
+    """An edit that says more of a learned mask than its scores: what it may not be taken for."""
+
+    def evidence(
+        self, classifier: Classifier, masks: Float[Tensor, "b h w"], score: Callable[[Tensor], Tensor]
+    ) -> list[Mapping[str, Any]]:
+        """What each result records beside its scores, as JSON values; a `note` is shown to people.
+
+        Args:
+            classifier: borrowed by the caller.
+            masks: what was learned, at `size`.
+            score: (B,) of logits (B,C).
+        """
+
+
+@runtime_checkable
+class OnPlaces(Protocol):
+    """An edit whose masks are not themselves a picture, such as masks over channels."""
+
+    def on_places(self, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b hl wl"]:
+        """What masks keep at each place of the network's view, in [0,1]: how results show them."""
+
+
+def pictured(edit: Edit, masks: Float[Tensor, "b h w"]) -> Float[Tensor, "b hl wl"]:
+    """Masks as results show them: those of `OnPlaces` at their places, others as they are."""
+    return edit.on_places(masks) if isinstance(edit, OnPlaces) else masks

@@ -85,21 +85,10 @@ class OnRay:
             check_room(ray, self)
             net = copy.deepcopy(job.classifier.net).to("cpu")
             payload = ray.put((replace(job, classifier=replace(job.classifier, net=net)), list(portions)))
-            blocks = min(len(portions), _MOST_BLOCKS)
             setup = WorkerSetup(
                 store.storage.whole_address, str(Path.cwd()), dict(notes), self.threads, self.gpus > 0
             )
-            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-                written = data.range(len(portions), override_num_blocks=blocks).map_batches(
-                    Worker,
-                    fn_constructor_args=(payload, setup),
-                    batch_size=1,
-                    compute=data.ActorPoolStrategy(size=self.workers),
-                    num_cpus=self.threads,
-                    num_gpus=self.gpus,
-                    ray_remote_args_fn=_tries,
-                )
-            for row in written.iter_rows():
+            for row in self._written(data, len(portions), payload, setup).iter_rows():
                 if row["failure"]:
                     raise UnseeError(row["failure"])
                 yield PartWritten(row["part"], row["rows"], row["errors"])
@@ -111,6 +100,26 @@ class OnRay:
         finally:
             if began:
                 ray.shutdown()
+
+    def _written(self, data: Any, count: int, payload: Any, setup: "WorkerSetup") -> Any:  # noqa: ANN401
+        """Ray's data set of the rows that workers return, one for each portion; nothing has run yet.
+
+        Args:
+            data: the module `ray.data`.
+            count: of the portions.
+            payload: the job and the portions, as `ray.put` gives them.
+            setup: what each worker needs to start.
+        """
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            return data.range(count, override_num_blocks=min(count, _MOST_BLOCKS)).map_batches(
+                Worker,
+                fn_constructor_args=(payload, setup),
+                batch_size=1,
+                compute=data.ActorPoolStrategy(size=self.workers),
+                num_cpus=self.threads,
+                num_gpus=self.gpus,
+                ray_remote_args_fn=_tries,
+            )
 
 
 class WorkerSetup(NamedTuple):
@@ -231,6 +240,6 @@ def check_room(ray: Any, wanted: OnRay) -> None:  # noqa: ANN401
         if wanted.workers * each > available.get(name, 0):
             have = available.get(name, 0)
             raise UnseeError(
-                f"{wanted.workers} workers of {each:g} {name} each do not fit, Ray has {have:g}: ask for "
+                f"{wanted.workers} workers of {each:g} {name} each do not fit: Ray has {have:g}; ask for "
                 "fewer by workers=… (--workers)"
             )
