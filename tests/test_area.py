@@ -8,13 +8,12 @@ import torch
 from numpy.testing import assert_allclose
 
 import literal_area as literal
-from nets import bench
+from nets import bench, learn_masks
 from unsee.masks import area, smooth_grid
 from unsee.masks.area import step_of
 from unsee.masks.edits import levels
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
-from unsee.masks.learner import learn_masks
 from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.presets import PRESETS
 from unsee.masks.scoring import Scoring

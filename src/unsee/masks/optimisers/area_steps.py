@@ -101,7 +101,10 @@ class AreaSteps:
         done = count / self.iterations
         rate = self.rate * (self.last_rate / self.rate) ** done
         moved = saliency - rate * (mean / (1 - first**count)) / scale
-        return (game.ideal - projected(moved, areas, penalty.grid)).abs(), (mean, square)
+        cells = projected(
+            moved, (areas - _bias(saliency, penalty.grid)).clamp(_TINY, 1 - _TINY), penalty.grid
+        )
+        return (game.ideal - cells).abs(), (mean, square)
 
     def areas(self, asked: Float[Tensor, " b"], iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """The areas of the next masks: falling to those that are asked for."""
@@ -135,6 +138,13 @@ def projected(
         small = grid.area((values + middle[:, None, None]).clamp(0, 1)) < areas
         low, high = torch.where(small, middle, low), torch.where(small, high, middle)
     return (values + ((low + high) / 2)[:, None, None]).clamp(0, 1)
+
+
+@torch.no_grad()
+def _bias(saliency: Float[Tensor, "b r c"], grid: SmoothGrid) -> Float[Tensor, " b"]:
+    """By how much the area from all pixels is above that from a few of each cell; it changes slowly."""
+    pixels = grid.inside(grid.with_margin(saliency), (saliency.shape[1], saliency.shape[2]))
+    return pixels.mean(dim=1) - grid.area(saliency)
 
 
 def _exact_area(objective: Objective) -> tuple[ExactArea, Float[Tensor, " b"]]:
