@@ -133,7 +133,9 @@ class Explanation:
 
         scores, name, photo = self.scores, self.target.short, self.photo.pixels
         state = "" if self.converged else ", did not converge"
-        marks = "kept" if self.run.game == "preservation" else "deleted"
+        marks = "deleted" if self.run.game == "deletion" else "kept"
+        asked = self.run.asked_area
+        marks += "" if asked is None else f" ({asked:.3g} asked)"
         what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
         title = f"{name}: {scores.perturbed:.4f}"
         if "tokens" in self.run.evidence:
@@ -219,7 +221,12 @@ class Explanation:
         manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
         several = not isinstance(index, int)
-        run = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
+        optional = ("asked_area", "asked_share")
+        run = {
+            field: manifest[field] if field in optional else _number(manifest[field])
+            for field in Run.__dataclass_fields__
+            if field in manifest
+        }
         run |= {
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
@@ -248,7 +255,7 @@ class Explanation:
             **({} if self.perturbed is not None else {"masked": f"{self.masked}, no pixel is edited"}),
             "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
-            "area": f"{self.area:.1%}",
+            "area": f"{self.area:.1%}" + ("" if run.asked_area is None else f" ({run.asked_area:.1%} asked)"),
             "objective": f"{self.objective:.4f}",
             "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,

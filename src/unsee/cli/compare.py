@@ -29,7 +29,18 @@ Methods = Annotated[
     str | None,
     typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
 ]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]",
+    ),
+]
+Area = Annotated[
+    float | None,
+    typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
+]
 Perturbation = Annotated[
     str | None,
     typer.Option("--perturbation", help="That the mask is learned against. [default: the preset's]"),
@@ -56,7 +67,8 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
+    area: Area = None,
     perturbation: Perturbation = None,
     layer: Layer = None,
     mask_layer: MaskLayer = None,
@@ -88,10 +100,18 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
+    from unsee.masks.areas import preset_for
 
     place = layer_from(mask_layer, layer_value, mask_over)
     settings = ComparisonSettings(
-        methods_from(methods), fit_from(fit), seed, preset, layer, perturbation, place
+        methods_from(methods),
+        fit_from(fit),
+        seed,
+        preset or preset_for(area),
+        layer,
+        perturbation,
+        place,
+        area,
     )
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)

@@ -1,10 +1,10 @@
 """`unsee explain`: learn masks for photos and save the explanations."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,9 +33,27 @@ if TYPE_CHECKING:
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
 ]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="A name that `unsee presets` lists.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="A name that `unsee presets` lists. [default: fast, with --area extremal-fast]",
+    ),
+]
+Area = Annotated[
+    str | None,
+    typer.Option(
+        "--area",
+        help="Share of the picture that the mask is to mark, such as 0.1; several as 0.05,0.1,0.2; or "
+        "smallest, for the smallest area that keeps, or in deletion removes, --share of the score.",
+    ),
+]
+Share = Annotated[
+    float | None, typer.Option("--share", help="Share of the score for --area smallest. [default: 0.9]")
+]
 GameName = Annotated[
-    str | None, typer.Option("--game", help="deletion or preservation. [default: the preset's]")
+    str | None, typer.Option("--game", help="deletion, preservation or dual. [default: the preset's]")
 ]
 Perturbation = Annotated[
     str | None,
@@ -71,7 +89,9 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
+    area: Area = None,
+    share: Share = None,
     game: GameName = None,
     perturbation: Perturbation = None,
     iterations: Iterations = None,
@@ -96,6 +116,7 @@ def command(
     """
     from unsee.choices import look_up
     from unsee.cli.parsing import (
+        area_from,
         bands_from,
         check_photos,
         fit_from,
@@ -106,10 +127,14 @@ def command(
     )
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
+    from unsee.masks.areas import areas_asked
     from unsee.masks.folders import explain_to_folders
 
-    settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations)
-    plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
+    areas = areas_asked(area_from(area), share)
+    name = preset or areas.preset
+    settings = adjusted(look_up(PRESETS, name, "preset"), game, perturbation, iterations, area=areas.single)
+    fitting = fit_from(fit)
+    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)
@@ -171,7 +196,7 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             _number(manifest["scores"]["original"], ".4f"),
             _number(manifest["scores"]["perturbed"], ".4f"),
             _number(manifest["suppression"], ".1%"),
-            _number(manifest["area"], ".1%") + ("" if manifest["converged"] else " *"),
+            _number(manifest["area"], ".1%") + _asked(manifest) + ("" if manifest["converged"] else " *"),
             plain(saved.folder),
         )
     captions = []
@@ -181,6 +206,11 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
         captions.append("* not converged: do not rely on this mask")
     table.caption = "\n".join(captions) or None
     return table
+
+
+def _asked(manifest: "Mapping[str, Any]") -> str:
+    """The area that was asked for."""
+    return "" if manifest.get("asked_area") is None else f" of {manifest['asked_area']:.1%}"
 
 
 def _number(value: float | None, style: str) -> str:

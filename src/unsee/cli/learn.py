@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unsee.cli import options
+from unsee.cli.compare import Area
 from unsee.cli.explain import GameName, Iterations, Perturbation
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
@@ -24,7 +25,11 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast]"),
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]",
+    ),
 ]
 Layer = Annotated[
     str | None,
@@ -83,6 +88,7 @@ def command(
     game: GameName = None,
     perturbation: Perturbation = None,
     iterations: Iterations = None,
+    area: Area = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
@@ -120,7 +126,7 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    chosen = adjusted_preset(method, preset, game, perturbation, iterations)
+    chosen = adjusted_preset(method, preset, game, perturbation, iterations, area)
     place = layer_from(layer, layer_value, mask_over, perturbation)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)

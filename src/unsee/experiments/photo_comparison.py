@@ -22,9 +22,10 @@ from unsee.images import Photo, PhotoLike
 from unsee.layer_names import layer_called
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, OnLayer, Plan, on_layer
+from unsee.masks.areas import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.on_layer import check_no_perturbation
+from unsee.masks.on_layer import check_no_area, check_no_perturbation
 from unsee.masks.on_photo import on_input
 from unsee.masks.photos import asked_for, learn_photos, target_indices
 from unsee.masks.settings import Settings, adjusted
@@ -46,6 +47,7 @@ class ComparisonSettings:
         layer: for the methods that read one; defaults to each method's own.
         perturbation: that the mask is learned against; defaults to the preset's.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
+        area: share of the picture that the mask is to mark; None where the preset chooses it.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -55,11 +57,13 @@ class ComparisonSettings:
     layer: str | None = None
     perturbation: str | None = None
     mask_layer: OnLayer | None = None
+    area: float | None = None
 
     def __post_init__(self) -> None:
         _ = self.learned
         if self.mask_layer is not None:
             check_no_perturbation(self.perturbation)
+            check_no_area(self.area)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
@@ -69,9 +73,10 @@ class ComparisonSettings:
         """How the mask is learned.
 
         Raises:
-            UnseeError: there is no such preset or perturbation.
+            UnseeError: there is no such preset or perturbation, or the preset takes no area.
         """
-        return adjusted(look_up(PRESETS, self.preset, "preset"), perturbation=self.perturbation)
+        settings = look_up(PRESETS, self.preset, "preset")
+        return adjusted(settings, perturbation=self.perturbation, area=self.area)
 
 
 @neutral()
@@ -81,10 +86,11 @@ def compare(
     methods: Sequence[str] | None = None,
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     seed: int = 0,
-    preset: str = "fast",
+    preset: str | None = None,
     layer: str | None = None,
     mask_layer: str | OnLayer | None = None,
     fit: Fit | None = None,
+    area: float | None = None,
     perturbation: str | None = None,
     score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
@@ -97,10 +103,11 @@ def compare(
         methods: names in `unsee.METHODS`; defaults to all.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the random methods, and of the mask.
-        preset: how the mask is learned.
+        preset: how the mask is learned: by default "fast", or with an area "extremal-fast".
         layer: for the methods that read one; defaults to each method's own.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        area: share of the picture that the mask is to mark.
         perturbation: that the mask is learned against; defaults to the preset's.
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
@@ -120,7 +127,8 @@ def compare(
     classifier = classifier.scored(score)
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
     fitted = Squash() if fit is None else fit
-    settings = ComparisonSettings(names, fitted, seed, preset, layer, perturbation, place)
+    chosen = preset or preset_for(area)
+    settings = ComparisonSettings(names, fitted, seed, chosen, layer, perturbation, place, area)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -248,6 +256,7 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
+        **({} if settings.area is None else {"area": settings.area}),
         "perturbation": settings.perturbation,
         "mask_layer": described(settings.mask_layer),
         "share": SHARE,
