@@ -34,14 +34,15 @@ Photos = Annotated[
 ]
 Methods = Annotated[
     str | None,
-    typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
+    typer.Option("--methods", help="Names that `unsee methods` lists, with commas.", show_default="all"),
 ]
 Preset = Annotated[
     str | None,
     typer.Option(
         "--preset",
         "-p",
-        help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]",
+        help="How the mask is learned: see `unsee presets`.",
+        show_default="fast, with --area extremal-fast",
     ),
 ]
 Area = Annotated[
@@ -50,18 +51,19 @@ Area = Annotated[
 ]
 Perturbation = Annotated[
     str | None,
-    typer.Option("--perturbation", help="That the mask is learned against. [default: the preset's]"),
+    typer.Option("--perturbation", help="That the mask is learned against.", show_default="the preset's"),
 ]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
+    typer.Option("--layer", help="Layer that Grad-CAM and excitation read.", show_default="the method's own"),
 ]
 MaskLayer = Annotated[
     str | None,
     typer.Option(
         "--mask-layer",
         help="Layer whose activation the mask edits, with the mean over each photo alone if "
-        "--layer-value is mean. [default: pixels]",
+        "--layer-value is mean.",
+        show_default="pixels",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]

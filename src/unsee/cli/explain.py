@@ -38,7 +38,8 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         "-p",
-        help="A name that `unsee presets` lists. [default: fast, with --area extremal-fast]",
+        help="A name that `unsee presets` lists.",
+        show_default="fast, with --area extremal-fast",
     ),
 ]
 Area = Annotated[
@@ -50,10 +51,10 @@ Area = Annotated[
     ),
 ]
 Share = Annotated[
-    float | None, typer.Option("--share", help="Share of the score for --area smallest. [default: 0.9]")
+    float | None, typer.Option("--share", help="Share of the score for --area smallest.", show_default="0.9")
 ]
 GameName = Annotated[
-    str | None, typer.Option("--game", help="deletion, preservation or dual. [default: the preset's]")
+    str | None, typer.Option("--game", help="deletion, preservation or dual.", show_default="the preset's")
 ]
 Perturbation = Annotated[
     str | None,
@@ -66,11 +67,11 @@ Perturbation = Annotated[
     ),
 ]
 Iterations = Annotated[
-    int | None, typer.Option("--iterations", "-n", help="Iterations at most. [default: the preset's]")
+    int | None, typer.Option("--iterations", "-n", help="Iterations at most.", show_default="the preset's")
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", help="Photos in a batch. [default: what fits in memory]"),
+    typer.Option("--batch-size", "-b", help="Photos in a batch.", show_default="what fits in memory"),
 ]
 Precision = Annotated[
     str,

@@ -28,7 +28,8 @@ Preset = Annotated[
     typer.Option(
         "--preset",
         "-p",
-        help="How the mask is learned: see `unsee presets`. [default: fast, with --area extremal-fast]",
+        help="How the mask is learned: see `unsee presets`.",
+        show_default="fast, with --area extremal-fast",
     ),
 ]
 Layer = Annotated[
@@ -53,26 +54,28 @@ ClassMap = Annotated[
 ]
 Precision = Annotated[str, typer.Option("--precision", help="float32, bfloat16 or auto, as in explain.")]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", "-b", help="Images at once. [default: what fits]", min=1)
+    int | None, typer.Option("--batch-size", "-b", help="Images at once.", show_default="what fits", min=1)
 ]
 PartSize = Annotated[
     int | None,
     typer.Option(
-        "--part-size", help="Images in a part: a kill loses at most one part. [default: chosen]", min=1
+        "--part-size", help="Images in a part: a kill loses at most one part.", show_default="chosen", min=1
     ),
 ]
 Retry = Annotated[bool, typer.Option("--retry", help="Do parts again in which images failed.")]
 EngineName = Annotated[str, typer.Option("--engine", help="local, or ray for several processes.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", "-j", help="Ray's workers. [default: one per GPU or core]", min=1),
+    typer.Option("--workers", "-j", help="Ray's workers.", show_default="one per GPU or core", min=1),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", help="CPU threads of each worker. [default: its share]", min=1)
+    int | None, typer.Option("--threads", help="CPU threads of each worker.", show_default="its share", min=1)
 ]
 Gpus = Annotated[
     float | None,
-    typer.Option("--gpus", help="GPUs of each of Ray's workers. [default: one if --device is one]", min=0),
+    typer.Option(
+        "--gpus", help="GPUs of each of Ray's workers.", show_default="one if --device is one", min=0
+    ),
 ]
 
 
