@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import timm
 import torch
 
 from token_nets import CLASSES, MAKERS, PREFIX, SIZE, convnet, made, max_pooled, shortened, swin
@@ -159,12 +160,26 @@ class TestOthers:
             def forward(self, images):
                 return self.one(images) + self.two(images)
 
-        with pytest.raises(UnseeError, match="has no patch tokens"):
+        with pytest.raises(UnseeError, match="no place in both that holds all patch tokens"):
             edit_of(Classifier(Both(), size=SIZE, name="both"))
+
+    def test_patches_of_two_sizes(self):
+        """With one kind masked, the network would still see the whole image."""
+        net = timm.create_model("crossvit_9_240", pretrained=False, num_classes=CLASSES, depth=([1, 1, 0],))
+        with pytest.raises(UnseeError, match="no place in crossvit that holds all patch tokens"):
+            edit_of(Classifier(net.eval(), size=(240, 240), name="crossvit"), count=1)
+
+    def test_attention_under_another_name(self):
+        net = timm.models.cait.Cait(32, 8, embed_dim=16, depth=1, num_heads=2, num_classes=CLASSES)
+        edit = edit_of(Classifier(net.eval(), size=(32, 32), name="cait"))
+        assert isinstance(edit, MaskedEmbeddings)
+        assert edit.size == (4, 4)
 
     def test_networks_without_tokens(self, classifier):
         for one in (classifier, Classifier(convnet(), size=(160, 160), name="convnet")):
-            with pytest.raises(UnseeError, match=f"{one.name} has no patch tokens") as error:
+            with pytest.raises(
+                UnseeError, match=f"no place in {one.name} that holds all patch tokens"
+            ) as error:
                 edit_of(one)
             assert "\n" not in str(error.value)
 

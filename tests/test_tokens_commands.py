@@ -50,7 +50,7 @@ class TestCommands:
     def test_networks_without_tokens_are_refused(self, run, networks, make_photo):
         done = run("explain", make_photo(), "--model", "convnet", "--perturbation", "tokens")
         assert done.code == 2
-        assert "convnet has no patch tokens" in done.err
+        assert "no place in convnet that holds all patch tokens" in done.err
         assert "Traceback" not in done.err
 
     def test_compare(self, run, networks, make_photo, tmp_path):

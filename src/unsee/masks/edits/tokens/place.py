@@ -22,6 +22,8 @@ ADAPTERS: tuple[Callable[[nn.Module], str | None], ...] = (
 )
 """Each says for a module, if it is of its family, which part returns all tokens with their positions."""
 _SAME, _SAME_HALF = 1e-3, 5e-2
+_ATTENTION = ("attention", "attn")
+"""One of these is in the name of an attention's class."""
 
 
 @dataclass(frozen=True)
@@ -149,24 +151,24 @@ def _patch_convolution(classifier: Classifier, image: Tensor, why_not: str) -> P
     """The one convolution that makes embeddings of the image's patches, in a network with attention.
 
     Raises:
-        UnseeError: there is no attention, or not one such convolution.
+        UnseeError: there is no attention, or not one such convolution of the image.
     """
     found: dict[str, torch.Size] = {}
     modules = dict(classifier.network.named_modules())
     names = {module: name for name, module in modules.items()}
 
     def note(module: nn.Conv2d, inputs: tuple[Tensor], output: Tensor) -> None:
-        if inputs[0].shape[1:] == image.shape[1:]:
+        if inputs[0].shape[1] == image.shape[1]:  # the image, perhaps at another size
             found[names[module]] = output.shape
 
     patching = [module for module in modules.values() if _cuts_patches(module)]
-    if any("attention" in type(module).__name__.lower() for module in modules.values()):
+    if any(word in type(module).__name__.lower() for module in modules.values() for word in _ATTENTION):
         with hooked(patching, note):
             classifier.answer(image)
     if len(found) != 1:
         raise UnseeError(
-            f"{classifier.name} has no patch tokens, which the perturbation tokens masks in vision "
-            "transformers: choose another one, such as blur"
+            f"unsee finds no place in {classifier.name} that holds all patch tokens, as vision transformers "
+            "have one: choose another perturbation than tokens, such as blur"
         )
     ((layer, shape),) = found.items()
     return Place(layer, TokenGrid(0, shape[-2], shape[-1]), why_not)
