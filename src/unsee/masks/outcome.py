@@ -16,6 +16,7 @@ from unsee.masks.objective import total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
+from unsee.sufficiency import Sufficiency
 from unsee.verdicts import CONVERGED, NO_GAIN
 
 
@@ -39,6 +40,8 @@ class Learned:
         seconds: the image's share of its batch's time.
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
+        sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
+        others: further masks without its cells.
     """
 
     grid: Float[Tensor, "r c"]
@@ -51,6 +54,8 @@ class Learned:
     seconds: float
     chosen: str = LEARNED
     attempts: int = 1
+    sufficiency: Sufficiency | None = None
+    others: tuple["Learned", ...] = ()
 
     def after(self, other: "Learned") -> "Learned":
         """The better of this and an earlier attempt, with the evaluations and the time of both.

@@ -19,7 +19,9 @@ from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned
 from unsee.masks.settings import Settings
+from unsee.masks.suffices import suffice_each
 from unsee.memory import in_quarters
+from unsee.sufficiency import Sufficient
 from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
@@ -38,6 +40,7 @@ class Plan:
         batch_size: photos that are learned at once; None for as many as are fast and fit in memory.
         precision: "float32", "bfloat16", or "auto": bfloat16 in `fast` if the device supports it.
         compiled: hand a copy of the network to `torch.compile`.
+        sufficient: what the smallest mask must do, where that is asked for.
     """
 
     settings: Settings
@@ -47,6 +50,7 @@ class Plan:
     batch_size: int | None = None
     precision: str = "auto"
     compiled: bool = False
+    sufficient: Sufficient | None = None
 
     def on(self, classifier: Classifier) -> "Plan":
         """The plan with the score that the classifier's head gives, unless it has one of its own."""
@@ -95,9 +99,11 @@ def learn_photos(
     plan = plan.on(classifier)
     pending = _Pending(classifier, iter(photos), plan, refuse)
     half = precision_of(classifier, plan) == "bfloat16"
-    learning = learn_each(
-        classifier, pending.take, plan.settings, plan.batch_size, half, plan.compiled, progress
-    )
+    rest = (plan.batch_size, half, plan.compiled, progress)
+    if plan.sufficient is None:
+        learning = learn_each(classifier, pending.take, plan.settings, *rest)
+    else:
+        learning = suffice_each(classifier, pending.take, plan.settings, plan.sufficient, *rest)
     ready: dict[int, LearnedPhoto] = {}
     due = 0
     for number, learned in learning:
