@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
@@ -92,6 +93,7 @@ class Sufficiency:
         path: the masks that were checked, in order.
         number: 0 for the first mask, 1 for the first other, and so on.
         stopped: why fewer other masks were found than were asked for; empty if all were.
+        view: the image at the network's input, which the path's masks are drawn over; None where no path is.
     """
 
     asked: Sufficient
@@ -100,6 +102,7 @@ class Sufficiency:
     path: tuple[PathPoint, ...]
     number: int = 0
     stopped: str = ""
+    view: Float[Tensor, "c h w"] | None = None
 
     @property
     def reached(self) -> bool:
@@ -142,3 +145,8 @@ def _point(row: Mapping[str, Any]) -> PathPoint:
 def question_record(question: Sufficient | None) -> dict[str, Any] | None:
     """A question as JSON values; None where there is none."""
     return None if question is None else asdict(question)
+
+
+def other_folder(folder: Path, number: int) -> Path:
+    """Where a further mask lies in the photo's folder."""
+    return folder / f"another-{number}"

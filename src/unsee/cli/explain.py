@@ -13,6 +13,7 @@ from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, re
 from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Another, Keep, PathToo, Suppress, further_rows
 from unsee.words import counted
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ def command(
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
+    path: PathToo = False,
+    another: Another = 0,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     batch_size: BatchSize = None,
@@ -97,9 +102,13 @@ def command(
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.folders import explain_to_folders
+    from unsee.masks.sufficient import asked_to_suffice, check_settings
 
-    settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations)
-    plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
+    question, chosen = asked_to_suffice(suppress, keep, path, another, game, iterations)
+    settings = adjusted(look_up(PRESETS, preset, "preset"), chosen, perturbation, iterations)
+    if question is not None:
+        check_settings(settings, layer)
+    plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled, question)
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)
@@ -163,6 +172,8 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             _number(manifest["area"], ".1%") + ("" if manifest["converged"] else " *"),
             plain(saved.folder),
         )
+        for cells in further_rows(saved):
+            table.add_row(*cells)
     captions = []
     if not all(saved.manifest["edits_pixels"] for saved in explanations):
         captions.append("the mask lies on a layer: no pixel is edited")

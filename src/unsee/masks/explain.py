@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import cast
 
@@ -23,6 +24,7 @@ from unsee.masks.on_layer import OnLayer, check_no_perturbation, on_layer
 from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.neutral import advanced, neutral
 from unsee.records import described
 from unsee.target_scores import Score
@@ -43,6 +45,10 @@ def explain(
     iterations: int | None = None,
     score: str | Score | None = None,
     layer: str | OnLayer | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
+    path: bool = False,
+    another: int = 0,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -61,6 +67,11 @@ def explain(
         preset: a name in `unsee.PRESETS`, or settings.
         game, perturbation, iterations, score: change the preset in these.
         layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
+        suppress: return the mask of least area that suppresses this share of the score, in (0,1), also under a
+            perturbation that it was not learned with; see `Explanation.sufficiency`.
+        keep: the same in preservation: the smallest region that keeps this share.
+        path: draw the path over λ1 that led there when the explanation is saved.
+        another: how many further such masks to find (`Explanation.others`), without the cells of those before.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -82,13 +93,17 @@ def explain(
         model = model.scored(score)
     name = preset if isinstance(preset, str) else "custom"
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
+    question, game = asked_to_suffice(suppress, keep, path, another, game, iterations)
     settings = adjusted(base, game, perturbation, iterations, score)
+    if question is not None:
+        check_settings(settings, layer)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
     if layer is not None:
         check_no_perturbation(perturbation)
         settings = on_layer(settings, model, layer, read, fit)
-    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
+    fitting = Squash() if fit is None else fit
+    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, question)
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several else explanations[0]
@@ -128,6 +143,9 @@ def _explanation(
     learned_photo: LearnedPhoto,
 ) -> Explanation:
     network_input, learned = learned_photo.network_input, learned_photo.learned
+    sufficiency = learned.sufficiency
+    if sufficiency is not None and sufficiency.asked.path:
+        sufficiency = replace(sufficiency, view=network_input.plain.float())
     game = plan.settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
     mask = learned.mask
@@ -164,6 +182,11 @@ def _explanation(
             network=classifier.record,
             channels=classifier.input_shape[0],
             value_range=classifier.value_range,
+        ),
+        sufficiency=sufficiency,
+        others=tuple(
+            _explanation(classifier, plan, precision, learned_photo._replace(learned=other))
+            for other in learned.others
         ),
     )
 

@@ -276,9 +276,7 @@ class Paths:
             )
         batch = replace(batch, bounds=bounds)
         left = [batch]
-        for group in optimise(
-            lambda _: left.pop() if left else None, current, Capacity(len(rows)), progress
-        ):
+        for group in optimise(lambda _: left.pop() if left else None, current, Capacity(len(rows)), progress):
             for place, row in enumerate(group.ids):
                 one = group.select(torch.arange(len(group), device=masks.device) == place)
                 history = one.history[0, first : int(one.iteration)].cpu()
@@ -315,7 +313,11 @@ class Paths:
             walk.spent += CHECK
             seen, unseen = scores[place].tolist()
             shares = self._shares(row, seen, unseen)
-            factor = walk.points[walk.best].lambda1 / weight if walk.refining and walk.best is not None else walk.factor
+            factor = (
+                walk.points[walk.best].lambda1 / weight
+                if walk.refining and walk.best is not None
+                else walk.factor
+            )
             point = PathPoint(
                 lambda1=weight * factor,
                 amplified=walk.trial,
@@ -334,7 +336,8 @@ class Paths:
         """The share of an image's score that is suppressed, or kept in preservation, by both perturbations."""
         original, *references = self.ends[row].tolist()
         both = [
-            Scores(original, now, reference) for now, reference in zip((seen, unseen), references, strict=True)
+            Scores(original, now, reference)
+            for now, reference in zip((seen, unseen), references, strict=True)
         ]
         deletes = self.settings.objective.game.ideal == 1
         first, second = (one.suppression if deletes else one.normalized for one in both)
@@ -356,9 +359,7 @@ class Paths:
         with self.classifier.borrowed():
             return torch.stack(in_quarters(some, range(len(rows))))
 
-    def _learned(
-        self, rows: list[int], walks: dict[int, Walk], number: int, seconds: float
-    ) -> list[Learned]:
+    def _learned(self, rows: list[int], walks: dict[int, Walk], number: int, seconds: float) -> list[Learned]:
         """The result of each image."""
         states = [walks[row] for row in rows]
         chosen = [walk.chosen for walk in states]
@@ -368,7 +369,9 @@ class Paths:
         points = [walk.points[place] for walk, place in zip(states, chosen, strict=True)]
         picked = torch.tensor(rows, device=self.offsets.device)
         factors = self.ends.new_tensor([point.lambda1 / weight for point in points])
-        scorer = PathScorer(self._scorer(rows, factors.tolist(), 0, 0, 1).inner, area_penalty(self.settings), factors)
+        scorer = PathScorer(
+            self._scorer(rows, factors.tolist(), 0, 0, 1).inner, area_penalty(self.settings), factors
+        )
         weighted = replace(self.settings, objective=scorer.objective)
         iteration = torch.zeros(len(rows), dtype=torch.long, device=grids.device)
         terms = fixed_terms(self.scoring.select(picked), weighted, self.upsampler, grids, iteration)

@@ -57,7 +57,9 @@ def asked_to_suffice(
         raise UnseeError("suppress (--suppress) deletes and keep (--keep) preserves: give one of them")
     if suppress is None and keep is None:
         if path or another:
-            raise UnseeError("path and another (--path, --another) need suppress or keep (--suppress, --keep)")
+            raise UnseeError(
+                "path and another (--path, --another) need suppress or keep (--suppress, --keep)"
+            )
         return None, game
     share, wanted, name = (
         (suppress, DELETION, "suppress") if suppress is not None else (keep, PRESERVATION, "keep")
@@ -65,7 +67,9 @@ def asked_to_suffice(
     if game is not None and (game if isinstance(game, str) else game.name) != wanted.name:
         raise UnseeError(f"{name} (--{name}) is for the game {wanted.name}: leave game (--game) out")
     if iterations is not None:
-        raise UnseeError(f"{name} (--{name}) chooses its iterations itself: leave iterations (--iterations) out")
+        raise UnseeError(
+            f"{name} (--{name}) chooses its iterations itself: leave iterations (--iterations) out"
+        )
     assert share is not None
     return Sufficient(share, path, another), wanted
 
@@ -91,11 +95,26 @@ def area_penalty(settings: Settings) -> L1 | MeanL1:
             "preset fast"
         )
     if not all(isinstance(one, Blended | Pyramid) for one in settings.perturbations):
-        raise UnseeError("suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out")
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"
+        )
     found = [one for one in settings.objective.penalties if isinstance(one, L1 | MeanL1) and one.weight > 0]
     if len(found) != 1:
         raise UnseeError("suppress and keep need one penalty of the area, L1 or MeanL1, of a weight above 0")
     return found[0]
+
+
+def check_settings(settings: Settings, layer: object = None) -> None:
+    """Refuse settings along which there is no path.
+
+    Raises:
+        UnseeError: as `area_penalty`, or a layer is masked.
+    """
+    if layer is not None:
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"
+        )
+    area_penalty(settings)
 
 
 @dataclass(frozen=True)
