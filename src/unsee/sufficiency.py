@@ -139,7 +139,8 @@ class Sufficiency:
 
 
 def _point(row: Mapping[str, Any]) -> PathPoint:
-    return PathPoint(**{name: math.nan if value is None else value for name, value in row.items()})
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+    return PathPoint(**values)
 
 
 def question_record(question: Sufficient | None) -> dict[str, Any] | None:

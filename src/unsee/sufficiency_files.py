@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unsee.drawing import panels, path_chart, side_by_side
 from unsee.pixels import Bands
-from unsee.sufficiency import Sufficiency
+from unsee.sufficiency import PathPoint, Sufficiency
 from unsee.verdicts import NOT_REACHED
 
 PATH_TABLE, PATH_PICTURE, OTHERS_PICTURE = "path.csv", "path.png", "another.png"
@@ -53,7 +53,7 @@ def write_path(
             share=point.share,
             unseen=point.unseen_share,
             saliency=point.saliency,
-            title=f"area {point.area:.1%}, λ1 {point.lambda1:.2g}\n{point.share:.0%}, {point.unseen_share:.0%} unseen",
+            title=_title(point),
             chosen=point is found.chosen,
         )
         for point in found.path
@@ -87,6 +87,12 @@ def write_others(
     contents = [(panels.overlaid(photo, saliency, bands), title) for saliency, title in masks]
     row = [(panels.viewed(photo, bands), "photo"), *contents]
     panels.save(side_by_side.side_by_side(row), folder / OTHERS_PICTURE)
+
+
+def _title(point: PathPoint) -> str:
+    """What is written over a mask of the path."""
+    numbers = f"area {point.area:.1%}, λ1 {point.lambda1:.2g}, ×{point.amplified:.2g}"
+    return f"{numbers}\n{point.share:.0%}, unseen {point.unseen_share:.0%}"
 
 
 def _cell(value: object) -> object:

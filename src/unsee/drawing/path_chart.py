@@ -70,7 +70,8 @@ def path_figure(
     aspect = min(max(image.shape[-2] / image.shape[-1], 0.3), 2.5)
     width = _INCHES * _SHOWN
     figure = Figure(figsize=(width, _CHART + _INCHES * aspect + 0.5), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(_CHART, _INCHES * aspect + 0.5))
+    heights = (_CHART, _INCHES * aspect + 0.5)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     _draw_chart(upper.subplots(1, 1), ordered, asked, words)
     row = lower.subplots(1, _SHOWN, squeeze=False)[0]
     for axes in row[len(shown) :]:

@@ -67,11 +67,11 @@ def explain(
         preset: a name in `unsee.PRESETS`, or settings.
         game, perturbation, iterations, score: change the preset in these.
         layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
-        suppress: return the mask of least area that suppresses this share of the score, in (0,1), also under a
-            perturbation that it was not learned with; see `Explanation.sufficiency`.
+        suppress: return the mask of least area that suppresses this share of the score, in (0,1), also under
+            a perturbation that it was not learned with; see `Explanation.sufficiency`.
         keep: the same in preservation: the smallest region that keeps this share.
         path: draw the path over λ1 that led there when the explanation is saved.
-        another: how many further such masks to find (`Explanation.others`), without the cells of those before.
+        another: how many further such masks to find, without the cells of those before: `Explanation.others`.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.

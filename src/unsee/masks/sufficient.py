@@ -1,6 +1,7 @@
 """Asks for the smallest mask that suffices: arguments, the unseen perturbation, and λ1 between two values."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from unsee.errors import UnseeError
@@ -28,7 +29,7 @@ _KINDS: tuple[tuple[type, ...], ...] = (
     (GaussianNoise, UniformNoise),
     (Median, MedianGaussian),
 )
-_UNSEEN: tuple[Blended, ...] = (Constant(), Blur(), GaussianNoise(), Median())
+_UNSEEN: tuple[Perturbation, ...] = (Constant(), Blur(), GaussianNoise(), Median())
 """One perturbation of each kind, in the order in which they are tried."""
 
 
@@ -74,7 +75,7 @@ def asked_to_suffice(
     return Sufficient(share, path, another), wanted
 
 
-def unseen_for(perturbations: tuple[Perturbation, ...]) -> Blended:
+def unseen_for(perturbations: Sequence[object]) -> Perturbation:
     """A perturbation of another kind than those that a mask is learned with.
 
     A constant colour; where that is among them a blur, then noise, then a median.
@@ -91,7 +92,7 @@ def area_penalty(settings: Settings) -> L1 | MeanL1:
     """
     if not isinstance(settings.optimiser, Continuing):
         raise UnseeError(
-            "suppress and keep (--suppress, --keep) go along a path that this preset's optimiser cannot: use the "
+            "suppress and keep (--suppress, --keep) need an optimiser that can go on under another λ1: use the "
             "preset fast"
         )
     if not all(isinstance(one, Blended | Pyramid) for one in settings.perturbations):
@@ -134,7 +135,7 @@ class Bracket:
     step: float = math.log(4)
 
     def told(self, suffices: bool) -> "Bracket":
-        """The bracket after `now` was tried, with the next to try: beyond the known side, or in the middle."""
+        """The bracket after `now` was tried, and the next to try: beyond the known side, or the middle."""
         enough = max(self.enough, self.now) if suffices else self.enough
         too_much = self.too_much if suffices else min(self.too_much, self.now)
         if math.isinf(too_much):

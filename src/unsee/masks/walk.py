@@ -53,7 +53,6 @@ class Walk:
     points: list[PathPoint] = field(default_factory=list)
     grids: list[Float[Tensor, "r c"]] = field(default_factory=list)
     history: list[Float[Tensor, "n terms"]] = field(default_factory=list)
-    seconds: float = 0.0
     best: int | None = None
     _start: Place | None = None
     _amplified: float = 1.0
@@ -61,11 +60,12 @@ class Walk:
     _best_base: Tensor | None = None
     _amplified_low: float = 1.0
     _high: float = 1.0
+    _best_factor: float = 1.0
 
     @property
     def factor(self) -> float:
-        """On λ1, now."""
-        return math.exp(self.bracket.now)
+        """On λ1: of the stage, or of the best mask once its amplification is refined."""
+        return self._best_factor if self.refining else math.exp(self.bracket.now)
 
     @property
     def first_steps(self) -> int:
@@ -77,11 +77,10 @@ class Walk:
         """Where the next stage starts: the last place that sufficed, or where the optimiser stands."""
         return self._start or self.place
 
-    def arrived(self, place: Place, history: Float[Tensor, "n terms"], seconds: float) -> None:
+    def arrived(self, place: Place, history: Float[Tensor, "n terms"]) -> None:
         """A stage has ended: its mask is checked next, amplified as the last one that sufficed was."""
         self.place, self.pending, self.trial, self._low = place, True, self._amplified, None
         self.history.append(history)
-        self.seconds += seconds
         self.spent += len(history) * self.edits
 
     @property
@@ -99,7 +98,8 @@ class Walk:
         self.grids.append(grid)
         if point.reaches and (self.best is None or point.area < self.points[self.best].area):
             self.best, self._best_base = len(self.points) - 1, self.base
-            self._amplified_low = self._low or self.trial / AMPLIFY
+            if not self.refining:
+                self._amplified_low, self._best_factor = self._low or self.trial / AMPLIFY, self.factor
         if self.refining:
             self._refined(point)
         elif point.reaches:
@@ -112,7 +112,7 @@ class Walk:
             self.bracket = self.bracket.told(False)
 
     def _may_amplify(self) -> bool:
-        """Whether the same mask is tried with more amplification: once, or as long as nothing has sufficed."""
+        """Whether the same mask is tried with more amplification: once, or while nothing has sufficed."""
         higher = self.trial * AMPLIFY
         once = self._start is None or higher <= self._amplified * AMPLIFY
         return once and higher <= MOST and self.affords(CHECK)

@@ -13,7 +13,7 @@ from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015) with the values clipped to their bounds after each step, as in the paper (§4.3).
+    """Adam (Kingma & Ba 2015) with the values clipped after each step, as in the paper (§4.3).
 
     Args:
         rate: the learning rate, above 0.

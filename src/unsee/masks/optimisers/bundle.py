@@ -155,7 +155,10 @@ class Bundle:
         return masks, (offsets, planes, places, center, cost, slack, trust, score)
 
     def continuing(self, steps: int, radius: float) -> tuple["Bundle", int]:
-        """The same for so many further steps, and the iteration of the first: all that is remembered counts."""
+        """The same for so many further steps, and the iteration of the first.
+
+        Everything that is remembered counts from there on.
+        """
         first = max(self.remembered, 2)
         scaled = max(radius / self.shrink ** (first - 2), self.least_radius)
         return replace(self, radius=scaled, iterations=first + steps), first

@@ -117,7 +117,10 @@ class Optimiser(Protocol):
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The new results, within the evaluation's bounds, and what is remembered; no image depends on another."""
+        """The new results, within the evaluation's bounds, and what is remembered.
+
+        No image depends on another.
+        """
 
     def settled(
         self, history: Float[Tensor, "b iterations terms"], iteration: Int[Tensor, " b"]
@@ -126,11 +129,17 @@ class Optimiser(Protocol):
 
 
 @runtime_checkable
-class Continuing(Protocol):
+class Continuing(Optimiser, Protocol):
     """An optimiser that goes on from what it remembers when the penalties change."""
 
-    def continuing(self, steps: int, radius: float) -> tuple["Optimiser", int]:
-        """The optimiser for so many further steps, cells moving `radius` at first, and the iteration of the first."""
+    def limited(self, iterations: int) -> "Continuing":
+        """The same optimiser with another number of steps."""
+
+    def continuing(self, steps: int, radius: float) -> tuple["Continuing", int]:
+        """The optimiser for so many further steps, and the iteration of the first of them.
+
+        Cells move by `radius` at most in the first.
+        """
 
     def reweighted(self, memory: Memory, objective: Objective, edits: int) -> Memory:
         """What is remembered, under an objective that differs in its penalties alone."""
