@@ -92,7 +92,7 @@ def area_penalty(settings: Settings) -> L1 | MeanL1:
     """
     if not isinstance(settings.optimiser, Continuing):
         raise UnseeError(
-            "suppress and keep (--suppress, --keep) need an optimiser that can go on under another λ1: use the "
+            "suppress and keep (--suppress, --keep) need an optimiser that goes on under another λ1: use the "
             "preset fast"
         )
     if not all(isinstance(one, Blended | Pyramid) for one in settings.perturbations):
