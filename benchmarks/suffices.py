@@ -1,9 +1,9 @@
 """The smallest mask that suffices, beside the preset fast and a slow search over λ1.
 
-    UNSEE_ASSETS=DIR python benchmarks/suffices.py [--share 0.95] [--game deletion] [--photos 4] [--iterations 150]
+    UNSEE_ASSETS=DIR python benchmarks/suffices.py [--share 0.95] [--game deletion] [--photos 4]
 
-The slow search learns a mask for each λ1 from 0.001 to 0.128, a factor of 2 apart, by Adam from the fully edited
-mask, amplifies each by 1, 1.05, 1.1, … up to 3.4, and takes the least area that suffices under both
+The slow search learns a mask for each λ1 from 0.001 to 0.128, a factor of 2 apart, by Adam from the fully
+edited mask, amplifies each by 1, 1.05, 1.1, … up to 3.4, and takes the least area that suffices under both
 perturbations. Everything is the network's own score without jitter.
 """
 
@@ -103,9 +103,7 @@ def main() -> None:
     assert isinstance(plain, list)
     assert isinstance(found, list)
     slow = searched(classifier, photos, settings, options.iterations)
-    print(
-        f"share {options.share:.0%}, {options.game}; {seconds:.1f} s a photo; areas in %, shares are the lower of both"
-    )
+    print(f"share {options.share:.0%}, {options.game}; {seconds:.1f} s a photo; areas in %, the lower share")
     print("photo | fast: area, share | suffices: area, share, evaluations | slow search: area | ratio")
     ratios = []
     for photo, usual, one, grids in zip(photos, plain, found, slow, strict=True):

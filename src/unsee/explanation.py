@@ -286,7 +286,11 @@ class Explanation:
         if found.asked.path:
             write_path(folder, found, shown["name"], deletes, self.target.short, bands)
         if self.others:
-            masks = [(one.saliency, one.short_answer) for one in (self, *self.others)]
+            each = (self, *self.others)
+            names = ("the smallest", *(f"another {number}" for number in range(1, len(each))))
+            masks = [
+                (one.saliency, f"{name}: {one.short_answer}") for name, one in zip(names, each, strict=True)
+            ]
             write_others(folder, self.photo.pixels, masks, bands)
 
     @property

@@ -54,6 +54,7 @@ def write_path(
             unseen=point.unseen_share,
             saliency=point.saliency,
             title=_title(point),
+            stage=point.lambda1,
             chosen=point is found.chosen,
         )
         for point in found.path

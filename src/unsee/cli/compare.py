@@ -12,6 +12,7 @@ from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, re
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Keep, Suppress
 from unsee.verdicts import CONVERGED
 from unsee.words import spelled
 
@@ -57,6 +58,8 @@ def command(
     mask_layer: MaskLayer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     device: options.Device = "auto",
@@ -85,7 +88,8 @@ def command(
     from unsee.experiments.photo_comparison import ComparisonSettings
 
     place = layer_from(mask_layer, layer_value, mask_over)
-    settings = ComparisonSettings(methods_from(methods), fit_from(fit), seed, preset, layer, place)
+    names = methods_from(methods)
+    settings = ComparisonSettings(names, fit_from(fit), seed, preset, layer, place, suppress, keep)
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())

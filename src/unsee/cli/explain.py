@@ -13,7 +13,7 @@ from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, re
 from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
-from unsee.cli.sufficient import Another, Keep, PathToo, Suppress, further_rows
+from unsee.cli.sufficient import Another, Keep, PathToo, Suppress, further_rows, report_stopped
 from unsee.words import counted
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def _print_report(report: "FolderReport", as_json: bool) -> None:
         for manifest in manifests
         if not manifest["converged"]
     )
+    report_stopped(manifests)
     report_doubts((manifest["photo"], manifest["photo_notes"]) for manifest in manifests)
     report_problems(report.problems)
 

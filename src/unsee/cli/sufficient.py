@@ -1,11 +1,12 @@
 """Options and rows of the smallest mask that suffices."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unsee.cli.console import plain
+from unsee.cli.console import CONSOLE, plain
 
 if TYPE_CHECKING:
     from unsee.masks.folders import FolderEntry
@@ -28,6 +29,14 @@ PathToo = Annotated[
 Another = Annotated[
     int, typer.Option("--another", help="Find so many further masks that do not touch those before.", min=0)
 ]
+
+
+def report_stopped(manifests: "Iterable[Mapping[str, Any]]") -> None:
+    """Say for each photo why fewer further masks were found than were asked for."""
+    for manifest in manifests:
+        found = manifest.get("sufficiency")
+        if found and manifest["sufficient"]["another"] and found["stopped"]:
+            CONSOLE.print(f"{plain(Path(manifest['photo']).name)}: {plain(found['stopped'])}")
 
 
 def further_rows(saved: "FolderEntry") -> "Iterator[tuple[str, ...]]":

@@ -28,6 +28,7 @@ class PathMask:
         unseen: the share under another perturbation.
         saliency: in [0,1], of the image's size.
         title: what is written over the mask.
+        stage: masks of one stage differ in their amplification alone.
         chosen: whether it is the one that is returned.
     """
 
@@ -36,6 +37,7 @@ class PathMask:
     unseen: float
     saliency: Float[Tensor, "h w"]
     title: str
+    stage: float = 0.0
     chosen: bool = False
 
 
@@ -97,22 +99,17 @@ def draw_path(
 
 
 def _draw_chart(axes: Axes, ordered: Sequence[PathMask], asked: float, words: PathWords) -> None:
-    areas = [100 * one.area for one in ordered]
+    largest = {one.stage: one for one in ordered}.values()  # ordered by area: the last of each stage stays
     lines = (
-        (words.seen, [one.share for one in ordered], _SEEN, "o"),
-        (words.unseen, [one.unseen for one in ordered], _UNSEEN, "s"),
+        (words.seen, [(one.area, one.share) for one in ordered], _SEEN, "o"),
+        (words.unseen, [(one.area, one.unseen) for one in ordered], _UNSEEN, "s"),
     )
-    cut = any(not _LEAST <= value <= _MOST for _, values, _, _ in lines for value in values)
+    cut = any(not _LEAST <= value <= _MOST for _, values, _, _ in lines for _, value in values)
+    for number, color in enumerate((_SEEN, _UNSEEN)):
+        along = sorted((one.area, (one.share, one.unseen)[number]) for one in largest)
+        axes.plot(*_on_axes(along), color=color, lw=0.9, alpha=0.6)
     for name, values, color, marker in lines:
-        axes.plot(
-            areas,
-            [min(max(v, _LEAST), _MOST) for v in values],
-            color=color,
-            marker=marker,
-            ms=4,
-            lw=1,
-            label=name,
-        )
+        axes.plot(*_on_axes(values), color=color, marker=marker, ms=4.5, ls="none", label=name)
     axes.axhline(asked, color="0.4", linewidth=0.9, linestyle="--", label=f"asked: {asked:.0%}")
     for one in ordered:
         if one.chosen:
@@ -122,6 +119,11 @@ def _draw_chart(axes: Axes, ordered: Sequence[PathMask], asked: float, words: Pa
     axes.set_ylabel(words.share + (f"\n(cut to {_LEAST:g} … {_MOST:g})" if cut else ""))
     axes.set_title(words.title, fontsize=10, parse_math=False)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def _on_axes(values: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Areas in %, and shares cut to what the chart shows."""
+    return [100 * area for area, _ in values], [min(max(share, _LEAST), _MOST) for _, share in values]
 
 
 def _spread(ordered: Sequence[PathMask]) -> list[PathMask]:

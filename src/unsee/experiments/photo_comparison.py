@@ -21,10 +21,11 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.layer_names import layer_called
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, OnLayer, Plan, on_layer
+from unsee.masks import PRESETS, OnLayer, Plan, adjusted, on_layer
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
 from unsee.masks.photos import asked_for, learn_photos, target_indices
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
 from unsee.records import described
@@ -42,6 +43,7 @@ class ComparisonSettings:
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -50,9 +52,13 @@ class ComparisonSettings:
     preset: str = "fast"
     layer: str | None = None
     mask_layer: OnLayer | None = None
+    suppress: float | None = None
+    keep: float | None = None
 
     def __post_init__(self) -> None:
-        look_up(PRESETS, self.preset, "preset")
+        settings = look_up(PRESETS, self.preset, "preset")
+        if asked_to_suffice(self.suppress, self.keep)[0] is not None:
+            check_settings(settings, self.mask_layer)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
@@ -71,6 +77,8 @@ def compare(
     fit: Fit | None = None,
     score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
 
@@ -86,6 +94,7 @@ def compare(
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
 
     Returns:
         One comparison for one photo, a list for several. A method that does not support the network is in
@@ -101,7 +110,8 @@ def compare(
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     classifier = classifier.scored(score)
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
-    settings = ComparisonSettings(names, Squash() if fit is None else fit, seed, preset, layer, place)
+    scaling = Squash() if fit is None else fit
+    settings = ComparisonSettings(names, scaling, seed, preset, layer, place, suppress, keep)
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -204,10 +214,11 @@ class PhotoComparer:
 
     def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
         own, photo = self.settings, self.network_input.photo
-        settings = PRESETS[own.preset]
+        question, game = asked_to_suffice(own.suppress, own.keep)
+        settings = adjusted(PRESETS[own.preset], game)
         if own.mask_layer is not None:
             settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
-        plan = Plan(settings, own.preset, own.fit, own.seed)
+        plan = Plan(settings, own.preset, own.fit, own.seed, sufficient=question)
         (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
         return settings.objective.game.saliency(found.learned.mask), found.learned.verdict
 
@@ -227,6 +238,8 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "preset": settings.preset,
         "layer": settings.layer,
         "mask_layer": described(settings.mask_layer),
+        "suppress": settings.suppress,
+        "keep": settings.keep,
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

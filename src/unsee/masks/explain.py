@@ -93,8 +93,8 @@ def explain(
         model = model.scored(score)
     name = preset if isinstance(preset, str) else "custom"
     base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-    question, game = asked_to_suffice(suppress, keep, path, another, game, iterations)
-    settings = adjusted(base, game, perturbation, iterations, score)
+    question, own_game = asked_to_suffice(suppress, keep, path, another, game, iterations)
+    settings = adjusted(base, game or own_game, perturbation, iterations, score)
     if question is not None:
         check_settings(settings, layer)
     sources, several = _listed(photos)

@@ -35,6 +35,7 @@ from unsee.verdicts import CONVERGED, NOT_REACHED
 TOUCHES = 0.05
 """Saliency of a cell above which no other mask may touch it."""
 _SMALLEST_SPAN = 1e-6
+_NONE = "no mask suffices, so that no other was looked for"
 
 
 def suffice_each(
@@ -154,7 +155,7 @@ class Paths:
         rows = list(range(len(self.scoring)))
         firsts = self._smallest(rows, None, 0)
         others: list[list[Learned]] = [[] for _ in rows]
-        stopped = ["" for _ in rows]
+        stopped = ["" if one.verdict == CONVERGED else _NONE for one in firsts]
         touched = torch.stack([self._touched(one) for one in firsts])
         going = [row for row in rows if firsts[row].verdict == CONVERGED]
         for number in range(1, self.question.another + 1):

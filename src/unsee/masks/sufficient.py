@@ -40,7 +40,7 @@ def asked_to_suffice(
     another: int = 0,
     game: Game | str | None = None,
     iterations: int | None = None,
-) -> tuple[Sufficient | None, Game | str | None]:
+) -> tuple[Sufficient | None, str | None]:
     """The question that arguments ask, None for none, and the game that answers it.
 
     Args:
@@ -61,7 +61,7 @@ def asked_to_suffice(
             raise UnseeError(
                 "path and another (--path, --another) need suppress or keep (--suppress, --keep)"
             )
-        return None, game
+        return None, game.name if isinstance(game, Game) else game
     share, wanted, name = (
         (suppress, DELETION, "suppress") if suppress is not None else (keep, PRESERVATION, "keep")
     )
@@ -72,7 +72,7 @@ def asked_to_suffice(
             f"{name} (--{name}) chooses its iterations itself: leave iterations (--iterations) out"
         )
     assert share is not None
-    return Sufficient(share, path, another), wanted
+    return Sufficient(share, path, another), wanted.name
 
 
 def unseen_for(perturbations: Sequence[object]) -> Perturbation:
