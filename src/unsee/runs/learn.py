@@ -24,6 +24,7 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
+from unsee.sufficiency import Sufficient
 from unsee.words import spelled
 
 DEFAULT_PRESET = "fast"
