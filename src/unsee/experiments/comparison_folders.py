@@ -29,7 +29,7 @@ from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
 from unsee.words import spelled
 
-_USUAL = {"channels": RGB, "value_range": list(UNIT), "mask_layer": None}
+_USUAL = {"channels": RGB, "value_range": list(UNIT), "mask_layer": None, "suppress": None, "keep": None}
 FIGURE = "compare.png"
 _NEWER = ("head", "network")
 """Settings that older folders do not have: nothing is known to differ."""
