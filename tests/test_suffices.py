@@ -347,7 +347,6 @@ def test_learned_photos_carry_the_answer(classifier, make_pixels):
         ({"suppress": 0.9, "keep": 0.9}, "give one of them"),
         ({"suppress": 1.0}, "above 0 and below 1"),
         ({"keep": 0.0}, "above 0 and below 1"),
-        ({"suppress": True}, "above 0 and below 1"),
         ({"suppress": 0.9, "another": -1}, "whole number"),
         ({"path": True}, "need suppress or keep"),
         ({"another": 1}, "need suppress or keep"),

@@ -10,12 +10,14 @@ from unsee.masks.optimisers.protocol import Memory
 from unsee.masks.sufficient import Bracket
 from unsee.sufficiency import PathPoint
 
-FIRST, FURTHER, RADIUS = 18, 5, 0.1
+FIRST, FURTHER, RADIUS = 18, 5, 0.15
 """Steps under the first λ1 and under each further one; how far a cell may move in the first of these."""
 AMPLIFY, MOST = 1.5, 3.4
 """Factor between amplifications that are tried, and the largest."""
 CHECK = 2
 """Evaluations of a check: under the learned and under the unseen perturbation."""
+_REFINING = 3 * CHECK
+"""Evaluations that are kept for amplifying the best mask less."""
 _FINE, _TIGHT = math.log(1.02), math.log(1.1)
 
 
@@ -93,34 +95,37 @@ class Walk:
         return self.place.masks
 
     def judged(self, point: PathPoint, grid: Float[Tensor, "r c"]) -> None:
-        """A check has been made."""
+        """A check has been made. λ1 may rise where a stage led to a smaller mask that suffices.
+
+        One that needs much more amplification than the last is no reason to go higher.
+        """
         self.points.append(point)
         self.grids.append(grid)
-        if point.reaches and (self.best is None or point.area < self.points[self.best].area):
+        better = point.reaches and (self.best is None or point.area < self.points[self.best].area)
+        if better:
             self.best, self._best_base = len(self.points) - 1, self.base
             if not self.refining:
                 self._amplified_low, self._best_factor = self._low or self.trial / AMPLIFY, self.factor
         if self.refining:
             self._refined(point)
-        elif point.reaches:
+        elif better and (self._start is None or self.trial <= self._amplified * AMPLIFY):
             self._start, self._amplified, self.pending = self.place, self.trial, False
             self.bracket = self.bracket.told(True)
-        elif self._may_amplify():
+        elif not point.reaches and self._may_amplify(point.area):
             self._low, self.trial = self.trial, self.trial * AMPLIFY
         else:
             self.pending = False
             self.bracket = self.bracket.told(False)
 
-    def _may_amplify(self) -> bool:
-        """Whether the same mask is tried with more amplification: once, or while nothing has sufficed."""
-        higher = self.trial * AMPLIFY
-        once = self._start is None or higher <= self._amplified * AMPLIFY
-        return once and higher <= MOST and self.affords(CHECK)
+    def _may_amplify(self, area: float) -> bool:
+        """Whether the same mask is tried with more amplification: while it may still become the smallest."""
+        smaller = self.best is None or area * math.sqrt(AMPLIFY) < self.points[self.best].area
+        return smaller and self.trial * AMPLIFY <= MOST and self.affords(CHECK)
 
     def may_go_on(self) -> bool:
         """Whether another stage and its check fit into the budget, and λ1 is not known well enough."""
         tight = self.bracket.too_much - self.bracket.enough < _TIGHT
-        return not tight and self.affords(FURTHER * self.edits + CHECK)
+        return not tight and self.affords(FURTHER * self.edits + CHECK + _REFINING)
 
     def begin_refining(self) -> bool:
         """Whether less amplification of the best mask is worth a try; the trial is then set."""
