@@ -14,6 +14,12 @@ PATH = {"path.csv", "path.png"}
 
 
 @pytest.fixture
+def explain(run, tiny):
+    """Runs `unsee explain` with a small network."""
+    return lambda *arguments: run("explain", "--model", "tiny", *arguments)
+
+
+@pytest.fixture
 def asked(explain, make_photo, tmp_path):
     """One photo, explained with its path and another mask; what the command said, and the folder."""
     photo = make_photo()
