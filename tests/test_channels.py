@@ -67,7 +67,7 @@ class TestMasks:
         assert expected.scores.original - expected.scores.perturbed > 0.01
 
     @pytest.mark.parametrize("channels", [1, 4, 7])
-    @pytest.mark.parametrize("name", sorted(PERTURBATIONS))
+    @pytest.mark.parametrize("name", sorted(set(PERTURBATIONS) - {"tokens"}))
     def test_every_perturbation_replaces_every_channel(self, channels, name):
         classifier = banded(channels, mean_color=tuple(np.linspace(0.2, 0.8, channels)))
         photo = read_photo(bands(channels), channels=channels)

@@ -1,6 +1,7 @@
 """`unsee check`: what is understood of a network, in Python and on the command line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import timm
@@ -51,7 +52,19 @@ class TestFound:
         assert found.layers["last maps"] in dict(classifier.net.named_modules())
         assert set(found.milliseconds) == {"evaluation", "with gradient"}
         assert found.problems == ()
+        assert (found.model, found.family) == ("tiny", "made in Python")
         assert json.loads(json.dumps(found.record()))["model"] == "tiny"
+
+    @pytest.mark.parametrize(
+        ("name", "family"),
+        [
+            ("unsee:menagerie", "unsee: the networks of this package"),
+            ("unknown:net", "made in Python"),
+            ("timm", "made in Python"),
+        ],
+    )
+    def test_the_family_of_a_name(self, classifier, name, family):
+        assert check(replace(classifier, name=name)).family.startswith(family)
 
     def test_every_method_is_there_and_those_that_fail_say_why(self, classifier):
         found = check(classifier)

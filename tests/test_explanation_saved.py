@@ -237,7 +237,17 @@ class TestLoad:
             "photo_size",
             "photo_notes",
         }
-        derived |= {"attempts", "head", "channels", "value_range", "network"}  # not in older manifests
+        # not in older manifests
+        derived |= {
+            "asked_area",
+            "asked_share",
+            "attempts",
+            "evidence",
+            "head",
+            "channels",
+            "value_range",
+            "network",
+        }
         for key in record.keys() - derived:
             rest = {name: value for name, value in record.items() if name != key}
             (saved / "explanation.json").write_text(json.dumps(rest))

@@ -289,9 +289,9 @@ def test_pixels_that_tie_go_row_by_row():
         ({"steps": 0}, "1 to 72 steps"),
         ({"steps": 73}, "1 to 72 steps"),
         ({"targets": [(4,)]}, "as many images as maps and targets"),
-        ({"targets": [(4,), (6,), (1,)]}, "classes of 0 to 5"),
-        ({"targets": [(4,), (-1,), (1,)]}, "classes of 0 to 5"),
-        ({"targets": [(4,), (), (1,)]}, "classes of 0 to 5"),
+        ({"targets": [(4,), (6,), (1,)]}, "which has classes 0 to 5"),
+        ({"targets": [(4,), (-1,), (1,)]}, "which has classes 0 to 5"),
+        ({"targets": [(4,), (), (1,)]}, "which has classes 0 to 5"),
         ({"saliency": FINE.clone().index_fill_(2, torch.tensor(3), torch.nan)}, "NaN or infinite"),
     ],
 )

@@ -56,7 +56,7 @@ def check_same_history(one, other):
         assert values == pytest.approx(other.run.history[name], rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"tokens"}))
 @settings(FEW, max_examples=2)
 @given(size=SIZES, seed=st.integers(0, 2**40), batch_size=st.integers(1, 4))
 def test_a_batch_gives_what_single_photos_give(preset, size, seed, batch_size):
@@ -74,7 +74,7 @@ def test_a_batch_gives_what_single_photos_give(preset, size, seed, batch_size):
 
 
 @FEW
-@given(perturbation=st.sampled_from(sorted(PERTURBATIONS)), seed=st.integers(0, 2**40))
+@given(perturbation=st.sampled_from(sorted(set(PERTURBATIONS) - {"tokens"})), seed=st.integers(0, 2**40))
 def test_the_same_seed_gives_the_same_mask_bit_for_bit(perturbation, seed):
     model, (picture,) = classifier((32, 32)), photos(1, (40, 28))
     first, again = (
@@ -90,7 +90,7 @@ def test_another_seed_gives_another_run():
     assert first.run.history["score"] != other.run.history["score"]
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"tokens", "extremal", "extremal-fast"}))
 @settings(FEW, max_examples=2)
 @given(
     input_size=SIZES,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from command_line import FILES, contents, refused
-from unsee.explanation import Explanation
 from unsee.drawing.path_chart import PathMask, PathWords, path_figure
+from unsee.explanation import Explanation
 from unsee.sufficiency import Sufficient
 
 PATH = {"path.csv", "path.png"}

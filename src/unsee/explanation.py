@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,80 +10,20 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from unsee.drawing.checkered import without_tokens
 from unsee.errors import UnseeError
 from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
 from unsee.files import staged_folder
 from unsee.images import Photo, PhotoLike
-from unsee.pixels import RGB, UNIT, Bands, checked_bands
+from unsee.pixels import RGB, Bands, checked_bands
+from unsee.provenance import Provenance, Run
 from unsee.records import finite
 from unsee.scores import Scores, Target
 from unsee.sufficiency import Sufficiency, other_folder, question_record
-from unsee.target_scores import SOFTMAX
 from unsee.verdicts import CONVERGED
 from unsee.words import counted
 
 __all__ = ["Explanation", "Provenance", "Run", "Scores", "Target"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """How the mask was learned.
-
-    Args:
-        preset: name of the preset, "custom" for settings of one's own.
-        game: "deletion" or "preservation".
-        settings: all settings, as JSON values.
-        seed: of the photo's random draws.
-        iterations: steps taken.
-        evaluations: forward passes of the network for this photo.
-        objective: the weighted terms of the returned mask by name, averaged over a fixed set of jitters.
-        history: the same terms before each step, with that step's jitter.
-        verdict: "converged", or what went wrong.
-        seconds: the photo's share of its batch's time.
-        attempts: how often the mask was begun; the best attempt is kept.
-    """
-
-    preset: str
-    game: str
-    settings: Mapping[str, Any]
-    seed: int
-    iterations: int
-    evaluations: int
-    objective: Mapping[str, float]
-    history: Mapping[str, tuple[float, ...]]
-    verdict: str
-    seconds: float
-    attempts: int = 1
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Network, weights and software behind a result.
-
-    Args:
-        model: the network's name.
-        weights_sha256: of its weight file, if known.
-        input_size: height and width of its input, in pixels.
-        fit: how the photo was brought to it.
-        precision: the one the mask was learned in.
-        versions: of the software.
-        head: what the network's answer means: "softmax", "sigmoid" or "logit", after "probabilities, " if
-            the network itself returns them.
-        network: what else its scores depend on (`Classifier.record`); empty in older results.
-        channels: of its input.
-        value_range: what black and white are for it.
-    """
-
-    model: str
-    weights_sha256: str | None
-    input_size: tuple[int, int]
-    fit: str
-    precision: str
-    versions: Mapping[str, str]
-    head: str = SOFTMAX
-    network: Mapping[str, Any] = field(default_factory=dict)
-    channels: int = RGB
-    value_range: tuple[float, float] = UNIT
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -203,16 +142,21 @@ class Explanation:
         """The panels of the figure (fig. 1), each with its title: photo, edited photo, mask.
 
         Images are as `unsee.drawing.panels.viewed` shows them. Where no pixel is edited, the photo under the
-        heatmap takes the edited photo's place, and the titles say so.
+        heatmap, or with its deleted tokens checkered out, takes the edited photo's place, and the titles say
+        so.
         """
         from unsee.drawing import panels  # noqa: PLC0415
 
         scores, name, photo = self.scores, self.target.short, self.photo.pixels
         state = "" if self.converged else ", did not converge"
-        marks = "kept" if self.run.game == "preservation" else "deleted"
+        marks = "deleted" if self.run.game == "deletion" else "kept"
+        asked = self.run.asked_area
+        marks += "" if asked is None else f" ({asked:.3g} asked)"
         what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
         title = f"{name}: {scores.perturbed:.4f}"
-        if self.perturbed is None:
+        if "tokens" in self.run.evidence:
+            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, self.run.evidence)
+        elif self.perturbed is None:
             edited = panels.overlaid(photo, self.saliency, bands)
             title += ", no pixel edited"
         else:
@@ -331,7 +275,12 @@ class Explanation:
         manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
         several = not isinstance(index, int)
-        run = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
+        optional = ("asked_area", "asked_share")
+        run = {
+            field: manifest[field] if field in optional else _number(manifest[field])
+            for field in Run.__dataclass_fields__
+            if field in manifest
+        }
         run |= {
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
@@ -363,7 +312,7 @@ class Explanation:
             **({} if self.perturbed is not None else {"masked": f"{self.masked}, no pixel is edited"}),
             "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
-            "area": f"{self.area:.1%}",
+            "area": f"{self.area:.1%}" + ("" if run.asked_area is None else f" ({run.asked_area:.1%} asked)"),
             "objective": f"{self.objective:.4f}",
             "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,

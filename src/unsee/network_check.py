@@ -18,6 +18,7 @@ from unsee.masks import PRESETS, adjusted
 from unsee.masks.explain import explain
 from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
+from unsee.models.registry import family_named
 from unsee.models.weights import TAKEN
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
@@ -32,6 +33,7 @@ class Check:
 
     Args:
         model: its name.
+        family: the prefix of its name and what that family reads, or that it was made in Python.
         weights: which part of the weight file was taken; "" if there is no choice, or no file.
         input: channels, height, width, value range, mean and std.
         head: what its answer means, and why.
@@ -47,6 +49,7 @@ class Check:
     """
 
     model: str
+    family: str
     weights: str
     input: dict[str, Any]
     head: dict[str, str]
@@ -84,6 +87,7 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
     names = classifier.names
     return Check(
         model=classifier.name,
+        family=_family(classifier.name),
         weights=str(classifier.facts.get(TAKEN, "")),
         input={
             "channels": classifier.channels,
@@ -109,6 +113,11 @@ def check(classifier: Classifier, photo: PhotoLike | Photo | None = None) -> Che
         photo=None if source is None else _photo(classifier, source, scores[0]),
         problems=tuple(_problems(classifier, image, scores)),
     )
+
+
+def _family(name: str) -> str:
+    family = family_named(name.partition(":")[0]) if ":" in name else None
+    return "made in Python" if family is None else f"{family.prefix}: {family.says}"
 
 
 def _probe(classifier: Classifier) -> Float[Tensor, "c h w"]:

@@ -46,11 +46,11 @@ def _print(found: dict[str, Any]) -> None:
     shown = "no names" if names is None else ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
     rows = {
         "model": found["model"],
+        "family": found["family"],
         **({"weights": found["weights"]} if found["weights"] else {}),
         "input": f"{given['channels']} × {given['size'][0]} × {given['size'][1]}, values from "
         f"{given['value_range'][0]:g} to {given['value_range'][1]:g}, mean {_numbers(given['mean'])}, "
         f"std {_numbers(given['std'])}",
-        **({"weights": found["weights"]} if found["weights"] else {}),
         "head": f"{found['head']['is']} ({found['head']['why']})",
         "classes": f"{classes['count']}: {shown}",
         "batches": found["batches"],

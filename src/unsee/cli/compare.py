@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.console import (
+    CONSOLE,
+    plain,
+    report_doubts,
+    report_evidence,
+    report_problems,
+    report_unconverged,
+)
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -28,19 +35,36 @@ Photos = Annotated[
 ]
 Methods = Annotated[
     str | None,
-    typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
+    typer.Option("--methods", help="Names that `unsee methods` lists, with commas.", show_default="all"),
 ]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`.",
+        show_default="fast, with --area extremal-fast",
+    ),
+]
+Area = Annotated[
+    float | None,
+    typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
+]
+Perturbation = Annotated[
+    str | None,
+    typer.Option("--perturbation", help="That the mask is learned against.", show_default="the preset's"),
+]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
+    typer.Option("--layer", help="Layer that Grad-CAM and excitation read.", show_default="the method's own"),
 ]
 MaskLayer = Annotated[
     str | None,
     typer.Option(
         "--mask-layer",
         help="Layer whose activation the mask edits, with the mean over each photo alone if "
-        "--layer-value is mean. [default: pixels]",
+        "--layer-value is mean.",
+        show_default="pixels",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
@@ -53,7 +77,9 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
+    area: Area = None,
+    perturbation: Perturbation = None,
     layer: Layer = None,
     mask_layer: MaskLayer = None,
     layer_value: LayerValue = None,
@@ -86,10 +112,21 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
+    from unsee.masks.areas import preset_for
 
     place = layer_from(mask_layer, layer_value, mask_over)
-    names = methods_from(methods)
-    settings = ComparisonSettings(names, fit_from(fit), seed, preset, layer, place, suppress, keep)
+    settings = ComparisonSettings(
+        methods_from(methods),
+        fit_from(fit),
+        seed,
+        preset or preset_for(area),
+        layer,
+        perturbation,
+        place,
+        area,
+        suppress,
+        keep,
+    )
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
@@ -110,6 +147,11 @@ def _print_report(report: "ComparisonReport", out: Path, as_json: bool) -> None:
     elif report.comparisons:
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
+    report_evidence(
+        (each.photo.name, result.evidence, None)
+        for each in report.comparisons
+        for result in each.results.values()
+    )
     report_unconverged(
         (f"{each.photo.name}, {spelled(method)}", result.verdict)
         for each in report.comparisons

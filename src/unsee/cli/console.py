@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -40,6 +41,29 @@ def report_doubts(photos: Iterable[tuple[str, Sequence[str]]]) -> None:
     for name, notes in photos:
         for note in doubts(notes):
             CONSOLE.print(f"[yellow]read:[/] {plain(name)}: {plain(note)}", soft_wrap=True, highlight=False)
+
+
+def report_evidence(photos: Iterable[tuple[str, Mapping[str, Any], float | None]]) -> None:
+    """Print what edits of tokens say of their masks, for photos with the evidence and the mask's own score.
+
+    A note that several have is printed once.
+    """
+    notes: dict[str, None] = {}
+    for name, found, soft in photos:
+        if "tokens" in found:
+            scores = {
+                "soft mask": soft,
+                "binarised": found["binarised_score"],
+                "really dropped": found.get("dropped_score"),
+            }
+            told = ", ".join(f"{what} {value:.4f}" for what, value in scores.items() if value is not None)
+            line = f"{plain(name)}: {found['deleted']} of {found['tokens']} tokens deleted"
+            line += f"; score with {told}" if told else "; no score is finite"
+            CONSOLE.print(f"[dim]tokens:[/] {line}", soft_wrap=True, highlight=False)
+        if "note" in found:
+            notes[found["note"]] = None
+    for note in notes:
+        CONSOLE.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True, highlight=False)
 
 
 def report_damage(parts: Iterable[object]) -> bool:

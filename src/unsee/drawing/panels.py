@@ -21,17 +21,26 @@ HEATMAP = "inferno"
 _SIDE = 640
 _INCHES = 3.4
 _DPI = 150
+_LINE = 0.2
+"""Inches of a further line of a title."""
 _BORDER = "0.75"
 
 BoxLike = Box | tuple[float, float, float, float]
 """A half-open box [x0, y0, x1, y1) in pixels; edges may lie between pixels."""
 
 
-def row_of_panels(figure: Figure, count: int, aspect: float) -> list[Axes]:
-    """Lay out `count` panels side by side, for images whose height divided by width is `aspect`."""
+def row_of_panels(figure: Figure, count: int, aspect: float, lines: int = 1) -> list[Axes]:
+    """Lay out `count` panels side by side, for images whose height divided by width is `aspect`.
+
+    `lines` is how many the longest title has.
+    """
     figure.set_layout_engine("constrained")
-    figure.set_size_inches(_INCHES * count, _INCHES * min(max(aspect, 0.3), 2.5) + 0.28)
-    return list(figure.subplots(1, count, squeeze=False)[0])
+    height = _INCHES * min(max(aspect, 0.3), 2.5) + 0.28 + _LINE * (lines - 1)
+    figure.set_size_inches(_INCHES * count, height)
+    row = list(figure.subplots(1, count, squeeze=False)[0])
+    for axes in row:
+        axes.set_anchor("S")  # what is left over is above, where titles are
+    return row
 
 
 def viewed(pixels: Float[Tensor, "n h w"], bands: Bands | None = None) -> Float[Tensor, "3 h w"]:

@@ -34,7 +34,8 @@ def side_by_side(
     """
     height, width = contents[0][0].shape[-2:]
     figure = Figure() if figure is None else figure
-    row = panels.row_of_panels(figure, len(contents), height / width)
+    lines = max(1 + title.count("\n") for _, title in contents)
+    row = panels.row_of_panels(figure, len(contents), height / width, lines)
     for axes, (values, title) in zip(row, contents, strict=True):
         if values.ndim == 2:
             panels.grey_map(axes, values, title)

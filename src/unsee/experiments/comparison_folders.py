@@ -29,7 +29,11 @@ from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
 from unsee.words import spelled
 
-_USUAL = {"channels": RGB, "value_range": list(UNIT), "mask_layer": None, "suppress": None, "keep": None}
+_USUAL = {
+    "channels": RGB,
+    "value_range": list(UNIT),
+    **dict.fromkeys(("mask_layer", "perturbation", "suppress", "keep")),
+}
 FIGURE = "compare.png"
 _NEWER = ("head", "network")
 """Settings that older folders do not have: nothing is known to differ."""
@@ -170,7 +174,8 @@ def _results(rows: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Metho
         saliency = torch.from_numpy(np.load(folder / f"{method}.npy", allow_pickle=False))
         found = row["smallest_box"]
         box = found and SmallestBox(tuple(found["box"]), found["score"], found["suppression"])
-        yield method, MethodResult(saliency, box, row["seconds"], row.get("verdict"))
+        own = row.get("verdict"), row.get("evidence", {})
+        yield method, MethodResult(saliency, box, row["seconds"], *own)
 
 
 def _wanted(comparer: PhotoComparer, target: TargetLike | None) -> dict[str, Any]:

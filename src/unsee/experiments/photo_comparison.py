@@ -21,10 +21,15 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.layer_names import layer_called
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, OnLayer, Plan, adjusted, on_layer
+from unsee.masks import PRESETS, OnLayer, Plan, on_layer
+from unsee.masks.areas import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
+from unsee.masks.on_layer import check_no_area, check_no_cells, check_no_perturbation
+from unsee.masks.on_photo import on_input
+from unsee.masks.outcome import Learned
 from unsee.masks.photos import asked_for, learn_photos, target_indices
+from unsee.masks.settings import Settings, adjusted
 from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
@@ -42,7 +47,9 @@ class ComparisonSettings:
         seed: of the random methods, and of the mask.
         preset: how the mask is learned.
         layer: for the methods that read one; defaults to each method's own.
+        perturbation: that the mask is learned against; defaults to the preset's.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
+        area: share of the picture that the mask is to mark; None where the preset chooses it.
         suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
     """
 
@@ -51,17 +58,34 @@ class ComparisonSettings:
     seed: int = 0
     preset: str = "fast"
     layer: str | None = None
+    perturbation: str | None = None
     mask_layer: OnLayer | None = None
+    area: float | None = None
     suppress: float | None = None
     keep: float | None = None
 
     def __post_init__(self) -> None:
-        settings = look_up(PRESETS, self.preset, "preset")
+        learned = self.learned
         if asked_to_suffice(self.suppress, self.keep)[0] is not None:
-            check_settings(settings, self.mask_layer)
+            check_settings(learned, self.mask_layer, self.area)
+        if self.mask_layer is not None:
+            check_no_perturbation(self.perturbation)
+            check_no_area(self.area)
+            check_no_cells(learned)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
+
+    @property
+    def learned(self) -> Settings:
+        """How the mask is learned.
+
+        Raises:
+            UnseeError: there is no such preset or perturbation, or the preset takes no area.
+        """
+        settings = look_up(PRESETS, self.preset, "preset")
+        _, game = asked_to_suffice(self.suppress, self.keep)
+        return adjusted(settings, game, self.perturbation, area=self.area)
 
 
 @neutral()
@@ -71,10 +95,12 @@ def compare(
     methods: Sequence[str] | None = None,
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     seed: int = 0,
-    preset: str = "fast",
+    preset: str | None = None,
     layer: str | None = None,
     mask_layer: str | OnLayer | None = None,
     fit: Fit | None = None,
+    area: float | None = None,
+    perturbation: str | None = None,
     score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
     suppress: float | None = None,
@@ -88,10 +114,12 @@ def compare(
         methods: names in `unsee.METHODS`; defaults to all.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the random methods, and of the mask.
-        preset: how the mask is learned.
+        preset: how the mask is learned: by default "fast", or with an area "extremal-fast".
         layer: for the methods that read one; defaults to each method's own.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        area: share of the picture that the mask is to mark.
+        perturbation: that the mask is learned against; defaults to the preset's.
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
         suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
@@ -101,7 +129,7 @@ def compare(
         `refused`.
 
     Raises:
-        UnseeError: a photo cannot be read, or a method, target or preset does not exist.
+        UnseeError: a photo cannot be read, or a method, target, preset or perturbation does not exist.
     """
     if isinstance(methods, str):
         methods = [methods]
@@ -110,8 +138,11 @@ def compare(
         raise UnseeError("compare takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     classifier = classifier.scored(score)
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
-    scaling = Squash() if fit is None else fit
-    settings = ComparisonSettings(names, scaling, seed, preset, layer, place, suppress, keep)
+    fitted = Squash() if fit is None else fit
+    chosen = preset or preset_for(area)
+    settings = ComparisonSettings(
+        names, fitted, seed, chosen, layer, perturbation, place, area, suppress, keep
+    )
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -180,7 +211,8 @@ class PhotoComparer:
         """Run one method, and keep its result or the reason why there is none."""
         began = time.perf_counter()
         try:
-            maps, verdict = self._mask() if METHODS[method].learned else (self._saliency(method), None)
+            learned = self._learned() if METHODS[method].learned else None
+            maps = self._saliency(method) if learned is None else self._mask(learned)
             saliency = maps.detach().float().cpu()
             seconds = time.perf_counter() - began
             box = smallest_box(
@@ -189,7 +221,8 @@ class PhotoComparer:
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        self.known[method] = MethodResult(saliency, box, seconds, verdict)
+        own = () if learned is None else (learned.verdict, learned.evidence)
+        self.known[method] = MethodResult(saliency, box, seconds, *own)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
         """The results so far of some methods, in their order; defaults to the methods of the settings."""
@@ -212,15 +245,22 @@ class PhotoComparer:
         maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.settings.seed)
         return maps[0]
 
-    def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
+    def _learned(self) -> Learned:
         own, photo = self.settings, self.network_input.photo
-        question, game = asked_to_suffice(own.suppress, own.keep)
-        settings = adjusted(PRESETS[own.preset], game)
+        settings = own.learned
+        question, _ = asked_to_suffice(own.suppress, own.keep)
         if own.mask_layer is not None:
             settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
         plan = Plan(settings, own.preset, own.fit, own.seed, sufficient=question)
         (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
-        return settings.objective.game.saliency(found.learned.mask), found.learned.verdict
+        return found.learned
+
+    def _mask(self, learned: Learned) -> Float[Tensor, "h w"]:
+        """The learned mask as saliency; of cells inside the network, one value a pixel of its input."""
+        settings, mask = self.settings.learned, learned.mask
+        if settings.own_cells:
+            mask = on_input(mask, self.classifier.size)
+        return settings.objective.game.saliency(mask)
 
 
 def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:
@@ -237,6 +277,8 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
+        **({} if settings.area is None else {"area": settings.area}),
+        "perturbation": settings.perturbation,
         "mask_layer": described(settings.mask_layer),
         "suppress": settings.suppress,
         "keep": settings.keep,

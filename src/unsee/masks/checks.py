@@ -14,6 +14,7 @@ from unsee.masks.game import Game
 from unsee.masks.grid import Upsampler
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.scoring import Scoring
+from unsee.masks.smooth_grid import SmoothUpsampler
 from unsee.masks.sufficient import unseen_for
 from unsee.masks.walk import CHECK, Walk
 from unsee.memory import in_quarters
@@ -43,7 +44,7 @@ class Checks:
     unseen: Edit
     name: str
     game: Game
-    upsampler: Upsampler
+    upsampler: Upsampler | SmoothUpsampler
     ends: Float[Tensor, "b 3"]
 
     @classmethod
@@ -54,7 +55,7 @@ class Checks:
         inputs: Sequence[NetworkInput],
         learned: Sequence[object],
         game: Game,
-        upsampler: Upsampler,
+        upsampler: Upsampler | SmoothUpsampler,
     ) -> "Checks":
         """The checks of images whose masks are learned with some perturbations; scores the ends."""
         perturbation = unseen_for(learned)

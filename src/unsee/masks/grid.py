@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.masks.game import DELETION, Game
 from unsee.tensors import gaussian_matrix, upsampling_matrix
 
 
@@ -45,14 +46,23 @@ class Grid:
             return self.shape
         return max(round(size[0] / self.cell), 1), max(round(size[1] / self.cell), 1)
 
-    def upsampler(self, size: tuple[int, int], like: Tensor) -> "Upsampler":
-        """The map from cells to pixels for an input of `size`, in `like`'s dtype and on its device."""
+    def upsampler(
+        self,
+        size: tuple[int, int],
+        like: Tensor,
+        game: Game = DELETION,  # noqa: ARG002
+    ) -> "Upsampler":
+        """The map from cells to pixels of an input of `size`, in `like`'s dtype and on its device."""
         cells = self.cells(size)
         enlarge = [upsampling_matrix(n, k, self.upsampling) for n, k in zip(size, cells, strict=True)]
         blurs = [gaussian_matrix(n, self.blur) for n in size]
         if self.straight_through:
             return Upsampler(enlarge[0].to(like), enlarge[1].to(like), blurs[0].to(like), blurs[1].to(like))
         return Upsampler((blurs[0] @ enlarge[0]).to(like), (blurs[1] @ enlarge[1]).to(like))
+
+
+OWN_CELLS = Grid(cell=1.0, blur=0.0)
+"""One cell for each place of an edit whose masks are not laid on pixels, and nothing between them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,12 +33,14 @@ class Request(NamedTuple):
         network_input: the photo at the network's size, with `Settings.margin` as its margin.
         target: the target classes.
         classes: how many logits the classifier has.
+        area: that its mask is to have; None for the objective's own. All requests of a run have one, or none.
     """
 
     id: int
     network_input: NetworkInput
     target: tuple[int, ...]
     classes: int
+    area: float | None = None
 
 
 def learn_each(
@@ -62,7 +64,8 @@ def learn_each(
         progress: called after each step.
 
     Raises:
-        UnseeError: the optimiser needs gradients, and the network gives none.
+        UnseeError: the optimiser needs gradients, and the network gives none; or it is to be compiled, and
+            the edit is inside it.
     """
     yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))
 
@@ -77,6 +80,9 @@ def _learned(
     progress: Progress | None,
 ) -> Iterator[tuple[int, Learned]]:
     check_gradient(classifier, settings)
+    if compiled:
+        _check_compilable(settings)
+    settings = settings.on(classifier.reading.kind)
     settings = settings.on(classifier.reading.score_name)
     with classifier.borrowed():
         quick = _quick(classifier, settings, bfloat16, compiled)
@@ -180,6 +186,20 @@ def check_differentiable(classifier: Classifier) -> None:
         raise UnseeError(f"{classifier.name} gives no gradient: {usable(classifier)} need none")
 
 
+def _check_compilable(settings: Settings) -> None:
+    """Refuse `torch.compile` where the edit is not of the network's input.
+
+    Raises:
+        UnseeError: an edit is inside the network.
+    """
+    inside = [edit.name for edit in settings.perturbations if getattr(edit, "own_cells", False)]
+    if inside:
+        raise UnseeError(
+            f"{inside[0]} are masked inside the network, which torch.compile does not allow: leave out "
+            "compiled=True (--compile)"
+        )
+
+
 def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = False) -> int:
     """The default batch size: as many images as are fast and fit in memory."""
     with classifier.borrowed():
@@ -196,7 +216,10 @@ def _quick(classifier: Classifier, settings: Settings, bfloat16: bool, compiled:
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:
     optimiser = settings.optimiser
-    passes = len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    sides = 2 if settings.objective.game.both else 1
+    passes = (
+        sides * len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    )
     return images_that_fit(quick.device, memory_of_one_pass(quick) * passes)
 
 
@@ -212,12 +235,22 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         settings.input_noise,
         settings.shown,
     )
-    upsampler = settings.grid.upsampler(scoring.size, scoring.targets)
+    scoring = replace(scoring, both=settings.objective.game.both, areas=_areas(new, settings, scoring))
+    upsampler = settings.grid.upsampler(scoring.size, scoring.targets, settings.objective.game)
     started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     offsets = jitter_offsets(list(scoring.seeds), settings.optimiser.iterations, settings.jitter)
     places = offsets.transpose(0, 1).to(scoring.targets.device)
     scorer = JitteredScorer(scoring, settings, upsampler, places, started.evaluations)
     return Batch.begin(tuple(request.id for request in new), scorer, started.masks, settings.optimiser)
+
+
+def _areas(new: Sequence[Request], settings: Settings, scoring: Scoring) -> torch.Tensor | None:
+    """The area that each image's mask is to have; None where the penalties decide it."""
+    own = settings.objective.area
+    if own is None:
+        return None
+    areas = [own if request.area is None else request.area for request in new]
+    return torch.tensor(areas, dtype=torch.float64).to(scoring.targets.device)
 
 
 def _finished(classifier: Classifier, batch: Batch) -> list[tuple[int, Learned]]:

@@ -1,7 +1,9 @@
 """What was learned of an image: the mask that is returned, its scores and the verdict."""
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,9 +12,9 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
-from unsee.masks.edits.edit import pictured
+from unsee.masks.edits.edit import Evident, pictured
 from unsee.masks.jittered import JitteredScorer
-from unsee.masks.objective import total
+from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
@@ -27,7 +29,7 @@ class Learned:
     Args:
         grid: the mask on its cells, in [0,1], 1 keeps.
         mask: the same mask with one value a pixel of the network's input; of a mask on a layer, what it keeps
-            at each place of the layer.
+            at each place of the layer; of a mask on tokens, one value for each token.
         scores: of the original, the edited and the fully perturbed image, without jitter, with
             `Settings.shown`, by the classifier itself.
         terms: the objective's weighted terms by name for the mask that is returned, averaged over a fixed set
@@ -40,6 +42,7 @@ class Learned:
         seconds: the image's share of its batch's time.
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
+        evidence: what else the edit says of the mask (`Evident`).
         sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
         others: further masks without its cells.
     """
@@ -54,6 +57,7 @@ class Learned:
     seconds: float
     chosen: str = LEARNED
     attempts: int = 1
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     sufficiency: Sufficiency | None = None
     others: tuple["Learned", ...] = ()
 
@@ -92,7 +96,12 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     costs = total(terms)
     masks = scorer.upsampler(grids).clamp(0, 1)
     shown = pictured(scorer.scoring.shown, masks).cpu()
-    scores = _final_scores(replace(scorer.scoring, classifier=classifier), masks).cpu()
+    scoring = replace(scorer.scoring, classifier=classifier)
+    scores = _final_scores(scoring, masks).cpu()
+    evidence = _evidence(scoring, masks)
+    reached = scorer.objective.game.saliency(masks).mean(dim=(1, 2)).tolist()
+    asked = None if scoring.areas is None else scoring.areas.tolist()
+    own = names.index(SCORE)
     seconds = batch.seconds + (time.perf_counter() - began) / len(masks)
     learned = []
     for row, count in enumerate(batch.iteration.tolist()):
@@ -104,17 +113,19 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                 scores=scores[row],
                 terms={name: float(values[row]) for name, values in terms.items()},
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},
-                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.edits,
+                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.passes,
                 verdict=verdict(
-                    history.sum(dim=1),
+                    history.sum(dim=1) if asked is None else history[:, own],
                     int(batch.failed_at[row]),
                     float(costs[row]),
                     scores[row],
                     candidates[row],
                     scorer.objective.game,
+                    None if asked is None else (asked[row], reached[row]),
                 ),
                 seconds=float(seconds[row]),
                 chosen=candidates[row],
+                evidence=evidence[row],
             )
         )
     return learned
@@ -125,3 +136,12 @@ def _final_scores(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> Float[Tens
     """Scores of the original, the edited and the fully perturbed image, with the edit that results show."""
     versions = (torch.ones_like(masks), masks, torch.zeros_like(masks))
     return torch.cat([scoring.still_scores(mask[:, None], [scoring.shown]) for mask in versions], dim=1)
+
+
+@torch.no_grad()
+def _evidence(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> list[Mapping[str, Any]]:
+    """What the edit that results show says of each mask besides its scores."""
+    edit = scoring.shown
+    if not isinstance(edit, Evident):
+        return [{}] * len(masks)
+    return edit.evidence(scoring.classifier, masks, lambda rows: scoring.score(rows, scoring.targets))

@@ -123,6 +123,34 @@ class TotalVariation:
 
 
 @dataclass(frozen=True)
+class ScaledVariation(TotalVariation):
+    """The total variation on a grid of any size: an edge of the same width on the image costs the same.
+
+    On a grid with n times as many rows and columns an edge has n^(2-β) times its variation. The weight is for
+    784 cells, as in the paper; on others it is multiplied by (their number / 784)^(β/2-1): with β = 3 by a
+    half for a quarter of the cells.
+    """
+
+    cells: int = 784
+
+    def value(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """The weighted variation."""
+        return self._scale(masks) * super().value(masks, game, iteration)
+
+    def gradient(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b r c"]:
+        """The gradient in closed form."""
+        return super().gradient(masks, game, iteration).mul_(self._scale(masks))
+
+    def _scale(self, masks: Tensor) -> float:
+        share: float = masks.shape[-2] * masks.shape[-1] / self.cells
+        return float(share ** (self.beta / 2 - 1))
+
+
+@dataclass(frozen=True)
 class TiledVariation:
     """`TotalVariation` of each channel of a mask whose channels are tiled (`unsee.tensors.tiles`), summed."""
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from unsee.masks.area import ExactArea, SortedArea
+from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.edits.perturbation import (
     Blur,
     Constant,
@@ -10,25 +12,43 @@ from unsee.masks.edits.perturbation import (
     MedianGaussian,
     NativeBlur,
 )
+from unsee.masks.edits.tokens import Tokens
 from unsee.masks.game import PRESERVATION
 from unsee.masks.grid import Grid
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.area_steps import AreaSteps
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
-from unsee.masks.settings import Retry, Settings
+from unsee.masks.settings import Retry, Settings, adjusted
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart
+from unsee.target_scores import logit_score
 
 PAPER = Settings(source="Fong & Vedaldi 2017, §4.3, implementation details")
 
+FAST = replace(
+    PAPER,
+    source="the paper's objective, reached with a tenth of the evaluations (docs/decisions/fast.md)",
+    start=EditedStart(),
+    optimiser=Bundle(),
+    retries=(Retry(CircularStart(), Bundle(), empty=True), Retry(CircularStart(), Adam())),
+)
+
+EXTREMAL = Settings(
+    source="Fong, Patrick & Vedaldi 2019, with the values of the authors' released code",
+    objective=Objective(game=PRESERVATION, penalties=(SortedArea(),), score=logit_score),
+    perturbations=(BlurLevels(),),
+    grid=SmoothGrid(),
+    start=EditedStart(),
+    optimiser=Momentum(),
+    jitter=0,
+    mirrored=True,
+)
+
 PRESETS: dict[str, Settings] = {
-    "fast": replace(
-        PAPER,
-        source="the paper's objective, reached with a tenth of the evaluations (docs/decisions/fast.md)",
-        start=EditedStart(),
-        optimiser=Bundle(),
-        retries=(Retry(CircularStart(), Bundle(), empty=True), Retry(CircularStart(), Adam())),
-    ),
+    "fast": FAST,
     "paper": PAPER,
     "top5": replace(
         PAPER,
@@ -70,6 +90,13 @@ PRESETS: dict[str, Settings] = {
         grid=Grid(straight_through=True),
         start=CircularStart(last=170, stretch=True, first_target=True),
     ),
+    "extremal": EXTREMAL,
+    "extremal-fast": replace(
+        EXTREMAL,
+        source="masks as extremal's, in 60 evaluations and of the exact area (docs/area.md)",
+        objective=Objective(game=PRESERVATION, penalties=(ExactArea(),), score=logit_score),
+        optimiser=AreaSteps(),
+    ),
     "pytorch-port": replace(
         PAPER,
         source="the public PyTorch port: means, bilinear upsampling, noise on the input, no jitter",
@@ -81,5 +108,9 @@ PRESETS: dict[str, Settings] = {
         jitter=0,
         input_noise=0.2,
         shown_with=MedianGaussian(),
+    ),
+    "tokens": replace(
+        adjusted(FAST, perturbation=Tokens()),
+        source="fast on the patch tokens of a vision transformer, which are dropped (docs/tokens.md)",
     ),
 }

@@ -6,11 +6,14 @@ from unsee.choices import look_up
 from unsee.errors import UnseeError
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.game import GAMES, Game
-from unsee.masks.grid import Grid
+from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
+from unsee.masks.penalties import ScaledVariation, TotalVariation
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, Start
+from unsee.records import NEWER
 from unsee.target_scores import SCORES, Score
 
 
@@ -49,6 +52,7 @@ class Settings:
         shown_with: the perturbation that results are shown and scored with; defaults to the first of
             `perturbations`.
         retries: further attempts, in turn, for masks that went wrong; the best attempt counts.
+        mirrored: whether every second evaluation, the first among them, is of the mirrored edited image.
 
     Raises:
         UnseeError: no perturbation, a negative jitter or noise, or no target.
@@ -57,7 +61,7 @@ class Settings:
     source: str
     objective: Objective = field(default_factory=Objective)
     perturbations: tuple[Perturbation, ...] = (Blur(),)
-    grid: Grid = Grid()
+    grid: Grid | SmoothGrid = Grid()
     start: Start = CircularStart()
     optimiser: Optimiser = Adam()
     jitter: int = 4
@@ -65,6 +69,7 @@ class Settings:
     targets: int = 1
     shown_with: Perturbation | None = None
     retries: tuple[Retry, ...] = ()
+    mirrored: bool = field(default=False, metadata=NEWER)
 
     def __post_init__(self) -> None:
         if not self.perturbations:
@@ -90,6 +95,33 @@ class Settings:
         kept = tuple(one for one in self.retries if (one.start, one.optimiser) != (start, optimiser))
         return replace(self, retries=(*kept, Retry(start, optimiser, unconverged=True)))
 
+    def with_area(self, area: float | None) -> "Settings":
+        """The settings for masks of another area; None leaves it as it is.
+
+        Raises:
+            UnseeError: they choose the area themselves, or it is not between 0 and 1.
+        """
+        return self if area is None else replace(self, objective=self.objective.with_area(area))
+
+    def on_own_cells(self) -> "Settings":
+        """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
+
+        The total variation's weight then depends on how many cells there are (`ScaledVariation`).
+        """
+        penalties = tuple(
+            ScaledVariation(one.weight, one.beta, one.name) if type(one) is TotalVariation else one
+            for one in self.objective.penalties
+        )
+        objective = replace(self.objective, penalties=penalties)
+        retries = tuple(replace(one, start=_in_cells(one.start)) for one in self.retries)
+        start = _in_cells(self.start)
+        return replace(self, objective=objective, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
+
+    @property
+    def own_cells(self) -> bool:
+        """Whether masks lie on a perturbation's own cells, such as tokens, instead of on pixels."""
+        return _have_own_cells(self.perturbations)
+
     @property
     def margin(self) -> int:
         """Pixels by which the canvas that windows are cut from is larger than the network's input."""
@@ -107,6 +139,7 @@ def adjusted(
     perturbation: Perturbation | str | None = None,
     iterations: int | None = None,
     score: Score | str | None = None,
+    area: float | None = None,
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
@@ -114,13 +147,17 @@ def adjusted(
         settings: a preset, or settings of your own.
         game: one of `GAMES`, or its name.
         perturbation: one perturbation, or a name in `PERTURBATIONS`, which may stand for several. If they
-            include the one that results were shown with, it stays; else the last is shown.
+            include the one that results were shown with, it stays; else the last is shown. One with cells of
+            its own, such as tokens, brings its grid: no upsampling, blur or jitter.
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
+        area: share of the picture that masks are to have, in (0,1).
 
     Raises:
-        UnseeError: an unknown name, or an invalid number of iterations.
+        UnseeError: an unknown name, an invalid number of iterations, an area for settings that choose it
+            themselves, or a perturbation of pixels for settings whose masks are not laid on pixels.
     """
+    settings = settings.with_area(area)
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
         settings = replace(settings, objective=replace(settings.objective, game=chosen))
@@ -133,9 +170,34 @@ def adjusted(
             edits = (perturbation,)
         else:
             edits = look_up(PERTURBATIONS, perturbation, "perturbation")
-        shown = settings.shown if settings.shown in edits else edits[-1]
-        settings = replace(settings, perturbations=edits, shown_with=shown)
+        settings = _perturbed(settings, edits)
     if iterations is not None:
         retries = tuple(replace(one, optimiser=one.optimiser.limited(iterations)) for one in settings.retries)
         settings = replace(settings, optimiser=settings.optimiser.limited(iterations), retries=retries)
     return settings
+
+
+def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
+    """The settings with other perturbations, and the grid that goes with them.
+
+    Raises:
+        UnseeError: the masks have the cells of another perturbation, and these edit pixels.
+    """
+    if _have_own_cells(edits):
+        if not settings.own_cells:
+            settings = settings.on_own_cells()
+    elif settings.own_cells:
+        raise UnseeError(
+            f"the preset's masks are made for {settings.perturbations[0].name}, and {edits[0].name} edits "
+            "pixels: choose another preset, such as fast"
+        )
+    shown = settings.shown if settings.shown in edits else edits[-1]
+    return replace(settings, perturbations=edits, shown_with=shown)
+
+
+def _have_own_cells(edits: tuple[Perturbation, ...]) -> bool:
+    return any(getattr(edit, "own_cells", False) for edit in edits)
+
+
+def _in_cells(start: Start) -> Start:
+    return start.in_cells() if isinstance(start, CircularStart) else start

@@ -110,6 +110,10 @@ class CircularStart:
         evaluations *= len(scoring.edits)
         return Started(_stretched(masks) if self.stretch else masks, evaluations.cpu())
 
+    def in_cells(self) -> "CircularStart":
+        """The same for an edit whose masks have cells of their own: lengths are in cells, not pixels."""
+        return replace(self, step=1, last=0, soften=1.0)
+
     def radii(self, size: tuple[int, int]) -> range:
         """The radii that are tried, in pixels."""
         cover = math.ceil(math.hypot(*size) / 2 / self.step) * self.step

@@ -105,12 +105,16 @@ def area_penalty(settings: Settings) -> L1 | MeanL1:
     return found[0]
 
 
-def check_settings(settings: Settings, layer: object = None) -> None:
+def check_settings(settings: Settings, layer: object = None, area: object = None) -> None:
     """Refuse settings along which there is no path.
 
     Raises:
-        UnseeError: as `area_penalty`, or a layer is masked.
+        UnseeError: as `area_penalty`, or a layer is masked, or an area is given.
     """
+    if area is not None:
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) find the area themselves: leave area (--area) out"
+        )
     if layer is not None:
         raise UnseeError(
             "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"

@@ -148,7 +148,6 @@ def build(weights: Path | None = None) -> Classifier:
     state, sha256 = read_weights(file)
     with torch.device("meta"):
         net = EfficientNetLite0()
-    net.to_empty(device="cpu")
     fill(net, {_renamed(key): value for key, value in state.items()}, NAME)
     return Classifier(
         net.eval(),

@@ -42,7 +42,6 @@ def _bvlc_googlenet(weights: Path | None) -> Classifier:
     state, sha256 = read_weights(weights)
     with torch.device("meta"):
         net = BVLCGoogLeNet()
-    net.to_empty(device="cpu")
     taken = fill(net, state, BVLC_GOOGLENET)
     return Classifier(
         net.eval(),

@@ -86,6 +86,8 @@ def without_prefix(weights: dict[str, Tensor], own: Collection[str]) -> Weights:
 def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str]:
     """Load weights into a network; all keys and shapes must agree, but for a prefix of all keys.
 
+    A network on the meta device gets tensors on the CPU.
+
     Returns:
         As facts of a `Classifier`: which part of the file was taken, under `TAKEN`; nothing if all of it was.
 
@@ -101,8 +103,14 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str
             f"the weight file{taken} does not fit {name}: it {fault}; is the name (--model) right?"
         )
     versioned = OrderedDict(weights)
+    empty = any(value.is_meta for value in own.values())
+    if empty:
+        for key, value in own.items():
+            versioned[key] = (
+                weights[key].to(value.dtype) if key in weights else torch.zeros((), dtype=value.dtype)
+            )
     versioned._metadata = own._metadata  # type: ignore[attr-defined]
-    net.load_state_dict(versioned, strict=False)
+    net.load_state_dict(versioned, strict=False, assign=empty)
     return {TAKEN: weights.taken} if weights.taken else {}
 
 

@@ -13,6 +13,7 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, OnLayer, on_layer
+from unsee.masks.areas import preset_for
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings, adjusted
 from unsee.masks.sufficient import asked_to_suffice, check_settings
@@ -202,13 +203,14 @@ def adjusted_preset(
     game: str | None = None,
     perturbation: str | None = None,
     iterations: int | None = None,
+    area: float | None = None,
 ) -> Settings:
     """A preset with some of its settings changed; None leaves one as it is.
 
     Args:
         method: a name in `unsee.METHODS`.
-        preset: a name in `unsee.PRESETS`; "fast" by default.
-        game, perturbation, iterations: as in `unsee.masks.adjusted`.
+        preset: a name in `unsee.PRESETS`; by default "fast", or with an area "extremal-fast".
+        game, perturbation, iterations, area: as in `unsee.masks.adjusted`.
 
     Raises:
         UnseeError: an unknown name, or a setting is given for another method than the learned mask.
@@ -218,14 +220,15 @@ def adjusted_preset(
         "game": game,
         "perturbation": perturbation,
         "iterations": iterations,
+        "area": area,
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
         raise UnseeError(
             f"{used[0]} is for the learned mask, and {spelled(method)} does not take it: leave it out"
         )
-    settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
-    return adjusted(settings, game, perturbation, iterations)
+    settings = look_up(PRESETS, preset or preset_for(area), "preset")
+    return adjusted(settings, game, perturbation, iterations, area=area)
 
 
 def _first_photos(dataset: Dataset) -> Iterator[Photo]:

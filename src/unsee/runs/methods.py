@@ -17,6 +17,7 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.masks.learner import images_at_once
 from unsee.masks.network_input import photo_for
+from unsee.masks.on_photo import on_input
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
 from unsee.memory import BATCH_SIZE, by_halves
 from unsee.methods import Method
@@ -100,7 +101,10 @@ class LearnedMask:
             yield {"error": refused[number]}
 
     def _columns(self, photo: LearnedPhoto) -> dict[str, Any]:
-        mask, scores = photo.learned.mask, Scores(*photo.learned.scores.tolist())
+        mask = photo.learned.mask
+        if self.plan.settings.own_cells:
+            mask = on_input(mask, photo.network_input.size)
+        scores = Scores(*photo.learned.scores.tolist())
         terms = photo.learned.terms
         return {
             "target": photo.target.indices,
@@ -118,6 +122,7 @@ class LearnedMask:
             "evaluations": photo.learned.evaluations,
             "attempts": photo.learned.attempts,
             "verdict": photo.learned.verdict,
+            "evidence": photo.learned.evidence or None,
             "seconds": photo.learned.seconds,
         }
 

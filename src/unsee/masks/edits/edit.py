@@ -1,5 +1,6 @@
 """The seam between a mask and what it edits: image, activation or tokens."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -36,6 +37,22 @@ class Edit(Protocol):
 
     def joined(self, other: Any) -> Any:  # noqa: ANN401
         """These images and others of the same kind."""
+
+
+@runtime_checkable
+class Evident(Protocol):
+    """An edit that says more of a learned mask than its scores: what it may not be taken for."""
+
+    def evidence(
+        self, classifier: Classifier, masks: Float[Tensor, "b h w"], score: Callable[[Tensor], Tensor]
+    ) -> list[Mapping[str, Any]]:
+        """What each result records beside its scores, as JSON values; a `note` is shown to people.
+
+        Args:
+            classifier: borrowed by the caller.
+            masks: what was learned, at `size`.
+            score: (B,) of logits (B,C).
+        """
 
 
 @runtime_checkable

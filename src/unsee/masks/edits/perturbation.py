@@ -1,7 +1,7 @@
 """What deleted pixels become (§4.1): constant colour, noise, blur, and what other implementations use.
 
-Each perturbation makes a fully perturbed reference image and prepares the edit that masks are applied with;
-those here blend image and reference linearly.
+Each perturbation prepares the edit that masks are applied with. Those here make a fully perturbed reference
+image, and blend image and reference linearly.
 """
 
 from abc import ABC, abstractmethod
@@ -19,6 +19,7 @@ from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.linear_blend import blend, linear_blend
 from unsee.masks.edits.pyramid import Pyramid
+from unsee.masks.edits.tokens import Tokens
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import generator, smooth
 from unsee.words import counted
@@ -29,7 +30,10 @@ _NOISE_STREAM = 2
 
 @runtime_checkable
 class Perturbation(Protocol):
-    """Says what deleting means, and prepares the edit of a batch."""
+    """Says what deleting means, and prepares the edit of a batch.
+
+    One whose masks have cells of their own, such as tokens, also has `own_cells`, which is True.
+    """
 
     @property
     def name(self) -> str:
@@ -212,6 +216,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "median-gaussian": (MedianGaussian(),),
     "pyramid": (Pyramid(),),
     "joint": (Constant(), GaussianNoise(), Blur()),
+    "tokens": (Tokens(),),
 }
 """Name → the perturbations that one mask is learned against; `joint` is that of fig. 5."""
 
