@@ -19,6 +19,7 @@ from unsee.cli.console import (
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Keep, Suppress
 from unsee.verdicts import CONVERGED
 from unsee.words import spelled
 
@@ -83,6 +84,8 @@ def command(
     mask_layer: MaskLayer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     device: options.Device = "auto",
@@ -121,6 +124,8 @@ def command(
         perturbation,
         place,
         area,
+        suppress,
+        keep,
     )
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)

@@ -20,6 +20,7 @@ from unsee.cli.console import (
 from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Another, Keep, PathToo, Suppress, further_rows, report_stopped
 from unsee.words import counted
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ def command(
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
+    path: PathToo = False,
+    another: Another = 0,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     batch_size: BatchSize = None,
@@ -130,12 +135,27 @@ def command(
     from unsee.masks import PRESETS, Plan, adjusted
     from unsee.masks.areas import areas_asked
     from unsee.masks.folders import explain_to_folders
+    from unsee.masks.sufficient import asked_to_suffice, check_settings
 
+    question, chosen = asked_to_suffice(suppress, keep, path, another, game, iterations)
     areas = areas_asked(area_from(area), share)
     name = preset or areas.preset
-    settings = adjusted(look_up(PRESETS, name, "preset"), game, perturbation, iterations, area=areas.single)
+    settings = adjusted(look_up(PRESETS, name, "preset"), chosen, perturbation, iterations, area=areas.single)
+    if question is not None:
+        check_settings(settings, layer, area)
     fitting = fit_from(fit)
-    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
+    plan = Plan(
+        settings,
+        name,
+        fitting,
+        seed,
+        batch_size,
+        precision,
+        compiled,
+        areas.several,
+        areas.share,
+        question,
+    )
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)
@@ -170,6 +190,7 @@ def _print_report(report: "FolderReport", as_json: bool) -> None:
         for manifest in manifests
         if not manifest["converged"]
     )
+    report_stopped(manifests)
     report_doubts((manifest["photo"], manifest["photo_notes"]) for manifest in manifests)
     report_problems(report.problems)
 
@@ -203,6 +224,8 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             _number(manifest["area"], ".1%") + _asked(manifest) + ("" if manifest["converged"] else " *"),
             plain(saved.folder),
         )
+        for cells in further_rows(saved):
+            table.add_row(*cells)
     captions = []
     if not all(saved.manifest["edits_pixels"] for saved in explanations):
         captions.append("the mask does not lie on pixels: no pixel is edited")

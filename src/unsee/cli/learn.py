@@ -11,6 +11,7 @@ from unsee.cli.explain import GameName, Iterations, Perturbation
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Keep, Suppress
 
 Data = Annotated[
     str,
@@ -95,6 +96,8 @@ def command(
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
     target: RunTarget = "predicted",
     class_map: ClassMap = None,
     model: options.ModelByData = None,
@@ -121,6 +124,7 @@ def command(
     from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
+    from unsee.masks.sufficient import asked_to_suffice, check_settings
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.engines.choice import engine_named
     from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
@@ -129,11 +133,16 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    chosen = adjusted_preset(method, preset, game, perturbation, iterations, area)
+    question, chosen_game = asked_to_suffice(suppress, keep, game=game, iterations=iterations)
+    chosen = adjusted_preset(method, preset, chosen_game, perturbation, iterations, area)
+    if question is not None:
+        check_settings(chosen, layer, area)
     place = layer_from(layer, layer_value, mask_over, perturbation)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
-    settings = LearnSettings(method, chosen, place, target, mapping, seed, scaling, precision, batch_size)
+    settings = LearnSettings(
+        method, chosen, place, target, mapping, seed, scaling, precision, batch_size, question
+    )
     classifier = load_model(model or model_for(dataset), weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:

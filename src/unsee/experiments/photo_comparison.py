@@ -30,6 +30,7 @@ from unsee.masks.on_photo import on_input
 from unsee.masks.outcome import Learned
 from unsee.masks.photos import asked_for, learn_photos, target_indices
 from unsee.masks.settings import Settings, adjusted
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
 from unsee.records import described
@@ -49,6 +50,7 @@ class ComparisonSettings:
         perturbation: that the mask is learned against; defaults to the preset's.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         area: share of the picture that the mask is to mark; None where the preset chooses it.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -59,9 +61,13 @@ class ComparisonSettings:
     perturbation: str | None = None
     mask_layer: OnLayer | None = None
     area: float | None = None
+    suppress: float | None = None
+    keep: float | None = None
 
     def __post_init__(self) -> None:
         learned = self.learned
+        if asked_to_suffice(self.suppress, self.keep)[0] is not None:
+            check_settings(learned, self.mask_layer, self.area)
         if self.mask_layer is not None:
             check_no_perturbation(self.perturbation)
             check_no_area(self.area)
@@ -78,7 +84,8 @@ class ComparisonSettings:
             UnseeError: there is no such preset or perturbation, or the preset takes no area.
         """
         settings = look_up(PRESETS, self.preset, "preset")
-        return adjusted(settings, perturbation=self.perturbation, area=self.area)
+        _, game = asked_to_suffice(self.suppress, self.keep)
+        return adjusted(settings, game, self.perturbation, area=self.area)
 
 
 @neutral()
@@ -96,6 +103,8 @@ def compare(
     perturbation: str | None = None,
     score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
 
@@ -113,6 +122,7 @@ def compare(
         perturbation: that the mask is learned against; defaults to the preset's.
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
 
     Returns:
         One comparison for one photo, a list for several. A method that does not support the network is in
@@ -130,7 +140,9 @@ def compare(
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
     fitted = Squash() if fit is None else fit
     chosen = preset or preset_for(area)
-    settings = ComparisonSettings(names, fitted, seed, chosen, layer, perturbation, place, area)
+    settings = ComparisonSettings(
+        names, fitted, seed, chosen, layer, perturbation, place, area, suppress, keep
+    )
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -236,9 +248,10 @@ class PhotoComparer:
     def _learned(self) -> Learned:
         own, photo = self.settings, self.network_input.photo
         settings = own.learned
+        question, _ = asked_to_suffice(own.suppress, own.keep)
         if own.mask_layer is not None:
             settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
-        plan = Plan(settings, own.preset, own.fit, own.seed)
+        plan = Plan(settings, own.preset, own.fit, own.seed, sufficient=question)
         (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
         return found.learned
 
@@ -267,6 +280,8 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         **({} if settings.area is None else {"area": settings.area}),
         "perturbation": settings.perturbation,
         "mask_layer": described(settings.mask_layer),
+        "suppress": settings.suppress,
+        "keep": settings.keep,
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import cast
@@ -26,6 +27,7 @@ from unsee.masks.on_photo import on_photo
 from unsee.masks.photos import Asked, LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.neutral import advanced, neutral
 from unsee.provenance import Provenance, Run
 from unsee.records import described
@@ -49,6 +51,10 @@ def explain(
     area: AreaLike | None = None,
     share: float | None = None,
     layer: str | OnLayer | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
+    path: bool = False,
+    another: int = 0,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -70,6 +76,11 @@ def explain(
             for the smallest area that keeps, or in deletion removes, `share` of the score.
         share: see `area`; 0.9 by default.
         layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
+        suppress: return the mask of least area that suppresses this share of the score, in (0,1), also under
+            a perturbation that it was not learned with; see `Explanation.sufficiency`.
+        keep: the same in preservation: the smallest region that keeps this share.
+        path: draw the path over λ1 that led there when the explanation is saved.
+        another: how many further such masks to find, without the cells of those before: `Explanation.others`.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -90,11 +101,14 @@ def explain(
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     if isinstance(score, str):
         model = model.scored(score)
+    question, own_game = asked_to_suffice(suppress, keep, path, another, game, iterations)
     areas = areas_asked(area, share)
     chosen = areas.preset if preset is None else preset
     name = chosen if isinstance(chosen, str) else "custom"
     base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
-    settings = adjusted(base, game, perturbation, iterations, score, areas.single)
+    settings = adjusted(base, game or own_game, perturbation, iterations, score, areas.single)
+    if question is not None:
+        check_settings(settings, layer, area)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
     if layer is not None:
@@ -102,7 +116,18 @@ def explain(
         check_no_area(area)
         settings = on_layer(settings, model, layer, read, fit)
     fitting = Squash() if fit is None else fit
-    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, areas.several, areas.share)
+    plan = Plan(
+        settings,
+        name,
+        fitting,
+        seed,
+        batch_size,
+        precision,
+        compiled,
+        areas.several,
+        areas.share,
+        question,
+    )
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
     return explanations if several or (areas.several and areas.share is None) else explanations[0]
@@ -160,6 +185,9 @@ def _explanation(
     learned_photo: LearnedPhoto,
 ) -> Explanation:
     network_input, learned = learned_photo.network_input, learned_photo.learned
+    sufficiency = learned.sufficiency
+    if sufficiency is not None and sufficiency.asked.path:
+        sufficiency = replace(sufficiency, view=network_input.plain.float())
     settings = plan.settings.with_area(learned_photo.area)
     game = settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
@@ -200,6 +228,11 @@ def _explanation(
             network=classifier.record,
             channels=classifier.input_shape[0],
             value_range=classifier.value_range,
+        ),
+        sufficiency=sufficiency,
+        others=tuple(
+            _explanation(classifier, plan, precision, learned_photo._replace(learned=other))
+            for other in learned.others
         ),
     )
 

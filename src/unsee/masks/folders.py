@@ -26,6 +26,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
+from unsee.sufficiency import question_record
 
 Place = tuple[str | PathLike[str], Path]
 """A photo, and the folder for its explanation."""
@@ -236,6 +237,7 @@ def _finished(
         "channels": classifier.input_shape[0],
         "value_range": list(classifier.value_range),
         "bands": None if bands is None else list(bands),
+        "sufficient": question_record(plan.sufficient),
     }
     # older manifests do not have these: nothing is known to differ
     newer = {

@@ -18,6 +18,7 @@ from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
+from unsee.sufficiency import Sufficiency
 from unsee.verdicts import CONVERGED, NO_GAIN
 
 
@@ -42,6 +43,8 @@ class Learned:
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
         evidence: what else the edit says of the mask (`Evident`).
+        sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
+        others: further masks without its cells.
     """
 
     grid: Float[Tensor, "r c"]
@@ -55,6 +58,8 @@ class Learned:
     chosen: str = LEARNED
     attempts: int = 1
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    sufficiency: Sufficiency | None = None
+    others: tuple["Learned", ...] = ()
 
     def after(self, other: "Learned") -> "Learned":
         """The better of this and an earlier attempt, with the evaluations and the time of both.

@@ -19,7 +19,9 @@ from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned
 from unsee.masks.settings import Settings
+from unsee.masks.suffices import suffice_each
 from unsee.memory import in_quarters
+from unsee.sufficiency import Sufficient
 from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
@@ -43,6 +45,7 @@ class Plan:
         areas: areas that each photo gets a mask of; none for one mask by the settings.
         share: of the score that a mask is to keep, or in deletion to remove: each photo gets the mask of the
             smallest area that does. The areas are then those that are tried first.
+        sufficient: what the smallest mask must do, where that is asked for.
 
     Raises:
         UnseeError: a value outside its range, or areas for settings that choose the area themselves.
@@ -57,6 +60,7 @@ class Plan:
     compiled: bool = False
     areas: tuple[float, ...] = ()
     share: float | None = None
+    sufficient: Sufficient | None = None
 
     def on(self, classifier: Classifier) -> "Plan":
         """The plan with the score that the classifier's head gives, unless it has one of its own."""
@@ -115,9 +119,11 @@ def learn_photos(
     plan = plan.on(classifier)
     pending = _Pending(classifier, iter(photos), plan, refuse)
     half = precision_of(classifier, plan) == "bfloat16"
-    learning = learn_each(
-        classifier, pending.take, plan.settings, plan.batch_size, half, plan.compiled, progress
-    )
+    rest = (plan.batch_size, half, plan.compiled, progress)
+    if plan.sufficient is None:
+        learning = learn_each(classifier, pending.take, plan.settings, *rest)
+    else:
+        learning = suffice_each(classifier, pending.take, plan.settings, plan.sufficient, *rest)
     ready: dict[int, LearnedPhoto] = {}
     due = 0
     for number, learned in learning:

@@ -85,6 +85,11 @@ def _can_win(
     return new & ((least < costs) | ~costs.isfinite())
 
 
+def fixed_jitters(settings: Settings) -> int:
+    """How many jitters `fixed_terms` averages over."""
+    return min(max(settings.jitter, 1), len(_COLUMNS))
+
+
 @torch.no_grad()
 def fixed_terms(
     scoring: Scoring,
@@ -107,7 +112,7 @@ def fixed_terms(
         iteration: of each mask, for weights that change with it.
     """
     jitter = max(settings.jitter, 1)
-    columns = _COLUMNS[min(jitter, len(_COLUMNS))]
+    columns = _COLUMNS[fixed_jitters(settings)]
     places = torch.linspace(0, jitter - 1, len(columns), device=grids.device).round().long()
     masks = upsampler(grids)
     summed = grids.new_zeros(len(grids))
