@@ -37,5 +37,5 @@ def marked(folder, verdicts=(), attempts=(), errors=()):
 
 
 def without_attempts(folder):
-    """A store as the first ones of format 2, without a column of attempts."""
-    return changed(folder, lambda table: table.drop_columns(["attempts"]))
+    """A store as the first ones of format 2, without columns of attempts and evidence."""
+    return changed(folder, lambda table: table.drop_columns(["attempts", "evidence"]))

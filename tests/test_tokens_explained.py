@@ -13,11 +13,10 @@ from torch import nn
 
 import unsee
 from lent_nets import check_unchanged, state_of, values_of
-from token_nets import SIZE, convnet, made, swin
+from token_nets import SIZE, made, swin
 from unsee.classifier import Classifier
 from unsee.drawing.checkered import checkered
 from unsee.errors import UnseeError
-from unsee.experiments.photo_comparison import compare
 from unsee.explanation import Explanation
 from unsee.fits import CentreCrop, Squash
 from unsee.masks import PRESETS, adjusted
@@ -30,18 +29,6 @@ from unsee.masks.starts import CircularStart
 
 NAME = "timm, registers, mean"
 QUICK = {"perturbation": "tokens", "iterations": 8, "precision": "float32"}
-
-
-@pytest.fixture
-def networks(use):
-    """Lets `--model` name networks with and without tokens."""
-
-    def load(name, weights=None, device="auto"):
-        net = {"vit": lambda: made(NAME).net, "swin": swin, "convnet": convnet}[name]()
-        size = {"vit": SIZE, "swin": (32, 32), "convnet": (96, 96)}[name]
-        return Classifier(net, size=size, name=name)
-
-    use(load)
 
 
 class TestSettings:
@@ -243,66 +230,6 @@ class TestPictures:
         board = checkered(torch.zeros(3, 56, 56), torch.ones(56, 56, dtype=torch.bool))
         assert board[0, 0, :3].tolist() == pytest.approx([0.78, 0.62, 0.78])
         assert board[2, 1, :2].tolist() == pytest.approx([0.62, 0.78])
-
-
-class TestCommands:
-    def test_explain_prints_the_evidence(self, run, networks, make_photo, tmp_path):
-        done = run(
-            *("explain", make_photo(), "--model", "vit", "--perturbation", "tokens", "--target", 1),
-            *("--iterations", 5, "--precision", "float32"),
-        )
-        assert done.code == 0, done.err
-        kept = json.loads((tmp_path / "explanations" / "photo" / "explanation.json").read_text())
-        told = kept["evidence"]
-        assert f"{told['deleted']} of 24 tokens deleted" in done.err
-        assert f"binarised {told['binarised_score']:.4f}" in done.err
-        assert f"really dropped {told['dropped_score']:.4f}" in done.err
-        assert kept["edits_pixels"] is False
-
-    def test_explain_says_where_embeddings_were_masked(self, run, networks, make_photo):
-        done = run("explain", make_photo(), "--model", "swin", "--preset", "tokens", "--iterations", 3)
-        assert done.code == 0, done.err
-        assert "note: the tokens of swin cannot be dropped" in done.err
-
-    def test_networks_without_tokens_are_refused(self, run, networks, make_photo):
-        done = run("explain", make_photo(), "--model", "convnet", "--perturbation", "tokens")
-        assert done.code == 2
-        assert "convnet has no patch tokens" in done.err
-        assert "Traceback" not in done.err
-
-    def test_compare(self, run, networks, make_photo, tmp_path):
-        done = run(
-            *("compare", make_photo(), "--model", "vit", "--perturbation", "tokens", "--target", 1),
-            *("--methods", "mask"),
-        )
-        assert done.code == 0, done.err
-        (kept,) = json.loads((tmp_path / "comparison" / "compare.json").read_text())
-        assert kept["perturbation"] == "tokens"
-        again = run("compare", tmp_path / "photo.png", "--model", "vit", "--target", 1, "--methods", "mask")
-        assert again.code == 2
-        assert "perturbation" in again.err
-
-    def test_compare_in_python(self, make_pixels):
-        found = compare(made(NAME), make_pixels(), ["mask"], targets=1, perturbation="tokens")
-        saliency = found.results["mask"].saliency
-        assert saliency.shape == SIZE
-        grid = saliency[::8, ::8]
-        assert torch.equal(saliency, grid.repeat_interleave(8, 0).repeat_interleave(8, 1))
-        expected = unsee.explain(made(NAME), make_pixels(), 1, perturbation="tokens")
-        assert torch.equal(grid, 1 - expected.mask_grid)
-
-    def test_learn(self, run, networks, make_photo, tmp_path):
-        make_photo("data/a.png")
-        done = run(
-            *("learn", f"folder:{tmp_path / 'data'}", "--model", "vit", "--perturbation", "tokens"),
-            *("--iterations", 3, "--out", "masks"),
-        )
-        assert done.code == 0, done.err
-        store = unsee.Store.open(tmp_path / "masks")
-        (row,) = store.rows() if hasattr(store, "rows") else store.table().to_pylist()
-        assert row["error"] is None
-        shown = run("show", "masks")
-        assert shown.code == 0, shown.err
 
 
 @pytest.mark.assets

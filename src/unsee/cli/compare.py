@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unsee.cli import options
-from unsee.cli.console import CONSOLE, plain, report_doubts, report_problems, report_unconverged
+from unsee.cli.console import (
+    CONSOLE,
+    plain,
+    report_doubts,
+    report_evidence,
+    report_problems,
+    report_unconverged,
+)
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -133,6 +140,11 @@ def _print_report(report: "ComparisonReport", out: Path, as_json: bool) -> None:
     elif report.comparisons:
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
+    report_evidence(
+        (each.photo.name, result.evidence, None)
+        for each in report.comparisons
+        for result in each.results.values()
+    )
     report_unconverged(
         (f"{each.photo.name}, {spelled(method)}", result.verdict)
         for each in report.comparisons

@@ -43,21 +43,27 @@ def report_doubts(photos: Iterable[tuple[str, Sequence[str]]]) -> None:
             CONSOLE.print(f"[yellow]read:[/] {plain(name)}: {plain(note)}", soft_wrap=True, highlight=False)
 
 
-def report_evidence(photos: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Print what edits of tokens say of their masks, for photos with their manifests."""
-    for name, manifest in photos:
-        found = manifest.get("evidence") or {}
+def report_evidence(photos: Iterable[tuple[str, Mapping[str, Any], float | None]]) -> None:
+    """Print what edits of tokens say of their masks, for photos with the evidence and the mask's own score.
+
+    A note that several have is printed once.
+    """
+    notes: dict[str, None] = {}
+    for name, found, soft in photos:
         if "tokens" in found:
             scores = {
-                "soft mask": manifest["scores"]["perturbed"],
+                "soft mask": soft,
                 "binarised": found["binarised_score"],
                 "really dropped": found.get("dropped_score"),
             }
             told = ", ".join(f"{what} {value:.4f}" for what, value in scores.items() if value is not None)
-            line = f"{plain(name)}: {found['deleted']} of {found['tokens']} tokens deleted; score with {told}"
+            line = f"{plain(name)}: {found['deleted']} of {found['tokens']} tokens deleted"
+            line += f"; score with {told}" if told else "; no score is finite"
             CONSOLE.print(f"[dim]tokens:[/] {line}", soft_wrap=True, highlight=False)
         if "note" in found:
-            CONSOLE.print(f"[yellow]note:[/] {plain(found['note'])}", soft_wrap=True, highlight=False)
+            notes[found["note"]] = None
+    for note in notes:
+        CONSOLE.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True, highlight=False)
 
 
 def report_damage(parts: Iterable[object]) -> bool:

@@ -160,7 +160,10 @@ def _print_report(report: "FolderReport", as_json: bool) -> None:
     elif report.saved:
         CONSOLE.print(_table(report.saved))
     manifests = [saved.manifest for saved in report.saved]
-    report_evidence((Path(manifest["photo"]).name, manifest) for manifest in manifests)
+    report_evidence(
+        (Path(manifest["photo"]).name, manifest.get("evidence") or {}, manifest["scores"]["perturbed"])
+        for manifest in manifests
+    )
     report_unconverged(
         (Path(manifest["photo"]).name, manifest["verdict"])
         for manifest in manifests

@@ -38,6 +38,8 @@ def store_table(summary: Mapping[str, Any]) -> Table:
         )
     if len(summary["unconverged"]) > _MOST_LINES:
         table.add_row("", f"and {len(summary['unconverged']) - _MOST_LINES} more: --json lists all")
+    for note, count in summary["notes"].items():
+        table.add_row("[yellow]note[/]", plain(f"{counted(count, 'row')}: {note}"))
     for line in summary["damaged"]:
         table.add_row("[red]damaged[/]", plain(line) + ": `unsee learn` does it again")
     for name in summary["twins"]:

@@ -1,7 +1,7 @@
 """What a comparison of methods on one photo has found: maps, smallest boxes, and what they depend on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jaxtyping import Float
@@ -27,12 +27,14 @@ class MethodResult:
         box: the smallest that suppresses the score by `SHARE`; None if none does.
         seconds: time to compute the map.
         verdict: of the learned mask, "converged" or what went wrong; None for other methods.
+        evidence: what the learned mask's edit says of it besides its scores, as in `Run`.
     """
 
     saliency: Float[Tensor, "hm wm"]
     box: SmallestBox | None
     seconds: float
     verdict: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,4 +104,5 @@ class Comparison:
                 "suppression": box.suppression,
             }
         known = {"shape": list(result.saliency.shape), "smallest_box": found, "seconds": result.seconds}
-        return known if result.verdict is None else {**known, "verdict": result.verdict}
+        own = {"verdict": result.verdict, "evidence": dict(result.evidence)}
+        return known | {name: value for name, value in own.items() if value}

@@ -170,7 +170,8 @@ def _results(rows: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Metho
         saliency = torch.from_numpy(np.load(folder / f"{method}.npy", allow_pickle=False))
         found = row["smallest_box"]
         box = found and SmallestBox(tuple(found["box"]), found["score"], found["suppression"])
-        yield method, MethodResult(saliency, box, row["seconds"], row.get("verdict"))
+        own = row.get("verdict"), row.get("evidence", {})
+        yield method, MethodResult(saliency, box, row["seconds"], *own)
 
 
 def _wanted(comparer: PhotoComparer, target: TargetLike | None) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from unsee.masks import PRESETS, OnLayer, Plan, on_layer
 from unsee.masks.areas import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.on_layer import check_no_area, check_no_perturbation
+from unsee.masks.on_layer import check_no_area, check_no_cells, check_no_perturbation
 from unsee.masks.on_photo import on_input
+from unsee.masks.outcome import Learned
 from unsee.masks.photos import asked_for, learn_photos, target_indices
 from unsee.masks.settings import Settings, adjusted
 from unsee.methods import METHODS, method_named
@@ -60,10 +61,11 @@ class ComparisonSettings:
     area: float | None = None
 
     def __post_init__(self) -> None:
-        _ = self.learned
+        learned = self.learned
         if self.mask_layer is not None:
             check_no_perturbation(self.perturbation)
             check_no_area(self.area)
+            check_no_cells(learned)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
@@ -197,7 +199,8 @@ class PhotoComparer:
         """Run one method, and keep its result or the reason why there is none."""
         began = time.perf_counter()
         try:
-            maps, verdict = self._mask() if METHODS[method].learned else (self._saliency(method), None)
+            learned = self._learned() if METHODS[method].learned else None
+            maps = self._saliency(method) if learned is None else self._mask(learned)
             saliency = maps.detach().float().cpu()
             seconds = time.perf_counter() - began
             box = smallest_box(
@@ -206,7 +209,8 @@ class PhotoComparer:
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        self.known[method] = MethodResult(saliency, box, seconds, verdict)
+        own = () if learned is None else (learned.verdict, learned.evidence)
+        self.known[method] = MethodResult(saliency, box, seconds, *own)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:
         """The results so far of some methods, in their order; defaults to the methods of the settings."""
@@ -229,17 +233,21 @@ class PhotoComparer:
         maps = record(self.classifier, images, [self.target.indices], layer=layer, seed=self.settings.seed)
         return maps[0]
 
-    def _mask(self) -> tuple[Float[Tensor, "h w"], str]:
+    def _learned(self) -> Learned:
         own, photo = self.settings, self.network_input.photo
         settings = own.learned
         if own.mask_layer is not None:
             settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
         plan = Plan(settings, own.preset, own.fit, own.seed)
         (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
-        mask = found.learned.mask
+        return found.learned
+
+    def _mask(self, learned: Learned) -> Float[Tensor, "h w"]:
+        """The learned mask as saliency; of cells inside the network, one value a pixel of its input."""
+        settings, mask = self.settings.learned, learned.mask
         if settings.own_cells:
             mask = on_input(mask, self.classifier.size)
-        return settings.objective.game.saliency(mask), found.learned.verdict
+        return settings.objective.game.saliency(mask)
 
 
 def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> dict[str, Any]:

@@ -101,8 +101,10 @@ def on_layer(
         fit: how they are brought to the network's input.
 
     Raises:
-        UnseeError: there is no such layer, its activation is not understood, or the mean has no photo.
+        UnseeError: there is no such layer, its activation is not understood, the mean has no photo, or the
+            settings are for masks on tokens.
     """
+    check_no_cells(settings)
     place = OnLayer(where) if isinstance(where, str) else where
     classifier = opened(classifier)
     name = layer_called(classifier, place.name)
@@ -145,6 +147,19 @@ def check_no_perturbation(perturbation: object) -> None:
         raise UnseeError(
             "a mask on a layer edits no pixels: leave perturbation= (--perturbation) out; what deleted cells "
             "become is the layer's value (--layer-value)"
+        )
+
+
+def check_no_cells(settings: Settings) -> None:
+    """Refuse settings for masks on cells of another kind, such as tokens, where a layer is masked.
+
+    Raises:
+        UnseeError: they are.
+    """
+    if settings.own_cells:
+        name = settings.perturbations[0].name
+        raise UnseeError(
+            f"a mask lies on a layer or on {name}, not on both: choose another preset, or leave the layer out"
         )
 
 

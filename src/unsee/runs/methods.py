@@ -120,6 +120,7 @@ class LearnedMask:
             "evaluations": photo.learned.evaluations,
             "attempts": photo.learned.attempts,
             "verdict": photo.learned.verdict,
+            "evidence": photo.learned.evidence or None,
             "seconds": photo.learned.seconds,
         }
 

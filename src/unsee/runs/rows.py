@@ -1,6 +1,7 @@
 """One row for each image and target, and the Parquet format in which rows are stored."""
 
 import io
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from unsee.records import finite
+
 FORMAT = 2
 """The format that is written. In format 1 the terms of an objective had a column each."""
 
@@ -18,8 +21,9 @@ GROUP = 64
 """The largest number of rows in a row group, the unit that is read for one map."""
 
 TERMS = "objective_terms"
-ATTEMPTS = "attempts"
-"""A column that the first stores of format 2 lack; it is read as null there."""
+EVIDENCE = "evidence"
+LATER = ("attempts", EVIDENCE)
+"""Columns that the first stores of format 2 lack; they are read as null there."""
 
 _TERM = pa.struct([pa.field("name", pa.string(), nullable=False), ("value", pa.float32())])
 SCHEMA = pa.schema(
@@ -44,6 +48,7 @@ SCHEMA = pa.schema(
         ("evaluations", pa.int32()),
         ("attempts", pa.int32()),
         ("verdict", pa.string()),
+        (EVIDENCE, pa.string()),
         ("seconds", pa.float32()),
         ("settings_hash", pa.string()),
         ("file_hash", pa.string()),
@@ -53,7 +58,7 @@ SCHEMA = pa.schema(
 """The columns of a store, explained in `docs/stores.md`.
 
 The terms of an objective are a map, name → value, kept as a list of pairs: Hugging Face datasets cannot read
-Parquet's own map type.
+Parquet's own map type. Evidence is JSON, since each edit has its own.
 """
 
 PLAIN = [name for name in SCHEMA.names if name != "mask"]
@@ -66,7 +71,7 @@ SCHEMA_OF_FORMAT_1 = pa.schema(
     [
         part
         for field in SCHEMA
-        if field.name != ATTEMPTS
+        if field.name not in LATER
         for part in (
             [pa.field(old, pa.float32()) for old in _TERMS_OF_FORMAT_1.values()]
             if field.name == TERMS
@@ -104,6 +109,7 @@ class Row:
     evaluations: int | None = None
     attempts: int | None = None
     verdict: str | None = None
+    evidence: Mapping[str, Any] | None = None
     seconds: float | None = None
     file_hash: str | None = None
     error: str | None = None
@@ -141,10 +147,11 @@ def encoded(rows: Sequence[Row], notes: dict[str, str]) -> bytes:
 
 
 def upgraded(table: pa.Table) -> pa.Table:
-    """Columns of format 1 as those of format 2, and `attempts` where it is missing; other columns stay."""
-    if ATTEMPTS not in table.column_names:
-        nothing = pa.nulls(len(table), pa.int32())
-        table = table.append_column(SCHEMA.field(ATTEMPTS), nothing)
+    """Columns of format 1 as those of format 2, and those of `LATER` where they are missing; others stay."""
+    for name in LATER:
+        if name not in table.column_names:
+            field = SCHEMA.field(name)
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     if not set(_TERMS_OF_FORMAT_1.values()) <= set(table.column_names):
         return table
     values = [table[old].to_pylist() for old in _TERMS_OF_FORMAT_1.values()]
@@ -165,16 +172,22 @@ def as_stored(columns: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def dictionaries(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Rows with their terms as dictionaries and their maps as arrays, without a Python number per pixel."""
+    """Rows with terms and evidence as dictionaries, and maps as arrays, without a Python number per pixel."""
     maps = table["mask"] if "mask" in table.column_names else None
     plain = table if maps is None else table.drop_columns(["mask"])
     for number, row in enumerate(plain.to_pylist()):
         pairs = row[TERMS]
         row[TERMS] = None if pairs is None else {pair["name"]: pair["value"] for pair in pairs}
+        row[EVIDENCE] = evidence_of(row[EVIDENCE])
         if maps is not None:
             flat = maps[number].values
             row["mask"] = None if flat is None else flat.to_numpy(zero_copy_only=False)
         yield row
+
+
+def evidence_of(text: str | None) -> dict[str, Any] | None:
+    """The evidence that a row keeps as JSON; None if there is none."""
+    return None if text is None else dict(json.loads(text))
 
 
 def _column(field: pa.Field, values: Sequence[object]) -> pa.Array:
@@ -182,6 +195,8 @@ def _column(field: pa.Field, values: Sequence[object]) -> pa.Array:
         return _maps([value if isinstance(value, np.ndarray) else None for value in values])
     if field.name == TERMS:
         return pa.array([_pairs(value) for value in values], field.type)
+    if field.name == EVIDENCE:
+        return pa.array([json.dumps(finite(value)) if value else None for value in values], field.type)
     return pa.array(list(map(_finite, values)), field.type)
 
 

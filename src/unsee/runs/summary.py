@@ -1,10 +1,13 @@
 """What a store holds, as JSON values: progress, failures, damage and the means of its numbers."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from unsee.records import finite
+from unsee.runs.rows import EVIDENCE, evidence_of
 from unsee.verdicts import CONVERGED
 
 if TYPE_CHECKING:
@@ -23,12 +26,13 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
 
     Returns:
         JSON values: "rows" of "rows_wanted", "errors" and the ids that "failed", the masks that are
-        "unconverged" with their verdicts, "damaged" parts, "means", and what the manifest says of settings,
+        "unconverged" with their verdicts, "notes" of the edits with how many rows have each, "damaged" parts,
+        "means", and what the manifest says of settings,
         starts, and the "sample": its "n" and "seed", or None.
     """
     if check:
         store = store.without([damage for damage in store.checked() if damage is not None])
-    table = store.table(["id", "error", "verdict", *MEANS])
+    table = store.table(["id", "error", "verdict", EVIDENCE, *MEANS])
     known = table.filter(pc.is_valid(table["verdict"]))
     unconverged = known.filter(pc.not_equal(known["verdict"], CONVERGED)).select(["id", "verdict"])
     failed = table.filter(pc.is_valid(table["error"])).select(["id", "error"]).to_pylist()
@@ -44,6 +48,7 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
             "errors": len(failed),
             "failed": [{"id": row["id"], "error": row["error"]} for row in failed],
             "unconverged": unconverged.to_pylist(),
+            "notes": _notes(table[EVIDENCE]),
             "damaged": list(map(str, store.damaged)),
             "twins": store.twins,
             "parts": len(store.parts),
@@ -53,3 +58,9 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
         }
     )
     return summary
+
+
+def _notes(evidence: pa.ChunkedArray) -> dict[str, int]:
+    """What edits say to people of their masks, and of how many."""
+    found = map(evidence_of, evidence.drop_null().to_pylist())
+    return dict(Counter(own["note"] for own in found if own and "note" in own))
