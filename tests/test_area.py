@@ -11,7 +11,7 @@ import literal_area as literal
 from nets import bench, learn_masks
 from unsee.masks import area, smooth_grid
 from unsee.masks.area import step_of
-from unsee.masks.edits import levels
+from unsee.masks.edits import blur_stack, levels
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
 from unsee.masks.optimisers.momentum import Momentum
@@ -67,7 +67,11 @@ def literal_run(small, row, game, steps, area=0.2):
     """The literal marks and terms of one photo."""
     image = small.classifier.normalised(small.inputs[row].plain[None])[0].double().numpy()
     net, (target,) = small.classifier.net, small.targets[row]
-    return literal.learn(image, net, target, area, steps, game, step=4, sigma=8, levels=4, strongest=3.0)
+    color = torch.tensor(small.classifier.color, dtype=torch.float64)[None, :, None, None]
+    beyond = small.classifier.normalised(color)[0, :, 0, 0].numpy()
+    return literal.learn(
+        image, beyond, net, target, area, steps, game, step=4, sigma=8, levels=4, strongest=3.0
+    )
 
 
 def kernel_without_plateau(step, sigma, radius, border):
@@ -95,10 +99,15 @@ MISTAKES = {
     "the running mean begins at zero": (Momentum, "tell", no_first_gradient),
     "never mirrored": (Scoring, "_turned", lambda self, given, mirrored: given),
     "the picture goes on beyond its border": (levels, "zero_padded_gaussian", gaussian_matrix),
+    "black beyond the border": (
+        BlurLevels,
+        "stack",
+        lambda self, image, color, stack=BlurLevels.stack: stack(self, image, (0.0, 0.0, 0.0)),
+    ),
     "levels are not interpolated": (
-        levels,
-        "interpolated",
-        lambda stack, masks: torch.lerp(stack[:, 0], stack[:, -1], masks[:, None].expand_as(stack[:, 0])),
+        blur_stack,
+        "between",
+        lambda stack, shares, masks, offsets=None: torch.lerp(stack[:, -1], stack[:, 0], masks[:, None]),
     ),
 }
 
