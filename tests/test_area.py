@@ -53,6 +53,23 @@ def test_max_convolution():
         assert_allclose(laid, inside if sign == 1 else 1 - inside, rtol=0, atol=1e-12)
 
 
+def test_a_spread_gradient():
+    saliency = cells()
+    spread = replace(GRID, spread=True)
+    pixels, _ = literal.smooth_maximum(saliency, GRID.step, GRID.sigma)
+    given = torch.from_numpy(saliency)[None].requires_grad_()
+    found = spread.with_margin(given)
+    assert_allclose(found[0].detach(), pixels, rtol=0, atol=1e-12)
+    weights = np.random.default_rng(1).random(pixels.shape)
+    (gradient,) = torch.autograd.grad((found[0] * torch.from_numpy(weights)).sum(), given)
+    expected = np.zeros(saliency.shape)
+    for row, column in np.ndindex(pixels.shape):
+        for y, x, _, weight in literal.painted(saliency, row, column, GRID.step, GRID.sigma):
+            if weight:
+                expected[y, x] += weight * weights[row, column]
+    assert_allclose(gradient[0], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("game", ["preservation", "deletion", "dual"])
 def test_a_whole_short_run(game):
     settings, steps = settings_of(game, 5), 5
@@ -136,11 +153,12 @@ def test_the_penalty_s_constants_count(changes, monkeypatch):
 def fast_of(small_area=0.2, iterations=12):
     """The preset `extremal-fast` on small pictures."""
     base = adjusted(PRESETS["extremal-fast"], iterations=iterations)
-    penalty = replace(base.objective.penalties[0], area=small_area, grid=GRID)
+    grid = replace(GRID, spread=True)
+    penalty = replace(base.objective.penalties[0], area=small_area, grid=grid)
     return replace(
         base,
         objective=replace(base.objective, penalties=(penalty,)),
-        grid=GRID,
+        grid=grid,
         perturbations=(BlurLevels(sigma=3.0, levels=4),),
     )
 
