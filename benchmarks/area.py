@@ -36,16 +36,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=16)
     parser.add_argument("--area", type=float, default=0.1)
     parser.add_argument("--game", default="preservation")
-    parser.add_argument("--only-known", action="store_true", help="Only photos that extremal has explained.")
     parser.add_argument("--out", type=Path, default=Path("area-out"))
     arguments = parser.parse_args()
     classifier = network(arguments.network)
     place = arguments.out / f"{arguments.network}-{arguments.game}-{arguments.area:g}"
     photos = _photos(arguments.count)
-    if arguments.only_known:
-        photos = [
-            photo for photo in photos if (place / "extremal" / photo.stem / "explanation.json").exists()
-        ]
     slow = _slow(classifier, photos, arguments.area, arguments.game, place / "extremal")
     fast = _fast(classifier, slow, arguments.game, place / "extremal-fast")
     rows = [_row(one, other) for one, other in zip(slow, fast, strict=True)]

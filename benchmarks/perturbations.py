@@ -23,9 +23,10 @@ from unsee.experiments.demonstration import carried_photos
 from unsee.explanation import Explanation
 from unsee.fits import Squash
 from unsee.images import Photo
+from unsee.masks.edits.blur_stack import between
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur
-from unsee.masks.edits.pyramid import Pyramid, between
+from unsee.masks.edits.pyramid import Pyramid
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import smooth
 

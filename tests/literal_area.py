@@ -61,17 +61,17 @@ def area_penalty(pixels, area, iteration, weight=300.0, growth=1.0035):
     return factor * np.mean(apart**2), factor * 2 * apart / count
 
 
-def blurred(image, sigma):
-    """A Gaussian blur cut at 4 sigma, with zeros beyond the border."""
+def blurred(image, sigma, color):
+    """A Gaussian blur cut at 4 sigma; beyond the border is a colour (in the authors' code 0, normalised)."""
     if sigma == 0:
         return image.copy()
     reach = math.ceil(4 * sigma)
     weights = np.array([math.exp(-0.5 * (place / sigma) ** 2) for place in range(-reach, reach + 1)])
     weights /= weights.sum()
-    out = np.pad(image, ((0, 0), (reach, reach), (reach, reach)))
+    out = np.pad(image - color[:, None, None], ((0, 0), (reach, reach), (reach, reach)))
     for axis in (1, 2):
         out = np.apply_along_axis(np.convolve, axis, out, weights, "same")
-    return out[:, reach:-reach, reach:-reach]
+    return out[:, reach:-reach, reach:-reach] + color[:, None, None]
 
 
 def between_levels(stack, mask):
@@ -99,10 +99,12 @@ def logit_and_slope(net, stack, mask, target, turn):
     return float(logit.detach()), (back * slope).sum(axis=0)
 
 
-def learn(image, net, target, area, iterations, game, step=7, sigma=21, levels=8, strongest=20.0, rate=0.01):
+def learn(
+    image, color, net, target, area, iterations, game, step=7, sigma=21, levels=8, strongest=20.0, rate=0.01
+):
     """The marks of every iteration and the terms before each step; `image` is normalised, `net` takes it."""
     size = image.shape[1:]
-    stack = [blurred(image, strongest * (1 - level / (levels - 1))) for level in range(levels)]
+    stack = [blurred(image, strongest * (1 - level / (levels - 1)), color) for level in range(levels)]
     cells = np.ones([math.ceil(n / step) for n in size])
     velocity, found, history = None, [cells.copy()], []
     for t in range(iterations):

@@ -11,7 +11,7 @@ import literal_area as literal
 from nets import bench, learn_masks
 from unsee.masks import area, smooth_grid
 from unsee.masks.area import step_of
-from unsee.masks.edits import levels
+from unsee.masks.edits import blur_stack, levels
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
 from unsee.masks.optimisers.momentum import Momentum
@@ -53,6 +53,23 @@ def test_max_convolution():
         assert_allclose(laid, inside if sign == 1 else 1 - inside, rtol=0, atol=1e-12)
 
 
+def test_a_spread_gradient():
+    saliency = cells()
+    spread = replace(GRID, spread=True)
+    pixels, _ = literal.smooth_maximum(saliency, GRID.step, GRID.sigma)
+    given = torch.from_numpy(saliency)[None].requires_grad_()
+    found = spread.with_margin(given)
+    assert_allclose(found[0].detach(), pixels, rtol=0, atol=1e-12)
+    weights = np.random.default_rng(1).random(pixels.shape)
+    (gradient,) = torch.autograd.grad((found[0] * torch.from_numpy(weights)).sum(), given)
+    expected = np.zeros(saliency.shape)
+    for row, column in np.ndindex(pixels.shape):
+        for y, x, _, weight in literal.painted(saliency, row, column, GRID.step, GRID.sigma):
+            if weight:
+                expected[y, x] += weight * weights[row, column]
+    assert_allclose(gradient[0], expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("game", ["preservation", "deletion", "dual"])
 def test_a_whole_short_run(game):
     settings, steps = settings_of(game, 5), 5
@@ -67,7 +84,11 @@ def literal_run(small, row, game, steps, area=0.2):
     """The literal marks and terms of one photo."""
     image = small.classifier.normalised(small.inputs[row].plain[None])[0].double().numpy()
     net, (target,) = small.classifier.net, small.targets[row]
-    return literal.learn(image, net, target, area, steps, game, step=4, sigma=8, levels=4, strongest=3.0)
+    color = torch.tensor(small.classifier.color, dtype=torch.float64)[None, :, None, None]
+    beyond = small.classifier.normalised(color)[0, :, 0, 0].numpy()
+    return literal.learn(
+        image, beyond, net, target, area, steps, game, step=4, sigma=8, levels=4, strongest=3.0
+    )
 
 
 def kernel_without_plateau(step, sigma, radius, border):
@@ -95,10 +116,15 @@ MISTAKES = {
     "the running mean begins at zero": (Momentum, "tell", no_first_gradient),
     "never mirrored": (Scoring, "_turned", lambda self, given, mirrored: given),
     "the picture goes on beyond its border": (levels, "zero_padded_gaussian", gaussian_matrix),
+    "black beyond the border": (
+        BlurLevels,
+        "stack",
+        lambda self, image, color, stack=BlurLevels.stack: stack(self, image, (0.0, 0.0, 0.0)),
+    ),
     "levels are not interpolated": (
-        levels,
-        "interpolated",
-        lambda stack, masks: torch.lerp(stack[:, 0], stack[:, -1], masks[:, None].expand_as(stack[:, 0])),
+        blur_stack,
+        "between",
+        lambda stack, shares, masks, offsets=None: torch.lerp(stack[:, -1], stack[:, 0], masks[:, None]),
     ),
 }
 
@@ -127,11 +153,12 @@ def test_the_penalty_s_constants_count(changes, monkeypatch):
 def fast_of(small_area=0.2, iterations=12):
     """The preset `extremal-fast` on small pictures."""
     base = adjusted(PRESETS["extremal-fast"], iterations=iterations)
-    penalty = replace(base.objective.penalties[0], area=small_area, grid=GRID)
+    grid = replace(GRID, spread=True)
+    penalty = replace(base.objective.penalties[0], area=small_area, grid=grid)
     return replace(
         base,
         objective=replace(base.objective, penalties=(penalty,)),
-        grid=GRID,
+        grid=grid,
         perturbations=(BlurLevels(sigma=3.0, levels=4),),
     )
 

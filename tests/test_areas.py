@@ -1,5 +1,6 @@
 """Areas in Python and on the command line: one, several, and the smallest."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import unsee
 from command_line import refused, strict
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
+from unsee.experiments.photo_comparison import compare
 from unsee.explanation import Scores
 from unsee.masks.areas import LADDER, areas_asked, smallest_area
 
@@ -139,3 +141,32 @@ class TestOnTheCommandLine:
     )
     def test_what_the_user_can_fix(self, explain, make_photo, options, message):
         refused(explain(make_photo(), *options), message)
+
+
+class TestComparedAndStored:
+    def test_compare(self, run, tiny, make_photo, classifier, tmp_path):
+        command = ("compare", make_photo(), "--model", "tiny", "--target", 1, "--methods", "mask")
+        done = run(*command, "--area", 0.2)
+        assert done.code == 0, done.err
+        (kept,) = json.loads((tmp_path / "comparison" / "compare.json").read_text())
+        assert (kept["area"], kept["preset"]) == (0.2, "extremal-fast")
+        again = run(*command, "--area", 0.3)
+        assert again.code == 2
+        assert "area: 0.2 → 0.3" in again.err
+        found = compare(classifier, make_photo(), ["mask"], targets=1, area=0.3)
+        assert float(found.results["mask"].saliency.mean()) == pytest.approx(0.3, abs=0.02)
+
+    def test_learn(self, run, tiny, make_photo, classifier, tmp_path):
+        photos = [make_photo(f"data/{number}.png", seed=number) for number in range(2)]
+        options = ("--model", "tiny", "--target", "1", "--iterations", 5, "--precision", "float32")
+        command = ("learn", f"folder:{tmp_path / 'data'}", *options, "--out", "masks")
+        done = run(*command, "--area", 0.3)
+        assert done.code == 0, done.err
+        store = unsee.Store.open(tmp_path / "masks")
+        for row, photo in zip(store.rows(), photos, strict=True):
+            one = unsee.explain(classifier, photo, 1, area=0.3, iterations=5, precision="float32")
+            assert row["area"] == pytest.approx(one.area, abs=1e-3)
+            assert row["area"] == pytest.approx(0.3, abs=0.02)
+            assert row["perturbed_score"] == pytest.approx(one.scores.perturbed, abs=1e-3)
+        refused(run(*command, "--area", 0.4), "area: 0.3 → 0.4")
+        assert run(*command, "--area", "0.1,0.2").code == 2

@@ -10,8 +10,9 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.fits import Squash
 from unsee.images import read_photo
+from unsee.masks.edits.blur_stack import between
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur
-from unsee.masks.edits.pyramid import Pyramid, between
+from unsee.masks.edits.pyramid import Pyramid
 from unsee.masks.network_input import NetworkInput
 
 SIGMA = 3.0

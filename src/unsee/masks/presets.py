@@ -94,7 +94,10 @@ PRESETS: dict[str, Settings] = {
     "extremal-fast": replace(
         EXTREMAL,
         source="masks as extremal's, in 60 evaluations and of the exact area (docs/area.md)",
-        objective=Objective(game=PRESERVATION, penalties=(ExactArea(),), score=logit_score),
+        objective=Objective(
+            game=PRESERVATION, penalties=(ExactArea(grid=SmoothGrid(spread=True)),), score=logit_score
+        ),
+        grid=SmoothGrid(spread=True),
         optimiser=AreaSteps(),
     ),
     "pytorch-port": replace(

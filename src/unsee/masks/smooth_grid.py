@@ -11,7 +11,7 @@ too, over which its area is taken.
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.errors import UnseeError
 from unsee.masks.game import DELETION, Game
+from unsee.records import NEWER
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class SmoothGrid:
         step: pixels between cells.
         sigma: size in pixels of the kernel, a multiple of `step`: 1 up to half of it, e^(-1/2) at its whole.
         coldness: of the smooth maximum; the higher, the closer to a maximum.
+        spread: the gradient of a pixel goes to all cells round it, by the kernel alone. That of the smooth
+            maximum goes to the highest of them and away from those that are a little lower, so that single
+            cells stand out early; it takes many steps to move them.
 
     Raises:
         UnseeError: a size or the coldness is not above 0, or sigma is no multiple of the step.
@@ -41,6 +45,7 @@ class SmoothGrid:
     step: int = 7
     sigma: int = 21
     coldness: float = 20.0
+    spread: bool = field(default=False, metadata=NEWER)
 
     def __post_init__(self) -> None:
         if self.step < 1 or self.sigma < 1 or self.sigma % self.step or self.coldness <= 0:
@@ -73,8 +78,14 @@ class SmoothGrid:
         Args:
             saliency: of cells, in [0,1].
         """
-        kernel = self.kernel(saliency)
-        pixels: Tensor = _MaxConvolution.apply(saliency, kernel, self.border, self.coldness)
+        return self.painted(saliency, self.kernel(saliency))
+
+    def painted(
+        self, saliency: Float[Tensor, "b r c"], kernel: Float[Tensor, "k s s"]
+    ) -> Float[Tensor, "b hm wm"]:
+        """As `with_margin`, with the kernel at hand."""
+        convolution = _SpreadMaxConvolution if self.spread else _MaxConvolution
+        pixels: Tensor = convolution.apply(saliency, kernel, self.border, self.coldness)
         return pixels
 
     @torch.no_grad()
@@ -112,8 +123,7 @@ class SmoothUpsampler:
     def __call__(self, mask: Float[Tensor, "*b r c"]) -> Float[Tensor, "*b h w"]:
         """One value a pixel, in [0,1] for a mask in [0,1]."""
         flat = mask.reshape(-1, *mask.shape[-2:])
-        distance = self.game.saliency(flat)
-        pixels: Tensor = _MaxConvolution.apply(distance, self.kernel, self.grid.border, self.grid.coldness)
+        pixels = self.grid.painted(self.game.saliency(flat), self.kernel)
         top = self.grid.sigma
         inside = pixels[:, top : top + self.size[0], top : top + self.size[1]]
         own = 1 - inside if self.game.ideal == 1 else inside
@@ -188,6 +198,24 @@ class _MaxConvolution(torch.autograd.Function):
             painted.add_(level).mul_(power).mul_(share)
             own = weights @ painted
             result[:, down : down + rows, right : right + columns] += own.view(window.shape)
+        inside = result[:, border : result.shape[1] - border, border : result.shape[2] - border]
+        return inside, None, None, None
+
+
+class _SpreadMaxConvolution(_MaxConvolution):
+    """The smooth maximum with the gradient of a sum: Σ over pixels of gradient · kernel."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+        padded, kernel, _, _ = ctx.saved_tensors
+        border, cells = ctx.border, _as_cells(gradient, kernel, padded)
+        side, (rows, columns) = math.isqrt(len(kernel)), _windows(kernel, padded)
+        result = torch.zeros_like(padded)
+        for place, weights in enumerate(kernel.flatten(1)):
+            down, right = divmod(place, side)
+            own = (weights @ cells).view(-1, rows, columns)
+            result[:, down : down + rows, right : right + columns] += own
         inside = result[:, border : result.shape[1] - border, border : result.shape[2] - border]
         return inside, None, None, None
 
