@@ -127,7 +127,10 @@ class TestHelp:
             shown = parameter.opts if parameter.param_type_name == "option" else [parameter.metavar]
             for option in shown:
                 assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text), option
-            assert parameter.help.split()[0] in text
+            for word in (*parameter.help.split()[:1], *parameter.help.split()[-1:]):
+                assert word in text, (parameter.name, word)
+            if isinstance(parameter.show_default, str):
+                assert parameter.show_default.split()[0] in text
 
     def test_the_options_of_explain_are_the_promised_ones(self):
         options = {option for parameter in self.commands["explain"].params for option in parameter.opts}

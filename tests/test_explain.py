@@ -135,7 +135,7 @@ net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
 model = unsee.Classifier(net, size=(8, 8), class_names=("red", "green", "blue"))
 pixels = np.zeros((8, 8, 3), dtype=np.uint8)
 cases = [
-    {"targets": 1.5}, {"targets": np.array([0, 1])}, {"targets": torch.tensor(1)}, {"preset": None},
+    {"targets": 1.5}, {"targets": np.array([0, 1])}, {"targets": torch.tensor(1)},
     {"preset": 3}, {"game": 3}, {"perturbation": 3}, {"score": 3}, {"iterations": 1.5}, {"iterations": "3"},
     {"seed": 1.5}, {"seed": "a"}, {"seed": None}, {"batch_size": 1.5}, {"fit": "squash"}, {"fit": 3},
     {"photos": None}, {"photos": 5}, {"photos": {}}, {"photos": [None]}, {"model": net},

@@ -238,7 +238,16 @@ class TestLoad:
             "photo_notes",
         }
         # not in older manifests
-        derived |= {"attempts", "evidence", "head", "channels", "value_range", "network"}
+        derived |= {
+            "asked_area",
+            "asked_share",
+            "attempts",
+            "evidence",
+            "head",
+            "channels",
+            "value_range",
+            "network",
+        }
         for key in record.keys() - derived:
             rest = {name: value for name, value in record.items() if name != key}
             (saved / "explanation.json").write_text(json.dumps(rest))

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from unsee.pixels import RGB, Bands, checked_bands
 from unsee.provenance import Provenance, Run
 from unsee.records import finite
 from unsee.scores import Scores, Target
+from unsee.sufficiency import Sufficiency, other_folder, question_record
 from unsee.verdicts import CONVERGED
 from unsee.words import counted
 
@@ -39,6 +40,8 @@ class Explanation:
         area: the share of the network's input, or of the layer, that the mask marks, in [0,1].
         run: how the mask was learned.
         provenance: network, weights and software.
+        sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
+        others: further such masks, none of which touches the cells of another.
     """
 
     photo: Photo
@@ -50,6 +53,8 @@ class Explanation:
     area: float
     run: Run
     provenance: Provenance
+    sufficiency: Sufficiency | None = None
+    others: "tuple[Explanation, ...]" = ()
 
     def __repr__(self) -> str:
         scores = self.scores
@@ -109,10 +114,21 @@ class Explanation:
                 **run,
                 **asdict(self.provenance),
                 "history": history,
+                **self._answer(),
                 **({} if bands is None else {"bands": list(bands)}),
             }
         )
         return manifest
+
+    def _answer(self) -> dict[str, Any]:
+        """The question for the smallest mask that suffices, and its answer; empty without one."""
+        if self.sufficiency is None:
+            return {}
+        record = self.sufficiency.record()
+        return {
+            "sufficient": question_record(self.sufficiency.asked),
+            "sufficiency": {**record, "others": len(self.others)},
+        }
 
     @property
     def masked(self) -> str:
@@ -133,7 +149,9 @@ class Explanation:
 
         scores, name, photo = self.scores, self.target.short, self.photo.pixels
         state = "" if self.converged else ", did not converge"
-        marks = "kept" if self.run.game == "preservation" else "deleted"
+        marks = "deleted" if self.run.game == "deletion" else "kept"
+        asked = self.run.asked_area
+        marks += "" if asked is None else f" ({asked:.3g} asked)"
         what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
         title = f"{name}: {scores.perturbed:.4f}"
         if "tokens" in self.run.evidence:
@@ -181,9 +199,12 @@ class Explanation:
         bands = checked_bands(bands, len(photo))
         if (folder / MANIFEST).exists() and not overwrite:
             raise UnseeError(f"{folder} already holds an explanation: choose another folder, or overwrite it")
+        for number, other in enumerate(self.others, start=1):
+            other.save(other_folder(folder, number), overwrite=True, bands=bands)
         try:
             with staged_folder(folder, MANIFEST) as staged:
                 self._write(staged, bands)
+                self._write_answer(staged, bands)
                 side_by_side.save_masked(staged, photo, self.perturbed, self.mask, self.saliency, bands)
                 panels.save(side_by_side.side_by_side(self.panels(bands)), staged / "figure.png")
         except OSError as error:
@@ -196,6 +217,31 @@ class Explanation:
         if self.perturbed is not None and len(self.perturbed) != RGB:
             np.save(folder / PERTURBED, self.perturbed.numpy())
         (folder / MANIFEST).write_text(json.dumps(self.manifest(bands), indent=1) + "\n", encoding="utf-8")
+
+    def _write_answer(self, folder: Path, bands: Bands | None) -> None:
+        """The path, and the picture of the further masks, where they were asked for."""
+        found, deletes = self.sufficiency, self.run.game == "deletion"
+        if found is None:
+            return
+        # imported only to draw, as in `show`
+        from unsee.sufficiency_files import write_others, write_path  # noqa: PLC0415
+
+        shown = self.run.settings["shown_with"] or self.run.settings["perturbations"][0]
+        if found.asked.path:
+            write_path(folder, found, shown["name"], deletes, self.target.short, bands)
+        if self.others:
+            each = (self, *self.others)
+            names = ("the smallest", *(f"another {number}" for number in range(1, len(each))))
+            masks = [
+                (one.saliency, f"{name}: {one.short_answer}") for name, one in zip(names, each, strict=True)
+            ]
+            write_others(folder, self.photo.pixels, masks, bands)
+
+    @property
+    def short_answer(self) -> str:
+        """The score and the area in a few words, with what is wrong if there is something."""
+        state = "" if self.converged else f", {self.run.verdict.split(':', maxsplit=1)[0]}"
+        return f"{self.scores.original:.3f} → {self.scores.perturbed:.3f}, area {self.area:.1%}{state}"
 
     @classmethod
     def load(cls, folder: str | Path, photo: PhotoLike | None = None) -> "Explanation":
@@ -210,16 +256,31 @@ class Explanation:
         """
         folder = Path(folder)
         try:
-            return cls._from_saved(read_saved(folder, photo))
+            return cls._from_saved(read_saved(folder, photo))._with_others(folder, photo)
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnseeError(f"{folder} holds no complete explanation ({error})") from error
+
+    def _with_others(self, folder: Path, photo: PhotoLike | None) -> "Explanation":
+        """The same with the further masks that its folder holds."""
+        count = (
+            json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            .get("sufficiency", {})
+            .get("others", 0)
+        )
+        others = (Explanation.load(other_folder(folder, number), photo) for number in range(1, count + 1))
+        return replace(self, others=tuple(others))
 
     @classmethod
     def _from_saved(cls, saved: SavedExplanation) -> "Explanation":
         manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
         several = not isinstance(index, int)
-        run = {field: _number(manifest[field]) for field in Run.__dataclass_fields__ if field in manifest}
+        optional = ("asked_area", "asked_share")
+        run = {
+            field: manifest[field] if field in optional else _number(manifest[field])
+            for field in Run.__dataclass_fields__
+            if field in manifest
+        }
         run |= {
             "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
             "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
@@ -237,6 +298,9 @@ class Explanation:
             area=_number(manifest["area"]),
             run=Run(**run),
             provenance=Provenance(**provenance),
+            sufficiency=Sufficiency.read(manifest["sufficient"], manifest["sufficiency"])
+            if "sufficient" in manifest
+            else None,
         )
 
     def _repr_html_(self) -> str:
@@ -248,7 +312,7 @@ class Explanation:
             **({} if self.perturbed is not None else {"masked": f"{self.masked}, no pixel is edited"}),
             "score": f"{before:.4f} → {after:.4f} (fully perturbed {reference:.4f})",
             "suppression": f"{self.suppression:.1%}",
-            "area": f"{self.area:.1%}",
+            "area": f"{self.area:.1%}" + ("" if run.asked_area is None else f" ({run.asked_area:.1%} asked)"),
             "objective": f"{self.objective:.4f}",
             "run": f"{run.preset}, {counted(run.iterations, 'iteration')}, {run.verdict}",
             "model": self.provenance.model,

@@ -14,7 +14,7 @@ class Run:
 
     Args:
         preset: name of the preset, "custom" for settings of one's own.
-        game: "deletion" or "preservation".
+        game: "deletion", "preservation" or "dual".
         settings: all settings, as JSON values.
         seed: of the photo's random draws.
         iterations: steps taken.
@@ -24,6 +24,8 @@ class Run:
         verdict: "converged", or what went wrong.
         seconds: the photo's share of its batch's time.
         attempts: how often the mask was begun; the best attempt is kept.
+        asked_area: the share of the input that the mask was to mark, None where that was not given.
+        asked_share: of the score that it was to keep, or in deletion to remove, with the smallest such area.
         evidence: what the edit says of the mask besides its scores, as JSON values; nothing for pixels.
             Of tokens: `tokens`, how many there are; `deleted`, how many have a mask below 0.5;
             `binarised_score`, with 0 for these and 1 for the others; `dropped_score`, with these really taken
@@ -41,6 +43,8 @@ class Run:
     verdict: str
     seconds: float
     attempts: int = 1
+    asked_area: float | None = None
+    asked_share: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from hashlib import sha256
 from typing import Any
 
+NEWER = {"newer": True}
+"""Metadata of a field that older results lack: it is described only where it differs from its default."""
 _LONGEST = 80
 """Characters of a value in a line that says what differs."""
 
@@ -14,13 +16,19 @@ _LONGEST = 80
 def described(value: object) -> Any:  # noqa: ANN401
     """A setting as plain JSON values, each object with its type's name under "type"."""
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {part.name: described(getattr(value, part.name)) for part in fields(value)}
+        kept = (part for part in fields(value) if not (part.metadata == NEWER and _usual(value, part)))
+        parts = {part.name: described(getattr(value, part.name)) for part in kept}
         return {"type": type(value).__name__, **parts}
     if isinstance(value, tuple | list):
         return [described(part) for part in value]
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
     return value
+
+
+def _usual(value: object, part: Field[Any]) -> bool:
+    """Whether a field has its default."""
+    return bool(getattr(value, part.name) == part.default)
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401

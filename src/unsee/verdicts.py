@@ -8,11 +8,16 @@ NO_GAIN = "no gain"
 NO_SCORE = "not finite: the network gives no finite score"
 """How a verdict begins if the network itself fails on an edited image, whatever the precision."""
 
+NOT_REACHED = "not reached"
+"""How a verdict begins if no mask does what was asked of the smallest one."""
+
 
 def advice(verdict: str) -> str:
     """What to do about a mask that has not converged."""
     if verdict.startswith(NO_GAIN):
         return "explain another class, or try the preset paper or another perturbation"
+    if verdict.startswith(NOT_REACHED):
+        return "ask for a smaller share, explain another class, or try another perturbation"
     if verdict.startswith(NO_SCORE):
         return "try another perturbation, or check the network on such images"
     if verdict.startswith("not finite"):

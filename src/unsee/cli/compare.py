@@ -19,6 +19,7 @@ from unsee.cli.console import (
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Keep, Suppress
 from unsee.verdicts import CONVERGED
 from unsee.words import spelled
 
@@ -34,23 +35,36 @@ Photos = Annotated[
 ]
 Methods = Annotated[
     str | None,
-    typer.Option("--methods", help="Names that `unsee methods` lists, with commas. [default: all]"),
+    typer.Option("--methods", help="Names that `unsee methods` lists, with commas.", show_default="all"),
 ]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`.",
+        show_default="fast, with --area extremal-fast",
+    ),
+]
+Area = Annotated[
+    float | None,
+    typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
+]
 Perturbation = Annotated[
     str | None,
-    typer.Option("--perturbation", help="That the mask is learned against. [default: the preset's]"),
+    typer.Option("--perturbation", help="That the mask is learned against.", show_default="the preset's"),
 ]
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", help="Layer that Grad-CAM and excitation read. [default: the method's own]"),
+    typer.Option("--layer", help="Layer that Grad-CAM and excitation read.", show_default="the method's own"),
 ]
 MaskLayer = Annotated[
     str | None,
     typer.Option(
         "--mask-layer",
         help="Layer whose activation the mask edits, with the mean over each photo alone if "
-        "--layer-value is mean. [default: pixels]",
+        "--layer-value is mean.",
+        show_default="pixels",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figure, the numbers and the maps.")]
@@ -63,12 +77,15 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
+    area: Area = None,
     perturbation: Perturbation = None,
     layer: Layer = None,
     mask_layer: MaskLayer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     device: options.Device = "auto",
@@ -95,10 +112,20 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
+    from unsee.masks.areas import preset_for
 
     place = layer_from(mask_layer, layer_value, mask_over)
     settings = ComparisonSettings(
-        methods_from(methods), fit_from(fit), seed, preset, layer, perturbation, place
+        methods_from(methods),
+        fit_from(fit),
+        seed,
+        preset or preset_for(area),
+        layer,
+        perturbation,
+        place,
+        area,
+        suppress,
+        keep,
     )
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)

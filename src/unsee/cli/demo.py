@@ -24,7 +24,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures a
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a demo that exists already.")]
 Iterations = Annotated[
     int | None,
-    typer.Option("--iterations", "-n", help="Iterations per mask at most. [default: the preset's]"),
+    typer.Option("--iterations", "-n", help="Iterations per mask at most.", show_default="the preset's"),
 ]
 
 

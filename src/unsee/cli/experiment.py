@@ -37,7 +37,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help=f"A name that `unsee models` lists; several times for architectures. {options.BY_DATA}",
+        help="A name that `unsee models` lists; several times for architectures.",
         show_default=False,
     ),
 ]
@@ -48,11 +48,15 @@ Weights = Annotated[
 Preset = Annotated[str, typer.Option("--preset", "-p", help="How masks are learned: see `unsee presets`.")]
 Asked = Annotated[
     str | None,
-    typer.Option("--target", "-t", help="predicted, top1, top5, label or each. [default: the experiment's]"),
+    typer.Option(
+        "--target", "-t", help="predicted, top1, top5, label or each.", show_default="the experiment's"
+    ),
 ]
 LayerNames = Annotated[
     str | None,
-    typer.Option("--layers", help="For layers: the layers to mask, separated by commas. [default: chosen]"),
+    typer.Option(
+        "--layers", help="For layers: the layers to mask, separated by commas.", show_default="chosen"
+    ),
 ]
 ClassMap = Annotated[
     Path | None,
@@ -61,7 +65,7 @@ ClassMap = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="Folder for maps, records, tables, figures. [default: experiments/NAME]"
+        "--out", "-o", help="Folder for maps, records, tables, figures.", show_default="experiments/NAME"
     ),
 ]
 

@@ -1,10 +1,10 @@
 """`unsee explain`: learn masks for photos and save the explanations."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from unsee.cli.console import (
 from unsee.cli.layers import Layer, LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Another, Keep, PathToo, Suppress, further_rows, report_stopped
 from unsee.words import counted
 
 if TYPE_CHECKING:
@@ -33,9 +34,28 @@ if TYPE_CHECKING:
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
 ]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="A name that `unsee presets` lists.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="A name that `unsee presets` lists.",
+        show_default="fast, with --area extremal-fast",
+    ),
+]
+Area = Annotated[
+    str | None,
+    typer.Option(
+        "--area",
+        help="Share of the picture that the mask is to mark, such as 0.1; several as 0.05,0.1,0.2; or "
+        "smallest, for the smallest area that keeps, or in deletion removes, --share of the score.",
+    ),
+]
+Share = Annotated[
+    float | None, typer.Option("--share", help="Share of the score for --area smallest.", show_default="0.9")
+]
 GameName = Annotated[
-    str | None, typer.Option("--game", help="deletion or preservation. [default: the preset's]")
+    str | None, typer.Option("--game", help="deletion, preservation or dual.", show_default="the preset's")
 ]
 Perturbation = Annotated[
     str | None,
@@ -48,11 +68,11 @@ Perturbation = Annotated[
     ),
 ]
 Iterations = Annotated[
-    int | None, typer.Option("--iterations", "-n", help="Iterations at most. [default: the preset's]")
+    int | None, typer.Option("--iterations", "-n", help="Iterations at most.", show_default="the preset's")
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", help="Photos in a batch. [default: what fits in memory]"),
+    typer.Option("--batch-size", "-b", help="Photos in a batch.", show_default="what fits in memory"),
 ]
 Precision = Annotated[
     str,
@@ -71,13 +91,19 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = "fast",
+    preset: Preset = None,
+    area: Area = None,
+    share: Share = None,
     game: GameName = None,
     perturbation: Perturbation = None,
     iterations: Iterations = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
+    path: PathToo = False,
+    another: Another = 0,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     batch_size: BatchSize = None,
@@ -96,6 +122,7 @@ def command(
     """
     from unsee.choices import look_up
     from unsee.cli.parsing import (
+        area_from,
         bands_from,
         check_photos,
         fit_from,
@@ -106,10 +133,29 @@ def command(
     )
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
+    from unsee.masks.areas import areas_asked
     from unsee.masks.folders import explain_to_folders
+    from unsee.masks.sufficient import asked_to_suffice, check_settings
 
-    settings = adjusted(look_up(PRESETS, preset, "preset"), game, perturbation, iterations)
-    plan = Plan(settings, preset, fit_from(fit), seed, batch_size, precision, compiled)
+    question, chosen = asked_to_suffice(suppress, keep, path, another, game, iterations)
+    areas = areas_asked(area_from(area), share)
+    name = preset or areas.preset
+    settings = adjusted(look_up(PRESETS, name, "preset"), chosen, perturbation, iterations, area=areas.single)
+    if question is not None:
+        check_settings(settings, layer, area)
+    fitting = fit_from(fit)
+    plan = Plan(
+        settings,
+        name,
+        fitting,
+        seed,
+        batch_size,
+        precision,
+        compiled,
+        areas.several,
+        areas.share,
+        question,
+    )
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)
@@ -144,6 +190,7 @@ def _print_report(report: "FolderReport", as_json: bool) -> None:
         for manifest in manifests
         if not manifest["converged"]
     )
+    report_stopped(manifests)
     report_doubts((manifest["photo"], manifest["photo_notes"]) for manifest in manifests)
     report_problems(report.problems)
 
@@ -174,9 +221,11 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
             _number(manifest["scores"]["original"], ".4f"),
             _number(manifest["scores"]["perturbed"], ".4f"),
             _number(manifest["suppression"], ".1%"),
-            _number(manifest["area"], ".1%") + ("" if manifest["converged"] else " *"),
+            _number(manifest["area"], ".1%") + _asked(manifest) + ("" if manifest["converged"] else " *"),
             plain(saved.folder),
         )
+        for cells in further_rows(saved):
+            table.add_row(*cells)
     captions = []
     if not all(saved.manifest["edits_pixels"] for saved in explanations):
         captions.append("the mask does not lie on pixels: no pixel is edited")
@@ -184,6 +233,11 @@ def _table(explanations: "Sequence[FolderEntry]") -> "Table":
         captions.append("* not converged: do not rely on this mask")
     table.caption = "\n".join(captions) or None
     return table
+
+
+def _asked(manifest: "Mapping[str, Any]") -> str:
+    """The area that was asked for."""
+    return "" if manifest.get("asked_area") is None else f" of {manifest['asked_area']:.1%}"
 
 
 def _number(value: float | None, style: str) -> str:

@@ -33,17 +33,22 @@ Threshold = Annotated[
 ]
 TargetText = Annotated[
     str | None,
-    typer.Option("--target", "-t", help="A class by name or index. [default: --from's, or the predicted]"),
+    typer.Option(
+        "--target", "-t", help="A class by name or index.", show_default="--from's, or the predicted"
+    ),
 ]
 ModelName = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
-        help=f"A name that `unsee models` lists. [default: --from's, or {options.DEFAULT_MODEL}]",
+        help="A name that `unsee models` lists.",
+        show_default=f"--from's, or {options.DEFAULT_MODEL}",
     ),
 ]
-FitName = Annotated[str | None, typer.Option("--fit", help="squash or crop. [default: --from's, or squash]")]
+FitName = Annotated[
+    str | None, typer.Option("--fit", help="squash or crop.", show_default="--from's, or squash")
+]
 Perturbation = Annotated[str, typer.Option("--perturbation", help="blur, constant, black, noise, …")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an interrogation that exists already.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the images and the numbers.")]

@@ -21,14 +21,16 @@ LayerValue = Annotated[
     typer.Option(
         "--layer-value",
         help="What deleted cells of the layer become: zero, mean (of each channel, over the photos), or a "
-        "number. [default: zero]",
+        "number.",
+        show_default="zero",
     ),
 ]
 MaskOver = Annotated[
     str | None,
     typer.Option(
         "--mask-over",
-        help="What a mask on a layer has a value for: space, channels or both. [default: space]",
+        help="What a mask on a layer has a value for: space, channels or both.",
+        show_default="space",
     ),
 ]
 

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from unsee.cli import options
+from unsee.cli.compare import Area
 from unsee.cli.explain import GameName, Iterations, Perturbation
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.cli.sufficient import Keep, Suppress
 
 Data = Annotated[
     str,
@@ -24,7 +26,12 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", "-p", help="How the mask is learned: see `unsee presets`. [default: fast]"),
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: see `unsee presets`.",
+        show_default="fast, with --area extremal-fast",
+    ),
 ]
 Layer = Annotated[
     str | None,
@@ -48,26 +55,28 @@ ClassMap = Annotated[
 ]
 Precision = Annotated[str, typer.Option("--precision", help="float32, bfloat16 or auto, as in explain.")]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", "-b", help="Images at once. [default: what fits]", min=1)
+    int | None, typer.Option("--batch-size", "-b", help="Images at once.", show_default="what fits", min=1)
 ]
 PartSize = Annotated[
     int | None,
     typer.Option(
-        "--part-size", help="Images in a part: a kill loses at most one part. [default: chosen]", min=1
+        "--part-size", help="Images in a part: a kill loses at most one part.", show_default="chosen", min=1
     ),
 ]
 Retry = Annotated[bool, typer.Option("--retry", help="Do parts again in which images failed.")]
 EngineName = Annotated[str, typer.Option("--engine", help="local, or ray for several processes.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", "-j", help="Ray's workers. [default: one per GPU or core]", min=1),
+    typer.Option("--workers", "-j", help="Ray's workers.", show_default="one per GPU or core", min=1),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", help="CPU threads of each worker. [default: its share]", min=1)
+    int | None, typer.Option("--threads", help="CPU threads of each worker.", show_default="its share", min=1)
 ]
 Gpus = Annotated[
     float | None,
-    typer.Option("--gpus", help="GPUs of each of Ray's workers. [default: one if --device is one]", min=0),
+    typer.Option(
+        "--gpus", help="GPUs of each of Ray's workers.", show_default="one if --device is one", min=0
+    ),
 ]
 
 
@@ -83,9 +92,12 @@ def command(
     game: GameName = None,
     perturbation: Perturbation = None,
     iterations: Iterations = None,
+    area: Area = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
+    suppress: Suppress = None,
+    keep: Keep = None,
     target: RunTarget = "predicted",
     class_map: ClassMap = None,
     model: options.ModelByData = None,
@@ -112,6 +124,7 @@ def command(
     from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
+    from unsee.masks.sufficient import asked_to_suffice, check_settings
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.engines.choice import engine_named
     from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
@@ -120,11 +133,16 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    chosen = adjusted_preset(method, preset, game, perturbation, iterations)
+    question, chosen_game = asked_to_suffice(suppress, keep, game=game, iterations=iterations)
+    chosen = adjusted_preset(method, preset, chosen_game, perturbation, iterations, area)
+    if question is not None:
+        check_settings(chosen, layer, area)
     place = layer_from(layer, layer_value, mask_over, perturbation)
     mapping = None if class_map is None else read_class_map(class_map)
     scaling = fit_from(fit)
-    settings = LearnSettings(method, chosen, place, target, mapping, seed, scaling, precision, batch_size)
+    settings = LearnSettings(
+        method, chosen, place, target, mapping, seed, scaling, precision, batch_size, question
+    )
     classifier = load_model(model or model_for(dataset), weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:

@@ -33,8 +33,8 @@ ScoreName = Annotated[
     str | None,
     typer.Option(
         "--score",
-        help="What several targets score together: softmax, sigmoid (any of them), sigmoid-all or logit. "
-        "[default: the head's]",
+        help="What several targets score together: softmax, sigmoid (any of them), sigmoid-all or logit. ",
+        show_default="the head's",
     ),
 ]
 ClassNamesFile = Annotated[

@@ -8,11 +8,11 @@ import typer
 DEFAULT_MODEL = "unsee:efficientnet-lite0"
 DRAWN_MODEL = "unsee:menagerie"
 """The default where the images are the drawn ones of the menagerie."""
-BY_DATA = f"[default: {DRAWN_MODEL} for the menagerie, {DEFAULT_MODEL} for all other data]"
+BY_DATA = f"{DRAWN_MODEL} for the menagerie, {DEFAULT_MODEL} for all other data"
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A name that `unsee models` lists.")]
 ModelByData = Annotated[
-    str | None, typer.Option("--model", "-m", help=f"A name that `unsee models` lists. {BY_DATA}")
+    str | None, typer.Option("--model", "-m", help="A name that `unsee models` lists.", show_default=BY_DATA)
 ]
 Weights = Annotated[
     Path | None,
@@ -23,7 +23,8 @@ BandNames = Annotated[
     str | None,
     typer.Option(
         "--bands",
-        help="Channels drawn as red, green and blue, from 0, as in 4,3,2. [default: their mean]",
+        help="Channels drawn as red, green and blue, from 0, as in 4,3,2.",
+        show_default="their mean",
         metavar="R,G,B",
     ),
 ]
@@ -46,7 +47,8 @@ Target = Annotated[
     typer.Option(
         "--target",
         "-t",
-        help="A class by name or index, several as 243+282, or top5. [default: the predicted]",
+        help="A class by name or index, several as 243+282, or top5.",
+        show_default="the predicted",
     ),
 ]
 StorePath = Annotated[

@@ -13,6 +13,7 @@ from unsee.datasets.opening import DRAWN, open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit
+from unsee.masks.areas import SMALLEST
 from unsee.masks.edits.layer_mask import SPACE
 from unsee.masks.on_layer import VALUES, ZERO, OnLayer, check_no_perturbation
 from unsee.masks.photos import joined_classes
@@ -119,6 +120,22 @@ def bands_from(text: str | None) -> Bands | None:
     except ValueError:
         raise UnseeError(f"{text!r} must be three whole numbers, as in --bands 4,3,2") from None
     return red, green, blue
+
+
+def area_from(text: str | None) -> float | tuple[float, ...] | str | None:
+    """An area, several between commas, or "smallest"; None for none.
+
+    Raises:
+        UnseeError: it is none of these.
+    """
+    if text is None or text == SMALLEST:
+        return text
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UnseeError(
+            f"{text!r} must be an area such as 0.1, several as 0.05,0.1,0.2, or {SMALLEST}"
+        ) from None
 
 
 def names_from(text: str | None) -> tuple[str, ...]:

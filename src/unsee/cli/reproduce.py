@@ -15,16 +15,15 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A network; further ones are for the experiment architectures. [default: both of the menagerie "
-        f"for the menagerie, {options.DEFAULT_MODEL} for all other data]",
-        show_default=False,
+        help="A network; further ones are for the experiment architectures.",
+        show_default=f"both of the menagerie for the menagerie, {options.DEFAULT_MODEL} for all other data",
     ),
 ]
 Methods = Annotated[
     str, typer.Option("--methods", help="Names that `unsee methods` lists, separated by commas; or all.")
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", "-n", help="Only the first so many images. [default: 48]", min=2)
+    int | None, typer.Option("--limit", "-n", help="Only the first so many images.", show_default="48", min=2)
 ]
 Sample = Annotated[
     int | None,

@@ -10,7 +10,7 @@ from unsee.cli.console import CONSOLE, plain, report_damage
 
 Ids = Annotated[
     list[str],
-    typer.Option("--id", help="An image's id; may be given several times. [default: the first six]"),
+    typer.Option("--id", help="An image's id; may be given several times.", show_default="the first six"),
 ]
 Picture = Annotated[Path, typer.Option("--out", "-o", help="PNG file to write.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a file that exists already.")]

@@ -10,10 +10,11 @@ from unsee.cli.console import CONSOLE, plain
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Weight file to write (safetensors, float16).")]
 Images = Annotated[
-    int | None, typer.Option("--images", help="Images to draw. [default: the recipe's]", min=1)
+    int | None, typer.Option("--images", help="Images to draw.", show_default="the recipe's", min=1)
 ]
 Steps = Annotated[
-    int | None, typer.Option("--steps", help="Stop after this many steps. [default: the recipe's]", min=1)
+    int | None,
+    typer.Option("--steps", help="Stop after this many steps.", show_default="the recipe's", min=1),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a file that exists already.")]
 

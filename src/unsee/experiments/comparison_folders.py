@@ -29,7 +29,11 @@ from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import differences, few
 from unsee.words import spelled
 
-_USUAL = {"channels": RGB, "value_range": list(UNIT), "mask_layer": None, "perturbation": None}
+_USUAL = {
+    "channels": RGB,
+    "value_range": list(UNIT),
+    **dict.fromkeys(("mask_layer", "perturbation", "suppress", "keep")),
+}
 FIGURE = "compare.png"
 _NEWER = ("head", "network")
 """Settings that older folders do not have: nothing is known to differ."""

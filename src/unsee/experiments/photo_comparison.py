@@ -22,13 +22,15 @@ from unsee.images import Photo, PhotoLike
 from unsee.layer_names import layer_called
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, OnLayer, Plan, on_layer
+from unsee.masks.areas import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.on_layer import check_no_cells, check_no_perturbation
+from unsee.masks.on_layer import check_no_area, check_no_cells, check_no_perturbation
 from unsee.masks.on_photo import on_input
 from unsee.masks.outcome import Learned
 from unsee.masks.photos import asked_for, learn_photos, target_indices
 from unsee.masks.settings import Settings, adjusted
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
 from unsee.records import described
@@ -47,6 +49,8 @@ class ComparisonSettings:
         layer: for the methods that read one; defaults to each method's own.
         perturbation: that the mask is learned against; defaults to the preset's.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
+        area: share of the picture that the mask is to mark; None where the preset chooses it.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -56,11 +60,17 @@ class ComparisonSettings:
     layer: str | None = None
     perturbation: str | None = None
     mask_layer: OnLayer | None = None
+    area: float | None = None
+    suppress: float | None = None
+    keep: float | None = None
 
     def __post_init__(self) -> None:
         learned = self.learned
+        if asked_to_suffice(self.suppress, self.keep)[0] is not None:
+            check_settings(learned, self.mask_layer, self.area)
         if self.mask_layer is not None:
             check_no_perturbation(self.perturbation)
+            check_no_area(self.area)
             check_no_cells(learned)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
@@ -71,9 +81,11 @@ class ComparisonSettings:
         """How the mask is learned.
 
         Raises:
-            UnseeError: there is no such preset or perturbation.
+            UnseeError: there is no such preset or perturbation, or the preset takes no area.
         """
-        return adjusted(look_up(PRESETS, self.preset, "preset"), perturbation=self.perturbation)
+        settings = look_up(PRESETS, self.preset, "preset")
+        _, game = asked_to_suffice(self.suppress, self.keep)
+        return adjusted(settings, game, self.perturbation, area=self.area)
 
 
 @neutral()
@@ -83,13 +95,16 @@ def compare(
     methods: Sequence[str] | None = None,
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     seed: int = 0,
-    preset: str = "fast",
+    preset: str | None = None,
     layer: str | None = None,
     mask_layer: str | OnLayer | None = None,
     fit: Fit | None = None,
+    area: float | None = None,
     perturbation: str | None = None,
     score: str | None = None,
     progress: Callable[[str, str], None] | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
 
@@ -99,13 +114,15 @@ def compare(
         methods: names in `unsee.METHODS`; defaults to all.
         targets: as `unsee.explain` takes them: one for each photo in a list, or one for all.
         seed: of the random methods, and of the mask.
-        preset: how the mask is learned.
+        preset: how the mask is learned: by default "fast", or with an area "extremal-fast".
         layer: for the methods that read one; defaults to each method's own.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
+        area: share of the picture that the mask is to mark.
         perturbation: that the mask is learned against; defaults to the preset's.
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
 
     Returns:
         One comparison for one photo, a list for several. A method that does not support the network is in
@@ -122,7 +139,10 @@ def compare(
     classifier = classifier.scored(score)
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
     fitted = Squash() if fit is None else fit
-    settings = ComparisonSettings(names, fitted, seed, preset, layer, perturbation, place)
+    chosen = preset or preset_for(area)
+    settings = ComparisonSettings(
+        names, fitted, seed, chosen, layer, perturbation, place, area, suppress, keep
+    )
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
     found = []
@@ -228,9 +248,10 @@ class PhotoComparer:
     def _learned(self) -> Learned:
         own, photo = self.settings, self.network_input.photo
         settings = own.learned
+        question, _ = asked_to_suffice(own.suppress, own.keep)
         if own.mask_layer is not None:
             settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
-        plan = Plan(settings, own.preset, own.fit, own.seed)
+        plan = Plan(settings, own.preset, own.fit, own.seed, sufficient=question)
         (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
         return found.learned
 
@@ -256,8 +277,11 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "seed": settings.seed,
         "preset": settings.preset,
         "layer": settings.layer,
+        **({} if settings.area is None else {"area": settings.area}),
         "perturbation": settings.perturbation,
         "mask_layer": described(settings.mask_layer),
+        "suppress": settings.suppress,
+        "keep": settings.keep,
         "share": SHARE,
         "versions": {**versions(), **_helpers()},
     }

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.masks.objective import Objective
-from unsee.masks.optimisers.protocol import Memory, Optimiser
+from unsee.masks.optimisers.protocol import Bounds, Memory, Optimiser
 from unsee.masks.scoring import Scored
 
 _SEEDS = 1 << 63
@@ -60,6 +60,7 @@ class Batch:
         failed_at: the iteration at which an image's loss or gradient stopped being finite, -1 if none did;
             its mask stays as it was before.
         seconds: each image's share of the time.
+        bounds: between which values each cell must stay; None for [0,1].
     """
 
     ids: tuple[int, ...]
@@ -74,6 +75,7 @@ class Batch:
     history: Float[Tensor, "b iterations terms"]
     failed_at: Int[Tensor, " b"]
     seconds: Float[Tensor, " b"]
+    bounds: Bounds | None = None
 
     @classmethod
     def begin(cls, ids: tuple[int, ...], scorer: Scorer, masks: Tensor, optimiser: Optimiser) -> "Batch":
@@ -116,6 +118,7 @@ class Batch:
             history=self.history[rows],
             failed_at=self.failed_at[rows],
             seconds=self.seconds[here],
+            bounds=None if self.bounds is None else Bounds(*(part[rows] for part in self.bounds)),
         )
 
     def joined(self, other: "Batch") -> "Batch":
@@ -133,4 +136,7 @@ class Batch:
             history=torch.cat([self.history, other.history]),
             failed_at=torch.cat([self.failed_at, other.failed_at]),
             seconds=torch.cat([self.seconds, other.seconds]),
+            bounds=None
+            if self.bounds is None or other.bounds is None
+            else Bounds(*map(torch.cat, zip(self.bounds, other.bounds, strict=True))),
         )

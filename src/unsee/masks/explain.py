@@ -2,6 +2,8 @@
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import cast
 
@@ -14,16 +16,18 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
+from unsee.masks.areas import AreaLike, areas_asked, every_area, smallest_of_each
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE
-from unsee.masks.on_layer import OnLayer, check_no_perturbation, on_layer
+from unsee.masks.on_layer import OnLayer, check_no_area, check_no_perturbation, on_layer
 from unsee.masks.on_photo import on_photo
-from unsee.masks.photos import LearnedPhoto, Plan, Refuse, learn_photos, precision_of
+from unsee.masks.photos import Asked, LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.neutral import advanced, neutral
 from unsee.provenance import Provenance, Run
 from unsee.records import described
@@ -39,12 +43,18 @@ def explain(
     photos: PhotoLike | Photo | Sequence[PhotoLike | Photo],
     targets: TargetLike | Sequence[TargetLike | None] | None = None,
     *,
-    preset: str | Settings = "fast",
+    preset: str | Settings | None = None,
     game: str | Game | None = None,
     perturbation: str | Perturbation | None = None,
     iterations: int | None = None,
     score: str | Score | None = None,
+    area: AreaLike | None = None,
+    share: float | None = None,
     layer: str | OnLayer | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
+    path: bool = False,
+    another: int = 0,
     fit: Fit | None = None,
     seed: int = 0,
     batch_size: int | None = None,
@@ -60,9 +70,17 @@ def explain(
             or (B,h,w,c) array. See `read_photo`.
         targets: the class to explain, as an index or a name, or a tuple of classes to explain together, or
             "top5"; for several photos a list with one for each, or one for all. None for the predicted class.
-        preset: a name in `unsee.PRESETS`, or settings.
+        preset: a name in `unsee.PRESETS`, or settings; by default "fast", or with an area "extremal-fast".
         game, perturbation, iterations, score: change the preset in these.
+        area: share of the picture that the mask is to mark, in (0,1); several for a mask of each; "smallest"
+            for the smallest area that keeps, or in deletion removes, `share` of the score.
+        share: see `area`; 0.9 by default.
         layer: mask the activation of this layer instead of pixels; see `unsee.OnLayer`.
+        suppress: return the mask of least area that suppresses this share of the score, in (0,1), also under
+            a perturbation that it was not learned with; see `Explanation.sufficiency`.
+        keep: the same in preservation: the smallest region that keeps this share.
+        path: draw the path over λ1 that led there when the explanation is saved.
+        another: how many further such masks to find, without the cells of those before: `Explanation.others`.
         fit: how a photo is brought to the network's input; defaults to `Squash()`.
         seed: the same seed gives the same mask on the same machine.
         batch_size: photos that are learned at once; None to find it from the free memory.
@@ -73,7 +91,8 @@ def explain(
         progress: called after each iteration.
 
     Returns:
-        One explanation for one photo, a list of them for several.
+        One explanation for one photo, a list of them for several photos or areas, the areas of a photo after
+        each other; `run.asked_area` tells which is which.
 
     Raises:
         UnseeError: a photo cannot be read, or a target or setting is invalid.
@@ -82,18 +101,36 @@ def explain(
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     if isinstance(score, str):
         model = model.scored(score)
-    name = preset if isinstance(preset, str) else "custom"
-    base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-    settings = adjusted(base, game, perturbation, iterations, score)
+    question, own_game = asked_to_suffice(suppress, keep, path, another, game, iterations)
+    areas = areas_asked(area, share)
+    chosen = areas.preset if preset is None else preset
+    name = chosen if isinstance(chosen, str) else "custom"
+    base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
+    settings = adjusted(base, game or own_game, perturbation, iterations, score, areas.single)
+    if question is not None:
+        check_settings(settings, layer, area)
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
     if layer is not None:
         check_no_perturbation(perturbation)
+        check_no_area(area)
         settings = on_layer(settings, model, layer, read, fit)
-    plan = Plan(settings, name, Squash() if fit is None else fit, seed, batch_size, precision, compiled)
+    fitting = Squash() if fit is None else fit
+    plan = Plan(
+        settings,
+        name,
+        fitting,
+        seed,
+        batch_size,
+        precision,
+        compiled,
+        areas.several,
+        areas.share,
+        question,
+    )
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
-    return explanations if several else explanations[0]
+    return explanations if several or (areas.several and areas.share is None) else explanations[0]
 
 
 def explain_each(
@@ -103,7 +140,7 @@ def explain_each(
     progress: Progress | None = None,
     refuse: Refuse | None = None,
 ) -> Iterator[Explanation]:
-    """Explanations of photos with their targets, in order.
+    """Explanations of photos with their targets, in order; of each photo one for each of the plan's areas.
 
     Photos are read when there is room for them, so memory does not grow with their number.
 
@@ -118,9 +155,27 @@ def explain_each(
         UnseeError: a target or the precision is invalid, or scores are not finite.
     """
     plan = plan.on(classifier)
+    explained = partial(_each_once, classifier, plan)
+    if plan.share is not None:
+        answers = smallest_of_each(explained, photos, plan, progress, refuse)
+    elif plan.areas:
+        answers = every_area(explained, photos, plan.areas, progress, refuse)
+    else:
+        answers = explained(photos, progress, refuse)
+    yield from advanced(answers)
+
+
+def _each_once(
+    classifier: Classifier,
+    plan: Plan,
+    photos: Iterable[Asked],
+    progress: Progress | None = None,
+    refuse: Refuse | None = None,
+) -> Iterator[Explanation]:
+    """One explanation for each photo."""
     precision = precision_of(classifier, plan)
-    learned = learn_photos(classifier, photos, plan, progress, refuse)
-    yield from advanced(_explanation(classifier, plan, precision, photo) for photo in learned)
+    for photo in learn_photos(classifier, photos, plan, progress, refuse):
+        yield _explanation(classifier, plan, precision, photo)
 
 
 def _explanation(
@@ -130,7 +185,11 @@ def _explanation(
     learned_photo: LearnedPhoto,
 ) -> Explanation:
     network_input, learned = learned_photo.network_input, learned_photo.learned
-    game = plan.settings.objective.game
+    sufficiency = learned.sufficiency
+    if sufficiency is not None and sufficiency.asked.path:
+        sufficiency = replace(sufficiency, view=network_input.plain.float())
+    settings = plan.settings.with_area(learned_photo.area)
+    game = settings.objective.game
     photo_size = (network_input.photo.pixels.shape[-2], network_input.photo.pixels.shape[-1])
     mask = on_photo(
         learned.mask, plan.fit, network_input.size, photo_size, game.ideal, plan.settings.own_cells
@@ -141,12 +200,12 @@ def _explanation(
         scores=Scores(*learned.scores.tolist()),
         mask=mask,
         mask_grid=learned.grid.float(),
-        perturbed=plan.settings.shown.edited_photo(network_input, mask),
+        perturbed=settings.shown.edited_photo(network_input, mask),
         area=float(game.saliency(learned.mask).mean()),
         run=Run(
             preset=plan.preset,
             game=game.name,
-            settings=described(plan.settings),
+            settings=described(settings),
             seed=plan.seed,
             iterations=len(learned.history[SCORE]),
             evaluations=learned.evaluations,
@@ -155,6 +214,7 @@ def _explanation(
             verdict=learned.verdict,
             seconds=learned.seconds,
             attempts=learned.attempts,
+            asked_area=settings.objective.area,
             evidence=learned.evidence,
         ),
         provenance=Provenance(
@@ -168,6 +228,11 @@ def _explanation(
             network=classifier.record,
             channels=classifier.input_shape[0],
             value_range=classifier.value_range,
+        ),
+        sufficiency=sufficiency,
+        others=tuple(
+            _explanation(classifier, plan, precision, learned_photo._replace(learned=other))
+            for other in learned.others
         ),
     )
 

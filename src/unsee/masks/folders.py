@@ -17,6 +17,7 @@ from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation
 from unsee.explanation_files import MANIFEST, read_manifest
+from unsee.explanation_row import ROW, save_row
 from unsee.files import HOW_TO_REPLACE, folder_for, folder_names
 from unsee.images import Photo
 from unsee.masks.explain import explain_each
@@ -25,6 +26,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
+from unsee.sufficiency import question_record
 
 Place = tuple[str | PathLike[str], Path]
 """A photo, and the folder for its explanation."""
@@ -68,7 +70,8 @@ def explain_to_folders(
         photos: files.
         plan: settings, fit and seed.
         target: as `unsee.explain` takes it; the same for every photo.
-        out: folder that gets one folder for each photo, named like the photo without its ending.
+        out: folder that gets one folder for each photo, named like the photo without its ending; with several
+            areas each is in a folder of its own there, next to areas.png, which shows them in a row.
         force: replace the explanations that are there.
         bands: the channels that are drawn as red, green and blue, from 0; see `Explanation.show`.
         progress: called after each iteration; `Step.done` counts the photos that need no learning too.
@@ -86,11 +89,19 @@ def explain_to_folders(
     manifests, missing, problems = _sorted(classifier, places, plan, target, force, bands)
     advance = progress and _counting_from(len(photos) - len(missing), progress)
     refused: dict[int, str] = {}
+    of_one: list[Explanation] = []
     for folder, explanation in _explained(classifier, missing, plan, target, advance, refused):
-        explanation.save(folder, overwrite=True, bands=bands)
-        manifests[folder] = explanation.manifest(bands)
+        inside = _inside(folder, plan, explanation.run.asked_area)
+        explanation.save(inside, overwrite=True, bands=bands)
+        manifests[inside] = explanation.manifest(bands)
+        of_one.append(explanation)
+        if len(of_one) == _masks_each(plan):
+            if len(of_one) > 1:
+                save_row(of_one, folder / ROW, bands)
+            of_one = []
     problems += refused.values()
-    saved = (FolderEntry(folder, manifests[folder]) for folder in folders if folder in manifests)
+    every = [inside for folder in folders for inside in _insides(folder, plan)]
+    saved = (FolderEntry(inside, manifests[inside]) for inside in every if inside in manifests)
     return FolderReport(tuple(saved), tuple(problems))
 
 
@@ -116,14 +127,14 @@ def _sorted(
     for source, folder in places:
         try:
             photo = photo_for(classifier, source)
-            found = None if force else _finished(classifier, photo, plan, target, folder, bands)
+            found = None if force else _all_finished(classifier, photo, plan, target, folder, bands)
         except UnseeError as error:
             problems.append(str(error))
             continue
         if found is None:
             missing.append((source, folder))
         else:
-            manifests[folder] = found
+            manifests |= found
     return manifests, missing, problems
 
 
@@ -141,12 +152,54 @@ def _explained(
     """
     if not missing:
         return
-    waiting = deque(enumerate(folder for _, folder in missing))
+    waiting, left = deque(enumerate(folder for _, folder in missing)), 0
     pairs = ((photo_for(classifier, source), target) for source, _ in missing)
     for explanation in explain_each(classifier, pairs, plan, progress, refused.__setitem__):
         while waiting[0][0] in refused:
             waiting.popleft()
-        yield waiting.popleft()[1], explanation
+        left = (left or _masks_each(plan)) - 1
+        yield (waiting[0] if left else waiting.popleft())[1], explanation
+
+
+def _masks_each(plan: Plan) -> int:
+    """How many masks each photo gets."""
+    return len(plan.areas) if plan.areas and plan.share is None else 1
+
+
+def _inside(folder: Path, plan: Plan, area: float | None) -> Path:
+    """Where a mask lies: in its photo's folder, or with several areas in a folder of its own there."""
+    return folder if _masks_each(plan) == 1 else folder / f"area-{area:g}"
+
+
+def _insides(folder: Path, plan: Plan) -> list[Path]:
+    """Where all masks of a photo lie."""
+    areas: tuple[float | None, ...] = plan.areas if _masks_each(plan) > 1 else (None,)
+    return [_inside(folder, plan, area) for area in areas]
+
+
+def _all_finished(
+    classifier: Classifier,
+    photo: Photo,
+    plan: Plan,
+    target: TargetLike | None,
+    folder: Path,
+    bands: Bands | None,
+) -> dict[Path, Mapping[str, Any]] | None:
+    """The manifests of all masks of a photo, by their folders; None if one is missing.
+
+    Raises:
+        UnseeError: a folder holds another explanation.
+    """
+    areas: tuple[float | None, ...] = plan.areas if _masks_each(plan) > 1 else (None,)
+    found: dict[Path, Mapping[str, Any]] = {}
+    for area in areas:
+        inside = _inside(folder, plan, area)
+        single = replace(plan, settings=plan.settings.with_area(area))
+        manifest = _finished(classifier, photo, single, target, inside, bands)
+        if manifest is not None:
+            found[inside] = manifest
+    whole = len(found) == len(areas) and (len(areas) == 1 or (folder / ROW).exists())
+    return found if whole else None
 
 
 def _finished(
@@ -168,13 +221,15 @@ def _finished(
     try:
         manifest = read_manifest(folder)
         asked = manifest["target"]["asked"]
+        settings = described(plan.settings.with_area(_found_area(plan, manifest)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UnseeError(f"{file} is damaged: {HOW_TO_REPLACE}") from None
     wanted = {
         "photo_sha256": photo.sha256,
         "model": classifier.name,
         "weights_sha256": classifier.weights_sha256,
-        "settings": described(plan.settings),
+        "settings": settings,
+        "asked_share": plan.share,
         "seed": plan.seed,
         "fit": plan.fit.name,
         "precision": precision_of(classifier, plan),
@@ -182,6 +237,7 @@ def _finished(
         "channels": classifier.input_shape[0],
         "value_range": list(classifier.value_range),
         "bands": None if bands is None else list(bands),
+        "sufficient": question_record(plan.sufficient),
     }
     # older manifests do not have these: nothing is known to differ
     newer = {
@@ -195,6 +251,11 @@ def _finished(
     if changed := differences(kept, wanted):
         raise UnseeError(f"{folder} holds another explanation ({few(changed)}): {HOW_TO_REPLACE}")
     return manifest
+
+
+def _found_area(plan: Plan, manifest: Mapping[str, Any]) -> float | None:
+    """The area that was found for a share of the score; None where no share is asked for."""
+    return manifest.get("asked_area") if plan.share is not None else None
 
 
 def _counting_from(done: int, progress: Progress) -> Progress:

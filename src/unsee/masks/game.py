@@ -1,8 +1,13 @@
-"""The two games: deletion lowers the score (eq. 3), preservation keeps it (supplement, eq. 1)."""
+"""The games: deletion lowers the score (eq. 3), preservation keeps it (supplement, eq. 1), dual does both.
 
-from dataclasses import dataclass
+Dual is of Fong, Patrick & Vedaldi 2019: what is kept shall score high, and what is left without it low.
+"""
+
+from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from unsee.records import NEWER
 
 
 @dataclass(frozen=True)
@@ -10,14 +15,16 @@ class Game:
     """What a mask is to do to the score.
 
     Args:
-        name: "deletion" or "preservation".
+        name: "deletion", "preservation" or "dual".
         ideal: the mask value that costs nothing; saliency is the distance from it.
         sign: +1 where the score is to fall, -1 where it is to stay.
+        both: whether the score is the difference between that under the mask and that under its complement.
     """
 
     name: str
     ideal: float
     sign: float
+    both: bool = field(default=False, metadata=NEWER)
 
     def saliency(self, mask: Tensor) -> Tensor:
         """The saliency of a mask: in [0,1], high where the image matters; the shape stays."""
@@ -26,4 +33,5 @@ class Game:
 
 DELETION = Game("deletion", ideal=1.0, sign=1.0)
 PRESERVATION = Game("preservation", ideal=0.0, sign=-1.0)
-GAMES: dict[str, Game] = {game.name: game for game in (DELETION, PRESERVATION)}
+DUAL = Game("dual", ideal=0.0, sign=-1.0, both=True)
+GAMES: dict[str, Game] = {game.name: game for game in (DELETION, PRESERVATION, DUAL)}

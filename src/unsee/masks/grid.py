@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.masks.game import DELETION, Game
 from unsee.tensors import gaussian_matrix, upsampling_matrix
 
 
@@ -45,8 +46,13 @@ class Grid:
             return self.shape
         return max(round(size[0] / self.cell), 1), max(round(size[1] / self.cell), 1)
 
-    def upsampler(self, size: tuple[int, int], like: Tensor) -> "Upsampler":
-        """The map from cells to pixels for an input of `size`, in `like`'s dtype and on its device."""
+    def upsampler(
+        self,
+        size: tuple[int, int],
+        like: Tensor,
+        game: Game = DELETION,  # noqa: ARG002
+    ) -> "Upsampler":
+        """The map from cells to pixels of an input of `size`, in `like`'s dtype and on its device."""
         cells = self.cells(size)
         enlarge = [upsampling_matrix(n, k, self.upsampling) for n, k in zip(size, cells, strict=True)]
         blurs = [gaussian_matrix(n, self.blur) for n in size]

@@ -10,6 +10,7 @@ from unsee.masks.grid import Upsampler
 from unsee.masks.objective import Objective
 from unsee.masks.scoring import Scored, Scoring
 from unsee.masks.settings import Settings
+from unsee.masks.smooth_grid import SmoothUpsampler
 from unsee.memory import BATCH_SIZE
 
 
@@ -27,19 +28,24 @@ class JitteredScorer:
 
     scoring: Scoring
     settings: Settings
-    upsampler: Upsampler
+    upsampler: Upsampler | SmoothUpsampler
     offsets: Int[Tensor, "b iterations 2"]
     spent: Int[Tensor, " b"]
 
     @property
     def objective(self) -> Objective:
-        """What masks minimise."""
-        return self.settings.objective
+        """What masks minimise; each image with its own area."""
+        return self.settings.objective.at(self.scoring.areas)
 
     @property
     def edits(self) -> int:
         """Perturbations over which the score is summed."""
         return len(self.scoring.edits)
+
+    @property
+    def passes(self) -> int:
+        """Evaluations of the network for each mask."""
+        return self.edits * (2 if self.scoring.both else 1)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -62,11 +68,13 @@ class JitteredScorer:
         count, scoring = masks.shape[1], self.scoring
         rows = torch.arange(len(masks), device=masks.device)
         offsets, noise = self.offsets[rows, iteration], scoring.noise_at(iteration)
+        mirrored = iteration % 2 == 0 if self.settings.mirrored else None
         if count > 1:
             rows = rows.repeat_interleave(count)
             offsets, scoring = offsets[rows], scoring.select(rows)
             noise = None if noise is None else noise[rows]
-        values, odds = scoring.jittered_scores(self.upsampler(masks.flatten(0, 1)), offsets, noise)
+            mirrored = None if mirrored is None else mirrored[rows]
+        values, odds = scoring.jittered_scores(self.upsampler(masks.flatten(0, 1)), offsets, noise, mirrored)
         return Scored(values.view(-1, count), None if odds is None else odds.view(-1, count))
 
     def select(self, rows: Int[Tensor, " k"]) -> "JitteredScorer":

@@ -33,12 +33,14 @@ class Request(NamedTuple):
         network_input: the photo at the network's size, with `Settings.margin` as its margin.
         target: the target classes.
         classes: how many logits the classifier has.
+        area: that its mask is to have; None for the objective's own. All requests of a run have one, or none.
     """
 
     id: int
     network_input: NetworkInput
     target: tuple[int, ...]
     classes: int
+    area: float | None = None
 
 
 def learn_each(
@@ -214,7 +216,10 @@ def _quick(classifier: Classifier, settings: Settings, bfloat16: bool, compiled:
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:
     optimiser = settings.optimiser
-    passes = len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    sides = 2 if settings.objective.game.both else 1
+    passes = (
+        sides * len(settings.perturbations) * (optimiser.masks_per_step if optimiser.needs_gradient else 1)
+    )
     return images_that_fit(quick.device, memory_of_one_pass(quick) * passes)
 
 
@@ -230,12 +235,22 @@ def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings
         settings.input_noise,
         settings.shown,
     )
-    upsampler = settings.grid.upsampler(scoring.size, scoring.targets)
+    scoring = replace(scoring, both=settings.objective.game.both, areas=_areas(new, settings, scoring))
+    upsampler = settings.grid.upsampler(scoring.size, scoring.targets, settings.objective.game)
     started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
     offsets = jitter_offsets(list(scoring.seeds), settings.optimiser.iterations, settings.jitter)
     places = offsets.transpose(0, 1).to(scoring.targets.device)
     scorer = JitteredScorer(scoring, settings, upsampler, places, started.evaluations)
     return Batch.begin(tuple(request.id for request in new), scorer, started.masks, settings.optimiser)
+
+
+def _areas(new: Sequence[Request], settings: Settings, scoring: Scoring) -> torch.Tensor | None:
+    """The area that each image's mask is to have; None where the penalties decide it."""
+    own = settings.objective.area
+    if own is None:
+        return None
+    areas = [own if request.area is None else request.area for request in new]
+    return torch.tensor(areas, dtype=torch.float64).to(scoring.targets.device)
 
 
 def _finished(classifier: Classifier, batch: Batch) -> list[tuple[int, Learned]]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.masks.area import AreaPenalty
 from unsee.masks.game import DELETION, Game
 from unsee.masks.penalties import L1, Penalty, TotalVariation
 from unsee.target_scores import (
@@ -89,6 +90,31 @@ class Objective:
         """The objective with another penalty in place of the one of the same name, or added to the others."""
         others = {own.name: own for own in self.penalties} | {penalty.name: penalty}
         return replace(self, penalties=tuple(others.values()))
+
+    @property
+    def area(self) -> float | None:
+        """The area that masks are to have; None where it is up to the penalties."""
+        return next((part.area for part in self.penalties if isinstance(part, AreaPenalty)), None)
+
+    def with_area(self, area: float) -> "Objective":
+        """The objective for masks of another area.
+
+        Raises:
+            UnseeError: no penalty takes an area, or it is not between 0 and 1.
+        """
+        if self.area is None:
+            raise UnseeError(
+                "these settings choose the area themselves: an area needs the preset extremal-fast"
+            )
+        own = tuple(part.of(area) if isinstance(part, AreaPenalty) else part for part in self.penalties)
+        return replace(self, penalties=own)
+
+    def at(self, areas: Float[Tensor, " b"] | None) -> "Objective":
+        """The objective of a batch whose masks have areas of their own; itself for None."""
+        if areas is None:
+            return self
+        own = tuple(part.each(areas) if isinstance(part, AreaPenalty) else part for part in self.penalties)
+        return replace(self, penalties=own)
 
     def terms(
         self, masks: Float[Tensor, "b r c"], scores: Float[Tensor, " b"], iteration: Int[Tensor, " b"]

@@ -127,6 +127,16 @@ def on_layer(
     )
 
 
+def check_no_area(area: object) -> None:
+    """Refuse an area where a layer is masked.
+
+    Raises:
+        UnseeError: there is one.
+    """
+    if area is not None:
+        raise UnseeError("a given area is for masks on pixels: leave area= (--area) or the layer out")
+
+
 def check_no_perturbation(perturbation: object) -> None:
     """Refuse a perturbation of pixels where a layer is masked.
 

@@ -14,10 +14,11 @@ from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
 from unsee.masks.edits.edit import Evident, pictured
 from unsee.masks.jittered import JitteredScorer
-from unsee.masks.objective import total
+from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
+from unsee.sufficiency import Sufficiency
 from unsee.verdicts import CONVERGED, NO_GAIN
 
 
@@ -42,6 +43,8 @@ class Learned:
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
         evidence: what else the edit says of the mask (`Evident`).
+        sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
+        others: further masks without its cells.
     """
 
     grid: Float[Tensor, "r c"]
@@ -55,6 +58,8 @@ class Learned:
     chosen: str = LEARNED
     attempts: int = 1
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    sufficiency: Sufficiency | None = None
+    others: tuple["Learned", ...] = ()
 
     def after(self, other: "Learned") -> "Learned":
         """The better of this and an earlier attempt, with the evaluations and the time of both.
@@ -94,6 +99,9 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     scoring = replace(scorer.scoring, classifier=classifier)
     scores = _final_scores(scoring, masks).cpu()
     evidence = _evidence(scoring, masks)
+    reached = scorer.objective.game.saliency(masks).mean(dim=(1, 2)).tolist()
+    asked = None if scoring.areas is None else scoring.areas.tolist()
+    own = names.index(SCORE)
     seconds = batch.seconds + (time.perf_counter() - began) / len(masks)
     learned = []
     for row, count in enumerate(batch.iteration.tolist()):
@@ -105,14 +113,15 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                 scores=scores[row],
                 terms={name: float(values[row]) for name, values in terms.items()},
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},
-                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.edits,
+                evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.passes,
                 verdict=verdict(
-                    history.sum(dim=1),
+                    history.sum(dim=1) if asked is None else history[:, own],
                     int(batch.failed_at[row]),
                     float(costs[row]),
                     scores[row],
                     candidates[row],
                     scorer.objective.game,
+                    None if asked is None else (asked[row], reached[row]),
                 ),
                 seconds=float(seconds[row]),
                 chosen=candidates[row],

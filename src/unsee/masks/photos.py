@@ -19,11 +19,15 @@ from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned
 from unsee.masks.settings import Settings
+from unsee.masks.suffices import suffice_each
 from unsee.memory import in_quarters
+from unsee.sufficiency import Sufficient
 from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
 Refuse = Callable[[int, str], None]
+Asked = tuple[Photo, TargetLike | None] | tuple[Photo, TargetLike | None, float]
+"""A photo, its target, None for the predicted class, and the area of its mask where it has one of its own."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,13 @@ class Plan:
         batch_size: photos that are learned at once; None for as many as are fast and fit in memory.
         precision: "float32", "bfloat16", or "auto": bfloat16 in `fast` if the device supports it.
         compiled: hand a copy of the network to `torch.compile`.
+        areas: areas that each photo gets a mask of; none for one mask by the settings.
+        share: of the score that a mask is to keep, or in deletion to remove: each photo gets the mask of the
+            smallest area that does. The areas are then those that are tried first.
+        sufficient: what the smallest mask must do, where that is asked for.
+
+    Raises:
+        UnseeError: a value outside its range, or areas for settings that choose the area themselves.
     """
 
     settings: Settings
@@ -47,6 +58,9 @@ class Plan:
     batch_size: int | None = None
     precision: str = "auto"
     compiled: bool = False
+    areas: tuple[float, ...] = ()
+    share: float | None = None
+    sufficient: Sufficient | None = None
 
     def on(self, classifier: Classifier) -> "Plan":
         """The plan with the score that the classifier's head gives, unless it has one of its own."""
@@ -60,30 +74,40 @@ class Plan:
             raise UnseeError(f"seed must be a whole number, got {self.seed!r}")
         if not isinstance(self.fit, Fit):
             raise UnseeError(f"fit must be unsee.Squash() or unsee.CentreCrop(), got {self.fit!r}")
+        for area in self.areas:
+            self.settings.objective.with_area(area)
+        if len(set(self.areas)) < len(self.areas):
+            raise UnseeError(f"areas must differ, got {', '.join(map(str, self.areas))}")
+        if self.share is not None and not (0 < self.share < 1 and self.areas):
+            raise UnseeError(f"a share of the score is above 0 and below 1, such as 0.9, got {self.share!r}")
 
 
 class LearnedPhoto(NamedTuple):
-    """A photo, the classes that were explained and what was learned; images are made again on demand."""
+    """A photo, the classes that were explained and what was learned; images are made again on demand.
+
+    `area` is the one that was asked for where the photo had one of its own.
+    """
 
     network_input: NetworkInput
     target: Target
+    area: float | None
     learned: Learned
 
 
 def learn_photos(
     classifier: Classifier,
-    photos: Iterable[tuple[Photo, TargetLike | None]],
+    photos: Iterable[Asked],
     plan: Plan,
     progress: Progress | None = None,
     refuse: Refuse | None = None,
 ) -> Iterator[LearnedPhoto]:
-    """Masks of photos with their targets, in order.
+    """Masks of photos with their targets, in order, one for each; the plan's areas and share do not count.
 
     Photos are read when there is room for them, so memory does not grow with their number.
 
     Args:
         classifier: borrowed while masks are learned, and given back as it was.
-        photos: each photo with its target, None for the predicted class.
+        photos: each photo with its target, None for the predicted class, and its area; all have one, or none.
         plan: how the photos are explained.
         progress: called after each iteration.
         refuse: called with the number of a photo whose scores are not finite, from 0, and the reason; it is
@@ -95,9 +119,11 @@ def learn_photos(
     plan = plan.on(classifier)
     pending = _Pending(classifier, iter(photos), plan, refuse)
     half = precision_of(classifier, plan) == "bfloat16"
-    learning = learn_each(
-        classifier, pending.take, plan.settings, plan.batch_size, half, plan.compiled, progress
-    )
+    rest = (plan.batch_size, half, plan.compiled, progress)
+    if plan.sufficient is None:
+        learning = learn_each(classifier, pending.take, plan.settings, *rest)
+    else:
+        learning = suffice_each(classifier, pending.take, plan.settings, plan.sufficient, *rest)
     ready: dict[int, LearnedPhoto] = {}
     due = 0
     for number, learned in learning:
@@ -122,13 +148,13 @@ class _Pending:
     def __init__(
         self,
         classifier: Classifier,
-        photos: Iterator[tuple[Photo, TargetLike | None]],
+        photos: Iterator[Asked],
         plan: Plan,
         refuse: Refuse | None,
     ) -> None:
         self.classifier, self.photos, self.plan, self.refuse = classifier, photos, plan, refuse
         self.refused: set[int] = set()
-        self.inside: dict[int, tuple[NetworkInput, Target]] = {}
+        self.inside: dict[int, tuple[NetworkInput, Target, float | None]] = {}
         self.count = 0
 
     def take(self, places: int) -> list[Request]:
@@ -138,19 +164,20 @@ class _Pending:
                 return requests
         return []
 
-    def _requests(self, batch: Sequence[tuple[Photo, TargetLike | None]]) -> list[Request]:
-        inputs = [_network_input(self.classifier, self.plan, photo) for photo, _ in batch]
+    def _requests(self, batch: Sequence[Asked]) -> list[Request]:
+        inputs = [_network_input(self.classifier, self.plan, photo) for photo, *_ in batch]
         clean = in_quarters(self._clean_scores, inputs)
         requests = []
-        for one, (photo, asked), scores in zip(inputs, batch, clean, strict=True):
+        for one, (photo, asked, *own), scores in zip(inputs, batch, clean, strict=True):
             if not bool(scores.isfinite().all()):
                 self._refuse(photo)
                 continue
             target = target_indices(self.classifier, asked, scores, self.plan.settings.targets)
             without_images = replace(one)
             named = Target(target, tuple(map(self.classifier.class_name, target)), asked_for(asked))
-            self.inside[self.count] = without_images, named
-            requests.append(Request(self.count, one, target, len(scores)))
+            area = own[0] if own else None
+            self.inside[self.count] = without_images, named, area
+            requests.append(Request(self.count, one, target, len(scores), area))
             self.count += 1
         return requests
 
@@ -165,8 +192,8 @@ class _Pending:
     def _clean_scores(self, inputs: Sequence[NetworkInput]) -> list[Tensor]:
         return list(self.classifier.probabilities(torch.stack([one.plain for one in inputs])).cpu())
 
-    def remove(self, number: int) -> tuple[NetworkInput, Target]:
-        """A photo whose mask is there, and its target."""
+    def remove(self, number: int) -> tuple[NetworkInput, Target, float | None]:
+        """A photo whose mask is there, its target and its area."""
         return self.inside.pop(number)
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from unsee.masks.area import ExactArea, SortedArea
+from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.edits.perturbation import (
     Blur,
     Constant,
@@ -15,10 +17,14 @@ from unsee.masks.game import PRESERVATION
 from unsee.masks.grid import Grid
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.area_steps import AreaSteps
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.penalties import L1, MeanAxisVariation, MeanL1, TotalVariation
 from unsee.masks.settings import Retry, Settings, adjusted
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, ConstantStart, EditedStart
+from unsee.target_scores import logit_score
 
 PAPER = Settings(source="Fong & Vedaldi 2017, §4.3, implementation details")
 
@@ -28,6 +34,17 @@ FAST = replace(
     start=EditedStart(),
     optimiser=Bundle(),
     retries=(Retry(CircularStart(), Bundle(), empty=True), Retry(CircularStart(), Adam())),
+)
+
+EXTREMAL = Settings(
+    source="Fong, Patrick & Vedaldi 2019, with the values of the authors' released code",
+    objective=Objective(game=PRESERVATION, penalties=(SortedArea(),), score=logit_score),
+    perturbations=(BlurLevels(),),
+    grid=SmoothGrid(),
+    start=EditedStart(),
+    optimiser=Momentum(),
+    jitter=0,
+    mirrored=True,
 )
 
 PRESETS: dict[str, Settings] = {
@@ -72,6 +89,13 @@ PRESETS: dict[str, Settings] = {
         perturbations=(NativeBlur(),),
         grid=Grid(straight_through=True),
         start=CircularStart(last=170, stretch=True, first_target=True),
+    ),
+    "extremal": EXTREMAL,
+    "extremal-fast": replace(
+        EXTREMAL,
+        source="masks as extremal's, in 60 evaluations and of the exact area (docs/area.md)",
+        objective=Objective(game=PRESERVATION, penalties=(ExactArea(),), score=logit_score),
+        optimiser=AreaSteps(),
     ),
     "pytorch-port": replace(
         PAPER,

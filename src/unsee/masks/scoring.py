@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.classifier import Classifier
@@ -52,6 +52,8 @@ class Scoring:
         edits: one for each perturbation that masks are learned against; scores are summed over them.
         shown: the edit that results are shown and scored with.
         input_noise: deviation, in the network's normalised units, of noise added at each iteration.
+        both: whether masks are scored by the difference from their complement (`Game.both`).
+        areas: the area that each image's mask is to have, float64; None where all have the objective's own.
     """
 
     classifier: Classifier
@@ -62,6 +64,8 @@ class Scoring:
     edits: tuple[Edit, ...]
     shown: Edit
     input_noise: float = 0.0
+    both: bool = False
+    areas: Float[Tensor, " b"] | None = None
 
     @classmethod
     def prepare(
@@ -127,6 +131,7 @@ class Scoring:
             seeds=tuple(self.seeds[row] for row in rows.tolist()),
             edits=edits,
             shown=self._shown_among(edits, lambda: self.shown.select(rows)),
+            areas=None if self.areas is None else self.areas[rows],
         )
 
     def joined(self, other: "Scoring") -> "Scoring":
@@ -139,6 +144,7 @@ class Scoring:
             seeds=self.seeds + other.seeds,
             edits=edits,
             shown=self._shown_among(edits, lambda: self.shown.joined(other.shown)),
+            areas=None if self.areas is None or other.areas is None else torch.cat([self.areas, other.areas]),
         )
 
     def _shown_among(self, edits: Sequence[Edit], otherwise: Callable[[], Edit]) -> Edit:
@@ -171,22 +177,46 @@ class Scoring:
         return Scored.summed(parts).values.reshape(-1, count)
 
     def jittered_scores(
-        self, masks: Float[Tensor, "b h w"], offsets: Int[Tensor, "b 2"], noise: Tensor | None = None
+        self,
+        masks: Float[Tensor, "b h w"],
+        offsets: Int[Tensor, "b 2"],
+        noise: Tensor | None = None,
+        mirrored: Bool[Tensor, " b"] | None = None,
     ) -> Scored:
         """Scores of one mask of each image, summed over the edits; the mask does not move with the jitter.
+
+        Where `both` is set, the scores under the complements are taken off; there are no log-odds then.
 
         Args:
             masks: at `size`, in [0,1].
             offsets: each image's jitter in pixels.
             noise: added to what the network is given, in its normalised units.
+            mirrored: the images that the network is given mirrored, left to right, with their masks.
         """
+        scored = self._moving_scores(masks, offsets, noise, mirrored)
+        if not self.both:
+            return scored
+        others = self._moving_scores(1 - masks, offsets, noise, mirrored)
+        return Scored(scored.values - others.values, None)
+
+    def _moving_scores(
+        self, masks: Tensor, offsets: Tensor, noise: Tensor | None, mirrored: Tensor | None
+    ) -> Scored:
         parts = []
         for edit in self.edits:
             given = edit.apply(masks, offsets)
             if noise is not None and noise.shape != given.shape:
                 raise UnseeError("input noise is added to images, and this perturbation edits no pixels")
-            parts.append(self._scored(edit, given if noise is None else given + noise, self.targets))
+            given = given if noise is None else given + noise
+            parts.append(self._scored(edit, self._turned(given, mirrored), self.targets))
         return Scored.summed(parts)
+
+    def _turned(self, given: Tensor, mirrored: Tensor | None) -> Tensor:
+        if mirrored is None:
+            return given
+        if given.shape[1:] != self.classifier.input_shape:
+            raise UnseeError("only images are mirrored, and this perturbation edits no pixels")
+        return torch.where(mirrored[:, None, None, None], given.flip(-1), given)
 
     def noise_at(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, "b c h w"] | None:
         """The input noise of each image's own iteration; None where there is none."""

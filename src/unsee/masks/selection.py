@@ -12,6 +12,7 @@ from unsee.masks.grid import Upsampler
 from unsee.masks.objective import Terms, penalty_total, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
+from unsee.masks.smooth_grid import SmoothUpsampler
 
 _COLUMNS = {1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (1, 3, 0, 2)}
 """For each number of jitter places along an axis, the column that each row is paired with."""
@@ -29,7 +30,9 @@ class Selected(NamedTuple):
 
 
 @torch.no_grad()
-def selected(scoring: Scoring, settings: Settings, upsampler: Upsampler, batch: Batch) -> Selected:
+def selected(
+    scoring: Scoring, settings: Settings, upsampler: Upsampler | SmoothUpsampler, batch: Batch
+) -> Selected:
     """Of each image's candidates the one with the lowest objective over a fixed set of jitters.
 
     The candidates are the optimiser's last mask, its start, the evaluated mask with the lowest objective, and
@@ -47,7 +50,7 @@ def selected(scoring: Scoring, settings: Settings, upsampler: Upsampler, batch: 
     terms = fixed_terms(scoring, settings, upsampler, last, batch.iteration)
     chosen, tried = last.clone(), [last]
     for masks in (batch.start, batch.best, ideal, edited):
-        rows = _can_win(settings, masks, tried, total(terms), batch.iteration).nonzero().flatten()
+        rows = _can_win(scoring, settings, masks, tried, total(terms), batch.iteration).nonzero().flatten()
         tried.append(masks)
         if not len(rows):
             continue
@@ -67,25 +70,36 @@ def _names(chosen: Float[Tensor, "b r c"], known: dict[str, Tensor]) -> list[str
 
 
 def _can_win(
-    settings: Settings, masks: Tensor, tried: list[Tensor], costs: Tensor, iteration: Tensor
+    scoring: Scoring,
+    settings: Settings,
+    masks: Tensor,
+    tried: list[Tensor],
+    costs: Tensor,
+    iteration: Tensor,
 ) -> Bool[Tensor, " b"]:
     """Where masks differ from those tried before and their objective could be lower than the costs."""
-    objective = settings.objective
+    objective = settings.objective.at(scoring.areas)
     new = torch.stack([(masks != other).flatten(1).any(dim=1) for other in tried]).all(dim=0)
     unscored = objective.terms(masks, torch.zeros_like(costs), iteration)
     least = penalty_total(unscored) + len(settings.perturbations) * objective.least_score
     return new & ((least < costs) | ~costs.isfinite())
 
 
+def fixed_jitters(settings: Settings) -> int:
+    """How many jitters `fixed_terms` averages over."""
+    return min(max(settings.jitter, 1), len(_COLUMNS))
+
+
 @torch.no_grad()
 def fixed_terms(
     scoring: Scoring,
     settings: Settings,
-    upsampler: Upsampler,
+    upsampler: Upsampler | SmoothUpsampler,
     grids: Float[Tensor, "b r c"],
     iteration: Int[Tensor, " b"],
 ) -> Terms:
-    """The terms of masks, averaged over a fixed set of jitters and without input noise.
+    """The terms of masks, averaged over a fixed set of jitters, mirrored and not where the settings mirror,
+    and without input noise.
 
     Up to four places along each axis, spread evenly; each row is paired with one column, so that every row
     and every column is used once.
@@ -98,11 +112,16 @@ def fixed_terms(
         iteration: of each mask, for weights that change with it.
     """
     jitter = max(settings.jitter, 1)
-    columns = _COLUMNS[min(jitter, len(_COLUMNS))]
+    columns = _COLUMNS[fixed_jitters(settings)]
     places = torch.linspace(0, jitter - 1, len(columns), device=grids.device).round().long()
     masks = upsampler(grids)
     summed = grids.new_zeros(len(grids))
+    turns: tuple[Tensor | None, ...] = (None,)
+    if settings.mirrored:
+        turns = (None, torch.ones(len(grids), dtype=torch.bool, device=grids.device))
     for row, column in enumerate(columns):
-        offset = torch.stack([places[row], places[column]])
-        summed += scoring.jittered_scores(masks, offset.expand(len(grids), 2)).values
-    return settings.objective.terms(grids, summed / len(columns), iteration)
+        offset = torch.stack([places[row], places[column]]).expand(len(grids), 2)
+        for mirrored in turns:
+            summed += scoring.jittered_scores(masks, offset, mirrored=mirrored).values
+    mean = summed / (len(columns) * len(turns))
+    return settings.objective.at(scoring.areas).terms(grids, mean, iteration)

@@ -11,7 +11,9 @@ from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.penalties import ScaledVariation, TotalVariation
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, Start
+from unsee.records import NEWER
 from unsee.target_scores import SCORES, Score
 
 
@@ -50,6 +52,7 @@ class Settings:
         shown_with: the perturbation that results are shown and scored with; defaults to the first of
             `perturbations`.
         retries: further attempts, in turn, for masks that went wrong; the best attempt counts.
+        mirrored: whether every second evaluation, the first among them, is of the mirrored edited image.
 
     Raises:
         UnseeError: no perturbation, a negative jitter or noise, or no target.
@@ -58,7 +61,7 @@ class Settings:
     source: str
     objective: Objective = field(default_factory=Objective)
     perturbations: tuple[Perturbation, ...] = (Blur(),)
-    grid: Grid = Grid()
+    grid: Grid | SmoothGrid = Grid()
     start: Start = CircularStart()
     optimiser: Optimiser = Adam()
     jitter: int = 4
@@ -66,6 +69,7 @@ class Settings:
     targets: int = 1
     shown_with: Perturbation | None = None
     retries: tuple[Retry, ...] = ()
+    mirrored: bool = field(default=False, metadata=NEWER)
 
     def __post_init__(self) -> None:
         if not self.perturbations:
@@ -90,6 +94,14 @@ class Settings:
             return self
         kept = tuple(one for one in self.retries if (one.start, one.optimiser) != (start, optimiser))
         return replace(self, retries=(*kept, Retry(start, optimiser, unconverged=True)))
+
+    def with_area(self, area: float | None) -> "Settings":
+        """The settings for masks of another area; None leaves it as it is.
+
+        Raises:
+            UnseeError: they choose the area themselves, or it is not between 0 and 1.
+        """
+        return self if area is None else replace(self, objective=self.objective.with_area(area))
 
     def on_own_cells(self) -> "Settings":
         """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
@@ -127,6 +139,7 @@ def adjusted(
     perturbation: Perturbation | str | None = None,
     iterations: int | None = None,
     score: Score | str | None = None,
+    area: float | None = None,
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
@@ -138,11 +151,13 @@ def adjusted(
             its own, such as tokens, brings its grid: no upsampling, blur or jitter.
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
+        area: share of the picture that masks are to have, in (0,1).
 
     Raises:
-        UnseeError: an unknown name, an invalid number of iterations, or a perturbation of pixels for settings
-            whose masks are not laid on pixels.
+        UnseeError: an unknown name, an invalid number of iterations, an area for settings that choose it
+            themselves, or a perturbation of pixels for settings whose masks are not laid on pixels.
     """
+    settings = settings.with_area(area)
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
         settings = replace(settings, objective=replace(settings.objective, game=chosen))

@@ -12,9 +12,11 @@ from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, OnLayer, adjusted, on_layer
+from unsee.masks import PRESETS, OnLayer, on_layer
+from unsee.masks.areas import preset_for
 from unsee.masks.photos import TOP5, Plan
-from unsee.masks.settings import Settings
+from unsee.masks.settings import Settings, adjusted
+from unsee.masks.sufficient import asked_to_suffice, check_settings
 from unsee.methods import Method, method_named
 from unsee.neutral import neutral
 from unsee.runs.engines.local import Engine, Local
@@ -23,6 +25,7 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
+from unsee.sufficiency import Sufficient
 from unsee.words import spelled
 
 DEFAULT_PRESET = "fast"
@@ -43,6 +46,7 @@ class LearnSettings:
     fit: Fit = Squash()
     precision: str = "auto"
     batch_size: int | None = None
+    sufficient: Sufficient | None = None
 
     def job(self, classifier: Classifier, dataset: Dataset) -> Job:
         """What these settings mean for a classifier and a data set.
@@ -73,7 +77,14 @@ class LearnSettings:
             if self.layer is not None:
                 settings = on_layer(settings, classifier, self.layer, _first_photos(dataset), self.fit)
             settings = replace(settings, targets=best or settings.targets)
-            return LearnedMask(Plan(settings, name, self.fit, self.seed, self.batch_size, self.precision))
+            if self.sufficient is not None:
+                check_settings(settings, self.layer)
+            rest = (self.fit, self.seed, self.batch_size, self.precision)
+            return LearnedMask(Plan(settings, name, *rest, sufficient=self.sufficient))
+        if self.sufficient is not None:
+            raise UnseeError(
+                "suppress and keep (--suppress, --keep) are for the learned mask: use method mask"
+            )
         layer = self.layer.name if isinstance(self.layer, OnLayer) else self.layer
         method.check_layer(layer)
         if self.precision != "auto":
@@ -103,6 +114,8 @@ def learn(
     sample: int | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
+    suppress: float | None = None,
+    keep: float | None = None,
 ) -> Store:
     """Learn a mask, or compute another method's saliency map, for every image of a data set.
 
@@ -127,6 +140,7 @@ def learn(
             larger one continues.
         engine: `unsee.runs.engines.local.Local()`, or `unsee.runs.engines.ray.OnRay(workers)`.
         progress: called with the events of the run.
+        suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
 
     Returns:
         The store, with all rows.
@@ -136,8 +150,13 @@ def learn(
             settings, that another run is writing to, or that cannot be written to.
     """
     extent = Extent(limit, part_size, retry, sample)
+    question, game = asked_to_suffice(suppress, keep)
+    if question is not None:
+        base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
+        preset = adjusted(base, game)
+    scaling = fit or Squash()
     settings = LearnSettings(
-        method, preset, layer, target, class_map, seed, fit or Squash(), precision, batch_size
+        method, preset, layer, target, class_map, seed, scaling, precision, batch_size, question
     )
     return learn_with(settings, classifier, dataset, out, extent, engine, progress)
 
@@ -184,13 +203,14 @@ def adjusted_preset(
     game: str | None = None,
     perturbation: str | None = None,
     iterations: int | None = None,
+    area: float | None = None,
 ) -> Settings:
     """A preset with some of its settings changed; None leaves one as it is.
 
     Args:
         method: a name in `unsee.METHODS`.
-        preset: a name in `unsee.PRESETS`; "fast" by default.
-        game, perturbation, iterations: as in `unsee.masks.adjusted`.
+        preset: a name in `unsee.PRESETS`; by default "fast", or with an area "extremal-fast".
+        game, perturbation, iterations, area: as in `unsee.masks.adjusted`.
 
     Raises:
         UnseeError: an unknown name, or a setting is given for another method than the learned mask.
@@ -200,14 +220,15 @@ def adjusted_preset(
         "game": game,
         "perturbation": perturbation,
         "iterations": iterations,
+        "area": area,
     }
     used = [name for name, value in given.items() if value is not None]
     if used and not method_named(method).learned:
         raise UnseeError(
             f"{used[0]} is for the learned mask, and {spelled(method)} does not take it: leave it out"
         )
-    settings = look_up(PRESETS, preset or DEFAULT_PRESET, "preset")
-    return adjusted(settings, game, perturbation, iterations)
+    settings = look_up(PRESETS, preset or preset_for(area), "preset")
+    return adjusted(settings, game, perturbation, iterations, area=area)
 
 
 def _first_photos(dataset: Dataset) -> Iterator[Photo]:

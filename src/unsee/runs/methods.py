@@ -23,6 +23,7 @@ from unsee.memory import BATCH_SIZE, by_halves
 from unsee.methods import Method
 from unsee.records import described
 from unsee.runs.rows import packed
+from unsee.sufficiency import question_record
 from unsee.tuning import tuned
 
 _FEW, _REFILLS = 4, 4
@@ -85,6 +86,7 @@ class LearnedMask:
             "seed": plan.seed,
             "precision": plan.precision,
             "batch_size": plan.batch_size,
+            **({} if plan.sufficient is None else {"sufficient": question_record(plan.sufficient)}),
         }
 
     def values(self, classifier: Classifier, photos: Iterable[TargetedPhoto]) -> Iterator[dict[str, Any]]:

@@ -40,20 +40,16 @@ def fish(s: Sketch, d: Dice) -> None:
     marks: list[Mark] = []
     for x, width, bow in ((0.34, 0.085, 0.09), (-0.1, 0.1, 0.1), (-0.5, 0.05, 0.03)):
         for half, colour in ((width + 0.028, BLACK), (width, WHITE)):
-            marks.append(
-                (
-                    closed(
-                        (x - half, -0.5),
-                        (x + half, -0.5),
-                        (x + half + bow, 0.0),
-                        (x + half, 0.5),
-                        (x - half, 0.5),
-                        (x - half + bow, 0.0),
-                        per=5,
-                    ),
-                    colour,
-                )
+            band = closed(
+                (x - half, -0.5),
+                (x + half, -0.5),
+                (x + half + bow, 0.0),
+                (x + half, 0.5),
+                (x - half, 0.5),
+                (x - half + bow, 0.0),
+                per=5,
             )
+            marks.append((band, colour))
     s.part(body, orange, marks, solid=True)
     with s.turned((0.14, 0.08), d.uniform(-25.0, 30.0)):
         pectoral = curve("0.14,0 -0.04,0 -0.1,0.12 0,0.24 0.14,0.16")

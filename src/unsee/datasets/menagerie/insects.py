@@ -22,9 +22,8 @@ def ladybird(s: Sketch, d: Dice) -> None:
                     ).outline(),
                     BLACK,
                 )
-                s.part(
-                    ellipse(side * 0.84, base + 0.05, 0.06, 0.042, side * 30.0, 14), (54, 44, 44), edge=False
-                )
+                foot = ellipse(side * 0.84, base + 0.05, 0.06, 0.042, side * 30.0, 14)
+                s.part(foot, (54, 44, 44), edge=False)
                 s.spot(side * 0.84, base + 0.05, "foot")
         with s.turned((side * 0.1, -0.78), side * d.uniform(-14.0, 14.0)):
             s.part(

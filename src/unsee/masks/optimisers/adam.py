@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
+from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations, within
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015) with the values clipped to [0,1] after each step, as in the paper (§4.3).
+    """Adam (Kingma & Ba 2015) with the values clipped after each step, as in the paper (§4.3).
 
     Args:
         rate: the learning rate, above 0.
@@ -77,8 +77,8 @@ class Adam:
         square = second * memory[1] + (1 - second) * gradient.square()
         count = (iteration + 1).to(mean)[:, None, None]
         root = (square / (1 - second**count)).sqrt().add_(self.epsilon)
-        masks = (masks - self.rate * (mean / (1 - first**count)) / root).clamp_(0, 1)
-        return masks, (mean, square)
+        masks = masks - self.rate * (mean / (1 - first**count)) / root
+        return within(masks, evaluation.bounds), (mean, square)
 
     def settled(
         self,

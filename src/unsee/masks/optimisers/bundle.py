@@ -17,8 +17,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.objective import SCORE, Objective, penalty_total, total
-from unsee.masks.optimisers.protocol import Evaluation, Linear, Memory, whole_number_of_iterations
+from unsee.masks.objective import SCORE, Objective, log_odds_of, penalty_total, total
+from unsee.masks.optimisers.protocol import (
+    Bounds,
+    Evaluation,
+    Linear,
+    Memory,
+    whole_number_of_iterations,
+    within,
+)
 
 _BETAS = (0.7, 0.8)
 _TINY = 1e-18
@@ -139,11 +146,38 @@ class Bundle:
         weights = self._weights(places, center.flatten(1), iteration)
         reach = (self.reach(iteration).to(trust) * trust)[:, None, None]
         rise = objective.game.sign * evaluation.edits * weights
-        model = BundleModel(offsets, planes, rise, linear.log_odds, center, objective, iteration)
+        model = BundleModel(
+            offsets, planes, rise, linear.log_odds, center, objective, iteration, evaluation.bounds
+        )
         best = _minimise(model, reach, self.inner)
         probe = center + self.probe * (objective.game.ideal - center)
         masks = torch.where(first[:, None, None], probe, best)
         return masks, (offsets, planes, places, center, cost, slack, trust, score)
+
+    def continuing(self, steps: int, radius: float) -> tuple["Bundle", int]:
+        """The same for so many further steps, and the iteration of the first.
+
+        Everything that is remembered counts from there on.
+        """
+        first = max(self.remembered, 2)
+        scaled = max(radius / self.shrink ** (first - 2), self.least_radius)
+        return replace(self, radius=scaled, iterations=first + steps), first
+
+    def reweighted(self, memory: Memory, objective: Objective, edits: int) -> Memory:
+        """The same evaluations under other penalties: the models of the score stay as they are.
+
+        The last good mask stays, at its new objective; trust begins again.
+        """
+        offsets, planes, places, center, _, slack, trust, score = memory
+        iteration = torch.zeros(len(center), dtype=torch.long, device=center.device)
+
+        def penalties(masks: Tensor) -> Float[Tensor, " b"]:
+            return penalty_total(objective.terms(masks, torch.zeros_like(score), iteration))
+
+        if objective.score is not None and log_odds_of(objective.score) is not None:
+            slack = self.slack * (edits * penalties(torch.full_like(center, 1 - objective.game.ideal))).sqrt()
+        cost = score + penalties(center)
+        return offsets, planes, places, center, cost, slack, torch.ones_like(trust), score
 
     def reach(self, iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
         """How far a cell may move in an iteration, in mask values."""
@@ -196,6 +230,7 @@ class BundleModel:
         center: where the descent starts.
         objective: gives the penalties.
         iteration: of each image.
+        bounds: of each cell; None for [0,1].
     """
 
     offsets: Float[Tensor, "b k"]
@@ -205,6 +240,7 @@ class BundleModel:
     center: Float[Tensor, "b r c"]
     objective: Objective
     iteration: Int[Tensor, " b"]
+    bounds: Bounds | None = None
 
     def gradient(self, masks: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:
         """The gradient of the model at masks."""
@@ -235,7 +271,7 @@ def _on_a_plateau(linear: Linear, evaluation: Evaluation, iteration: Int[Tensor,
 def _minimise(model: BundleModel, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
     """Descend the model from its centre within reach, by normalised steps like Adam's."""
     start = model.center
-    low, high = (start - reach).clamp_(min=0), (start + reach).clamp_(max=1)
+    low, high = within(start - reach, model.bounds), within(start + reach, model.bounds)
     masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
     first, second = _BETAS
     rates = torch.cos(torch.linspace(0, torch.pi, steps + 1)[:-1]).add(1).mul(0.125).tolist()

@@ -1,7 +1,7 @@
 """The protocol of optimisers: the optimiser asks for evaluations of masks and receives the results."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -11,6 +11,18 @@ from unsee.masks.objective import Objective, Terms
 
 Memory = tuple[Tensor, ...]
 """What an optimiser remembers of each image: tensors on the masks' device whose first axis is the images."""
+
+
+class Bounds(NamedTuple):
+    """Between which values each cell of a mask must stay, within [0,1]."""
+
+    low: Float[Tensor, "b r c"]
+    high: Float[Tensor, "b r c"]
+
+
+def within(masks: Float[Tensor, "b r c"], bounds: Bounds | None) -> Float[Tensor, "b r c"]:
+    """Masks clipped to their bounds, or to [0,1] if there are none."""
+    return masks.clamp(0, 1) if bounds is None else masks.clamp(bounds.low, bounds.high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +57,7 @@ class Evaluation:
         linear: the score near the masks; None where the optimiser needs no gradient.
         objective: gives the penalties and their gradient at any mask.
         edits: perturbations over which the score is summed.
+        bounds: of each cell; None for [0,1].
     """
 
     masks: Float[Tensor, "b k r c"]
@@ -52,6 +65,7 @@ class Evaluation:
     linear: Linear | None
     objective: Objective
     edits: int
+    bounds: Bounds | None = None
 
     @property
     def gradient(self) -> Float[Tensor, "b k r c"] | None:
@@ -103,12 +117,32 @@ class Optimiser(Protocol):
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
-        """The new results, in [0,1], and what is remembered; no image depends on another."""
+        """The new results, within the evaluation's bounds, and what is remembered.
+
+        No image depends on another.
+        """
 
     def settled(
         self, history: Float[Tensor, "b iterations terms"], iteration: Int[Tensor, " b"]
     ) -> Bool[Tensor, " b"]:
         """Which images are finished after the step of this iteration."""
+
+
+@runtime_checkable
+class Continuing(Optimiser, Protocol):
+    """An optimiser that goes on from what it remembers when the penalties change."""
+
+    def limited(self, iterations: int) -> "Continuing":
+        """The same optimiser with another number of steps."""
+
+    def continuing(self, steps: int, radius: float) -> tuple["Continuing", int]:
+        """The optimiser for so many further steps, and the iteration of the first of them.
+
+        Cells move by `radius` at most in the first.
+        """
+
+    def reweighted(self, memory: Memory, objective: Objective, edits: int) -> Memory:
+        """What is remembered, under an objective that differs in its penalties alone."""
 
 
 def whole_number_of_iterations(iterations: int) -> None:

@@ -1,0 +1,151 @@
+"""Asks for the smallest mask that suffices: arguments, the unseen perturbation, and λ1 between two values."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from unsee.errors import UnseeError
+from unsee.masks.edits.perturbation import (
+    Blended,
+    Blur,
+    Constant,
+    GaussianNoise,
+    Median,
+    MedianGaussian,
+    NativeBlur,
+    Perturbation,
+    UniformNoise,
+)
+from unsee.masks.edits.pyramid import Pyramid
+from unsee.masks.game import DELETION, PRESERVATION, Game
+from unsee.masks.optimisers.protocol import Continuing
+from unsee.masks.penalties import L1, MeanL1
+from unsee.masks.settings import Settings
+from unsee.sufficiency import Sufficient
+
+_KINDS: tuple[tuple[type, ...], ...] = (
+    (Constant,),
+    (Blur, NativeBlur, Pyramid),
+    (GaussianNoise, UniformNoise),
+    (Median, MedianGaussian),
+)
+_UNSEEN: tuple[Perturbation, ...] = (Constant(), Blur(), GaussianNoise(), Median())
+"""One perturbation of each kind, in the order in which they are tried."""
+
+
+def asked_to_suffice(
+    suppress: float | None,
+    keep: float | None,
+    path: bool = False,
+    another: int = 0,
+    game: Game | str | None = None,
+    iterations: int | None = None,
+) -> tuple[Sufficient | None, str | None]:
+    """The question that arguments ask, None for none, and the game that answers it.
+
+    Args:
+        suppress: share of the score that is to be suppressed, in deletion.
+        keep: share of the score that is to be kept, in preservation.
+        path: whether the path over λ1 is drawn.
+        another: how many further masks are wanted.
+        game: as the caller chose it.
+        iterations: as the caller chose them.
+
+    Raises:
+        UnseeError: arguments contradict each other, or a value is outside its range.
+    """
+    if suppress is not None and keep is not None:
+        raise UnseeError("suppress (--suppress) deletes and keep (--keep) preserves: give one of them")
+    if suppress is None and keep is None:
+        if path or another:
+            raise UnseeError(
+                "path and another (--path, --another) need suppress or keep (--suppress, --keep)"
+            )
+        return None, game.name if isinstance(game, Game) else game
+    share, wanted, name = (
+        (suppress, DELETION, "suppress") if suppress is not None else (keep, PRESERVATION, "keep")
+    )
+    if game is not None and (game if isinstance(game, str) else game.name) != wanted.name:
+        raise UnseeError(f"{name} (--{name}) is for the game {wanted.name}: leave game (--game) out")
+    if iterations is not None:
+        raise UnseeError(
+            f"{name} (--{name}) chooses its iterations itself: leave iterations (--iterations) out"
+        )
+    assert share is not None
+    return Sufficient(share, path, another), wanted.name
+
+
+def unseen_for(perturbations: Sequence[object]) -> Perturbation:
+    """A perturbation of another kind than those that a mask is learned with.
+
+    A constant colour; where that is among them a blur, then noise, then a median.
+    """
+    seen = tuple(kind for kind in _KINDS if any(isinstance(one, kind) for one in perturbations))
+    return next((one for one in _UNSEEN if not any(isinstance(one, kind) for kind in seen)), _UNSEEN[-1])
+
+
+def area_penalty(settings: Settings) -> L1 | MeanL1:
+    """The penalty whose weight is λ1.
+
+    Raises:
+        UnseeError: there is none, the optimiser cannot go on under another λ1, or no pixels are masked.
+    """
+    if not isinstance(settings.optimiser, Continuing):
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) need an optimiser that goes on under another λ1: use the "
+            "preset fast"
+        )
+    if not all(isinstance(one, Blended | Pyramid) for one in settings.perturbations):
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"
+        )
+    found = [one for one in settings.objective.penalties if isinstance(one, L1 | MeanL1) and one.weight > 0]
+    if len(found) != 1:
+        raise UnseeError("suppress and keep need one penalty of the area, L1 or MeanL1, of a weight above 0")
+    return found[0]
+
+
+def check_settings(settings: Settings, layer: object = None, area: object = None) -> None:
+    """Refuse settings along which there is no path.
+
+    Raises:
+        UnseeError: as `area_penalty`, or a layer is masked, or an area is given.
+    """
+    if area is not None:
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) find the area themselves: leave area (--area) out"
+        )
+    if layer is not None:
+        raise UnseeError(
+            "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"
+        )
+    area_penalty(settings)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """Between which λ1 the highest that suffices lies, as natural logarithms.
+
+    Args:
+        now: the one that is tried.
+        enough: the highest that sufficed; -inf if none has yet.
+        too_much: the lowest above it that did not suffice; inf if none has yet.
+        step: logarithm of the factor while only one side is known.
+    """
+
+    now: float
+    enough: float = -math.inf
+    too_much: float = math.inf
+    step: float = math.log(4)
+
+    def told(self, suffices: bool) -> "Bracket":
+        """The bracket after `now` was tried, and the next to try: beyond the known side, or the middle."""
+        enough = max(self.enough, self.now) if suffices else self.enough
+        too_much = self.too_much if suffices else min(self.too_much, self.now)
+        if math.isinf(too_much):
+            new = enough + self.step
+        elif math.isinf(enough):
+            new = too_much - self.step
+        else:
+            new = (enough + too_much) / 2
+        return replace(self, now=new, enough=enough, too_much=too_much)
