@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import unsee
+from command_line import refused
 from hugging_face_folders import LABELS, clip, cropping, loaded, siglip, squashing, tokenizer, vit, write
 from token_nets import SIZE, convnet, lively, made, shortened, swin
 from unsee.classifier import Classifier
@@ -113,6 +114,18 @@ class TestCommands:
             on_layer(PRESETS["tokens"], made(NAME), "blocks.0")
         with pytest.raises(UnseeError, match="not on both"):
             ComparisonSettings(preset="tokens", mask_layer=OnLayer("blocks.0"))
+
+    @pytest.mark.parametrize(
+        ("option", "told"),
+        [
+            (("--area", "0.1"), "masks of a given area lie on pixels"),
+            (("--suppress", "0.95"), "choose a perturbation of pixels"),
+            (("--keep", "0.9"), "choose a perturbation of pixels"),
+        ],
+        ids=["area", "suppress", "keep"],
+    )
+    def test_what_only_masks_on_pixels_have_is_refused(self, run, networks, make_photo, option, told):
+        refused(run("explain", make_photo(), "--model", "vit", "--perturbation", "tokens", *option), told)
 
 
 class TestStores:
