@@ -319,7 +319,7 @@ def mean_of_log_odds(parts):
     return Scored(values, torch.stack([part.log_odds for part in parts]).mean(dim=0))
 
 
-def last_alone(_, masks, *__):
+def last_alone(_, __, masks, *___):
     return torch.zeros(len(masks), dtype=torch.bool)
 
 

@@ -168,7 +168,7 @@ class TestContinuing:
 
         In bfloat16, as the store was written, rounding decides between masks that are equally good.
         """
-        monkeypatch.setattr(selection, "_can_win", lambda _, masks, *__: torch.zeros(len(masks)).bool())
+        monkeypatch.setattr(selection, "_can_win", lambda _, __, masks, *___: torch.zeros(len(masks)).bool())
         torch.set_num_threads(1)
         photos = open_dataset(f"folder:{folder / 'photos'}")
         new = learn(network(), photos, tmp_path / "new", precision="float32", part_size=2, batch_size=2)

@@ -6,12 +6,15 @@ import pytest
 import torch
 
 import unsee
+from command_line import refused
 from hugging_face_folders import LABELS, clip, cropping, loaded, siglip, squashing, tokenizer, vit, write
 from token_nets import SIZE, convnet, lively, made, shortened, swin
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import ComparisonSettings, compare
+from unsee.figures.stored import _tokens as drawn_tokens
 from unsee.masks import PRESETS, OnLayer, on_layer
+from unsee.runs.render import render
 
 NAME = "timm, registers, mean"
 
@@ -112,6 +115,18 @@ class TestCommands:
         with pytest.raises(UnseeError, match="not on both"):
             ComparisonSettings(preset="tokens", mask_layer=OnLayer("blocks.0"))
 
+    @pytest.mark.parametrize(
+        ("option", "told"),
+        [
+            (("--area", "0.1"), "masks of a given area lie on pixels"),
+            (("--suppress", "0.95"), "choose a perturbation of pixels"),
+            (("--keep", "0.9"), "choose a perturbation of pixels"),
+        ],
+        ids=["area", "suppress", "keep"],
+    )
+    def test_what_only_masks_on_pixels_have_is_refused(self, run, networks, make_photo, option, told):
+        refused(run("explain", make_photo(), "--model", "vit", "--perturbation", "tokens", *option), told)
+
 
 class TestStores:
     @pytest.fixture
@@ -153,6 +168,16 @@ class TestStores:
         for command in (("show", "masks"), ("export", "masks", "--format", "overlay", "--out", "o")):
             done = run(*command)
             assert done.code == 0, done.err
+        (first, _) = render(store)
+        photo, title = drawn_tokens(first)
+        told = first.row["evidence"]
+        assert title == f"1: {told['dropped_score']:.4f}\n{told['deleted']} of 24 tokens dropped, not painted"
+        cells = first.mask.shape[0] // 4, first.mask.shape[1] // 6
+        kept = torch.from_numpy(store.map_of(first.row))[::8, ::8] >= 0.5
+        middle = photo[:, cells[0] // 2 :: cells[0], cells[1] // 2 :: cells[1]][:, :4, :6]
+        own = first.image[:, cells[0] // 2 :: cells[0], cells[1] // 2 :: cells[1]][:, :4, :6]
+        assert torch.equal(middle[:, kept], own[:, kept])
+        assert bool(torch.isin(middle[:, ~kept], torch.tensor([0.62, 0.78])).all())
         exported = run("export", "masks", "--format", "csv", "--out", "rows.csv")
         assert exported.code == 0, exported.err
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from unsee.drawing import panels
+from unsee.drawing.checkered import without_tokens
 from unsee.runs.rendered_row import RenderedRow
 
 _NAMED = 2  # classes that a title names
@@ -15,17 +17,34 @@ _GENERAL = ("predicted", "top1", "top5", "label")
 
 def draw_stored(rows: Sequence[RenderedRow], file: Path) -> None:
     """Write a PNG with a row of panels for each rendered row."""
-    heights = [min(max(one.image.shape[-2] / one.image.shape[-1], 0.4), 1.8) * 3.2 + 0.35 for one in rows]
+    heights = [_height(one) for one in rows]
     figure = Figure(layout="constrained", figsize=(9.6, sum(heights)))
     grid = figure.subplots(len(rows), 3, squeeze=False, height_ratios=heights)
     for axes, one in zip(grid, rows, strict=True):
+        gone = _tokens(one)
         panels.image(axes[0], one.image, f"{_target(one.row)}: {one.row['score']:.4f}")
         panels.image(axes[1], panels.overlaid(one.image, one.saliency), one.row["id"])
-        if one.edited is None:
+        if gone is not None:
+            panels.image(axes[2], *gone)
+        elif one.edited is None:
             panels.image(axes[2], panels.colored(one.saliency), "saliency")
         else:
             panels.image(axes[2], one.edited, _edited_title(one.row))
     panels.save(figure, file)
+
+
+def _height(one: RenderedRow) -> float:
+    """Of a row of panels with their titles, in inches; the title of a mask on tokens has two lines."""
+    shape = min(max(one.image.shape[-2] / one.image.shape[-1], 0.4), 1.8)
+    return shape * 3.2 + (0.35 if _tokens(one) is None else 0.6)
+
+
+def _tokens(one: RenderedRow) -> tuple[Tensor, str] | None:
+    """The photo without its deleted tokens, and its title; None for masks that do not lie on tokens."""
+    evidence = one.row["evidence"] or {}
+    if one.mask is None or "tokens" not in evidence:
+        return None
+    return without_tokens(panels.viewed(one.image), one.mask, _target(one.row), evidence)
 
 
 def _target(row: Mapping[str, Any]) -> str:

@@ -107,7 +107,15 @@ class Settings:
         """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
 
         The total variation's weight then depends on how many cells there are (`ScaledVariation`).
+
+        Raises:
+            UnseeError: they are for masks of a given area.
         """
+        if self.objective.area is not None:
+            raise UnseeError(
+                "masks of a given area lie on pixels: choose another perturbation, or leave area= (--area) "
+                "out with a preset such as fast"
+            )
         penalties = tuple(
             ScaledVariation(one.weight, one.beta, one.name) if type(one) is TotalVariation else one
             for one in self.objective.penalties
@@ -155,7 +163,8 @@ def adjusted(
 
     Raises:
         UnseeError: an unknown name, an invalid number of iterations, an area for settings that choose it
-            themselves, or a perturbation of pixels for settings whose masks are not laid on pixels.
+            themselves, or a perturbation of pixels for settings whose masks are not laid on pixels or the
+            other way round.
     """
     settings = settings.with_area(area)
     if game is not None:

@@ -97,7 +97,8 @@ def area_penalty(settings: Settings) -> L1 | MeanL1:
         )
     if not all(isinstance(one, Blended | Pyramid) for one in settings.perturbations):
         raise UnseeError(
-            "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"
+            "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out, or choose "
+            "a perturbation of pixels, such as blur"
         )
     found = [one for one in settings.objective.penalties if isinstance(one, L1 | MeanL1) and one.weight > 0]
     if len(found) != 1:

@@ -30,13 +30,16 @@ class RenderedRow:
         row: the columns of the row.
         image: the photo, in [0,1].
         saliency: in [0,1], high values are salient; maps of other methods than the mask are scaled to that.
-        edited: the photo under the mask; None for other methods, and for a perturbation without a name.
+        edited: the photo under the mask; None for other methods, for a perturbation without a name, and where
+            no pixel is edited.
+        mask: the learned mask, in [0,1], 1 keeps; None for other methods and a perturbation without a name.
     """
 
     row: Mapping[str, Any]
     image: Float[Tensor, "c h w"]
     saliency: Float[Tensor, "h w"]
     edited: Float[Tensor, "c h w"] | None
+    mask: Float[Tensor, "h w"] | None = None
 
 
 def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRow:
@@ -55,12 +58,12 @@ def render_row(store: Store, row: Mapping[str, Any], photo: Photo) -> RenderedRo
         photo = replace(photo, pixels=with_channels(photo.pixels, len(color), row["id"])[0])
     network_input = NetworkInput(photo, size, 0, fit, color, settings.get("seed", 0))
     photo_size = (photo.pixels.shape[-2], photo.pixels.shape[-1])
-    edited = None
+    edited = mask = None
     if _is_learned(store) and (shown := _shown(settings["mask"])) is not None:
         mask = fit.back(torch.from_numpy(store.map_of(row)), photo_size, 1.0).clamp(0, 1).float()
         edited = shown.edited_photo(network_input, mask)
     saliency = fit.back(resized(unit_saliency(store, row), size), photo_size, 0.0).clamp(0, 1).float()
-    return RenderedRow(row, photo.pixels, saliency, edited)
+    return RenderedRow(row, photo.pixels, saliency, edited, mask)
 
 
 def photo_changed(row: Mapping[str, Any]) -> str:
