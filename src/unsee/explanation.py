@@ -1,7 +1,6 @@
 """The result of learning a mask: the mask, the edited image with its score, and the provenance."""
 
 import json
-import math
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from torch import Tensor
 
 from unsee.drawing.checkered import without_tokens
 from unsee.errors import UnseeError
-from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, form_of, read_saved
+from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanation, read_manifest, read_saved
 from unsee.files import staged_folder
 from unsee.images import Photo, PhotoLike
 from unsee.pixels import RGB, Bands, checked_bands
 from unsee.provenance import Provenance, Run
-from unsee.records import finite
+from unsee.records import finite, number
 from unsee.scores import Scores, Target
 from unsee.sufficiency import Sufficiency, other_folder, question_record
 from unsee.verdicts import CONVERGED
@@ -199,8 +198,8 @@ class Explanation:
         bands = checked_bands(bands, len(photo))
         if (folder / MANIFEST).exists() and not overwrite:
             raise UnseeError(f"{folder} already holds an explanation: choose another folder, or overwrite it")
-        for number, other in enumerate(self.others, start=1):
-            other.save(other_folder(folder, number), overwrite=True, bands=bands)
+        for place, other in enumerate(self.others, start=1):
+            other.save(other_folder(folder, place), overwrite=True, bands=bands)
         try:
             with staged_folder(folder, MANIFEST) as staged:
                 self._write(staged, bands)
@@ -262,12 +261,8 @@ class Explanation:
 
     def _with_others(self, folder: Path, photo: PhotoLike | None) -> "Explanation":
         """The same with the further masks that its folder holds."""
-        count = (
-            json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            .get("sufficiency", {})
-            .get("others", 0)
-        )
-        others = (Explanation.load(other_folder(folder, number), photo) for number in range(1, count + 1))
+        count = read_manifest(folder).get("sufficiency", {}).get("others", 0)
+        others = (Explanation.load(other_folder(folder, place), photo) for place in range(1, count + 1))
         return replace(self, others=tuple(others))
 
     @classmethod
@@ -275,29 +270,16 @@ class Explanation:
         manifest = saved.manifest
         index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
         several = not isinstance(index, int)
-        optional = ("asked_area", "asked_share")
-        run = {
-            field: manifest[field] if field in optional else _number(manifest[field])
-            for field in Run.__dataclass_fields__
-            if field in manifest
-        }
-        run |= {
-            "objective": {key: _number(value) for key, value in manifest["objective_terms"].items()},
-            "history": {key: tuple(map(_number, v)) for key, v in manifest["history"].items()},
-        }
-        known = set(Provenance.__dataclass_fields__) & manifest.keys()
-        provenance = {field: manifest[field] for field in known}
-        provenance |= {"input_size": tuple(manifest["input_size"]), **form_of(manifest)}
         return cls(
             photo=saved.photo,
             target=Target(tuple(index), tuple(name), asked) if several else Target((index,), (name,), asked),
-            scores=Scores(**{key: _number(value) for key, value in manifest["scores"].items()}),
+            scores=Scores(**{key: number(value) for key, value in manifest["scores"].items()}),
             mask=saved.mask,
             mask_grid=saved.mask_grid,
             perturbed=saved.perturbed,
-            area=_number(manifest["area"]),
-            run=Run(**run),
-            provenance=Provenance(**provenance),
+            area=number(manifest["area"]),
+            run=Run.read(manifest),
+            provenance=Provenance.read(manifest),
             sufficiency=Sufficiency.read(manifest["sufficient"], manifest["sufficiency"])
             if "sufficient" in manifest
             else None,
@@ -320,7 +302,3 @@ class Explanation:
         alt = f"{self.photo.name}, edited photo and mask for {self.target}"
         figure = report.embedded(side_by_side.side_by_side(self.panels()), alt)
         return f"<div>{figure}{report.facts_table(facts)}</div>"
-
-
-def _number(value: Any) -> Any:  # noqa: ANN401
-    return math.nan if value is None else value

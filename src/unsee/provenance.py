@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from unsee.explanation_files import form_of
 from unsee.pixels import RGB, UNIT
+from unsee.records import number
 from unsee.target_scores import SOFTMAX
 
 
@@ -47,6 +49,23 @@ class Run:
     asked_share: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def read(cls, manifest: Mapping[str, Any]) -> "Run":
+        """The run of a saved explanation; what older ones do not have takes its default.
+
+        Raises:
+            KeyError, TypeError, AttributeError: parts are missing or of a wrong type.
+        """
+        optional = ("asked_area", "asked_share")
+        own = {
+            field: manifest[field] if field in optional else number(manifest[field])
+            for field in cls.__dataclass_fields__
+            if field in manifest
+        }
+        terms = {key: number(value) for key, value in manifest["objective_terms"].items()}
+        history = {key: tuple(map(number, values)) for key, values in manifest["history"].items()}
+        return cls(**own | {"objective": terms, "history": history})
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -76,3 +95,13 @@ class Provenance:
     network: Mapping[str, Any] = field(default_factory=dict)
     channels: int = RGB
     value_range: tuple[float, float] = UNIT
+
+    @classmethod
+    def read(cls, manifest: Mapping[str, Any]) -> "Provenance":
+        """What a saved explanation depends on; what older ones do not have takes its default.
+
+        Raises:
+            KeyError, TypeError: parts are missing or of a wrong type.
+        """
+        known = {field: manifest[field] for field in cls.__dataclass_fields__ if field in manifest}
+        return cls(**known | {"input_size": tuple(manifest["input_size"]), **form_of(manifest)})

@@ -31,6 +31,11 @@ def _usual(value: object, part: Field[Any]) -> bool:
     return bool(getattr(value, part.name) == part.default)
 
 
+def number(value: Any) -> Any:  # noqa: ANN401
+    """A number that `finite` has written: NaN for None."""
+    return math.nan if value is None else value
+
+
 def finite(value: Any) -> Any:  # noqa: ANN401
     """JSON values with null in place of every number that is not finite."""
     if isinstance(value, Mapping):
