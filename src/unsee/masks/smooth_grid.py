@@ -251,7 +251,7 @@ def _as_pixels(values: Tensor, kernel: Tensor, padded: Tensor) -> Tensor:
 
 
 def _as_cells(pixels: Tensor, kernel: Tensor, padded: Tensor) -> Tensor:
-    """The way back, with 0 for the pixels that do not count."""
+    """The inverse of `_as_pixels`, with 0 for the pixels that do not count."""
     step, (rows, columns) = kernel.shape[-1], _windows(kernel, padded)
     full = F.pad(pixels, (0, step - 1, 0, step - 1))
     cells = full.view(-1, rows, step, columns, step).permute(0, 2, 4, 1, 3)
