@@ -23,6 +23,7 @@ from unsee.masks.area import step_of
 from unsee.masks.settings import adjusted
 
 _AT_ONCE = 4
+_SPREAD = 16
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument(
         "--network", default="efficientnet_lite0", help="efficientnet_lite0, googlenet_bvlc …"
     )
-    parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--area", type=float, default=0.1)
     parser.add_argument("--game", default="preservation")
     parser.add_argument("--out", type=Path, default=Path("area-out"))
@@ -51,12 +52,12 @@ def main() -> None:
 
 
 def _photos(count: int) -> list[Path]:
-    """Photos of the ImageNet validation set, spread over all of them."""
+    """Photos of the ImageNet validation set: the first of at least sixteen that are spread over it."""
     folder = assets()
     if folder is None:
         raise SystemExit("this needs real photos: set UNSEE_ASSETS")
     files = sorted((folder / "imagenet_val" / "images").iterdir())
-    return files[:: max(len(files) // count, 1)][:count]
+    return files[:: max(len(files) // max(count, _SPREAD), 1)][:count]
 
 
 def _slow(
@@ -80,9 +81,7 @@ def _fast(classifier: Classifier, slow: Sequence[Explanation], game: str, place:
     for one in track(slow, description="extremal-fast"):
         assert one.photo.path is not None
         folder = place / Path(one.photo.path).stem
-        answer = unsee.explain(
-            classifier, one.photo.path, one.target.indices, game=game, area=one.area, precision="float32"
-        )
+        answer = unsee.explain(classifier, one.photo.path, one.target.indices, game=game, area=one.area)
         assert isinstance(answer, Explanation)
         answer.save(folder, overwrite=True)
         found.append(answer)

@@ -14,6 +14,7 @@ from unsee.masks.area import step_of
 from unsee.masks.edits import blur_stack, levels
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
+from unsee.masks.optimisers.area_steps import AreaSteps, projected
 from unsee.masks.optimisers.momentum import Momentum
 from unsee.masks.presets import PRESETS
 from unsee.masks.scoring import Scoring
@@ -176,3 +177,34 @@ def test_the_area_is_exact(game):
         assert one.evaluations == 12 * (2 if game == "dual" else 1)
         (alone,) = learn_masks(small.classifier, [request], settings)
         assert torch.allclose(one.grid, alone.grid, rtol=0, atol=1e-9)
+
+
+def test_the_projection_adds_a_constant_and_keeps_the_area():
+    grid = SmoothGrid()
+    values = 3 * torch.rand(3, 8, 8, dtype=torch.float64, generator=torch.manual_seed(0)) - 1
+    areas = torch.tensor([0.05, 0.3, 0.9], dtype=torch.float64)
+    found = projected(values, areas, grid)
+    assert_allclose(grid.area(found), areas, atol=2e-3)
+    for before, after in zip(values, found, strict=True):
+        inside = (after > 0) & (after < 1)
+        constant = (after - before)[inside]
+        assert inside.any()
+        assert_allclose(constant, constant.mean().expand_as(constant), atol=1e-12)
+
+
+def test_the_area_falls_to_the_one_that_is_asked_for():
+    asked = torch.tensor([0.1, 0.7], dtype=torch.float64)
+    steps = [AreaSteps(iterations=10).areas(asked, torch.tensor([t, t])) for t in range(10)]
+    falling = [float(step[0]) for step in steps]
+    assert falling[:5] == sorted(falling[:5], reverse=True)
+    assert falling[0] == pytest.approx(0.6 * (0.1 / 0.6) ** 0.2)
+    assert falling[4:] == pytest.approx([0.1] * 6)
+    assert [float(step[1]) for step in steps] == pytest.approx([0.7] * 10)
+
+
+def test_the_fast_preset_differs_in_the_gradient_alone():
+    fast = PRESETS["extremal-fast"]
+    assert fast.optimiser.iterations == 60
+    assert fast.grid == fast.objective.penalties[0].grid
+    assert fast.grid.spread
+    assert replace(fast.grid, spread=False) == PRESETS["extremal"].grid
