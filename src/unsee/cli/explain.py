@@ -143,19 +143,8 @@ def command(
     settings = adjusted(look_up(PRESETS, name, "preset"), chosen, perturbation, iterations, area=areas.single)
     if question is not None:
         check_settings(settings, layer, area)
-    fitting = fit_from(fit)
-    plan = Plan(
-        settings,
-        name,
-        fitting,
-        seed,
-        batch_size,
-        precision,
-        compiled,
-        areas.several,
-        areas.share,
-        question,
-    )
+    fitting, several = fit_from(fit), (areas.several, areas.share)
+    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, *several, question)
     check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     place = layer_from(layer, layer_value, mask_over, perturbation)

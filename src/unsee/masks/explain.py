@@ -217,23 +217,27 @@ def _explanation(
             asked_area=settings.objective.area,
             evidence=learned.evidence,
         ),
-        provenance=Provenance(
-            model=classifier.name,
-            weights_sha256=classifier.weights_sha256,
-            input_size=classifier.size,
-            fit=plan.fit.name,
-            precision=precision,
-            versions=versions(),
-            head=classifier.reading.summary,
-            network=classifier.record,
-            channels=classifier.input_shape[0],
-            value_range=classifier.value_range,
-        ),
+        provenance=_provenance(classifier, plan, precision),
         sufficiency=sufficiency,
         others=tuple(
             _explanation(classifier, plan, precision, learned_photo._replace(learned=other))
             for other in learned.others
         ),
+    )
+
+
+def _provenance(classifier: Classifier, plan: Plan, precision: str) -> Provenance:
+    return Provenance(
+        model=classifier.name,
+        weights_sha256=classifier.weights_sha256,
+        input_size=classifier.size,
+        fit=plan.fit.name,
+        precision=precision,
+        versions=versions(),
+        head=classifier.reading.summary,
+        network=classifier.record,
+        channels=classifier.input_shape[0],
+        value_range=classifier.value_range,
     )
 
 
