@@ -41,7 +41,7 @@ class AreaSteps:
 
     iterations: int = 60
     rate: float = 0.15
-    last_rate: float = 0.02
+    last_rate: float = 0.05
     widest: float = 0.6
     falling: float = 0.5
     betas: tuple[float, float] = (0.8, 0.9)
