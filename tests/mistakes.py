@@ -101,7 +101,8 @@ def common_jitter(seeds, iterations, jitter):
 def scored(divide=False, move=False, still_edits=False, silent=False) -> Callable:
     """`Scoring.jittered_scores` with a mistake."""
 
-    def jittered_scores(self, masks, offsets, noise=None):
+    def jittered_scores(self, masks, offsets, noise=None, mirrored=None):
+        assert mirrored is None
         if move:
             pairs = zip(masks, offsets.tolist(), strict=True)
             masks = torch.stack([mask.roll((-y, -x), (0, 1)) for mask, (y, x) in pairs])
