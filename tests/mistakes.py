@@ -10,6 +10,7 @@ from unsee.masks import convergence, loop, objective, outcome, selection
 from unsee.masks.edits.linear_blend import LinearBlend, blend
 from unsee.masks.edits.perturbation import GaussianNoise
 from unsee.masks.objective import Objective
+from unsee.masks.optimisers import adam as adam_file
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import MeanAxisVariation
 from unsee.masks.scoring import Scored, Scoring
@@ -101,7 +102,8 @@ def common_jitter(seeds, iterations, jitter):
 def scored(divide=False, move=False, still_edits=False, silent=False) -> Callable:
     """`Scoring.jittered_scores` with a mistake."""
 
-    def jittered_scores(self, masks, offsets, noise=None):
+    def jittered_scores(self, masks, offsets, noise=None, mirrored=None):
+        assert mirrored is None
         if move:
             pairs = zip(masks, offsets.tolist(), strict=True)
             masks = torch.stack([mask.roll((-y, -x), (0, 1)) for mask, (y, x) in pairs])
@@ -140,8 +142,7 @@ def averaged_over_the_batch(self, memory, evaluation, iteration):
 
 
 def unclipped(self, memory, evaluation, iteration):
-    ends = torch.full_like(evaluation.masks[:, 0], torch.inf)
-    with mock.patch.object(torch.Tensor, "clamp_", lambda masks, *_: masks.minimum(ends)):
+    with mock.patch.object(adam_file, "within", lambda masks, _: masks):
         return adam_step(self, memory, evaluation, iteration)
 
 

@@ -106,9 +106,8 @@ def fill(net: nn.Module, weights: dict[str, Tensor], name: str) -> dict[str, str
     empty = any(value.is_meta for value in own.values())
     if empty:
         for key, value in own.items():
-            versioned[key] = (
-                weights[key].to(value.dtype) if key in weights else torch.zeros((), dtype=value.dtype)
-            )
+            held = weights.get(key, torch.zeros(value.shape))
+            versioned[key] = held.to(value.dtype).contiguous()
     versioned._metadata = own._metadata  # type: ignore[attr-defined]
     net.load_state_dict(versioned, strict=False, assign=empty)
     return {TAKEN: weights.taken} if weights.taken else {}
