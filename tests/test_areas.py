@@ -154,7 +154,8 @@ class TestComparedAndStored:
         assert again.code == 2
         assert "area: 0.2 → 0.3" in again.err
         found = compare(classifier, make_photo(), ["mask"], targets=1, area=0.3)
-        assert float(found.results["mask"].saliency.mean()) == pytest.approx(0.3, abs=0.02)
+        # 32 pixels have five cells of 7, whose last 3 pixels are beyond the photo
+        assert float(found.results["mask"].saliency.mean()) == pytest.approx(0.3, abs=0.04)
 
     def test_learn(self, run, tiny, make_photo, classifier, tmp_path):
         photos = [make_photo(f"data/{number}.png", seed=number) for number in range(2)]
@@ -166,7 +167,7 @@ class TestComparedAndStored:
         for row, photo in zip(store.rows(), photos, strict=True):
             one = unsee.explain(classifier, photo, 1, area=0.3, iterations=5, precision="float32")
             assert row["area"] == pytest.approx(one.area, abs=1e-3)
-            assert row["area"] == pytest.approx(0.3, abs=0.02)
+            assert row["area"] == pytest.approx(0.3, abs=0.04)
             assert row["perturbed_score"] == pytest.approx(one.scores.perturbed, abs=1e-3)
         refused(run(*command, "--area", 0.4), "area: 0.3 → 0.4")
         assert run(*command, "--area", "0.1,0.2").code == 2
