@@ -79,7 +79,7 @@ def explained(
 def summary(some: list[Explanation], others: list[Explanation]) -> dict[str, float | None]:
     """Means over the photos; agreement with others by overlap at equal area and by correlation."""
     pairs = [(coarse(one.saliency), coarse(other.saliency)) for one, other in zip(some, others, strict=True)]
-    tokens = [one.run.evidence for one in some if one.run.evidence]
+    tokens = [one.run.token_check for one in some if one.run.token_check]
     apart = [abs(row["dropped_score"] - row["binarised_score"]) for row in tokens]
     removed = [
         (one.scores.original - row["dropped_score"]) / one.scores.original

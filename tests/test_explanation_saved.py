@@ -242,7 +242,7 @@ class TestLoad:
             "asked_area",
             "asked_share",
             "attempts",
-            "evidence",
+            "token_check",
             "head",
             "channels",
             "value_range",

@@ -254,3 +254,16 @@ class TestAssetsMarker:
 
     def test_torch_keeps_to_one_thread(self):
         assert torch.get_num_threads() == 1
+
+
+def test_import_contracts_name_every_module():
+    contracts = {
+        one["id"]: one
+        for one in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+            "importlinter"
+        ]["contracts"]
+    }
+    own = {f"unsee.{name.partition('/')[0].removesuffix('.py')}" for name in TREES} - {"unsee.__init__"}
+    layered = {name.strip() for line in contracts["layers"]["layers"] for name in line.split("|")}
+    assert layered == own
+    assert {*contracts["matplotlib"]["source_modules"], "unsee.drawing", "unsee.figures"} == own

@@ -9,7 +9,7 @@ import torch
 from token_nets import CLASSES, MAKERS, PREFIX, SIZE, convnet, made, max_pooled, shortened, swin
 from unsee.classifier import Classifier, ClosedNetwork
 from unsee.errors import UnseeError
-from unsee.masks.edits.edit import Edit, Evident
+from unsee.masks.edits.edit import Edit, TokenChecked
 from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.edits.tokens import Tokens, place
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
@@ -139,7 +139,7 @@ class TestOthers:
             found = edit.logits(classifier, edit.apply(masks))
             assert torch.allclose(found, expected, rtol=0, atol=1e-5)
             assert not embed._forward_hooks
-            told = edit.evidence(classifier, masks, lambda rows: rows[:, 0])
+            told = edit.token_check(classifier, masks, lambda rows: rows[:, 0])
         assert "swin cannot be dropped" in told[0]["note"]
         assert told[0]["deleted"] == int((masks[0] == 0).sum())
         assert told[0]["binarised_score"] == pytest.approx(float(expected[0, 0]), abs=1e-5)
@@ -195,7 +195,7 @@ class TestOthers:
         assert isinstance(Tokens(), Perturbation)
         edit = edit_of(made("torchvision"))
         assert isinstance(edit, Edit)
-        assert isinstance(edit, Evident)
+        assert isinstance(edit, TokenChecked)
 
 
 class TestEvidence:
@@ -204,7 +204,7 @@ class TestEvidence:
         edit = edit_of(classifier)
         masks = torch.rand(2, *edit.size, generator=torch.Generator().manual_seed(4))
         with classifier.borrowed(), torch.no_grad():
-            told = edit.evidence(classifier, masks, lambda rows: rows.softmax(dim=1)[:, 2])
+            told = edit.token_check(classifier, masks, lambda rows: rows.softmax(dim=1)[:, 2])
             for row, mask in enumerate(masks):
                 kept = (mask.flatten() >= 0.5).nonzero().flatten()
                 stay = torch.cat([torch.arange(5), 5 + kept])
@@ -221,7 +221,7 @@ class TestEvidence:
         masks = torch.zeros(2, *edit.size)
         masks[1, 0, 0] = 1
         with classifier.borrowed(), torch.no_grad():
-            first, second = edit.evidence(classifier, masks, lambda rows: rows[:, 0])
+            first, second = edit.token_check(classifier, masks, lambda rows: rows[:, 0])
         assert first["dropped_score"] is None
         assert math.isfinite(first["binarised_score"])
         assert second["deleted"] == 23

@@ -32,14 +32,14 @@ def networks(use):
 
 
 class TestCommands:
-    def test_explain_prints_the_evidence(self, run, networks, make_photo, tmp_path):
+    def test_explain_prints_the_token_check(self, run, networks, make_photo, tmp_path):
         done = run(
             *("explain", make_photo(), "--model", "vit", "--perturbation", "tokens", "--target", 1),
             *("--iterations", 5, "--precision", "float32"),
         )
         assert done.code == 0, done.err
         kept = json.loads((tmp_path / "explanations" / "photo" / "explanation.json").read_text())
-        told = kept["evidence"]
+        told = kept["token_check"]
         assert f"{told['deleted']} of 24 tokens deleted" in done.err
         assert f"binarised {told['binarised_score']:.4f}" in done.err
         assert f"really dropped {told['dropped_score']:.4f}" in done.err
@@ -84,8 +84,8 @@ class TestCommands:
         first = run("compare", make_photo(), "--model", "vit", *command)
         again = run("compare", tmp_path / "photo.png", "--model", "vit", *command)
         (kept,) = json.loads((tmp_path / "comparison" / "compare.json").read_text())
-        told = kept["methods"]["mask"]["evidence"]
-        assert "evidence" not in kept["methods"]["gradient"]
+        told = kept["methods"]["mask"]["token_check"]
+        assert "token_check" not in kept["methods"]["gradient"]
         assert told["dropped_score"] == pytest.approx(told["binarised_score"], abs=1e-5)
         for done in (first, again):
             assert done.code == 0, done.err
@@ -155,22 +155,22 @@ class TestStores:
                 1,
                 **{"perturbation": "tokens", "iterations": 5, "precision": "float32"},
             )
-            told = row["evidence"]
-            assert told.keys() == found.run.evidence.keys()
-            assert told["deleted"] == found.run.evidence["deleted"]
-            assert told["dropped_score"] == pytest.approx(found.run.evidence["dropped_score"], abs=1e-4)
+            told = row["token_check"]
+            assert told.keys() == found.run.token_check.keys()
+            assert told["deleted"] == found.run.token_check["deleted"]
+            assert told["dropped_score"] == pytest.approx(found.run.token_check["dropped_score"], abs=1e-4)
             mask = torch.from_numpy(store.map_of(row))
             grid = mask[::8, ::8]
             assert torch.allclose(grid, found.mask_grid, rtol=0, atol=2e-3)
             assert torch.equal(mask, grid.repeat_interleave(8, 0).repeat_interleave(8, 1))
-        assert json.loads(store.table(["evidence"])["evidence"][0].as_py())["tokens"] == 24
+        assert json.loads(store.table(["token_check"])["token_check"][0].as_py())["tokens"] == 24
         assert store.summary()["notes"] == {}
         for command in (("show", "masks"), ("export", "masks", "--format", "overlay", "--out", "o")):
             done = run(*command)
             assert done.code == 0, done.err
         (first, _) = render(store)
         photo, title = drawn_tokens(first)
-        told = first.row["evidence"]
+        told = first.row["token_check"]
         assert title == f"1: {told['dropped_score']:.4f}\n{told['deleted']} of 24 tokens dropped, not painted"
         cells = first.mask.shape[0] // 4, first.mask.shape[1] // 6
         kept = torch.from_numpy(store.map_of(first.row))[::8, ::8] >= 0.5
@@ -188,12 +188,14 @@ class TestStores:
         assert "the tokens of swin cannot be dropped" in note
         assert "2 rows: the tokens of swin cannot be dropped" in printed
         assert "2 rows: the tokens of swin" in run("status", "masks").err
-        assert all(row["evidence"]["note"] == note for row in store.rows(maps=False))
+        assert all(row["token_check"]["note"] == note for row in store.rows(maps=False))
 
-    def test_masks_on_pixels_have_no_evidence(self, run, tiny, make_photo, tmp_path):
+    def test_masks_on_pixels_have_no_token_check(self, run, tiny, make_photo, tmp_path):
         make_photo("data/a.png")
         assert run("learn", f"folder:{tmp_path / 'data'}", "--iterations", 2, "--out", "masks").code == 0
-        assert unsee.Store.open(tmp_path / "masks").table(["evidence"])["evidence"].to_pylist() == [None]
+        assert unsee.Store.open(tmp_path / "masks").table(["token_check"])["token_check"].to_pylist() == [
+            None
+        ]
 
 
 class TestFolders:
@@ -213,7 +215,7 @@ class TestFolders:
         classifier = loaded(folder, **({} if named else {"labels": LABELS}))
         photo = make_pixels(32, 32)
         found = unsee.explain(classifier, photo, 1, perturbation="tokens", precision="float32")
-        told = found.run.evidence
+        told = found.run.token_check
         assert "note" not in told
         assert 0 < told["deleted"] < told["tokens"] == 16
         kept = (found.mask_grid.flatten() >= 0.5).nonzero().flatten()

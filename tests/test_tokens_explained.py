@@ -89,7 +89,7 @@ class TestExplanations:
         assert torch.equal(found.mask, torch.from_numpy(nearest))
         assert found.area == pytest.approx(float(1 - found.mask_grid.mean()), abs=1e-6)
         assert found.perturbed is None
-        told = found.run.evidence
+        told = found.run.token_check
         assert told["tokens"] == 24
         assert told["deleted"] == int((found.mask_grid < 0.5).sum()) > 0
         assert told["dropped_score"] == pytest.approx(told["binarised_score"], abs=1e-5)
@@ -97,8 +97,8 @@ class TestExplanations:
         folder = found.save(tmp_path / "out")
         assert not (folder / "perturbed.png").exists()
         loaded = Explanation.load(folder, make_pixels(64, 90))
-        assert loaded.run.evidence == told
-        assert json.loads((folder / "explanation.json").read_text())["evidence"] == told
+        assert loaded.run.token_check == told
+        assert json.loads((folder / "explanation.json").read_text())["token_check"] == told
 
     def test_original_and_reference_are_those_of_the_network(self, make_pixels):
         classifier = made(NAME)
@@ -223,7 +223,7 @@ class TestPictures:
         found = unsee.explain(made(NAME), make_pixels(64, 96), 1, **QUICK)
         photo, gone, mask = found.panels()
         assert "tokens dropped, not painted" in gone[1]
-        assert f"{found.run.evidence['dropped_score']:.4f}" in gone[1]
+        assert f"{found.run.token_check['dropped_score']:.4f}" in gone[1]
         kept = found.mask >= 0.5
         assert torch.equal(gone[0][:, kept], photo[0][:, kept])
         greys = gone[0][:, ~kept]
@@ -247,7 +247,7 @@ class TestRealWeights:
             std=(0.229, 0.224, 0.225),
         )
         found = unsee.explain(classifier, assets / "photos" / "flute.jpg", "flute", perturbation="tokens")
-        told = found.run.evidence
+        told = found.run.token_check
         assert found.mask_grid.shape == (14, 14)
         assert found.scores.original > 0.9
         assert found.suppression > 0.95

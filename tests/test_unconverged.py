@@ -161,13 +161,13 @@ class TestStores:
             SCHEMA.empty_table().select(["attempts", "id"]).schema
         )
         assert store.table(["id"]).column_names == ["id"]
-        for column in ("attempts", "evidence"):
+        for column in ("attempts", "token_check"):
             assert store.dataset().to_table([column])[column].null_count == 4
         assert [damage for damage in store.checked() if damage] == []
         assert store.summary(check=True)["rows"] == 4
         for row in store.rows():
             assert row["attempts"] is None
-            assert row["evidence"] is None
+            assert row["token_check"] is None
             np.testing.assert_array_equal(row["mask"], before[row["id"]])
         more = learn(network(), Pictures(6), folder, part_size=2, batch_size=2, preset=BRIEF)
         attempts = {row["id"]: row["attempts"] for row in more.rows(maps=False)}

@@ -153,8 +153,8 @@ class Explanation:
         marks += "" if asked is None else f" ({asked:.3g} asked)"
         what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
         title = f"{name}: {scores.perturbed:.4f}"
-        if "tokens" in self.run.evidence:
-            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, self.run.evidence)
+        if "tokens" in self.run.token_check:
+            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, self.run.token_check)
         elif self.perturbed is None:
             edited = panels.overlaid(photo, self.saliency, bands)
             title += ", no pixel edited"

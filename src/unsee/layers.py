@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -128,16 +129,10 @@ def last_spatial_layer(classifier: Classifier) -> str:
     classifier = opened(classifier)
     outputs, head = layer_outputs(classifier)
     body = outputs[:head]
-    tokens = [place for place, output in enumerate(body) if _is_tokens(output)]
-    convolutions = [place for place, output in enumerate(body) if output.convolved]
-    if tokens and tokens[-1] > max(convolutions, default=-1):
+    if _goes_on_with_tokens(body):
         name = _first_norm_of_last_block(classifier, body)
         if name is None:
-            raise UnseeError(
-                f"{classifier.name} goes on with tokens after its maps: name the layer to read, in most "
-                "transformers the first normalisation of the last block; "
-                f"{usable(classifier, maps=False)} need none"
-            )
+            raise _no_certain_layer(classifier)
         return name
     maps = [output for output in body if output.names and is_map(output.shape) and not output.pooled]
     if not maps:
@@ -153,16 +148,33 @@ def eighth_layer(classifier: Classifier) -> str:
     For BVLC GoogLeNet it is `pool2`, the paper's pool2/3x3_s2.
 
     Raises:
-        UnseeError: no layer returns maps.
+        UnseeError: no layer returns maps, or tokens follow the maps.
     """
     most = min(classifier.size) / 8
-    outputs, _ = layer_outputs(classifier)
+    outputs, head = layer_outputs(classifier)
+    if _goes_on_with_tokens(outputs[:head]):
+        raise _no_certain_layer(classifier)
     depth = wrapping(classifier.network)
     for output in outputs:
         name = output.named(depth=1 + depth)
         if name and is_map(output.shape) and min(output.shape[2:]) <= most:
             return name
     return last_spatial_layer(classifier)
+
+
+def _goes_on_with_tokens(body: Sequence[LayerOutput]) -> bool:
+    """Whether tokens follow the last convolution, so that maps before them say little of the score."""
+    tokens = [place for place, output in enumerate(body) if _is_tokens(output)]
+    convolutions = [place for place, output in enumerate(body) if output.convolved]
+    return bool(tokens) and tokens[-1] > max(convolutions, default=-1)
+
+
+def _no_certain_layer(classifier: Classifier) -> UnseeError:
+    return UnseeError(
+        f"{classifier.name} goes on with tokens after its maps: name the layer to read, in most "
+        "transformers the first normalisation of the last block; "
+        f"{usable(classifier, maps=False)} need none"
+    )
 
 
 def layer_outputs(classifier: Classifier) -> tuple[list[LayerOutput], int]:

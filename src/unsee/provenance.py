@@ -28,7 +28,7 @@ class Run:
         attempts: how often the mask was begun; the best attempt is kept.
         asked_area: the share of the input that the mask was to mark, None where that was not given.
         asked_share: of the score that it was to keep, or in deletion to remove, with the smallest such area.
-        evidence: what the edit says of the mask besides its scores, as JSON values; nothing for pixels.
+        token_check: what the edit says of the mask besides its scores, as JSON values; nothing for pixels.
             Of tokens: `tokens`, how many there are; `deleted`, how many have a mask below 0.5;
             `binarised_score`, with 0 for these and 1 for the others; `dropped_score`, with these really taken
             out of the sequence, or None if none would stay; `note`, if they cannot be.
@@ -47,7 +47,7 @@ class Run:
     attempts: int = 1
     asked_area: float | None = None
     asked_share: float | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    token_check: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, manifest: Mapping[str, Any]) -> "Run":

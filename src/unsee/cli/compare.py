@@ -12,8 +12,8 @@ from unsee.cli.console import (
     CONSOLE,
     plain,
     report_doubts,
-    report_evidence,
     report_problems,
+    report_token_checks,
     report_unconverged,
 )
 from unsee.cli.layers import LayerValue, MaskOver
@@ -147,8 +147,8 @@ def _print_report(report: "ComparisonReport", out: Path, as_json: bool) -> None:
     elif report.comparisons:
         CONSOLE.print(_table(report.comparisons))
         CONSOLE.print(f"figure in {plain(out / 'compare.png')}")
-    report_evidence(
-        (each.photo.name, result.evidence, None)
+    report_token_checks(
+        (each.photo.name, result.token_check, None)
         for each in report.comparisons
         for result in each.results.values()
     )

@@ -43,8 +43,8 @@ def report_doubts(photos: Iterable[tuple[str, Sequence[str]]]) -> None:
             CONSOLE.print(f"[yellow]read:[/] {plain(name)}: {plain(note)}", soft_wrap=True, highlight=False)
 
 
-def report_evidence(photos: Iterable[tuple[str, Mapping[str, Any], float | None]]) -> None:
-    """Print what edits of tokens say of their masks, for photos with the evidence and the mask's own score.
+def report_token_checks(photos: Iterable[tuple[str, Mapping[str, Any], float | None]]) -> None:
+    """Print what edits of tokens say of their masks, for photos with the check and the mask's own score.
 
     A note that several have is printed once.
     """

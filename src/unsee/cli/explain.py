@@ -13,8 +13,8 @@ from unsee.cli.console import (
     CONSOLE,
     plain,
     report_doubts,
-    report_evidence,
     report_problems,
+    report_token_checks,
     report_unconverged,
 )
 from unsee.cli.layers import Layer, LayerValue, MaskOver
@@ -170,8 +170,8 @@ def _print_report(report: "FolderReport", as_json: bool) -> None:
     elif report.saved:
         CONSOLE.print(_table(report.saved))
     manifests = [saved.manifest for saved in report.saved]
-    report_evidence(
-        (Path(manifest["photo"]).name, manifest.get("evidence") or {}, manifest["scores"]["perturbed"])
+    report_token_checks(
+        (Path(manifest["photo"]).name, manifest.get("token_check") or {}, manifest["scores"]["perturbed"])
         for manifest in manifests
     )
     report_unconverged(

@@ -21,7 +21,7 @@ def checkered(photo: Float[Tensor, "n h w"], gone: Bool[Tensor, "h w"]) -> Float
 
 
 def without_tokens(
-    photo: Float[Tensor, "n h w"], mask: Float[Tensor, "h w"], name: str, evidence: Mapping[str, Any]
+    photo: Float[Tensor, "n h w"], mask: Float[Tensor, "h w"], name: str, token_check: Mapping[str, Any]
 ) -> tuple[Tensor, str]:
     """The photo with its deleted tokens checkered out, and its title.
 
@@ -29,11 +29,11 @@ def without_tokens(
         photo: in [0,1].
         mask: in [0,1]; below 0.5 a token is deleted.
         name: of the target.
-        evidence: what the edit of tokens says of the mask.
+        token_check: what the edit of tokens says of the mask.
     """
-    dropped = evidence.get("dropped_score")
-    score = evidence["binarised_score"] if dropped is None else dropped
-    how = "embeddings masked" if "note" in evidence else "dropped, not painted"
+    dropped = token_check.get("dropped_score")
+    score = token_check["binarised_score"] if dropped is None else dropped
+    how = "embeddings masked" if "note" in token_check else "dropped, not painted"
     number = "not finite" if score is None else f"{score:.4f}"
-    title = f"{name}: {number}\n{evidence['deleted']} of {evidence['tokens']} tokens {how}"
+    title = f"{name}: {number}\n{token_check['deleted']} of {token_check['tokens']} tokens {how}"
     return checkered(photo, mask < 0.5), title

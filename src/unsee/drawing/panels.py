@@ -1,5 +1,7 @@
 """The parts of every figure: panels for images and maps, heatmap colours, boxes, and the PNG writer."""
 
+import io
+import os
 import warnings
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure as Figure  # noqa: PLC0414 handed on to tho
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from unsee.files import write_whole
 from unsee.fits import resize
 from unsee.images import save_png
 from unsee.pixels import GREY, RGB, RGBA, Bands
@@ -114,10 +117,15 @@ def save_view(path: Path, pixels: Float[Tensor, "n h w"], bands: Bands | None = 
 
 
 def save(figure: Figure, path: object) -> None:
-    """Write a figure as PNG to a path or an open file."""
+    """Write a figure as PNG to a path, completely or not at all, or to an open file."""
+    drawn = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(path, dpi=_DPI, format="png")  # type: ignore[arg-type]
+        figure.savefig(drawn, dpi=_DPI, format="png")
+    if isinstance(path, str | os.PathLike):
+        write_whole(Path(path), drawn.getvalue())
+    else:
+        path.write(drawn.getvalue())  # type: ignore[attr-defined]
 
 
 def _shrunk_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -27,14 +27,14 @@ class MethodResult:
         box: the smallest that suppresses the score by `SHARE`; None if none does.
         seconds: time to compute the map.
         verdict: of the learned mask, "converged" or what went wrong; None for other methods.
-        evidence: what the learned mask's edit says of it besides its scores, as in `Run`.
+        token_check: what the learned mask's edit says of it besides its scores, as in `Run`.
     """
 
     saliency: Float[Tensor, "hm wm"]
     box: SmallestBox | None
     seconds: float
     verdict: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    token_check: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,5 +104,5 @@ class Comparison:
                 "suppression": box.suppression,
             }
         known = {"shape": list(result.saliency.shape), "smallest_box": found, "seconds": result.seconds}
-        own = {"verdict": result.verdict, "evidence": dict(result.evidence)}
+        own = {"verdict": result.verdict, "token_check": dict(result.token_check)}
         return known | {name: value for name, value in own.items() if value}

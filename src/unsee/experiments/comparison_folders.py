@@ -174,7 +174,7 @@ def _results(rows: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Metho
         saliency = torch.from_numpy(np.load(folder / f"{method}.npy", allow_pickle=False))
         found = row["smallest_box"]
         box = found and SmallestBox(tuple(found["box"]), found["score"], found["suppression"])
-        own = row.get("verdict"), row.get("evidence", {})
+        own = row.get("verdict"), row.get("token_check", {})
         yield method, MethodResult(saliency, box, row["seconds"], *own)
 
 

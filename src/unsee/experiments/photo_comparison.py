@@ -221,7 +221,7 @@ class PhotoComparer:
         except UnseeError as error:
             self.refused[method] = str(error)
             return
-        own = () if learned is None else (learned.verdict, learned.evidence)
+        own = () if learned is None else (learned.verdict, learned.token_check)
         self.known[method] = MethodResult(saliency, box, seconds, *own)
 
     def comparison(self, methods: Sequence[str] | None = None) -> Comparison:

@@ -41,10 +41,10 @@ def _height(one: RenderedRow) -> float:
 
 def _tokens(one: RenderedRow) -> tuple[Tensor, str] | None:
     """The photo without its deleted tokens, and its title; None for masks that do not lie on tokens."""
-    evidence = one.row["evidence"] or {}
-    if one.mask is None or "tokens" not in evidence:
+    token_check = one.row["token_check"] or {}
+    if one.mask is None or "tokens" not in token_check:
         return None
-    return without_tokens(panels.viewed(one.image), one.mask, _target(one.row), evidence)
+    return without_tokens(panels.viewed(one.image), one.mask, _target(one.row), token_check)
 
 
 def _target(row: Mapping[str, Any]) -> str:

@@ -215,7 +215,7 @@ def _explanation(
             seconds=learned.seconds,
             attempts=learned.attempts,
             asked_area=settings.objective.area,
-            evidence=learned.evidence,
+            token_check=learned.token_check,
         ),
         provenance=_provenance(classifier, plan, precision),
         sufficiency=sufficiency,

@@ -82,7 +82,6 @@ def _learned(
     check_gradient(classifier, settings)
     if compiled:
         _check_compilable(settings)
-    settings = settings.on(classifier.reading.kind)
     settings = settings.on(classifier.reading.score_name)
     with classifier.borrowed():
         quick = _quick(classifier, settings, bfloat16, compiled)

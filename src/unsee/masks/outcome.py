@@ -12,7 +12,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
-from unsee.masks.edits.edit import Evident, pictured
+from unsee.masks.edits.edit import TokenChecked, pictured
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
@@ -42,7 +42,7 @@ class Learned:
         seconds: the image's share of its batch's time.
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
-        evidence: what else the edit says of the mask (`Evident`).
+        token_check: what else the edit says of the mask (`TokenChecked`).
         sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
         others: further masks without its cells.
     """
@@ -57,7 +57,7 @@ class Learned:
     seconds: float
     chosen: str = LEARNED
     attempts: int = 1
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    token_check: Mapping[str, Any] = field(default_factory=dict)
     sufficiency: Sufficiency | None = None
     others: tuple["Learned", ...] = ()
 
@@ -98,7 +98,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     shown = pictured(scorer.scoring.shown, masks).cpu()
     scoring = replace(scorer.scoring, classifier=classifier)
     scores = _final_scores(scoring, masks).cpu()
-    evidence = _evidence(scoring, masks)
+    token_check = _token_check(scoring, masks)
     reached = scorer.objective.game.saliency(masks).mean(dim=(1, 2)).tolist()
     asked = None if scoring.areas is None else scoring.areas.tolist()
     own = names.index(SCORE)
@@ -125,7 +125,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                 ),
                 seconds=float(seconds[row]),
                 chosen=candidates[row],
-                evidence=evidence[row],
+                token_check=token_check[row],
             )
         )
     return learned
@@ -139,9 +139,9 @@ def _final_scores(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> Float[Tens
 
 
 @torch.no_grad()
-def _evidence(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> list[Mapping[str, Any]]:
+def _token_check(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> list[Mapping[str, Any]]:
     """What the edit that results show says of each mask besides its scores."""
     edit = scoring.shown
-    if not isinstance(edit, Evident):
+    if not isinstance(edit, TokenChecked):
         return [{}] * len(masks)
-    return edit.evidence(scoring.classifier, masks, lambda rows: scoring.score(rows, scoring.targets))
+    return edit.token_check(scoring.classifier, masks, lambda rows: scoring.score(rows, scoring.targets))

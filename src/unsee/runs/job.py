@@ -198,15 +198,6 @@ class Job:
         return Row(**(known | values))
 
 
-def _none(count: int, what: str, why: str) -> str:
-    """That no image of a portion can be read or used."""
-    return (
-        f"the image cannot be {what}: {why}"
-        if count == 1
-        else f"none of the {count} images can be {what}: {why}"
-    )
-
-
 def _unusual(classifier: Classifier) -> dict[str, Any]:
     """What most networks do not have, and older stores neither: another head or value range, and facts."""
     values = {"value_range": classifier.value_range, "head": classifier.reading.summary}

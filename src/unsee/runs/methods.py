@@ -122,7 +122,7 @@ class LearnedMask:
             "evaluations": photo.learned.evaluations,
             "attempts": photo.learned.attempts,
             "verdict": photo.learned.verdict,
-            "evidence": photo.learned.evidence or None,
+            "token_check": photo.learned.token_check or None,
             "seconds": photo.learned.seconds,
         }
 

@@ -21,8 +21,8 @@ GROUP = 64
 """The largest number of rows in a row group, the unit that is read for one map."""
 
 TERMS = "objective_terms"
-EVIDENCE = "evidence"
-LATER = ("attempts", EVIDENCE)
+TOKEN_CHECK = "token_check"
+LATER = ("attempts", TOKEN_CHECK)
 """Columns that the first stores of format 2 lack; they are read as null there."""
 
 _TERM = pa.struct([pa.field("name", pa.string(), nullable=False), ("value", pa.float32())])
@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
         ("evaluations", pa.int32()),
         ("attempts", pa.int32()),
         ("verdict", pa.string()),
-        (EVIDENCE, pa.string()),
+        (TOKEN_CHECK, pa.string()),
         ("seconds", pa.float32()),
         ("settings_hash", pa.string()),
         ("file_hash", pa.string()),
@@ -58,7 +58,7 @@ SCHEMA = pa.schema(
 """The columns of a store, explained in `docs/stores.md`.
 
 The terms of an objective are a map, name → value, kept as a list of pairs: Hugging Face datasets cannot read
-Parquet's own map type. Evidence is JSON, since each edit has its own.
+Parquet's own map type. The check of tokens is JSON, since its parts depend on the network.
 """
 
 PLAIN = [name for name in SCHEMA.names if name != "mask"]
@@ -109,7 +109,7 @@ class Row:
     evaluations: int | None = None
     attempts: int | None = None
     verdict: str | None = None
-    evidence: Mapping[str, Any] | None = None
+    token_check: Mapping[str, Any] | None = None
     seconds: float | None = None
     file_hash: str | None = None
     error: str | None = None
@@ -172,21 +172,21 @@ def as_stored(columns: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def dictionaries(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Rows with terms and evidence as dictionaries, and maps as arrays, without a Python number per pixel."""
+    """Rows with terms and checks of tokens as dictionaries, and maps as arrays, not lists of numbers."""
     maps = table["mask"] if "mask" in table.column_names else None
     plain = table if maps is None else table.drop_columns(["mask"])
     for number, row in enumerate(plain.to_pylist()):
         pairs = row[TERMS]
         row[TERMS] = None if pairs is None else {pair["name"]: pair["value"] for pair in pairs}
-        row[EVIDENCE] = evidence_of(row[EVIDENCE])
+        row[TOKEN_CHECK] = token_check_of(row[TOKEN_CHECK])
         if maps is not None:
             flat = maps[number].values
             row["mask"] = None if flat is None else flat.to_numpy(zero_copy_only=False)
         yield row
 
 
-def evidence_of(text: str | None) -> dict[str, Any] | None:
-    """The evidence that a row keeps as JSON; None if there is none."""
+def token_check_of(text: str | None) -> dict[str, Any] | None:
+    """The check of tokens that a row keeps as JSON; None if there is none."""
     return None if text is None else dict(json.loads(text))
 
 
@@ -195,7 +195,7 @@ def _column(field: pa.Field, values: Sequence[object]) -> pa.Array:
         return _maps([value if isinstance(value, np.ndarray) else None for value in values])
     if field.name == TERMS:
         return pa.array([_pairs(value) for value in values], field.type)
-    if field.name == EVIDENCE:
+    if field.name == TOKEN_CHECK:
         return pa.array([json.dumps(finite(value)) if value else None for value in values], field.type)
     return pa.array(list(map(_finite, values)), field.type)
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unsee.records import finite
-from unsee.runs.rows import EVIDENCE, evidence_of
+from unsee.runs.rows import TOKEN_CHECK, token_check_of
 from unsee.verdicts import CONVERGED
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
     """
     if check:
         store = store.without([damage for damage in store.checked() if damage is not None])
-    table = store.table(["id", "error", "verdict", EVIDENCE, *MEANS])
+    table = store.table(["id", "error", "verdict", TOKEN_CHECK, *MEANS])
     known = table.filter(pc.is_valid(table["verdict"]))
     unconverged = known.filter(pc.not_equal(known["verdict"], CONVERGED)).select(["id", "verdict"])
     failed = table.filter(pc.is_valid(table["error"])).select(["id", "error"]).to_pylist()
@@ -48,7 +48,7 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
             "errors": len(failed),
             "failed": [{"id": row["id"], "error": row["error"]} for row in failed],
             "unconverged": unconverged.to_pylist(),
-            "notes": _notes(table[EVIDENCE]),
+            "notes": _notes(table[TOKEN_CHECK]),
             "damaged": list(map(str, store.damaged)),
             "twins": store.twins,
             "parts": len(store.parts),
@@ -60,7 +60,7 @@ def summarise(store: "Store", check: bool = False) -> dict[str, Any]:
     return summary
 
 
-def _notes(evidence: pa.ChunkedArray) -> dict[str, int]:
+def _notes(token_check: pa.ChunkedArray) -> dict[str, int]:
     """What edits say to people of their masks, and of how many."""
-    found = map(evidence_of, evidence.drop_null().to_pylist())
+    found = map(token_check_of, token_check.drop_null().to_pylist())
     return dict(Counter(own["note"] for own in found if own and "note" in own))

@@ -40,10 +40,10 @@ class Edit(Protocol):
 
 
 @runtime_checkable
-class Evident(Protocol):
-    """An edit that says more of a learned mask than its scores: what it may not be taken for."""
+class TokenChecked(Protocol):
+    """An edit of tokens: it also says what the network answers with the deleted tokens taken out."""
 
-    def evidence(
+    def token_check(
         self, classifier: Classifier, masks: Float[Tensor, "b h w"], score: Callable[[Tensor], Tensor]
     ) -> list[Mapping[str, Any]]:
         """What each result records beside its scores, as JSON values; a `note` is shown to people.

@@ -70,7 +70,7 @@ class TokenEdit(ABC):
         """These images and others."""
         return replace(self, images=torch.cat([self.images, other.images]))
 
-    def evidence(
+    def token_check(
         self, classifier: Classifier, masks: Float[Tensor, "b r c"], score: Callable[[Tensor], Tensor]
     ) -> list[Mapping[str, Any]]:
         """For each image the scores that show whether the mask's score is that of deleted tokens.
