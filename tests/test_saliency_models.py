@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision.models as zoo
 from numpy.testing import assert_allclose
+from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
 import unsee
@@ -55,6 +56,18 @@ NETWORKS = {
 
 def short(name):
     return partial(METHODS[name].call, **SHORT.get(name, {}))
+
+
+def test_maps_before_tokens_are_not_read():
+    with torch.random.fork_rng(devices=[]):
+        mixer = MlpMixer(num_classes=5, img_size=64, patch_size=8, num_blocks=2, embed_dim=16).eval()
+        vit = zoo.VisionTransformer(64, 16, 2, 2, 32, 64, num_classes=5).eval()
+    for net in (mixer, vit):
+        classifier = Classifier(net, size=(64, 64), name="net")
+        with pytest.raises(UnseeError, match="goes on with tokens after its maps: name the layer"):
+            eighth_layer(classifier)
+    with pytest.raises(UnseeError, match="goes on with tokens"):
+        METHODS["excitation_backprop"](Classifier(mixer, size=(64, 64)), torch.rand(1, 3, 64, 64), [3])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
