@@ -18,7 +18,7 @@ from unsee.pixels import RGB, Bands, checked_bands
 from unsee.provenance import Provenance, Run
 from unsee.records import finite, number
 from unsee.scores import Scores, Target
-from unsee.sufficiency import Sufficiency, other_folder, question_record
+from unsee.sufficiency import Sufficiency, other_folder, question_record, remove_stale
 from unsee.verdicts import CONVERGED
 from unsee.words import counted
 
@@ -201,6 +201,7 @@ class Explanation:
         for place, other in enumerate(self.others, start=1):
             other.save(other_folder(folder, place), overwrite=True, bands=bands)
         try:
+            remove_stale(folder, len(self.others))
             with staged_folder(folder, MANIFEST) as staged:
                 self._write(staged, bands)
                 self._write_answer(staged, bands)

@@ -1,6 +1,7 @@
 """The smallest mask that suffices: what was asked for, and what was found on the way to it."""
 
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -13,6 +14,11 @@ from unsee.errors import UnseeError
 
 BUDGET = 80
 _LEAST_BUDGET = 40
+
+
+def is_share(value: object) -> bool:
+    """Whether a value is a number above 0 and below 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Sufficient:
     evaluations: int = BUDGET
 
     def __post_init__(self) -> None:
-        if isinstance(self.share, bool) or not 0 < self.share < 1:
+        if not is_share(self.share):
             raise UnseeError(f"a share of the score is above 0 and below 1, such as 0.95, got {self.share!r}")
         if isinstance(self.another, bool) or not isinstance(self.another, int) or self.another < 0:
             raise UnseeError(f"another takes a whole number of further masks, got {self.another!r}")
@@ -151,3 +157,21 @@ def question_record(question: Sufficient | None) -> dict[str, Any] | None:
 def other_folder(folder: Path, number: int) -> Path:
     """Where a further mask lies in the photo's folder."""
     return folder / f"another-{number}"
+
+
+def remove_stale(folder: Path, others: int) -> None:
+    """Remove what an earlier explanation left that a new one may not replace: pictures, further masks.
+
+    Args:
+        folder: of the explanation; it may not exist.
+        others: how many further masks the new one has.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    for name in ("perturbed.png", "perturbed.npy", "path.csv", "path.png", "another.png"):
+        (folder / name).unlink(missing_ok=True)
+    place = others + 1
+    while (old := other_folder(folder, place)).is_dir():
+        shutil.rmtree(old)
+        place += 1

@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.compare import Area
-from unsee.cli.explain import GameName, Iterations, Perturbation
+from unsee.cli.explain import GameName, Perturbation
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -32,6 +32,10 @@ Preset = Annotated[
         help="How the mask is learned: see `unsee presets`.",
         show_default="fast, with --area extremal-fast",
     ),
+]
+Iterations = Annotated[
+    int | None,
+    typer.Option("--iterations", help="Iterations at most.", show_default="the preset's"),
 ]
 Layer = Annotated[
     str | None,
@@ -127,13 +131,14 @@ def command(
     from unsee.masks.sufficient import asked_to_suffice, check_settings
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.engines.choice import engine_named
-    from unsee.runs.learn import LearnSettings, adjusted_preset, learn_with
+    from unsee.runs.learn import LearnSettings, adjusted_preset, check_learned, learn_with
     from unsee.runs.resume import Extent
 
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
     question, chosen_game = asked_to_suffice(suppress, keep, game=game, iterations=iterations)
+    check_learned(method, question)
     chosen = adjusted_preset(method, preset, chosen_game, perturbation, iterations, area)
     if question is not None:
         check_settings(chosen, layer, area)

@@ -75,6 +75,10 @@ class ComparisonSettings:
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
+        options = ("perturbation", "mask_layer", "area", "suppress", "keep")
+        given = [name for name in options if getattr(self, name) is not None]
+        if given and not any(METHODS[name].learned for name in self.methods):
+            raise UnseeError(f"{given[0]} is for the learned mask: leave it out, or compare mask too")
 
     @property
     def learned(self) -> Settings:

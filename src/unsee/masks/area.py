@@ -1,7 +1,7 @@
 """The area penalty of Fong, Patrick & Vedaldi 2019: the sorted mask is to be a step of a given area."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,10 @@ class AreaPenalty(Protocol):
     def area(self) -> float:
         """The share of the picture, in (0,1)."""
 
+    @property
+    def tolerance(self) -> float:
+        """The share of the area by which that of a mask may differ."""
+
     def of(self, area: float) -> Any:  # noqa: ANN401
         """The same penalty for another area."""
 
@@ -56,6 +60,8 @@ class SortedArea:
     area: float = 0.1
     weight: float = 300.0
     growth: float = 1.0035
+    tolerance: ClassVar[float] = 0.5
+    """Its margin makes masks larger."""
     grid: SmoothGrid = field(default_factory=SmoothGrid)
     name: str = "area"
 
@@ -146,6 +152,7 @@ class ExactArea:
     growth: float = 1.05
     slack: float = 2e-3
     strict: float = 1e5
+    tolerance: ClassVar[float] = 0.1
     grid: SmoothGrid = field(default_factory=SmoothGrid)
     name: str = "area"
 

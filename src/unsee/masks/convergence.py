@@ -13,8 +13,6 @@ LEARNED, START, IDEAL, EDITED = "learned", "start", "ideal", "edited"
 _TAIL = 0.1
 _SLACK = 0.1
 _LEAST_CHANGE = 0.1
-_AREA_SLACK = 0.5
-"""Share of an area by which another may differ; the published one includes a margin, so masks are larger."""
 
 
 def verdict(
@@ -24,7 +22,7 @@ def verdict(
     scores: Float[Tensor, " 3"],
     chosen: str,
     game: Game,
-    areas: tuple[float, float] | None = None,
+    areas: tuple[float, float, float] | None = None,
 ) -> str:
     """ "converged", or in words what went wrong.
 
@@ -40,9 +38,9 @@ def verdict(
         scores: of the original, the edited and the fully perturbed image.
         chosen: what is returned: LEARNED, START, IDEAL or EDITED.
         game: what the mask was learned for.
-        areas: the one that was asked for and the mask's; None where the penalties decide it. With areas
-            `objective` is the score's term alone, since the penalty's weight grows to the last; and a small
-            area may change the score by little.
+        areas: the one that was asked for, the mask's, and by which share of it they may differ; None where
+            the penalties decide it. With areas `objective` is the score's term alone, since the penalty's
+            weight grows to the last; and a small area may change the score by little.
     """
     if not bool(scores[1:].isfinite().all()):
         edited = "fully perturbed" if bool(scores[1].isfinite()) else "edited"
@@ -52,17 +50,23 @@ def verdict(
     if not math.isfinite(final):
         return "not finite after the last step: its scores cannot be read"
     if areas is not None:
-        return _other_area(areas, chosen, game) or _unsettled(objective) or CONVERGED
+        return _other_area(areas, scores, chosen, game) or _unsettled(objective) or CONVERGED
     return _no_gain(scores, chosen, game) or _unsettled(objective) or CONVERGED
 
 
-def _other_area(areas: tuple[float, float], chosen: str, game: Game) -> str:
-    """That no mask was better than another, or that its area is far from what was asked for; else empty."""
-    asked, own = areas
+def _other_area(
+    areas: tuple[float, float, float], scores: Float[Tensor, " 3"], chosen: str, game: Game
+) -> str:
+    """That the mask is no better than another, or of another area than was asked for; else empty."""
+    asked, own, tolerance = areas
     if chosen != LEARNED:
         return f"{NO_GAIN}: no mask was better than {_in_words(chosen, game)}"
-    if abs(own - asked) > _AREA_SLACK * asked:
+    if abs(own - asked) > tolerance * asked:
         return f"another area: {own:.1%} of the picture instead of {asked:.1%}"
+    original, edited, perturbed = scores.tolist()
+    free = original if game.ideal == 1 else perturbed
+    if game.sign * (free - edited) <= 0:
+        return f"{NO_GAIN}: the score is no better than that of {_in_words(IDEAL, game)}"
     return ""
 
 

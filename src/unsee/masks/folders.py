@@ -26,7 +26,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
-from unsee.sufficiency import question_record
+from unsee.sufficiency import other_folder, question_record
 
 Place = tuple[str | PathLike[str], Path]
 """A photo, and the folder for its explanation."""
@@ -250,7 +250,9 @@ def _finished(
     kept = {**{key: manifest.get(key, usual.get(key)) for key in wanted}, "target": asked}
     if changed := differences(kept, wanted):
         raise UnseeError(f"{folder} holds another explanation ({few(changed)}): {HOW_TO_REPLACE}")
-    return manifest
+    others = manifest.get("sufficiency", {}).get("others", 0)
+    whole = all((other_folder(folder, place) / MANIFEST).exists() for place in range(1, others + 1))
+    return manifest if whole else None
 
 
 def _found_area(plan: Plan, manifest: Mapping[str, Any]) -> float | None:

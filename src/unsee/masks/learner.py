@@ -82,7 +82,7 @@ def _learned(
     check_gradient(classifier, settings)
     if compiled:
         _check_compilable(settings)
-    settings = settings.on(classifier.reading.score_name)
+    settings = settings.on(classifier.reading.score_name).for_input(classifier.size)
     with classifier.borrowed():
         quick = _quick(classifier, settings, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))

@@ -96,6 +96,11 @@ class Objective:
         """The area that masks are to have; None where it is up to the penalties."""
         return next((part.area for part in self.penalties if isinstance(part, AreaPenalty)), None)
 
+    @property
+    def area_tolerance(self) -> float:
+        """The share of its area by which a mask may differ from it; 0 where no area is asked for."""
+        return max((part.tolerance for part in self.penalties if isinstance(part, AreaPenalty)), default=0.0)
+
     def with_area(self, area: float) -> "Objective":
         """The objective for masks of another area.
 

@@ -105,6 +105,7 @@ def on_layer(
             settings are for masks on tokens.
     """
     check_no_cells(settings)
+    check_no_area(settings.objective.area)
     place = OnLayer(where) if isinstance(where, str) else where
     classifier = opened(classifier)
     name = layer_called(classifier, place.name)
@@ -134,7 +135,9 @@ def check_no_area(area: object) -> None:
         UnseeError: there is one.
     """
     if area is not None:
-        raise UnseeError("a given area is for masks on pixels: leave area= (--area) or the layer out")
+        raise UnseeError(
+            "a given area is for masks on pixels: leave area= (--area) and its presets out, or the layer"
+        )
 
 
 def check_no_perturbation(perturbation: object) -> None:

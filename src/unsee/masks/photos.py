@@ -21,7 +21,8 @@ from unsee.masks.outcome import Learned
 from unsee.masks.settings import Settings
 from unsee.masks.suffices import suffice_each
 from unsee.memory import in_quarters
-from unsee.sufficiency import Sufficient
+from unsee.sufficiency import Sufficient, is_share
+from unsee.target_scores import logit_score
 from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
@@ -63,8 +64,15 @@ class Plan:
     sufficient: Sufficient | None = None
 
     def on(self, classifier: Classifier) -> "Plan":
-        """The plan with the score that the classifier's head gives, unless it has one of its own."""
-        return replace(self, settings=self.settings.on(classifier.reading.score_name))
+        """The plan with the score that the classifier was given or its head gives.
+
+        Settings with a score of their own keep it, but for the logit of the presets of areas: a score that
+        the classifier was given goes before that.
+        """
+        settings = self.settings
+        if classifier.score is not None and settings.objective.score is logit_score:
+            settings = replace(settings, objective=replace(settings.objective, score=None))
+        return replace(self, settings=settings.on(classifier.reading.score_name))
 
     def __post_init__(self) -> None:
         check_precision(self.precision)
@@ -76,9 +84,9 @@ class Plan:
             raise UnseeError(f"fit must be unsee.Squash() or unsee.CentreCrop(), got {self.fit!r}")
         for area in self.areas:
             self.settings.objective.with_area(area)
-        if len(set(self.areas)) < len(self.areas):
+        if len({f"{area:g}" for area in self.areas}) < len(self.areas):
             raise UnseeError(f"areas must differ, got {', '.join(map(str, self.areas))}")
-        if self.share is not None and not (0 < self.share < 1 and self.areas):
+        if self.share is not None and not (is_share(self.share) and self.areas):
             raise UnseeError(f"a share of the score is above 0 and below 1, such as 0.9, got {self.share!r}")
 
 

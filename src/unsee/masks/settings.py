@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from unsee.choices import look_up
 from unsee.errors import UnseeError
+from unsee.masks.area import ExactArea, SortedArea
 from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
 from unsee.masks.game import GAMES, Game
 from unsee.masks.grid import OWN_CELLS, Grid
@@ -103,6 +104,17 @@ class Settings:
         """
         return self if area is None else replace(self, objective=self.objective.with_area(area))
 
+    def for_input(self, size: tuple[int, int]) -> "Settings":
+        """The settings with smooth grids that know the input's size in pixels, which cells may exceed."""
+        if not isinstance(self.grid, SmoothGrid):
+            return self
+        grid = replace(self.grid, size=size)
+        penalties = tuple(
+            replace(part, grid=grid) if isinstance(part, SortedArea | ExactArea) else part
+            for part in self.objective.penalties
+        )
+        return replace(self, grid=grid, objective=replace(self.objective, penalties=penalties))
+
     def on_own_cells(self) -> "Settings":
         """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
 
@@ -169,6 +181,8 @@ def adjusted(
     settings = settings.with_area(area)
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
+        if chosen.both and settings.objective.area is None:
+            raise UnseeError("the game dual is for masks of a given area: give area= (--area) too")
         settings = replace(settings, objective=replace(settings.objective, game=chosen))
     if score is not None:
         reading = score if callable(score) else look_up(SCORES, score, "score")

@@ -37,6 +37,7 @@ class SmoothGrid:
         spread: the gradient of a pixel goes to all cells round it, by the kernel alone. That of the smooth
             maximum goes to the highest of them and away from those that are a little lower, so that single
             cells stand out early; it takes many steps to move them.
+        size: height and width of the picture; None where its cells fill it (`Settings.for_input`).
 
     Raises:
         UnseeError: a size or the coldness is not above 0, or sigma is no multiple of the step.
@@ -46,6 +47,7 @@ class SmoothGrid:
     sigma: int = 21
     coldness: float = 20.0
     spread: bool = field(default=False, metadata=NEWER)
+    size: tuple[int, int] | None = field(default=None, metadata=NEWER)
 
     def __post_init__(self) -> None:
         if self.step < 1 or self.sigma < 1 or self.sigma % self.step or self.coldness <= 0:
@@ -102,9 +104,9 @@ class SmoothGrid:
         return inside.flatten(1).mean(dim=1)
 
     def inside(self, pixels: Float[Tensor, "b hm wm"], cells: tuple[int, int]) -> Float[Tensor, "b n"]:
-        """The pixels of the picture's cells, without the margin, flat."""
-        top, (rows, columns) = self.sigma, cells
-        return pixels[:, top : top + self.step * rows, top : top + self.step * columns].flatten(1)
+        """The pixels of the picture, without the margin, flat."""
+        top, (height, width) = self.sigma, self.size or (self.step * cells[0], self.step * cells[1])
+        return pixels[:, top : top + height, top : top + width].flatten(1)
 
     def kernel(self, like: Tensor) -> Float[Tensor, "k s s"]:
         """The kernel of each cell of a window at each of the step² pixels of a cell."""

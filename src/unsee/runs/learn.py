@@ -81,10 +81,7 @@ class LearnSettings:
                 check_settings(settings, self.layer)
             rest = (self.fit, self.seed, self.batch_size, self.precision)
             return LearnedMask(Plan(settings, name, *rest, sufficient=self.sufficient))
-        if self.sufficient is not None:
-            raise UnseeError(
-                "suppress and keep (--suppress, --keep) are for the learned mask: use method mask"
-            )
+        check_learned(method.name, self.sufficient)
         layer = self.layer.name if isinstance(self.layer, OnLayer) else self.layer
         method.check_layer(layer)
         if self.precision != "auto":
@@ -195,6 +192,16 @@ def learn_with(
     extent = extent or Extent()
     job = settings.job(classifier, extent.ordered(dataset, settings.seed))
     return resume(job, str(out), engine or Local(), extent, progress)
+
+
+def check_learned(method: str, question: Sufficient | None) -> None:
+    """Refuse a question that only the learned mask answers, for another method.
+
+    Raises:
+        UnseeError: it is asked of another method.
+    """
+    if question is not None and not method_named(method).learned:
+        raise UnseeError("suppress and keep (--suppress, --keep) are for the learned mask: use method mask")
 
 
 def adjusted_preset(
