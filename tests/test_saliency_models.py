@@ -139,8 +139,12 @@ class Written(nn.Module):
 def test_attention_that_is_written_out_is_refused_and_its_tokens_can_be_named():
     classifier = Classifier(Written().eval(), size=(32, 32))
     images = torch.rand(1, 3, 32, 32)
-    for name in ("lrp", "excitation_backprop", "contrastive_excitation_backprop"):
+    with pytest.raises(UnseeError, match="no rule for"):
+        METHODS["lrp"](classifier, images, [1])
+    for name in ("excitation_backprop", "contrastive_excitation_backprop"):
         with pytest.raises(UnseeError, match="no rule for"):
+            METHODS[name](classifier, images, [1], layer="norm")
+        with pytest.raises(UnseeError, match="goes on with tokens"):
             METHODS[name](classifier, images, [1])
     with pytest.raises(UnseeError, match="name the layer to read"):
         METHODS["grad_cam"](classifier, images, [1])

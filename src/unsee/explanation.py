@@ -201,12 +201,13 @@ class Explanation:
         for place, other in enumerate(self.others, start=1):
             other.save(other_folder(folder, place), overwrite=True, bands=bands)
         try:
-            remove_stale(folder, len(self.others))
             with staged_folder(folder, MANIFEST) as staged:
                 self._write(staged, bands)
                 self._write_answer(staged, bands)
                 side_by_side.save_masked(staged, photo, self.perturbed, self.mask, self.saliency, bands)
                 panels.save(side_by_side.side_by_side(self.panels(bands)), staged / "figure.png")
+                written = {file.name for file in staged.iterdir()}
+            remove_stale(folder, written, len(self.others))
         except OSError as error:
             raise UnseeError(f"{folder} cannot be written to ({error.strerror or error})") from error
         return folder

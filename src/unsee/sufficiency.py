@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -159,17 +159,18 @@ def other_folder(folder: Path, number: int) -> Path:
     return folder / f"another-{number}"
 
 
-def remove_stale(folder: Path, others: int) -> None:
+def remove_stale(folder: Path, written: Set[str], others: int) -> None:
     """Remove what an earlier explanation left that a new one may not replace: pictures, further masks.
 
     Args:
-        folder: of the explanation; it may not exist.
+        folder: of the explanation.
+        written: the names of the new one's files.
         others: how many further masks the new one has.
 
     Raises:
         OSError: a file cannot be removed.
     """
-    for name in ("perturbed.png", "perturbed.npy", "path.csv", "path.png", "another.png"):
+    for name in {"perturbed.png", "perturbed.npy", "path.csv", "path.png", "another.png"} - written:
         (folder / name).unlink(missing_ok=True)
     place = others + 1
     while (old := other_folder(folder, place)).is_dir():

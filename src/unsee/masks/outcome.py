@@ -121,7 +121,9 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                     scores[row],
                     candidates[row],
                     scorer.objective.game,
-                    None if asked is None else (asked[row], reached[row], scorer.settings.objective.area_tolerance),
+                    None
+                    if asked is None
+                    else (asked[row], reached[row], scorer.settings.objective.area_tolerance),
                 ),
                 seconds=float(seconds[row]),
                 chosen=candidates[row],
