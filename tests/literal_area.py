@@ -34,7 +34,7 @@ def smooth_maximum(cells, step, sigma, coldness=20.0):
     """The pixels with their margin, and the derivative of each by each cell."""
     reach, border = 1 + math.ceil(sigma / step), 1 + math.ceil(2 * sigma / step)
     size = [step * (n + 2 * border - 2 * reach) - step + 1 for n in cells.shape]
-    pixels, slopes = np.zeros(size), np.zeros((*size, *cells.shape))
+    pixels, derivatives = np.zeros(size), np.zeros((*size, *cells.shape))
     for row in range(size[0]):
         for column in range(size[1]):
             values = painted(cells, row, column, step, sigma)
@@ -44,8 +44,10 @@ def smooth_maximum(cells, step, sigma, coldness=20.0):
             pixels[row, column] = level
             for (y, x, value, weight), power in zip(values, powers, strict=True):
                 if weight:
-                    slopes[row, column, y, x] += weight * power / total * (1 + coldness * (value - level))
-    return pixels, slopes
+                    derivatives[row, column, y, x] += (
+                        weight * power / total * (1 + coldness * (value - level))
+                    )
+    return pixels, derivatives
 
 
 def area_penalty(pixels, area, iteration, weight=300.0, growth=1.0035):
@@ -75,28 +77,28 @@ def blurred(image, sigma, color):
 
 
 def between_levels(stack, mask):
-    """The picture between its levels, pixel by pixel, and its slope in the mask."""
+    """The picture between its levels, pixel by pixel, and its derivative in the mask."""
     last = len(stack) - 1
-    image, slope = np.zeros_like(stack[0]), np.zeros_like(stack[0])
+    image, derivative = np.zeros_like(stack[0]), np.zeros_like(stack[0])
     for row in range(mask.shape[0]):
         for column in range(mask.shape[1]):
             place = mask[row, column] * last
             below = min(int(place), last - 1)
             low, high = stack[below][:, row, column], stack[below + 1][:, row, column]
             image[:, row, column] = low + (place - below) * (high - low)
-            slope[:, row, column] = last * (high - low)
-    return image, slope
+            derivative[:, row, column] = last * (high - low)
+    return image, derivative
 
 
-def logit_and_slope(net, stack, mask, target, turn):
-    """The target's logit of the picture between its levels, mirrored or not, and its slope in the mask."""
-    image, slope = between_levels(stack, mask)
+def logit_and_gradient(net, stack, mask, target, turn):
+    """The target's logit of the picture between its levels, mirrored or not, and its gradient."""
+    image, derivative = between_levels(stack, mask)
     given = torch.from_numpy((image[:, :, ::-1] if turn else image).copy())[None].requires_grad_()
     logit = net(given)[0, target]
     (gradient,) = torch.autograd.grad(logit, given)
     back = gradient[0].numpy()
     back = back[:, :, ::-1] if turn else back
-    return float(logit.detach()), (back * slope).sum(axis=0)
+    return float(logit.detach()), (back * derivative).sum(axis=0)
 
 
 def learn(
@@ -108,19 +110,19 @@ def learn(
     cells = np.ones([math.ceil(n / step) for n in size])
     velocity, found, history = None, [cells.copy()], []
     for t in range(iterations):
-        pixels, slopes = smooth_maximum(cells, step, sigma)
+        pixels, derivatives = smooth_maximum(cells, step, sigma)
         inside = (slice(sigma, sigma + size[0]), slice(sigma, sigma + size[1]))
         marks, turn = pixels[inside], t % 2 == 0
         loss, by_mark = 0.0, np.zeros(size)
         if game in ("preservation", "dual"):
-            logit, slope = logit_and_slope(net, stack, marks, target, turn)
-            loss, by_mark = loss - logit, by_mark - slope
+            logit, derivative = logit_and_gradient(net, stack, marks, target, turn)
+            loss, by_mark = loss - logit, by_mark - derivative
         if game in ("deletion", "dual"):
-            logit, slope = logit_and_slope(net, stack, 1 - marks, target, turn)
-            loss, by_mark = loss + logit, by_mark - slope
+            logit, derivative = logit_and_gradient(net, stack, 1 - marks, target, turn)
+            loss, by_mark = loss + logit, by_mark - derivative
         penalty, by_pixel = area_penalty(pixels, area, t)
         by_pixel[inside] += by_mark
-        gradient = np.tensordot(by_pixel, slopes, axes=((0, 1), (0, 1)))
+        gradient = np.tensordot(by_pixel, derivatives, axes=((0, 1), (0, 1)))
         velocity = gradient if velocity is None else 0.9 * velocity + 0.1 * gradient
         cells = np.clip(cells - rate * velocity, 0, 1)
         history.append((loss, penalty))

@@ -139,13 +139,13 @@ class _Between(torch.autograd.Function):
             first.append(flat.gather(1, own))
             second.append(flat.gather(1, own + step))
         low = torch.stack(first, dim=1).reshape(batch, channels, height, width)
-        slope = torch.stack(second, dim=1).reshape(batch, channels, height, width).sub_(low)
-        slope.div_(span[:, None])
-        ctx.save_for_backward(slope)
-        return torch.addcmul(low, slope, (share - shares[lower])[:, None])
+        derivative = torch.stack(second, dim=1).reshape(batch, channels, height, width).sub_(low)
+        derivative.div_(span[:, None])
+        ctx.save_for_backward(derivative)
+        return torch.addcmul(low, derivative, (share - shares[lower])[:, None])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
-        (slope,) = ctx.saved_tensors
-        return -(gradient * slope).sum(dim=1), None, None, None
+        (derivative,) = ctx.saved_tensors
+        return -(gradient * derivative).sum(dim=1), None, None, None

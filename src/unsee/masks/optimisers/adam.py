@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
+from unsee.masks.optimisers.iterate import SingleIterate
 from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations, within
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(SingleIterate):
     """Adam (Kingma & Ba 2015) with the values clipped after each step, as in the paper (§4.3).
 
     Args:
@@ -30,13 +31,8 @@ class Adam:
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
 
-    needs_gradient: ClassVar[bool] = True
-    """Adam descends along the gradient."""
     exact: ClassVar[bool] = True
     """The published presets use Adam."""
-    masks_per_step: ClassVar[int] = 1
-    settles_early: ClassVar[bool] = False
-    """Every image takes all iterations."""
 
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
@@ -56,15 +52,6 @@ class Adam:
         """Both running means, at zero."""
         return torch.zeros_like(masks), torch.zeros_like(masks)
 
-    def ask(
-        self,
-        memory: Memory,  # noqa: ARG002
-        masks: Float[Tensor, "b r c"],
-        iteration: Int[Tensor, " b"],  # noqa: ARG002
-    ) -> Float[Tensor, "b k r c"]:
-        """The current iterate."""
-        return masks[:, None]
-
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
@@ -79,11 +66,3 @@ class Adam:
         root = (square / (1 - second**count)).sqrt().add_(self.epsilon)
         masks = masks - self.rate * (mean / (1 - first**count)) / root
         return within(masks, evaluation.bounds), (mean, square)
-
-    def settled(
-        self,
-        history: Float[Tensor, "b iterations terms"],  # noqa: ARG002
-        iteration: Int[Tensor, " b"],
-    ) -> Bool[Tensor, " b"]:
-        """After the last iteration, and never before it."""
-        return iteration + 1 >= self.iterations

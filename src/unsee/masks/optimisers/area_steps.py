@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.area import EachArea, ExactArea
 from unsee.masks.objective import Objective
+from unsee.masks.optimisers.iterate import SingleIterate
 from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
 from unsee.masks.smooth_grid import SmoothGrid
 
@@ -24,7 +25,7 @@ _TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class AreaSteps:
+class AreaSteps(SingleIterate):
     """Projected steps on an `ExactArea`.
 
     Args:
@@ -46,13 +47,8 @@ class AreaSteps:
     falling: float = 0.5
     betas: tuple[float, float] = (0.8, 0.9)
 
-    needs_gradient: ClassVar[bool] = True
-    """It steps along the gradient."""
     exact: ClassVar[bool] = False
     """It approximates the published optimiser's result, so lower precision is acceptable."""
-    masks_per_step: ClassVar[int] = 1
-    settles_early: ClassVar[bool] = False
-    """Every image takes all iterations."""
 
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
@@ -74,15 +70,6 @@ class AreaSteps:
     def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:  # noqa: ARG002
         """Both running means, at zero."""
         return torch.zeros_like(masks), torch.zeros_like(masks)
-
-    def ask(
-        self,
-        memory: Memory,  # noqa: ARG002
-        masks: Float[Tensor, "b r c"],
-        iteration: Int[Tensor, " b"],  # noqa: ARG002
-    ) -> Float[Tensor, "b k r c"]:
-        """The current iterate."""
-        return masks[:, None]
 
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
@@ -111,14 +98,6 @@ class AreaSteps:
         fallen = ((iteration + 1).double() / (self.falling * self.iterations)).clamp(max=1)
         widest = asked.clamp(min=self.widest)
         return widest * (asked / widest) ** fallen
-
-    def settled(
-        self,
-        history: Float[Tensor, "b iterations terms"],  # noqa: ARG002
-        iteration: Int[Tensor, " b"],
-    ) -> Bool[Tensor, " b"]:
-        """After the last iteration, and never before it."""
-        return iteration + 1 >= self.iterations
 
 
 @torch.no_grad()

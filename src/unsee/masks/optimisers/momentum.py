@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
+from unsee.masks.optimisers.iterate import SingleIterate
+from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations, within
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(SingleIterate):
     """Steps along a running mean of the gradients; the values are clipped to [0,1] after each.
 
     The running mean begins with the first gradient: PyTorch's `SGD` with a dampening equal to its momentum,
@@ -31,13 +32,8 @@ class Momentum:
     iterations: int = 800
     momentum: float = 0.9
 
-    needs_gradient: ClassVar[bool] = True
-    """It descends along the gradient."""
     exact: ClassVar[bool] = True
     """A published preset uses it."""
-    masks_per_step: ClassVar[int] = 1
-    settles_early: ClassVar[bool] = False
-    """Every image takes all iterations."""
 
     def __post_init__(self) -> None:
         whole_number_of_iterations(self.iterations)
@@ -60,15 +56,6 @@ class Momentum:
         """The running mean, at zero."""
         return (torch.zeros_like(masks),)
 
-    def ask(
-        self,
-        memory: Memory,  # noqa: ARG002
-        masks: Float[Tensor, "b r c"],
-        iteration: Int[Tensor, " b"],  # noqa: ARG002
-    ) -> Float[Tensor, "b k r c"]:
-        """The current iterate."""
-        return masks[:, None]
-
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
@@ -78,12 +65,4 @@ class Momentum:
         gradient = evaluation.gradient[:, 0] + evaluation.objective.penalty_gradient(masks, iteration)
         mean = torch.lerp(gradient, memory[0], self.momentum)
         mean = torch.where(iteration[:, None, None] == 0, gradient, mean)
-        return (masks - self.rate * mean).clamp_(0, 1), (mean,)
-
-    def settled(
-        self,
-        history: Float[Tensor, "b iterations terms"],  # noqa: ARG002
-        iteration: Int[Tensor, " b"],
-    ) -> Bool[Tensor, " b"]:
-        """After the last iteration, and never before it."""
-        return iteration + 1 >= self.iterations
+        return within(masks - self.rate * mean, evaluation.bounds), (mean,)
