@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.fits import Squash
 from unsee.images import Photo
-from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.edits.edit import Perturbation
 from unsee.masks.learner import Request, learn_each
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput

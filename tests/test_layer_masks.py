@@ -19,11 +19,10 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.layer_names import paper_names
 from unsee.masks import PRESETS, OnLayer, on_layer
-from unsee.masks.edits.edit import Edit, OnPlaces
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.layer_mask import LayerEdit, LayerMask
-from unsee.masks.edits.perturbation import Perturbation
 from unsee.masks.game import GAMES
-from unsee.masks.on_layer import PAPER_LAYERS, layer_weights, start_on, weights_of_layer
+from unsee.masks.on_layer import PAPER_LAYERS, layer_weights, weights_of_layer
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.penalties import L1, TiledVariation, TotalVariation
 from unsee.masks.settings import Settings
@@ -173,7 +172,6 @@ class TestLiteral:
         made = bench(settings_on())
         edit = made.scoring(settings_on()).shown
         assert isinstance(edit, Edit)
-        assert isinstance(edit, OnPlaces)
 
     @pytest.mark.parametrize("cut", [True, False])
     def test_several_masks_of_an_image_are_scored_as_one_by_one(self, cut):
@@ -320,9 +318,11 @@ class TestSettings:
             assert found.objective.names == ("score", "l1", "tv")
 
     def test_discs_are_measured_in_cells(self):
-        start = start_on(LayerMask(LAYER, ActivationForm(MAPS, 6, 28, 28)), CircularStart())
+        start = CircularStart().scaled(LayerMask(LAYER, ActivationForm(MAPS, 6, 28, 28)).start_scale)
         assert start == CircularStart(step=1, last=22, soften=1.25)
-        assert start_on(LayerMask(LAYER, FORM, over="channels"), CircularStart()) == ConstantStart(0.5)
+        assert CircularStart().scaled(LayerMask(LAYER, FORM, over="channels").start_scale) == ConstantStart(
+            0.5
+        )
         fast = on_layer(PRESETS["fast"], bench(PRESETS["fast"]).classifier, LAYER)
         assert [retry.start.soften for retry in fast.retries] == [10 * 12 / 224] * 2
 

@@ -12,11 +12,12 @@ from unsee.masks.loop import Capacity, Step, optimise
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
+from unsee.masks.penalties import Penalty
 from unsee.masks.scoring import Scored
 
 
 @dataclass(frozen=True)
-class Clock:
+class Clock(Penalty):
     """A penalty that is the iteration, so that histories tell the order of steps."""
 
     name: str = "clock"
@@ -37,6 +38,7 @@ class Bowls:
     objective: Objective = Objective(penalties=(Clock(),), score=lambda *_: None)
     edits: int = 1
     asked: list = None
+    plain: None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from unsee.masks.learner import learn_each
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.settings import Retry, adjusted
-from unsee.masks.starts import CircularStart, ConstantStart, EditedStart, Started
+from unsee.masks.starts import CircularStart, ConstantStart, EditedStart, Start, Started
 
 RANKS = ((0,), (1, 0), (2, 6, 3))
 """Targets of three photos; of the last the untouched image is better than the fully perturbed one."""
@@ -40,7 +40,7 @@ class Lost(Adam):
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class Given(Start):
     """Starts from a known mask."""
 
     mask: Tensor

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from unsee.experiments.photo_interrogation import interrogate
 from unsee.explanation import Explanation
 from unsee.layers import last_spatial_layer, layer_named
 from unsee.masks import PRESETS, explain
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.perturbation import Blur
 from unsee.masks.grid import Grid
 from unsee.masks.jittered import JitteredScorer
@@ -148,7 +149,7 @@ class TestWithoutGradient:
 
 
 @dataclass(frozen=True, eq=False)
-class ActivationEdit:
+class ActivationEdit(Edit):
     """m ⊙ a: one mask for all channels of an activation, and only the network behind it runs."""
 
     activation: Tensor
@@ -172,11 +173,12 @@ class ActivationEdit:
 
 
 @dataclass(frozen=True)
-class DropActivation:
+class DropActivation(Perturbation):
     """Deletes cells of the activation after the first `depth` modules of a chain (supplement §6.4)."""
 
     depth: int
     name: str = "drop-activation"
+    kind: ClassVar[None] = None
 
     def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
         images = torch.stack([one.plain for one in inputs]).to(classifier.device)
@@ -259,14 +261,14 @@ def test_a_mask_that_edits_no_pixels_claims_no_edited_photo(make_pixels, tmp_pat
 
 
 @dataclass(frozen=True)
-class AreaRamp:
+class AreaRamp(Penalty):
     """A penalty that grows with each iteration: the distance of the area from a given one."""
 
-    area: float
+    aim: float
     name: str = "area"
 
     def value(self, masks: Tensor, game: object, iteration: Tensor) -> Tensor:
-        return (iteration + 1) * (game.saliency(masks).mean(dim=(1, 2)) - self.area).square()
+        return (iteration + 1) * (game.saliency(masks).mean(dim=(1, 2)) - self.aim).square()
 
     def gradient(self, masks: Tensor, game: object, iteration: Tensor) -> Tensor:
         return gradient_of(self, masks, game, iteration)
@@ -283,7 +285,7 @@ class TestNamedPenalties:
         assert list(manifest["objective_terms"]) == ["score", "l1", "tv", "area"]
         assert manifest["settings"]["objective"]["penalties"][2] == {
             "type": "AreaRamp",
-            "area": 0.25,
+            "aim": 0.25,
             "name": "area",
         }
         grid = found.mask_grid.double()

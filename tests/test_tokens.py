@@ -9,8 +9,7 @@ import torch
 from token_nets import CLASSES, MAKERS, PREFIX, SIZE, convnet, made, max_pooled, shortened, swin
 from unsee.classifier import Classifier, ClosedNetwork
 from unsee.errors import UnseeError
-from unsee.masks.edits.edit import Edit, TokenChecked
-from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.tokens import Tokens, place
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
 from unsee.masks.edits.tokens.place import place_of, without_tokens
@@ -195,7 +194,6 @@ class TestOthers:
         assert isinstance(Tokens(), Perturbation)
         edit = edit_of(made("torchvision"))
         assert isinstance(edit, Edit)
-        assert isinstance(edit, TokenChecked)
 
 
 class TestEvidence:

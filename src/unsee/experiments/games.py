@@ -9,7 +9,6 @@ from unsee.experiments.experiment import About, Case, FirstImages, Record, Summa
 from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import mask_numbers, means_table
 from unsee.masks import PRESETS
-from unsee.masks.grid import Grid
 from unsee.masks.settings import adjusted
 
 
@@ -33,8 +32,7 @@ class Games:
     def map_sources(self, setup: Setup) -> list[MapSource]:
         """One for each game; preservation without a blur of the mask, as published."""
         base = adjusted(PRESETS[setup.preset], game="deletion")
-        grid = replace(base.grid, blur=0.0) if isinstance(base.grid, Grid) else base.grid
-        keeps = replace(adjusted(base, game="preservation"), grid=grid)
+        keeps = replace(adjusted(base, game="preservation"), grid=base.grid.unblurred())
         network = setup.classifiers[0]
         return [
             MapSource(name, MASK, setup.dataset, network, settings, setup.target)

@@ -10,7 +10,6 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
 from unsee.masks import PRESETS
-from unsee.masks.on_layer import layer_of, start_on
 from unsee.masks.photos import TOP5
 from unsee.masks.settings import Settings
 from unsee.methods import METHODS
@@ -84,8 +83,8 @@ def five_best(preset: str = "fast") -> Settings:
 def insistent(preset: str | Settings) -> Settings:
     """A preset that begins masks that have not converged again, once, as the preset `paper` does."""
     settings = look_up(PRESETS, preset, "preset") if isinstance(preset, str) else preset
-    paper, layer = PRESETS["paper"], layer_of(settings)
-    start = paper.start if layer is None else start_on(layer, paper.start)
+    paper = PRESETS["paper"]
+    start = paper.start.scaled(settings.perturbations[0].start_scale)
     return settings.until_converged(start, paper.optimiser)
 
 

@@ -27,7 +27,8 @@ from unsee.explanation import Explanation, Scores, Target
 from unsee.files import folder_for, staged_folder, write_json
 from unsee.fits import FITS, Fit, Squash
 from unsee.images import Photo, PhotoLike
-from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
+from unsee.masks.edits.edit import Perturbation
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.network_input import NetworkInput, photo_for
 from unsee.masks.photos import asked_for, target_indices
 from unsee.masks.scoring import Scoring

@@ -1,7 +1,7 @@
 """The area penalty of Fong, Patrick & Vedaldi 2019: the sorted mask is to be a step of a given area."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import Game
-from unsee.masks.penalties import gradient_of
+from unsee.masks.penalties import ExactAreas, Penalty, gradient_of
 from unsee.masks.smooth_grid import SmoothGrid
 
 
@@ -25,26 +25,17 @@ def checked_area(area: float) -> float:
 
 
 @runtime_checkable
-class AreaPenalty(Protocol):
+class AreaPenalty(Penalty, Protocol):
     """A penalty that asks for masks of an area."""
 
-    @property
-    def area(self) -> float:
-        """The share of the picture, in (0,1)."""
-
-    @property
-    def tolerance(self) -> float:
-        """The share of the area by which that of a mask may differ."""
-
-    def of(self, area: float) -> Any:  # noqa: ANN401
-        """The same penalty for another area."""
-
-    def each(self, areas: Float[Tensor, " b"]) -> Any:  # noqa: ANN401
-        """The same penalty for a batch whose masks have areas of their own."""
+    def value_at(
+        self, masks: Float[Tensor, "b r c"], game: Game, iteration: Int[Tensor, " b"], areas: Tensor
+    ) -> Float[Tensor, " b"]:
+        """The weighted penalty of each mask, each for an area of its own."""
 
 
 @dataclass(frozen=True)
-class SortedArea:
+class SortedArea(AreaPenalty):
     """weight·growthᵗ·mean((vecsort(s) - r_a)²), t the iteration: s is to be 1 on a share a, else 0.
 
     s is the smooth saliency with its margin, sorted from low to high; r_a is 0 in its first ⌊(1-a)·n⌋
@@ -90,26 +81,31 @@ class SortedArea:
         weights = (self.weight * self.growth ** iteration.double()).to(pixels)
         return weights * (pixels - step_of(pixels, areas)).square().mean(dim=1)
 
-    def of(self, area: float) -> "SortedArea":
+    def of_area(self, area: float) -> "SortedArea":
         """The same for another area."""
         return replace(self, area=area)
 
-    def each(self, areas: Float[Tensor, " b"]) -> "EachArea":
+    def of_areas(self, areas: Float[Tensor, " b"]) -> "EachArea":
         """The same for a batch whose masks have areas of their own."""
         return EachArea(self, areas)
+
+    def for_input(self, size: tuple[int, int]) -> "SortedArea":
+        """The same with a grid that knows the input's size."""
+        return replace(self, grid=self.grid.for_input(size))
 
     def _same(self, masks: Tensor) -> Float[Tensor, " b"]:
         return torch.full((len(masks),), self.area, dtype=torch.float64, device=masks.device)
 
 
 @dataclass(frozen=True, eq=False)
-class EachArea:
+class EachArea(Penalty):
     """An area penalty for a batch whose masks have areas of their own; several masks of one image follow each
     other.
     """
 
-    penalty: "SortedArea | ExactArea"
+    penalty: AreaPenalty
     areas: Float[Tensor, " b"]
+    exact_areas: ExactAreas | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +127,7 @@ class EachArea:
 
 
 @dataclass(frozen=True)
-class ExactArea:
+class ExactArea(AreaPenalty):
     """Masks whose mean saliency is a given area, and a weight on what is neither 0 nor 1.
 
     weight·growthᵗ·mean((vecsort(s) - r)²), as `SortedArea`, but over the picture without its margin; and
@@ -194,13 +190,17 @@ class ExactArea:
         cells = saliency.shape[-2], saliency.shape[-1]
         return self.grid.inside(self.grid.with_margin(saliency), cells)
 
-    def of(self, area: float) -> "ExactArea":
+    def of_area(self, area: float) -> "ExactArea":
         """The same for another area."""
         return replace(self, area=area)
 
-    def each(self, areas: Float[Tensor, " b"]) -> "EachArea":
+    def of_areas(self, areas: Float[Tensor, " b"]) -> "EachArea":
         """The same for a batch whose masks have areas of their own."""
-        return EachArea(self, areas)
+        return EachArea(self, areas, ExactAreas(areas, self.grid, self.unsharpness))
+
+    def for_input(self, size: tuple[int, int]) -> "ExactArea":
+        """The same with a grid that knows the input's size."""
+        return replace(self, grid=self.grid.for_input(size))
 
 
 @torch.no_grad()

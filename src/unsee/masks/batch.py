@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.protocol import Bounds, Memory, Optimiser
 from unsee.masks.scoring import Scored
@@ -33,6 +34,10 @@ class Scorer(Protocol):
 
     def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Scored:
         """Scores of k masks of each image, differentiable, each image at its own iteration."""
+
+    @property
+    def plain(self) -> JitteredScorer:
+        """What scores masks under the settings' own penalties, as results are examined."""
 
     def select(self, rows: Int[Tensor, " n"]) -> Any:  # noqa: ANN401
         """Some of the images, as a scorer of the same kind."""

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.game import Game
 from unsee.masks.grid import Upsampler
 from unsee.masks.network_input import NetworkInput
@@ -53,7 +53,7 @@ class Checks:
         classifier: Classifier,
         scoring: Scoring,
         inputs: Sequence[NetworkInput],
-        learned: Sequence[object],
+        learned: Sequence[Perturbation],
         game: Game,
         upsampler: Upsampler | SmoothUpsampler,
     ) -> "Checks":

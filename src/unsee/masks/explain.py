@@ -17,7 +17,7 @@ from unsee.explanation import Explanation, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.masks.areas import AreaLike, areas_asked, every_area, smallest_of_each
-from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.edits.edit import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for

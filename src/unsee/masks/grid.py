@@ -1,6 +1,6 @@
 """The low-resolution mask m, and the upsampling and blur that make it M, one value a pixel (§4.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ class Grid:
 
     Args:
         cell: side in pixels of a cell (δ); the number of cells is the input's side over it, rounded.
-        shape: rows and columns of cells, where they are to be fixed instead.
+        shape: rows and columns of cells, if they are fixed instead.
         upsampling: a name in `unsee.tensors.UPSAMPLINGS`.
         blur: standard deviation in pixels of the blur after upsampling (σ_m); 0 for none.
         straight_through: the authors' code: the mask is rounded to 8 bits before the blur, and the gradient
@@ -39,6 +39,14 @@ class Grid:
             raise UnseeError(
                 "a mask needs cells larger than 0 pixels, at least one cell, and a blur of at least 0"
             )
+
+    def for_input(self, size: tuple[int, int]) -> "Grid":  # noqa: ARG002
+        """Itself: it is the same for every input."""
+        return self
+
+    def unblurred(self) -> "Grid":
+        """The same grid without the blur after upsampling."""
+        return replace(self, blur=0.0)
 
     def cells(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of cells for an input of (height, width) pixels."""

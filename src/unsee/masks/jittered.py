@@ -38,6 +38,11 @@ class JitteredScorer:
         return self.settings.objective.at(self.scoring.areas)
 
     @property
+    def plain(self) -> "JitteredScorer":
+        """Itself."""
+        return self
+
+    @property
     def edits(self) -> int:
         """Perturbations over which the score is summed."""
         return len(self.scoring.edits)

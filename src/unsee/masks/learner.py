@@ -14,7 +14,6 @@ from unsee.masks.batch import Batch
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.loop import Capacity, Progress, Step, optimise
 from unsee.masks.network_input import NetworkInput
-from unsee.masks.on_layer import layer_of
 from unsee.masks.outcome import Learned, examined
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Retry, Settings
@@ -191,7 +190,7 @@ def _check_compilable(settings: Settings) -> None:
     Raises:
         UnseeError: an edit is inside the network.
     """
-    inside = [edit.name for edit in settings.perturbations if getattr(edit, "own_cells", False)]
+    inside = [edit.name for edit in settings.perturbations if edit.own_cells]
     if inside:
         raise UnseeError(
             f"{inside[0]} are masked inside the network, which torch.compile does not allow: leave out "
@@ -207,10 +206,9 @@ def images_at_once(classifier: Classifier, settings: Settings, bfloat16: bool = 
 
 def _quick(classifier: Classifier, settings: Settings, bfloat16: bool, compiled: bool) -> Classifier:
     """The network as masks are learned with it: a fast copy, or what lies behind the layer that is masked."""
-    layer = layer_of(settings)
-    if layer is None:
+    if settings.layer is None:
         return tuned(classifier, bfloat16, compiled)
-    return behind_layer(classifier, layer.layer, bfloat16, compiled)
+    return behind_layer(classifier, settings.layer, bfloat16, compiled)
 
 
 def _that_fit(quick: Classifier, settings: Settings) -> int:

@@ -13,9 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.area import AreaPenalty
 from unsee.masks.game import DELETION, Game
-from unsee.masks.penalties import L1, Penalty, TotalVariation
+from unsee.masks.penalties import L1, ExactAreas, Penalty, TotalVariation
 from unsee.target_scores import (
     SCORES,
     Score,
@@ -93,13 +92,18 @@ class Objective:
 
     @property
     def area(self) -> float | None:
-        """The area that masks are to have; None where it is up to the penalties."""
-        return next((part.area for part in self.penalties if isinstance(part, AreaPenalty)), None)
+        """The area that masks should have; None where it is up to the penalties."""
+        return next((part.area for part in self.penalties if part.area is not None), None)
 
     @property
     def area_tolerance(self) -> float:
         """The share of its area by which a mask may differ from it; 0 where no area is asked for."""
-        return max((part.tolerance for part in self.penalties if isinstance(part, AreaPenalty)), default=0.0)
+        return max((part.tolerance for part in self.penalties), default=0.0)
+
+    @property
+    def exact_areas(self) -> ExactAreas | None:
+        """What an optimiser needs to keep areas exact; None where no penalty asks for that."""
+        return next((part.exact_areas for part in self.penalties if part.exact_areas is not None), None)
 
     def with_area(self, area: float) -> "Objective":
         """The objective for masks of another area.
@@ -111,15 +115,21 @@ class Objective:
             raise UnseeError(
                 "these settings choose the area themselves: an area needs the preset extremal-fast"
             )
-        own = tuple(part.of(area) if isinstance(part, AreaPenalty) else part for part in self.penalties)
-        return replace(self, penalties=own)
+        return replace(self, penalties=tuple(part.of_area(area) for part in self.penalties))
 
     def at(self, areas: Float[Tensor, " b"] | None) -> "Objective":
         """The objective of a batch whose masks have areas of their own; itself for None."""
         if areas is None:
             return self
-        own = tuple(part.each(areas) if isinstance(part, AreaPenalty) else part for part in self.penalties)
-        return replace(self, penalties=own)
+        return replace(self, penalties=tuple(part.of_areas(areas) for part in self.penalties))
+
+    def for_input(self, size: tuple[int, int]) -> "Objective":
+        """The objective for an input of (height, width) pixels."""
+        return replace(self, penalties=tuple(part.for_input(size) for part in self.penalties))
+
+    def in_cells(self) -> "Objective":
+        """The objective for masks on cells of their own, such as tokens."""
+        return replace(self, penalties=tuple(part.in_cells() for part in self.penalties))
 
     def terms(
         self, masks: Float[Tensor, "b r c"], scores: Float[Tensor, " b"], iteration: Int[Tensor, " b"]

@@ -23,12 +23,10 @@ from unsee.masks.grid import Grid
 from unsee.masks.network_input import photo_for
 from unsee.masks.penalties import L1, Penalty, TiledVariation, TotalVariation
 from unsee.masks.settings import Settings
-from unsee.masks.starts import CircularStart, ConstantStart, Start
 from unsee.memory import BATCH_SIZE, by_halves
 
 ZERO, MEAN = "zero", "mean"
 VALUES = (ZERO, MEAN)
-_SIDE = 224
 _LEAST_CELLS = 36
 
 
@@ -114,13 +112,13 @@ def on_layer(
     if place.value == MEAN:
         mask = replace(mask, value=channel_means(classifier, mask, photos, fit))
     penalties = _penalties(mask, weights_of_layer(classifier, mask))
-    retries = tuple(replace(one, start=start_on(mask, one.start)) for one in settings.retries)
+    retries = tuple(replace(one, start=one.start.scaled(mask.start_scale)) for one in settings.retries)
     return replace(
         settings,
         objective=replace(settings.objective, penalties=penalties),
         perturbations=(mask,),
         grid=Grid(cell=1.0, blur=0.0),
-        start=start_on(mask, settings.start),
+        start=settings.start.scaled(mask.start_scale),
         jitter=0,
         input_noise=0.0,
         shown_with=None,
@@ -164,11 +162,6 @@ def check_no_cells(settings: Settings) -> None:
         raise UnseeError(
             f"a mask lies on a layer or on {name}, not on both: choose another preset, or leave the layer out"
         )
-
-
-def layer_of(settings: Settings) -> LayerMask | None:
-    """The mask on a layer that settings are for; None if pixels are masked."""
-    return next((one for one in settings.perturbations if isinstance(one, LayerMask)), None)
 
 
 def weights_of_layer(classifier: Classifier, mask: LayerMask) -> LayerWeights:
@@ -239,14 +232,3 @@ def _penalties(mask: LayerMask, weights: LayerWeights) -> tuple[Penalty, ...]:
         return (L1(weights.l1 * max(places, _LEAST_CELLS) / channels, cells=None),)
     assert mask.over == BOTH
     return L1(weights.l1 / channels, cells=None), TiledVariation(weights.variation / channels, channels)
-
-
-def start_on(mask: LayerMask, start: Start) -> Start:
-    """Discs in cells instead of pixels; masks over channels have no middle, and start half deleted."""
-    if not isinstance(start, CircularStart):
-        return start
-    if mask.over != SPACE:
-        return ConstantStart(0.5)
-    scale = max(mask.size) / _SIDE
-    step, last = max(round(start.step * scale), 1), math.ceil(start.last * scale)
-    return replace(start, step=step, last=last, soften=start.soften * scale)

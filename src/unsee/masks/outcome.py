@@ -12,8 +12,6 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
-from unsee.masks.edits.edit import TokenChecked, pictured
-from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
@@ -42,7 +40,7 @@ class Learned:
         seconds: the image's share of its batch's time.
         chosen: what the mask is: `LEARNED`, or `START`, `IDEAL` or `EDITED` where no learned one was better.
         attempts: how often the mask was begun; see `Settings.retries`.
-        token_check: what else the edit says of the mask (`TokenChecked`).
+        token_check: what else the edit says of the mask (`Edit.token_check`).
         sufficiency: how the mask answers the question for the smallest one that suffices; None without one.
         others: further masks without its cells.
     """
@@ -88,14 +86,13 @@ class Learned:
 def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     """What was learned of finished images, with the scores that the classifier itself gives."""
     began = time.perf_counter()
-    scorer = batch.scorer
-    assert isinstance(scorer, JitteredScorer)
+    scorer = batch.scorer.plain
     names = scorer.objective.names
     grids, fixed, candidates = selected(scorer.scoring, scorer.settings, scorer.upsampler, batch)
     terms = {name: values.cpu() for name, values in fixed.items()}
     costs = total(terms)
     masks = scorer.upsampler(grids).clamp(0, 1)
-    shown = pictured(scorer.scoring.shown, masks).cpu()
+    shown = scorer.scoring.shown.on_places(masks).cpu()
     scoring = replace(scorer.scoring, classifier=classifier)
     scores = _final_scores(scoring, masks).cpu()
     token_check = _token_check(scoring, masks)
@@ -143,7 +140,6 @@ def _final_scores(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> Float[Tens
 @torch.no_grad()
 def _token_check(scoring: Scoring, masks: Float[Tensor, "b h w"]) -> list[Mapping[str, Any]]:
     """What the edit that results show says of each mask besides its scores."""
-    edit = scoring.shown
-    if not isinstance(edit, TokenChecked):
-        return [{}] * len(masks)
-    return edit.token_check(scoring.classifier, masks, lambda rows: scoring.score(rows, scoring.targets))
+    return scoring.shown.token_check(
+        scoring.classifier, masks, lambda rows: scoring.score(rows, scoring.targets)
+    )

@@ -14,7 +14,7 @@ from unsee.masks.scoring import Scored
 
 
 @dataclass(frozen=True, eq=False)
-class Scaled:
+class Scaled(Penalty):
     """A penalty times a factor of each image's own; the factors are one for each mask, in order."""
 
     penalty: Penalty
@@ -43,39 +43,39 @@ class PathScorer:
     """Another scorer's scores, under penalties of which one is scaled for each image.
 
     Args:
-        inner: scores masks.
+        plain: scores masks.
         scaled: the penalty that is scaled; it takes the place of the objective's of the same name.
         factors: of each image.
     """
 
-    inner: JitteredScorer
+    plain: JitteredScorer
     scaled: Penalty
     factors: Float[Tensor, " b"]
 
     @property
     def objective(self) -> Objective:
         """What masks minimise."""
-        return self.inner.objective.with_penalty(Scaled(self.scaled, self.factors))
+        return self.plain.objective.with_penalty(Scaled(self.scaled, self.factors))
 
     @property
     def edits(self) -> int:
         """Perturbations over which the score is summed."""
-        return self.inner.edits
+        return self.plain.edits
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """One for each image."""
-        return self.inner.seeds
+        return self.plain.seeds
 
     def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Scored:
         """The inner scorer's scores."""
-        return self.inner.scores(masks, iteration)
+        return self.plain.scores(masks, iteration)
 
     def select(self, rows: Int[Tensor, " k"]) -> "PathScorer":
         """Some of the images."""
-        return replace(self, inner=self.inner.select(rows), factors=self.factors[rows])
+        return replace(self, plain=self.plain.select(rows), factors=self.factors[rows])
 
     def joined(self, other: "PathScorer") -> "PathScorer":
         """These images and others."""
         factors = torch.cat([self.factors, other.factors])
-        return replace(self, inner=self.inner.joined(other.inner), factors=factors)
+        return replace(self, plain=self.plain.joined(other.plain), factors=factors)

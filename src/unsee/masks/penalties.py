@@ -3,8 +3,9 @@
 Each penalty has a name, a value and a gradient, already weighted. Values are (B,), one for each mask.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -12,12 +13,32 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import Game
+from unsee.masks.smooth_grid import SmoothGrid
 from unsee.tensors.tiles import tiled, tiles_of, untiled
+
+
+class ExactAreas(NamedTuple):
+    """What an optimiser needs that keeps the areas of masks exact.
+
+    Args:
+        areas: of each image's mask, in (0,1).
+        grid: how cells become a smooth mask.
+        unsharpness: the weighted distance (b,) of saliency (b,r,c) from a sharp mask, given the iterations
+            and the areas, (b,) each; differentiable.
+    """
+
+    areas: Float[Tensor, " b"]
+    grid: SmoothGrid
+    unsharpness: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """A weighted regulariser of the low-resolution mask."""
+    """A weighted regulariser of the low-resolution mask.
+
+    A subclass gives name, value and gradient. The other members say what else a penalty is; they stand here
+    for one that asks for no area and is the same on every grid.
+    """
 
     @property
     def name(self) -> str:
@@ -33,9 +54,45 @@ class Penalty(Protocol):
     ) -> Float[Tensor, "b r c"]:
         """The gradient of the values with respect to the masks."""
 
+    @property
+    def lambda1(self) -> float:
+        """The paper's λ1, if it weighs the area; else 0."""
+        return 0.0
+
+    @property
+    def area(self) -> float | None:
+        """The share of the picture that masks should have, in (0,1); None if it asks for no area."""
+        return None
+
+    @property
+    def tolerance(self) -> float:
+        """The share of that area by which a mask may differ from it."""
+        return 0.0
+
+    @property
+    def exact_areas(self) -> ExactAreas | None:
+        """What `AreaSteps` keeps exact; None for other penalties."""
+        return None
+
+    def of_area(self, area: float) -> "Penalty":  # noqa: ARG002
+        """The same for another area; itself if it asks for none."""
+        return self
+
+    def of_areas(self, areas: Float[Tensor, " b"]) -> "Penalty":  # noqa: ARG002
+        """The same for a batch whose masks have areas of their own; itself if it asks for none."""
+        return self
+
+    def for_input(self, size: tuple[int, int]) -> "Penalty":  # noqa: ARG002
+        """The same for an input of (height, width) pixels."""
+        return self
+
+    def in_cells(self) -> "Penalty":
+        """The same for masks on cells of their own, such as tokens, of any number."""
+        return self
+
 
 @dataclass(frozen=True)
-class L1:
+class L1(Penalty):
     """λ1·Σ|1-m| in deletion, λ1·Σ|m| in preservation: a sum over the cells (eq. 3).
 
     The paper's weight is for 784 cells. On another grid it is scaled by `cells` over the number of cells, so
@@ -45,6 +102,11 @@ class L1:
     weight: float
     cells: int | None = 784
     name: str = "l1"
+
+    @property
+    def lambda1(self) -> float:
+        """The weight."""
+        return self.weight
 
     def value(
         self,
@@ -70,7 +132,7 @@ class L1:
 
 
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(Penalty):
     """λ2·Σ (dx²+dy²)^{β/2}: forward differences, 0 at the last row and column; a sum over the cells (eq. 4).
 
     Where both differences are 0 the gradient is 0, for every β.
@@ -121,6 +183,10 @@ class TotalVariation:
         gradient[..., :, 1:] += columns[..., :, :-1]
         return gradient
 
+    def in_cells(self) -> "TotalVariation":
+        """The same at a weight that follows the number of cells."""
+        return ScaledVariation(self.weight, self.beta, self.name)
+
 
 @dataclass(frozen=True)
 class ScaledVariation(TotalVariation):
@@ -145,13 +211,17 @@ class ScaledVariation(TotalVariation):
         """The gradient in closed form."""
         return super().gradient(masks, game, iteration).mul_(self._scale(masks))
 
+    def in_cells(self) -> "ScaledVariation":
+        """Itself: its weight follows the number of cells already."""
+        return self
+
     def _scale(self, masks: Tensor) -> float:
         share: float = masks.shape[-2] * masks.shape[-1] / self.cells
         return float(share ** (self.beta / 2 - 1))
 
 
 @dataclass(frozen=True)
-class TiledVariation:
+class TiledVariation(Penalty):
     """`TotalVariation` of each channel of a mask whose channels are tiled (`unsee.tensors.tiles`), summed."""
 
     weight: float
@@ -182,11 +252,16 @@ class TiledVariation:
 
 
 @dataclass(frozen=True)
-class MeanL1:
+class MeanL1(Penalty):
     """The PyTorch port's λ1: a mean over the cells instead of a sum."""
 
     weight: float
     name: str = "l1"
+
+    @property
+    def lambda1(self) -> float:
+        """The weight."""
+        return self.weight
 
     def value(
         self,
@@ -205,7 +280,7 @@ class MeanL1:
 
 
 @dataclass(frozen=True)
-class MeanAxisVariation:
+class MeanAxisVariation(Penalty):
     """The PyTorch port's λ2: the mean of |d|^β along each axis, added; rows and columns are not coupled.
 
     Raises:

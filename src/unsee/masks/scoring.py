@@ -11,8 +11,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.masks.edits.edit import Edit
-from unsee.masks.edits.perturbation import Perturbation
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import log_odds_of
 from unsee.target_scores import Score

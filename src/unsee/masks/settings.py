@@ -4,14 +4,13 @@ from dataclasses import dataclass, field, replace
 
 from unsee.choices import look_up
 from unsee.errors import UnseeError
-from unsee.masks.area import ExactArea, SortedArea
-from unsee.masks.edits.perturbation import PERTURBATIONS, Blur, Perturbation
+from unsee.masks.edits.edit import Perturbation
+from unsee.masks.edits.perturbation import PERTURBATIONS, Blur
 from unsee.masks.game import GAMES, Game
 from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Optimiser
-from unsee.masks.penalties import ScaledVariation, TotalVariation
 from unsee.masks.smooth_grid import SmoothGrid
 from unsee.masks.starts import CircularStart, Start
 from unsee.records import NEWER
@@ -105,15 +104,8 @@ class Settings:
         return self if area is None else replace(self, objective=self.objective.with_area(area))
 
     def for_input(self, size: tuple[int, int]) -> "Settings":
-        """The settings with smooth grids that know the input's size in pixels, which cells may exceed."""
-        if not isinstance(self.grid, SmoothGrid):
-            return self
-        grid = replace(self.grid, size=size)
-        penalties = tuple(
-            replace(part, grid=grid) if isinstance(part, SortedArea | ExactArea) else part
-            for part in self.objective.penalties
-        )
-        return replace(self, grid=grid, objective=replace(self.objective, penalties=penalties))
+        """The settings with grids that know the input's (height, width) in pixels."""
+        return replace(self, grid=self.grid.for_input(size), objective=self.objective.for_input(size))
 
     def on_own_cells(self) -> "Settings":
         """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
@@ -128,19 +120,25 @@ class Settings:
                 "masks of a given area lie on pixels: choose another perturbation, or leave area= (--area) "
                 "out with a preset such as fast"
             )
-        penalties = tuple(
-            ScaledVariation(one.weight, one.beta, one.name) if type(one) is TotalVariation else one
-            for one in self.objective.penalties
+        retries = tuple(replace(one, start=one.start.in_cells()) for one in self.retries)
+        return replace(
+            self,
+            objective=self.objective.in_cells(),
+            grid=OWN_CELLS,
+            jitter=0,
+            start=self.start.in_cells(),
+            retries=retries,
         )
-        objective = replace(self.objective, penalties=penalties)
-        retries = tuple(replace(one, start=_in_cells(one.start)) for one in self.retries)
-        start = _in_cells(self.start)
-        return replace(self, objective=objective, grid=OWN_CELLS, jitter=0, start=start, retries=retries)
 
     @property
     def own_cells(self) -> bool:
         """Whether masks lie on a perturbation's own cells, such as tokens, instead of on pixels."""
-        return _have_own_cells(self.perturbations)
+        return any(one.own_cells for one in self.perturbations)
+
+    @property
+    def layer(self) -> str | None:
+        """The layer that is masked instead of pixels; None for none."""
+        return next((one.masked_layer for one in self.perturbations if one.masked_layer is not None), None)
 
     @property
     def margin(self) -> int:
@@ -171,7 +169,7 @@ def adjusted(
             its own, such as tokens, brings its grid: no upsampling, blur or jitter.
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
-        area: share of the picture that masks are to have, in (0,1).
+        area: share of the picture that masks should have, in (0,1).
 
     Raises:
         UnseeError: an unknown name, an invalid number of iterations, an area for settings that choose it
@@ -206,7 +204,7 @@ def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
     Raises:
         UnseeError: the masks have the cells of another perturbation, and these edit pixels.
     """
-    if _have_own_cells(edits):
+    if any(edit.own_cells for edit in edits):
         if not settings.own_cells:
             settings = settings.on_own_cells()
     elif settings.own_cells:
@@ -216,11 +214,3 @@ def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:
         )
     shown = settings.shown if settings.shown in edits else edits[-1]
     return replace(settings, perturbations=edits, shown_with=shown)
-
-
-def _have_own_cells(edits: tuple[Perturbation, ...]) -> bool:
-    return any(getattr(edit, "own_cells", False) for edit in edits)
-
-
-def _in_cells(start: Start) -> Start:
-    return start.in_cells() if isinstance(start, CircularStart) else start

@@ -11,7 +11,7 @@ too, over which its area is taken.
 
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,7 +37,7 @@ class SmoothGrid:
         spread: the gradient of a pixel goes to all cells round it, by the kernel alone. That of the smooth
             maximum goes to the highest of them and away from those that are a little lower, so that single
             cells stand out early; it takes many steps to move them.
-        size: height and width of the picture; None where its cells fill it (`Settings.for_input`).
+        size: height and width of the picture; None where its cells fill it (`for_input`).
 
     Raises:
         UnseeError: a size or the coldness is not above 0, or sigma is no multiple of the step.
@@ -55,6 +55,14 @@ class SmoothGrid:
                 "a smooth mask needs a step of at least 1 pixel, a sigma that is a multiple of it, and a "
                 f"coldness above 0, got {self.step}, {self.sigma} and {self.coldness}"
             )
+
+    def for_input(self, size: tuple[int, int]) -> "SmoothGrid":
+        """The same grid, knowing the input's size in pixels, which cells may exceed."""
+        return replace(self, size=size)
+
+    def unblurred(self) -> "SmoothGrid":
+        """Itself: it has no blur."""
+        return self
 
     def cells(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of cells for an input of (height, width) pixels."""

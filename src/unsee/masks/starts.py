@@ -35,9 +35,20 @@ class Start(Protocol):
     def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:
         """Masks in [0,1] on a grid of `cells`."""
 
+    def in_cells(self) -> "Start":
+        """The same for masks on cells of their own, such as tokens; itself if it has no lengths in pixels."""
+        return self
+
+    def scaled(self, scale: float | None) -> "Start":  # noqa: ARG002
+        """The same with lengths in cells, `scale` of them for each pixel; None where masks are no picture.
+
+        Itself if it has no lengths.
+        """
+        return self
+
 
 @dataclass(frozen=True)
-class ConstantStart:
+class ConstantStart(Start):
     """The same value in every cell, in [0,1]."""
 
     value: float
@@ -53,7 +64,7 @@ class ConstantStart:
 
 
 @dataclass(frozen=True)
-class EditedStart:
+class EditedStart(Start):
     """The fully edited mask, whose L1 penalty is highest: all deleted, or in preservation all kept."""
 
     def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:
@@ -62,7 +73,7 @@ class EditedStart:
 
 
 @dataclass(frozen=True)
-class RandomStart:
+class RandomStart(Start):
     """Independent uniform values over [0,1], each image from its own seed."""
 
     def __call__(self, scoring: Scoring, game: Game, cells: tuple[int, int]) -> Started:  # noqa: ARG002
@@ -72,7 +83,7 @@ class RandomStart:
 
 
 @dataclass(frozen=True)
-class CircularStart:
+class CircularStart(Start):
     """The smallest centred disc that suppresses, or preserves, 99 % of the score (supplement §2).
 
     Discs of radius 0, `step`, … are softened by a Gaussian and tried in turn, without jitter. With s₀ the
@@ -113,6 +124,13 @@ class CircularStart:
     def in_cells(self) -> "CircularStart":
         """The same for an edit whose masks have cells of their own: lengths are in cells, not pixels."""
         return replace(self, step=1, last=0, soften=1.0)
+
+    def scaled(self, scale: float | None) -> Start:
+        """Discs in cells; masks that are no picture, such as those over channels, start half deleted."""
+        if scale is None:
+            return ConstantStart(0.5)
+        step, last = max(round(self.step * scale), 1), math.ceil(self.last * scale)
+        return replace(self, step=step, last=last, soften=self.soften * scale)
 
     def radii(self, size: tuple[int, int]) -> range:
         """The radii that are tried, in pixels."""

@@ -204,7 +204,7 @@ class Paths:
         return [replace(one, seconds=seconds) for one in learned]
 
     def _check(self, rows: list[int], walks: list[Walk], some: list[int]) -> None:
-        weight = area_penalty(self.settings).weight
+        weight = area_penalty(self.settings).lambda1
         self.checks.check([rows[k] for k in some], [walks[k] for k in some], weight, self.question.share)
 
     def _bounds(self, held: Bool[Tensor, "k r c"]) -> Bounds:
@@ -250,9 +250,9 @@ class Paths:
         masks = within(masks.to(self.scoring.targets), bounds)
         scorer = self._scorer(rows, [walk.factor for walk in walks])
         at = sum(map(len, walks[0].history))
-        own = scorer.inner.offsets[:, at : at + steps]
+        own = scorer.plain.offsets[:, at : at + steps]
         offsets = torch.cat([own.new_zeros(len(rows), first, 2), own], dim=1)
-        scorer = replace(scorer, inner=replace(scorer.inner, offsets=offsets))
+        scorer = replace(scorer, plain=replace(scorer.plain, offsets=offsets))
         batch = replace(Batch.begin(tuple(rows), scorer, masks, optimiser), bounds=bounds)
         if not places:
             return batch
@@ -272,11 +272,11 @@ class Paths:
         """The result of each image."""
         grids = torch.stack([walk.grids[walk.chosen] for walk in walks]).to(self.scoring.targets)
         points = [walk.points[walk.chosen] for walk in walks]
-        weight = area_penalty(self.settings).weight
+        weight = area_penalty(self.settings).lambda1
         scorer = self._scorer(rows, [point.lambda1 / weight for point in points])
         weighted = replace(self.settings, objective=scorer.objective)
         iteration = torch.zeros(len(rows), dtype=torch.long, device=grids.device)
-        terms = fixed_terms(scorer.inner.scoring, weighted, self.checks.upsampler, grids, iteration)
+        terms = fixed_terms(scorer.plain.scoring, weighted, self.checks.upsampler, grids, iteration)
         masks = self.checks.upsampler(grids).clamp(0, 1).cpu()
         names, ends, unseen = self.settings.objective.names, self.checks.ends.cpu(), self.checks.name
         learned = []

@@ -5,30 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from unsee.errors import UnseeError
-from unsee.masks.edits.perturbation import (
-    Blended,
-    Blur,
-    Constant,
-    GaussianNoise,
-    Median,
-    MedianGaussian,
-    NativeBlur,
-    Perturbation,
-    UniformNoise,
-)
-from unsee.masks.edits.pyramid import Pyramid
+from unsee.masks.edits.edit import Perturbation
+from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Median
 from unsee.masks.game import DELETION, PRESERVATION, Game
 from unsee.masks.optimisers.protocol import Continuing
-from unsee.masks.penalties import L1, MeanL1
+from unsee.masks.penalties import Penalty
 from unsee.masks.settings import Settings
 from unsee.sufficiency import Sufficient
 
-_KINDS: tuple[tuple[type, ...], ...] = (
-    (Constant,),
-    (Blur, NativeBlur, Pyramid),
-    (GaussianNoise, UniformNoise),
-    (Median, MedianGaussian),
-)
 _UNSEEN: tuple[Perturbation, ...] = (Constant(), Blur(), GaussianNoise(), Median())
 """One perturbation of each kind, in the order in which they are tried."""
 
@@ -75,16 +59,16 @@ def asked_to_suffice(
     return Sufficient(share, path, another), wanted.name
 
 
-def unseen_for(perturbations: Sequence[object]) -> Perturbation:
+def unseen_for(perturbations: Sequence[Perturbation]) -> Perturbation:
     """A perturbation of another kind than those that a mask is learned with.
 
     A constant colour; where that is among them a blur, then noise, then a median.
     """
-    seen = tuple(kind for kind in _KINDS if any(isinstance(one, kind) for one in perturbations))
-    return next((one for one in _UNSEEN if not any(isinstance(one, kind) for kind in seen)), _UNSEEN[-1])
+    seen = {one.kind for one in perturbations}
+    return next((one for one in _UNSEEN if one.kind not in seen), _UNSEEN[-1])
 
 
-def area_penalty(settings: Settings) -> L1 | MeanL1:
+def area_penalty(settings: Settings) -> Penalty:
     """The penalty whose weight is λ1.
 
     Raises:
@@ -95,12 +79,12 @@ def area_penalty(settings: Settings) -> L1 | MeanL1:
             "suppress and keep (--suppress, --keep) need an optimiser that goes on under another λ1: use the "
             "preset fast"
         )
-    if not all(isinstance(one, Blended | Pyramid) for one in settings.perturbations):
+    if any(one.kind is None for one in settings.perturbations):
         raise UnseeError(
             "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out, or choose "
             "a perturbation of pixels, such as blur"
         )
-    found = [one for one in settings.objective.penalties if isinstance(one, L1 | MeanL1) and one.weight > 0]
+    found = [one for one in settings.objective.penalties if one.lambda1 > 0]
     if len(found) != 1:
         raise UnseeError("suppress and keep need one penalty of the area, L1 or MeanL1, of a weight above 0")
     return found[0]

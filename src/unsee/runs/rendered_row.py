@@ -14,7 +14,8 @@ from unsee.errors import UnseeError
 from unsee.fits import FITS
 from unsee.images import Photo
 from unsee.masks import PRESETS
-from unsee.masks.edits.perturbation import PERTURBATIONS, Perturbation
+from unsee.masks.edits.edit import Perturbation
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.network_input import NetworkInput
 from unsee.methods import method_named
 from unsee.pixels import with_channels

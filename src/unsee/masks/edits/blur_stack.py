@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
+from unsee.masks.edits.edit import Edit
 from unsee.masks.network_input import NetworkInput
 
 
 @dataclass(frozen=True, eq=False)
-class BlurStack:
+class BlurStack(Edit):
     """B images, each with its levels of blur.
 
     Args:

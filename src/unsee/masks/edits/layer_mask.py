@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -11,17 +12,18 @@ from unsee.activation import ActivationForm
 from unsee.behind_layer import BehindLayer, read, replaced
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors.tiles import tiles_of, untiled
 
 SPACE, CHANNELS, BOTH = "space", "channels", "both"
 OVER = (SPACE, CHANNELS, BOTH)
 """What a mask on a layer has a value for: each place, each channel, or each place of each channel."""
+_SIDE = 224
 
 
 @dataclass(frozen=True)
-class LayerMask:
+class LayerMask(Perturbation):
     """Replaces the activation of a layer with a constant where the mask is 0.
 
     Args:
@@ -41,6 +43,7 @@ class LayerMask:
     value: float | tuple[float, ...] = 0.0
     over: str = SPACE
     name: str = "layer"
+    kind: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if self.over not in OVER:
@@ -63,6 +66,16 @@ class LayerMask:
         return (
             (rows, columns) if self.over == CHANNELS else (rows * self.form.rows, columns * self.form.columns)
         )
+
+    @property
+    def masked_layer(self) -> str:
+        """The layer."""
+        return self.layer
+
+    @property
+    def start_scale(self) -> float | None:
+        """The mask's longer side over that of the paper's input; None for a mask over channels."""
+        return max(self.size) / _SIDE if self.over == SPACE else None
 
     def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
         """The activations of these inputs, on the classifier's device.
@@ -88,7 +101,7 @@ class LayerMask:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerEdit:
+class LayerEdit(Edit):
     """The activations of B images at a layer, and what replaces them.
 
     Args:

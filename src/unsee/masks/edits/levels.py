@@ -7,6 +7,7 @@ code, equally spaced, and beyond its border the photo does not continue mirrored
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -15,12 +16,12 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.blur_stack import BlurStack, photo_between
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.network_input import NetworkInput
 
 
 @dataclass(frozen=True)
-class BlurLevels:
+class BlurLevels(Perturbation):
     """Blurs whose standard deviation falls in equal steps from `sigma` to 0 as the mask rises from 0 to 1.
 
     Args:
@@ -35,6 +36,7 @@ class BlurLevels:
     sigma: float = 20.0
     levels: int = 8
     name: str = "blur-levels"
+    kind: ClassVar[str] = "blur"
 
     def __post_init__(self) -> None:
         if not self.sigma > 0 or self.levels < 2:

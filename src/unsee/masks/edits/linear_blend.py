@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unsee.classifier import Classifier
+from unsee.masks.edits.edit import Edit
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import window
 
 
 @dataclass(frozen=True, eq=False)
-class LinearBlend:
+class LinearBlend(Edit):
     """B images with what replaces their pixels.
 
     Args:

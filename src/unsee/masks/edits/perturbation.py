@@ -7,7 +7,7 @@ image, and blend image and reference linearly.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.linear_blend import blend, linear_blend
 from unsee.masks.edits.pyramid import Pyramid
 from unsee.masks.edits.tokens import Tokens
@@ -28,27 +28,7 @@ MEAN_COLOR = "mean"
 _NOISE_STREAM = 2
 
 
-@runtime_checkable
-class Perturbation(Protocol):
-    """Says what deleting means, and prepares the edit of a batch.
-
-    One whose masks have cells of their own, such as tokens, also has `own_cells`, which is True.
-    """
-
-    @property
-    def name(self) -> str:
-        """The name in results."""
-
-    def prepare(self, classifier: Classifier, inputs: Sequence[NetworkInput]) -> Edit:
-        """The edit of these inputs, on the classifier's device."""
-
-    def edited_photo(
-        self, network_input: NetworkInput, mask: Float[Tensor, "h w"]
-    ) -> Float[Tensor, "c h w"] | None:
-        """The photo under a mask of its size, in [0,1]; None if no pixels are edited."""
-
-
-class Blended(ABC):
+class Blended(Perturbation, ABC):
     """A perturbation that blends image and reference linearly; a subclass makes the reference."""
 
     @abstractmethod
@@ -86,6 +66,7 @@ class Constant(Blended):
 
     color: tuple[float, ...] | str = MEAN_COLOR
     name: str = "constant"
+    kind: ClassVar[str] = "constant"
 
     def __post_init__(self) -> None:
         if self.color == MEAN_COLOR:
@@ -125,6 +106,7 @@ class GaussianNoise(Blended):
 
     deviation: float = 0.2
     name: str = "noise"
+    kind: ClassVar[str] = "noise"
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
@@ -139,6 +121,7 @@ class UniformNoise(Blended):
     """Independent noise for each pixel and colour, uniform over [0,1], as in the authors' code."""
 
     name: str = "uniform-noise"
+    kind: ClassVar[str] = "noise"
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """Noise on the canvas; the input size shows the upper left part of it."""
@@ -153,6 +136,7 @@ class Blur(Blended):
 
     sigma: float = 10.0
     name: str = "blur"
+    kind: ClassVar[str] = "blur"
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The input and the canvas, blurred each."""
@@ -165,6 +149,7 @@ class NativeBlur(Blended):
 
     sigma: float = 10.0
     name: str = "native-blur"
+    kind: ClassVar[str] = "blur"
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The blurred photo brought to both sizes; sigma is in pixels of the photo."""
@@ -178,6 +163,7 @@ class Median(Blended):
 
     size: int = 11
     name: str = "median"
+    kind: ClassVar[str] = "median"
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.size % 2 == 0:
@@ -195,6 +181,7 @@ class MedianGaussian(Blended):
     size: int = 11
     sigma: float = 5.0
     name: str = "median-gaussian"
+    kind: ClassVar[str] = "median"
 
     def references(self, network_input: NetworkInput) -> tuple[Tensor, Tensor]:
         """The averaged blurs of the input and of the canvas."""

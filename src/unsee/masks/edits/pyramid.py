@@ -8,6 +8,7 @@ pixel, and the gradient is exact for what is computed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.blur_stack import BlurStack, photo_between
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.network_input import NetworkInput
 from unsee.tensors import smooth
 
@@ -24,7 +25,7 @@ _SPACING = 2.0
 
 
 @dataclass(frozen=True)
-class Pyramid:
+class Pyramid(Perturbation):
     """A Gaussian blur whose width follows the mask.
 
     Args:
@@ -39,6 +40,7 @@ class Pyramid:
     sigma: float = 10.0
     levels: int = 12
     name: str = "pyramid"
+    kind: ClassVar[str] = "blur"
 
     def __post_init__(self) -> None:
         if self.levels < 2 or not self.sigma > 0:

@@ -14,10 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.area import EachArea, ExactArea
-from unsee.masks.objective import Objective
 from unsee.masks.optimisers.iterate import SingleIterate
 from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
+from unsee.masks.penalties import ExactAreas
 from unsee.masks.smooth_grid import SmoothGrid
 
 _HALVINGS = 14
@@ -76,21 +75,23 @@ class AreaSteps(SingleIterate):
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
         """The next iterate, projected to its area."""
         assert evaluation.gradient is not None
-        penalty, asked = _exact_area(evaluation.objective)
+        exact = evaluation.objective.exact_areas
+        if exact is None:
+            raise UnseeError(
+                "the optimiser AreaSteps needs the penalty ExactArea, as in the preset extremal-fast"
+            )
         game, first, second = evaluation.objective.game, *self.betas
         saliency = game.saliency(evaluation.masks[:, 0])
-        areas, count = self.areas(asked, iteration), (iteration + 1).to(saliency)[:, None, None]
+        areas, count = self.areas(exact.areas, iteration), (iteration + 1).to(saliency)[:, None, None]
         gradient = (1 - 2 * game.ideal) * evaluation.gradient[:, 0]
-        gradient = gradient + _sharper(penalty, saliency, iteration, areas)
+        gradient = gradient + _sharper(exact, saliency, iteration, areas)
         mean = first * memory[0] + (1 - first) * gradient
         square = second * memory[1] + (1 - second) * gradient.square()
         scale = (square / (1 - second**count)).mean(dim=(1, 2), keepdim=True).sqrt().add(_TINY)
         done = count / self.iterations
         rate = self.rate * (self.last_rate / self.rate) ** done
         moved = saliency - rate * (mean / (1 - first**count)) / scale
-        cells = projected(
-            moved, (areas - _bias(saliency, penalty.grid)).clamp(_TINY, 1 - _TINY), penalty.grid
-        )
+        cells = projected(moved, (areas - _bias(saliency, exact.grid)).clamp(_TINY, 1 - _TINY), exact.grid)
         return (game.ideal - cells).abs(), (mean, square)
 
     def areas(self, asked: Float[Tensor, " b"], iteration: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
@@ -126,22 +127,10 @@ def _bias(saliency: Float[Tensor, "b r c"], grid: SmoothGrid) -> Float[Tensor, "
     return pixels.mean(dim=1) - grid.area(saliency)
 
 
-def _exact_area(objective: Objective) -> tuple[ExactArea, Float[Tensor, " b"]]:
-    """The penalty, and the area of each image.
-
-    Raises:
-        UnseeError: there is no such penalty.
-    """
-    for part in objective.penalties:
-        if isinstance(part, EachArea) and isinstance(part.penalty, ExactArea):
-            return part.penalty, part.areas
-    raise UnseeError("the optimiser AreaSteps needs the penalty ExactArea, as in the preset extremal-fast")
-
-
 def _sharper(
-    penalty: ExactArea, saliency: Float[Tensor, "b r c"], iteration: Int[Tensor, " b"], areas: Tensor
+    exact: ExactAreas, saliency: Float[Tensor, "b r c"], iteration: Int[Tensor, " b"], areas: Tensor
 ) -> Float[Tensor, "b r c"]:
     """The gradient of what makes masks of these areas sharp."""
     with torch.enable_grad():
         free = saliency.detach().requires_grad_()
-        return torch.autograd.grad(penalty.unsharpness(free, iteration, areas).sum(), free)[0]
+        return torch.autograd.grad(exact.unsharpness(free, iteration, areas).sum(), free)[0]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.hooks import hooked
 from unsee.layers import layer_named
+from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.tokens.attention import KeptTokens
 from unsee.masks.edits.tokens.place import Place, without_tokens
 
@@ -21,7 +22,7 @@ HALF = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class TokenEdit(ABC):
+class TokenEdit(Edit, ABC):
     """B images with masks on their patch tokens.
 
     Without gradients, as final scores are taken, masks of ones give the network's own answer, bit by bit.

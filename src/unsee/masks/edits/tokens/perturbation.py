@@ -9,14 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
-from unsee.masks.edits.edit import Edit
+from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
 from unsee.masks.edits.tokens.place import place_of
 from unsee.masks.network_input import NetworkInput
 
 
 @dataclass(frozen=True)
-class Tokens:
+class Tokens(Perturbation):
     """Deletes patch tokens of a vision transformer: nothing is painted (docs/tokens.md).
 
     Where the tokens cannot be dropped, as in Swin, the embeddings of patches are masked, and results say so.
@@ -24,6 +24,7 @@ class Tokens:
 
     name: str = "tokens"
 
+    kind: ClassVar[None] = None
     own_cells: ClassVar[bool] = True
     """Its masks have one cell for each token, inside the network."""
 
