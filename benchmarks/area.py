@@ -19,7 +19,7 @@ from common import assets, network
 from unsee.classifier import Classifier
 from unsee.explanation import Explanation
 from unsee.explanation_row import save_row
-from unsee.masks.area import step_of
+from unsee.masks.area_penalties import step_of
 from unsee.masks.settings import adjusted
 
 _AT_ONCE = 4

@@ -12,10 +12,11 @@ from unsee.classifier import Classifier
 from unsee.fits import Squash
 from unsee.images import Photo
 from unsee.masks.edits.edit import Perturbation
-from unsee.masks.learner import Request, learn_each
+from unsee.masks.learner import learn_each
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned
+from unsee.masks.requests import MaskRequest
 from unsee.masks.scoring import Scoring
 from unsee.masks.settings import Settings
 
@@ -44,14 +45,14 @@ def small_net(classes: int = 7, activation: str = "smooth", seed: int = 0) -> nn
 
 def learn_masks(
     classifier: Classifier,
-    requests: Sequence[Request],
+    requests: Sequence[MaskRequest],
     settings: Settings,
     progress: Progress | None = None,
 ) -> list[Learned]:
     """One mask for each request, in order, all in one batch."""
     left = [list(requests)]
 
-    def all_at_once(_: int) -> Sequence[Request]:
+    def all_at_once(_: int) -> Sequence[MaskRequest]:
         return left.pop() if left else []
 
     found = dict(learn_each(classifier, all_at_once, settings, len(requests), progress=progress))
@@ -108,10 +109,10 @@ class Bench:
         )
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[MaskRequest]:
         """The photos as the learner takes them."""
         pairs = zip(self.inputs, self.targets, strict=True)
-        return [Request(row, one, target, self.classes) for row, (one, target) in enumerate(pairs)]
+        return [MaskRequest(row, one, target, self.classes) for row, (one, target) in enumerate(pairs)]
 
     def references(self, edits: Sequence[Perturbation], row: int, place: int) -> list[np.ndarray]:
         """The perturbed pictures of one photo: still where `place` is 0, on the canvas where it is 1."""

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 import literal_area as literal
 from nets import bench, learn_masks
-from unsee.masks import area, smooth_grid
-from unsee.masks.area import step_of
+from unsee.masks import area_penalties, smooth_grid
+from unsee.masks.area_penalties import step_of
 from unsee.masks.edits import blur_stack, levels
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.game import GAMES
@@ -113,7 +113,7 @@ def no_first_gradient(self, memory, evaluation, iteration):
 
 MISTAKES = {
     "a kernel without its plateau": (smooth_grid, "_kernel", kernel_without_plateau),
-    "the step turned round": (area, "step_of", low_pixels_high),
+    "the step turned round": (area_penalties, "step_of", low_pixels_high),
     "the running mean begins at zero": (Momentum, "tell", no_first_gradient),
     "never mirrored": (Scoring, "_turned", lambda self, given, mirrored: given),
     "the picture goes on beyond its border": (levels, "zero_padded_gaussian", gaussian_matrix),

@@ -12,7 +12,8 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.photo_comparison import compare
 from unsee.explanation import Scores
-from unsee.masks.areas import LADDER, areas_asked, smallest_area
+from unsee.masks.area_arguments import LADDER, areas_asked
+from unsee.masks.smallest_area import smallest_area
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import mistakes as wrong
 import test_literal_terms as terms
 import test_literal_trajectories as trajectories
 import test_selection as chosen
-from unsee.masks import convergence, grid, learner, objective, selection, starts
+from unsee.masks import convergence, grid, learner, objective, requests, selection, starts
 from unsee.masks import outcome as outcome_file
 from unsee.masks.edits import linear_blend, perturbation
 from unsee.masks.edits.linear_blend import LinearBlend
@@ -117,9 +117,9 @@ MISTAKES = {
     "upsampling off by one cell, one mask": (grid, "upsampling_matrix", wrong.one_cell_off, upsampling),
     "mask blur of 4": (grid, "gaussian_matrix", wrong.sigma_4, paper),
     "mask blur of 4, one mask": (grid, "gaussian_matrix", wrong.sigma_4, upsampling),
-    "jitter ignored": (learner, "jitter_offsets", wrong.no_jitter, paper),
-    "jitter's rows and columns swapped": (learner, "jitter_offsets", wrong.turned_jitter, paper),
-    "jitter of the first photo for all": (learner, "jitter_offsets", wrong.common_jitter, batch),
+    "jitter ignored": (requests, "jitter_offsets", wrong.no_jitter, paper),
+    "jitter's rows and columns swapped": (requests, "jitter_offsets", wrong.turned_jitter, paper),
+    "jitter of the first photo for all": (requests, "jitter_offsets", wrong.common_jitter, batch),
     "jitter of fewer places": (trajectories, "jitter_offsets", wrong.fewer_places, offsets),
     "mask moved with the jitter": (Scoring, "jittered_scores", wrong.scored(move=True), paper),
     "edit not moved": (Scoring, "jittered_scores", wrong.scored(still_edits=True), paper),

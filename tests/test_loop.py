@@ -12,7 +12,7 @@ from unsee.masks.loop import Capacity, Step, optimise
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
-from unsee.masks.penalties import Penalty
+from unsee.masks.penalty_protocol import Penalty
 from unsee.masks.scoring import Scored
 
 

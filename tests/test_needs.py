@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from unsee.classifier import Classifier, ClosedNetwork
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.methods import METHODS
 from unsee.needs import NEEDS, usable
+from unsee.network_wrappers import ClosedNetwork
 from unsee.words import spelled
 
 ONLY_SCORES = "occlusion, blur-occlusion, variable-occlusion, lime and rise"

@@ -24,7 +24,8 @@ from unsee.masks.network_input import NetworkInput
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.protocol import Evaluation, Optimiser
-from unsee.masks.penalties import L1, Penalty, TotalVariation, gradient_of
+from unsee.masks.penalties import L1, TotalVariation
+from unsee.masks.penalty_protocol import Penalty, gradient_of
 from unsee.masks.starts import ConstantStart
 from unsee.tensors import generator
 from unsee.tuning import tuned

@@ -14,7 +14,7 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks import PRESETS, adjusted, explain
 from unsee.masks.batch import Batch
-from unsee.masks.checks import SCORED_BEFORE
+from unsee.masks.checks import SCORED_BEFORE, unseen_for
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
 from unsee.masks.jittered import JitteredScorer
@@ -22,10 +22,12 @@ from unsee.masks.loop import Capacity, optimise
 from unsee.masks.optimisers.adam import Adam
 from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.optimisers.protocol import Bounds, within
+from unsee.masks.paths import TOUCHES, Paths
 from unsee.masks.photos import Plan, learn_photos
-from unsee.masks.suffices import TOUCHES, Paths, suffice_each
-from unsee.masks.sufficient import Bracket, asked_to_suffice, unseen_for
-from unsee.sufficiency import Sufficient
+from unsee.masks.smallest_mask_arguments import asked_to_suffice
+from unsee.masks.smallest_masks import suffice_each
+from unsee.masks.walk import Bracket
+from unsee.smallest_mask import Sufficient
 from unsee.verdicts import CONVERGED, NOT_REACHED
 
 GAMES = ("deletion", "preservation")

@@ -9,7 +9,7 @@ import torch
 from command_line import FILES, contents, refused
 from unsee.drawing.path_chart import PathMask, PathWords, path_figure
 from unsee.explanation import Explanation
-from unsee.sufficiency import Sufficient
+from unsee.smallest_mask import Sufficient
 
 PATH = {"path.csv", "path.png"}
 

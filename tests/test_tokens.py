@@ -7,12 +7,13 @@ import timm
 import torch
 
 from token_nets import CLASSES, MAKERS, PREFIX, SIZE, convnet, made, max_pooled, shortened, swin
-from unsee.classifier import Classifier, ClosedNetwork
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.tokens import Tokens, place
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
 from unsee.masks.edits.tokens.place import place_of, without_tokens
+from unsee.network_wrappers import ClosedNetwork
 
 
 def images_for(classifier, count=2, seed=0):

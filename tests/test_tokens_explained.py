@@ -24,7 +24,8 @@ from unsee.masks.edits.tokens import edits
 from unsee.masks.edits.tokens.edits import DroppedTokens
 from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.on_photo import on_input, on_photo
-from unsee.masks.penalties import ScaledVariation, TotalVariation, gradient_of
+from unsee.masks.penalties import ScaledVariation, TotalVariation
+from unsee.masks.penalty_protocol import gradient_of
 from unsee.masks.starts import CircularStart
 
 NAME = "timm, registers, mean"

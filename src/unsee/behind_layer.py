@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unsee.classifier import Classifier, NetworkWrapper
+from unsee.classifier import Classifier
 from unsee.cutting import Cut, cut_at
 from unsee.errors import UnseeError
 from unsee.hooks import copied, hooked, opened
 from unsee.layers import layer_named, named_layers
 from unsee.memory import is_out_of_memory
+from unsee.network_wrappers import NetworkWrapper
 from unsee.tensors.depthwise import hasten
 from unsee.tuning import folded, require_compiler
 

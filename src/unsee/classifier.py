@@ -1,6 +1,5 @@
 """A network with its input and what its answer means: images in [0,1] in, logits and scores out."""
 
-from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.fx import GraphModule
 
 from unsee.choices import look_up
 from unsee.class_names import ClassNames, class_index, class_names_of
@@ -19,21 +17,12 @@ from unsee.fits import Fit
 from unsee.heads import AUTO, GIVEN, HEADS, Head, Reading
 from unsee.input_values import Channels, InputValues, each_channel
 from unsee.lending import lent, original
+from unsee.network_wrappers import NetworkWrapper, is_closed
 from unsee.pixels import UNIT
 from unsee.probes import asked, probed
 from unsee.target_scores import SCORES
 
 TargetLike = int | np.integer | str | Sequence[int | np.integer | str]
-
-
-class NetworkWrapper(nn.Module, ABC):
-    """A module that runs another network, such as a faster copy; layers are named as in that network."""
-
-    net: nn.Module
-
-
-class ClosedNetwork(nn.Module, ABC):
-    """A module that hands its input to something that is not torch: it has no layers to read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +118,7 @@ class Classifier:
         False for TorchScript and for programs of `torch.export`, which call no module and no function of
         torch that could be replaced, and for networks that run outside torch.
         """
-        return not any(_is_closed(module) for module in self.network.modules())
+        return not any(is_closed(module) for module in self.network.modules())
 
     @property
     def record(self) -> dict[str, Any]:
@@ -299,9 +288,3 @@ def _checked_color(given: float | Sequence[float], channels: int) -> tuple[float
             f"mean_color is a colour in [0,1], got {given!r}: divide by 255 if it is one of 0 to 255"
         )
     return color
-
-
-def _is_closed(module: nn.Module) -> bool:
-    if isinstance(module, GraphModule):
-        return any(isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes)
-    return isinstance(module, ClosedNetwork | torch.jit.ScriptModule)

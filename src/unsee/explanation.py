@@ -18,7 +18,7 @@ from unsee.pixels import RGB, Bands, checked_bands
 from unsee.provenance import Provenance, Run
 from unsee.records import finite, number
 from unsee.scores import Scores, Target
-from unsee.sufficiency import Sufficiency, other_folder, question_record, remove_stale
+from unsee.smallest_mask import Sufficiency, other_folder, question_record, remove_stale
 from unsee.verdicts import CONVERGED
 from unsee.words import counted
 
@@ -89,7 +89,6 @@ class Explanation:
         """
         run = asdict(self.run)
         terms, history = run.pop("objective"), run.pop("history")
-        single = len(self.target.indices) == 1
         manifest: dict[str, Any] = finite(
             {
                 "format": FORMAT,
@@ -97,11 +96,7 @@ class Explanation:
                 "photo_sha256": self.photo.sha256,
                 "photo_size": list(self.photo.pixels.shape[-2:]),
                 "photo_notes": list(self.photo.notes),
-                "target": {
-                    "index": self.target.indices[0] if single else list(self.target.indices),
-                    "name": self.target.names[0] if single else list(self.target.names),
-                    "asked": self.target.asked,
-                },
+                "target": self.target.record(),
                 "scores": asdict(self.scores),
                 "normalized_score": self.scores.normalized,
                 "suppression": self.suppression,
@@ -225,17 +220,13 @@ class Explanation:
         if found is None:
             return
         # imported only to draw, as in `show`
-        from unsee.sufficiency_files import write_others, write_path  # noqa: PLC0415
+        from unsee.smallest_mask_files import write_others, write_path  # noqa: PLC0415
 
         shown = self.run.settings["shown_with"] or self.run.settings["perturbations"][0]
         if found.asked.path:
             write_path(folder, found, shown["name"], deletes, self.target.short, bands)
         if self.others:
-            each = (self, *self.others)
-            names = ("the smallest", *(f"another {number}" for number in range(1, len(each))))
-            masks = [
-                (one.saliency, f"{name}: {one.short_answer}") for name, one in zip(names, each, strict=True)
-            ]
+            masks = [(one.saliency, one.short_answer) for one in (self, *self.others)]
             write_others(folder, self.photo.pixels, masks, bands)
 
     @property
@@ -270,11 +261,9 @@ class Explanation:
     @classmethod
     def _from_saved(cls, saved: SavedExplanation) -> "Explanation":
         manifest = saved.manifest
-        index, name, asked = (manifest["target"][key] for key in ("index", "name", "asked"))
-        several = not isinstance(index, int)
         return cls(
             photo=saved.photo,
-            target=Target(tuple(index), tuple(name), asked) if several else Target((index,), (name,), asked),
+            target=Target.read(manifest["target"]),
             scores=Scores(**{key: number(value) for key, value in manifest["scores"].items()}),
             mask=saved.mask,
             mask_grid=saved.mask_grid,

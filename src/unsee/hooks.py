@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from unsee.classifier import Classifier, NetworkWrapper
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.lending import CHANGING, original
 from unsee.needs import usable
+from unsee.network_wrappers import NetworkWrapper
 
 
 def opened(classifier: Classifier) -> Classifier:

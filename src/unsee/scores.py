@@ -1,7 +1,9 @@
 """The classes that are explained together, and their scores before and after an edit."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _SMALLEST_SPAN = 1e-6
 
@@ -22,6 +24,23 @@ class Target:
         """The first class, and how many more there are."""
         more = len(self.names) - 1
         return f"{self.names[0]} + {more} more" if more else self.names[0]
+
+    def record(self) -> dict[str, Any]:
+        """Its values, as JSON; of a single class no list."""
+        single = len(self.indices) == 1
+        return {
+            "index": self.indices[0] if single else list(self.indices),
+            "name": self.names[0] if single else list(self.names),
+            "asked": self.asked,
+        }
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> "Target":
+        """What `record` has written."""
+        index, name, asked = (record[key] for key in ("index", "name", "asked"))
+        return (
+            cls((index,), (name,), asked) if isinstance(index, int) else cls(tuple(index), tuple(name), asked)
+        )
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from unsee.choices import look_up
-from unsee.classifier import Classifier, NetworkWrapper
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import copied, hooked
+from unsee.network_wrappers import NetworkWrapper
 from unsee.tensors.depthwise import hasten
 
 PRECISIONS = ("auto", "float32", "bfloat16")

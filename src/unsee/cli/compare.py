@@ -112,7 +112,7 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
-    from unsee.masks.areas import preset_for
+    from unsee.masks.area_arguments import preset_for
 
     place = layer_from(mask_layer, layer_value, mask_over)
     settings = ComparisonSettings(

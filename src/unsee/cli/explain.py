@@ -133,9 +133,9 @@ def command(
     )
     from unsee.cli.progress import learning
     from unsee.masks import PRESETS, Plan, adjusted
-    from unsee.masks.areas import areas_asked
+    from unsee.masks.area_arguments import areas_asked
     from unsee.masks.folders import explain_to_folders
-    from unsee.masks.sufficient import asked_to_suffice, check_settings
+    from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 
     question, chosen = asked_to_suffice(suppress, keep, path, another, game, iterations)
     areas = areas_asked(area_from(area), share)

@@ -74,11 +74,11 @@ def command(
     if box is None and source is None:
         raise UnseeError("which box? Give --box X0,Y0,X1,Y1, or --from a folder that `unsee explain` wrote")
     from unsee.cli.parsing import box_from, check_photos, fit_from, load_model, target_from
+    from unsee.experiments.interrogation_result import refuse_taken
     from unsee.experiments.photo_interrogation import (
         interrogate,
         interrogate_explanation,
         perturbation_named,
-        refuse_taken,
     )
     from unsee.explanation import Explanation
     from unsee.masks.network_input import photo_for

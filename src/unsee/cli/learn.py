@@ -128,7 +128,7 @@ def command(
     from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
-    from unsee.masks.sufficient import asked_to_suffice, check_settings
+    from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.engines.choice import engine_named
     from unsee.runs.learn import LearnSettings, adjusted_preset, check_learned, learn_with

@@ -13,7 +13,7 @@ from unsee.datasets.opening import DRAWN, open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit
-from unsee.masks.areas import SMALLEST
+from unsee.masks.area_arguments import SMALLEST
 from unsee.masks.edits.layer_mask import SPACE
 from unsee.masks.on_layer import VALUES, ZERO, OnLayer, check_no_perturbation
 from unsee.masks.photos import joined_classes

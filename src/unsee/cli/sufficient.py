@@ -42,7 +42,7 @@ def report_stopped(manifests: "Iterable[Mapping[str, Any]]") -> None:
 def further_rows(saved: "FolderEntry") -> "Iterator[tuple[str, ...]]":
     """A row of the table for each further mask, and one that says why there are no more."""
     from unsee.explanation_files import read_manifest
-    from unsee.sufficiency import other_folder
+    from unsee.smallest_mask import other_folder
 
     found = saved.manifest.get("sufficiency")
     for number in range(1, (found["others"] if found else 0) + 1):

@@ -22,7 +22,7 @@ from unsee.images import Photo, PhotoLike
 from unsee.layer_names import layer_called
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, OnLayer, Plan, on_layer
-from unsee.masks.areas import preset_for
+from unsee.masks.area_arguments import preset_for
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
 from unsee.masks.on_layer import check_no_area, check_no_cells, check_no_perturbation
@@ -30,7 +30,7 @@ from unsee.masks.on_photo import on_input
 from unsee.masks.outcome import Learned
 from unsee.masks.photos import asked_for, learn_photos, target_indices
 from unsee.masks.settings import Settings, adjusted
-from unsee.masks.sufficient import asked_to_suffice, check_settings
+from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
 from unsee.records import described

@@ -14,7 +14,8 @@ from unsee.experiments.mask_numbers import SOURCE
 from unsee.masks import PRESETS
 from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.grid import Grid
-from unsee.masks.penalties import L1, Penalty, TotalVariation
+from unsee.masks.penalties import L1, TotalVariation
+from unsee.masks.penalty_protocol import Penalty
 from unsee.masks.settings import Settings
 from unsee.metrics import boxes_at, localised, mean_of, proportion
 

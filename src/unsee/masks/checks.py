@@ -10,19 +10,30 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.masks.edits.edit import Edit, Perturbation
+from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Median
 from unsee.masks.game import Game
 from unsee.masks.grid import Upsampler
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.scoring import Scoring
 from unsee.masks.smooth_grid import SmoothUpsampler
-from unsee.masks.sufficient import unseen_for
 from unsee.masks.walk import CHECK, Walk
 from unsee.memory import in_quarters
 from unsee.scores import Scores
-from unsee.sufficiency import PathPoint
+from unsee.smallest_mask import PathPoint
 
 SCORED_BEFORE = 4
 """Evaluations before the first step: of the photo twice, of it fully perturbed by both perturbations."""
+_UNSEEN: tuple[Perturbation, ...] = (Constant(), Blur(), GaussianNoise(), Median())
+"""One perturbation of each kind, in the order in which they are tried."""
+
+
+def unseen_for(perturbations: Sequence[Perturbation]) -> Perturbation:
+    """A perturbation of another kind than those that a mask is learned with.
+
+    A constant colour; where that is among them a blur, then noise, then a median.
+    """
+    seen = {one.kind for one in perturbations}
+    return next((one for one in _UNSEEN if one.kind not in seen), _UNSEEN[-1])
 
 
 @dataclass(frozen=True, eq=False)

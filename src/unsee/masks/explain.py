@@ -16,7 +16,7 @@ from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Scores
 from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
-from unsee.masks.areas import AreaLike, areas_asked, every_area, smallest_of_each
+from unsee.masks.area_arguments import AreaLike, areas_asked
 from unsee.masks.edits.edit import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
@@ -27,7 +27,8 @@ from unsee.masks.on_photo import on_photo
 from unsee.masks.photos import Asked, LearnedPhoto, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
-from unsee.masks.sufficient import asked_to_suffice, check_settings
+from unsee.masks.smallest_area import every_area, smallest_of_each
+from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 from unsee.neutral import advanced, neutral
 from unsee.provenance import Provenance, Run
 from unsee.records import described

@@ -26,7 +26,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
-from unsee.sufficiency import other_folder, question_record
+from unsee.smallest_mask import other_folder, question_record
 
 Place = tuple[str | PathLike[str], Path]
 """A photo, and the folder for its explanation."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
-from typing import NamedTuple
 
 import torch
 
@@ -13,38 +12,18 @@ from unsee.errors import UnseeError
 from unsee.masks.batch import Batch
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.loop import Capacity, Progress, Step, optimise
-from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned, examined
-from unsee.masks.scoring import Scoring
+from unsee.masks.requests import MaskRequest, jitter_of, scoring_of
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
 from unsee.needs import usable
 from unsee.neutral import advanced
-from unsee.tensors import jitter_offsets
 from unsee.tuning import memory_of_one_pass, tuned
-
-
-class Request(NamedTuple):
-    """An image that a mask is to be learned for.
-
-    Args:
-        id: the caller's name of the image.
-        network_input: the photo at the network's size, with `Settings.margin` as its margin.
-        target: the target classes.
-        classes: how many logits the classifier has.
-        area: that its mask is to have; None for the objective's own. All requests of a run have one, or none.
-    """
-
-    id: int
-    network_input: NetworkInput
-    target: tuple[int, ...]
-    classes: int
-    area: float | None = None
 
 
 def learn_each(
     classifier: Classifier,
-    requests: Callable[[int], Sequence[Request]],
+    requests: Callable[[int], Sequence[MaskRequest]],
     settings: Settings,
     batch_size: int | None = None,
     bfloat16: bool = False,
@@ -71,7 +50,7 @@ def learn_each(
 
 def _learned(
     classifier: Classifier,
-    requests: Callable[[int], Sequence[Request]],
+    requests: Callable[[int], Sequence[MaskRequest]],
     settings: Settings,
     batch_size: int | None,
     bfloat16: bool,
@@ -86,10 +65,10 @@ def _learned(
         quick = _quick(classifier, settings, bfloat16, compiled)
         capacity = Capacity(batch_size or _that_fit(quick, settings))
 
-    inside: dict[int, Request] = {}
+    inside: dict[int, MaskRequest] = {}
     done = 0.0
 
-    def take(places: int) -> Sequence[Request]:
+    def take(places: int) -> Sequence[MaskRequest]:
         new = requests(places)
         for request in new:
             without_images = replace(request.network_input)
@@ -117,7 +96,7 @@ def _learned(
 def _attempt(
     classifier: Classifier,
     quick: Classifier,
-    requests: Callable[[int], Sequence[Request]],
+    requests: Callable[[int], Sequence[MaskRequest]],
     settings: Settings,
     capacity: Capacity,
     progress: Progress,
@@ -141,18 +120,18 @@ def _attempt(
 
 def _retried(
     attempt: Callable[..., Iterator[list[tuple[int, Learned]]]],
-    known: Sequence[tuple[Request, Learned]],
+    known: Sequence[tuple[MaskRequest, Learned]],
     settings: Settings,
     retry: Retry,
     progress: Progress,
-) -> list[tuple[Request, Learned]]:
+) -> list[tuple[MaskRequest, Learned]]:
     """The same images with those that the retry is for begun again; the better attempt counts."""
     again = [request for request, learned in known if learned.goes_wrong(retry)]
     if not again:
         return list(known)
     left = [again]
 
-    def all_at_once(_: int) -> Sequence[Request]:
+    def all_at_once(_: int) -> Sequence[MaskRequest]:
         return left.pop() if left else []
 
     groups = attempt(all_at_once, settings.with_retry(retry), Capacity(len(again)), progress)
@@ -220,34 +199,14 @@ def _that_fit(quick: Classifier, settings: Settings) -> int:
     return images_that_fit(quick.device, memory_of_one_pass(quick) * passes)
 
 
-def _prepared(classifier: Classifier, new: Sequence[Request], settings: Settings) -> Batch:
+def _prepared(classifier: Classifier, new: Sequence[MaskRequest], settings: Settings) -> Batch:
     """New images before their first step: edits, start and jitter."""
-    scoring = Scoring.prepare(
-        classifier,
-        [request.network_input for request in new],
-        [request.target for request in new],
-        new[0].classes,
-        settings.perturbations,
-        settings.objective.score_on(classifier.reading.score_name),
-        settings.input_noise,
-        settings.shown,
-    )
-    scoring = replace(scoring, both=settings.objective.game.both, areas=_areas(new, settings, scoring))
-    upsampler = settings.grid.upsampler(scoring.size, scoring.targets, settings.objective.game)
-    started = settings.start(scoring, settings.objective.game, settings.grid.cells(scoring.size))
-    offsets = jitter_offsets(list(scoring.seeds), settings.optimiser.iterations, settings.jitter)
-    places = offsets.transpose(0, 1).to(scoring.targets.device)
-    scorer = JitteredScorer(scoring, settings, upsampler, places, started.evaluations)
+    scoring, game = scoring_of(classifier, new, settings), settings.objective.game
+    upsampler = settings.grid.upsampler(scoring.size, scoring.targets, game)
+    started = settings.start(scoring, game, settings.grid.cells(scoring.size))
+    offsets = jitter_of(scoring, settings, settings.optimiser.iterations)
+    scorer = JitteredScorer(scoring, settings, upsampler, offsets, started.evaluations)
     return Batch.begin(tuple(request.id for request in new), scorer, started.masks, settings.optimiser)
-
-
-def _areas(new: Sequence[Request], settings: Settings, scoring: Scoring) -> torch.Tensor | None:
-    """The area that each image's mask is to have; None where the penalties decide it."""
-    own = settings.objective.area
-    if own is None:
-        return None
-    areas = [own if request.area is None else request.area for request in new]
-    return torch.tensor(areas, dtype=torch.float64).to(scoring.targets.device)
 
 
 def _finished(classifier: Classifier, batch: Batch) -> list[tuple[int, Learned]]:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import DELETION, Game
-from unsee.masks.penalties import L1, ExactAreas, Penalty, TotalVariation
+from unsee.masks.penalties import L1, TotalVariation
+from unsee.masks.penalty_protocol import ExactAreas, Penalty
 from unsee.target_scores import (
     SCORES,
     Score,

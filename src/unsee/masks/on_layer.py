@@ -21,7 +21,8 @@ from unsee.layer_names import ALEXNET, VGG16, layer_called, paper_names, paper_n
 from unsee.masks.edits.layer_mask import BOTH, CHANNELS, OVER, SPACE, LayerMask
 from unsee.masks.grid import Grid
 from unsee.masks.network_input import photo_for
-from unsee.masks.penalties import L1, Penalty, TiledVariation, TotalVariation
+from unsee.masks.penalties import L1, TiledVariation, TotalVariation
+from unsee.masks.penalty_protocol import Penalty
 from unsee.masks.settings import Settings
 from unsee.memory import BATCH_SIZE, by_halves
 

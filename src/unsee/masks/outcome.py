@@ -16,7 +16,7 @@ from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
-from unsee.sufficiency import Sufficiency
+from unsee.smallest_mask import Sufficiency
 from unsee.verdicts import CONVERGED, NO_GAIN
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from unsee.masks.game import Game
 from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import Objective
-from unsee.masks.penalties import Penalty
+from unsee.masks.penalty_protocol import Penalty
 from unsee.masks.scoring import Scored
 
 

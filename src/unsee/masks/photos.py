@@ -14,14 +14,15 @@ from unsee.errors import UnseeError
 from unsee.explanation import Target
 from unsee.fits import Fit, Squash
 from unsee.images import Photo
-from unsee.masks.learner import Request, learn_each
+from unsee.masks.learner import learn_each
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
 from unsee.masks.outcome import Learned
+from unsee.masks.requests import MaskRequest
 from unsee.masks.settings import Settings
-from unsee.masks.suffices import suffice_each
+from unsee.masks.smallest_masks import suffice_each
 from unsee.memory import in_quarters
-from unsee.sufficiency import Sufficient, is_share
+from unsee.smallest_mask import Sufficient, is_share
 from unsee.target_scores import logit_score
 from unsee.tuning import check_precision, uses_bfloat16
 
@@ -165,14 +166,14 @@ class _Pending:
         self.inside: dict[int, tuple[NetworkInput, Target, float | None]] = {}
         self.count = 0
 
-    def take(self, places: int) -> list[Request]:
+    def take(self, places: int) -> list[MaskRequest]:
         """Up to so many further photos, with their target classes."""
         while batch := list(islice(self.photos, places)):
             if requests := self._requests(batch):
                 return requests
         return []
 
-    def _requests(self, batch: Sequence[Asked]) -> list[Request]:
+    def _requests(self, batch: Sequence[Asked]) -> list[MaskRequest]:
         inputs = [_network_input(self.classifier, self.plan, photo) for photo, *_ in batch]
         clean = in_quarters(self._clean_scores, inputs)
         requests = []
@@ -185,7 +186,7 @@ class _Pending:
             named = Target(target, tuple(map(self.classifier.class_name, target)), asked_for(asked))
             area = own[0] if own else None
             self.inside[self.count] = without_images, named, area
-            requests.append(Request(self.count, one, target, len(scores), area))
+            requests.append(MaskRequest(self.count, one, target, len(scores), area))
             self.count += 1
         return requests
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from unsee.masks.area import ExactArea, SortedArea
+from unsee.masks.area_penalties import ExactArea, SortedArea
 from unsee.masks.edits.levels import BlurLevels
 from unsee.masks.edits.perturbation import (
     Blur,

@@ -1,14 +1,13 @@
 """One image's way along the path over λ1: what is known of it, and what it does next."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 from torch import Tensor
 
 from unsee.masks.optimisers.protocol import Memory
-from unsee.masks.sufficient import Bracket
-from unsee.sufficiency import PathPoint
+from unsee.smallest_mask import PathPoint
 
 FIRST, FURTHER, RADIUS = 18, 5, 0.15
 """Steps under the first λ1 and under each further one; how far a cell may move in the first of these."""
@@ -21,9 +20,38 @@ _REFINING = 3 * CHECK
 _FINE, _TIGHT = math.log(1.02), math.log(1.1)
 
 
+@dataclass(frozen=True)
+class Bracket:
+    """Between which λ1 the highest that suffices lies, as natural logarithms.
+
+    Args:
+        now: the one that is tried.
+        enough: the highest that sufficed; -inf if none has yet.
+        too_much: the lowest above it that did not suffice; inf if none has yet.
+        step: logarithm of the factor while only one side is known.
+    """
+
+    now: float
+    enough: float = -math.inf
+    too_much: float = math.inf
+    step: float = math.log(4)
+
+    def told(self, suffices: bool) -> "Bracket":
+        """The bracket after `now` was tried, and the next to try: beyond the known side, or the middle."""
+        enough = max(self.enough, self.now) if suffices else self.enough
+        too_much = self.too_much if suffices else min(self.too_much, self.now)
+        if math.isinf(too_much):
+            new = enough + self.step
+        elif math.isinf(enough):
+            new = too_much - self.step
+        else:
+            new = (enough + too_much) / 2
+        return replace(self, now=new, enough=enough, too_much=too_much)
+
+
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where an optimiser stands: masks and what it remembers, each of one row."""
+class OptimiserState:
+    """The state of an optimiser: masks and what it remembers, each of one row."""
 
     masks: Float[Tensor, "1 r c"]
     memory: Memory
@@ -39,7 +67,7 @@ class Walk:
         edits: evaluations of each step.
         final: evaluations that are kept for the end.
         spent: evaluations so far.
-        place: where the optimiser stands; None before the first stage.
+        state: the optimiser's; None before the first stage.
         trial: the amplification that is checked next.
     """
 
@@ -48,7 +76,7 @@ class Walk:
     edits: int
     final: int
     spent: int
-    place: Place | None = None
+    state: OptimiserState | None = None
     trial: float = 1.0
     pending: bool = False
     refining: bool = False
@@ -56,7 +84,7 @@ class Walk:
     grids: list[Float[Tensor, "r c"]] = field(default_factory=list)
     history: list[Float[Tensor, "n terms"]] = field(default_factory=list)
     best: int | None = None
-    _start: Place | None = None
+    _start: OptimiserState | None = None
     _amplified: float = 1.0
     _low: float | None = None
     _best_base: Tensor | None = None
@@ -75,13 +103,13 @@ class Walk:
         return max(FIRST // self.edits, 8)
 
     @property
-    def start(self) -> Place | None:
-        """Where the next stage starts: the last place that sufficed, or where the optimiser stands."""
-        return self._start or self.place
+    def start(self) -> OptimiserState | None:
+        """Where the next stage starts: the last state that sufficed, or the present one."""
+        return self._start or self.state
 
-    def arrived(self, place: Place, history: Float[Tensor, "n terms"]) -> None:
+    def arrived(self, state: OptimiserState, history: Float[Tensor, "n terms"]) -> None:
         """A stage has ended: its mask is checked next, amplified as the last one that sufficed was."""
-        self.place, self.pending, self.trial, self._low = place, True, self._amplified, None
+        self.state, self.pending, self.trial, self._low = state, True, self._amplified, None
         self.history.append(history)
         self.spent += len(history) * self.edits
 
@@ -91,8 +119,8 @@ class Walk:
         if self.refining:
             assert self._best_base is not None
             return self._best_base
-        assert self.place is not None
-        return self.place.masks
+        assert self.state is not None
+        return self.state.masks
 
     def judged(self, point: PathPoint, grid: Float[Tensor, "r c"]) -> None:
         """A check has been made. λ1 may rise where a stage led to a smaller mask that suffices.
@@ -109,7 +137,7 @@ class Walk:
         if self.refining:
             self._refined(point)
         elif better and (self._start is None or self.trial <= self._amplified * AMPLIFY):
-            self._start, self._amplified, self.pending = self.place, self.trial, False
+            self._start, self._amplified, self.pending = self.state, self.trial, False
             self.bracket = self.bracket.told(True)
         elif not point.reaches and self._may_amplify(point.area):
             self._low, self.trial = self.trial, self.trial * AMPLIFY

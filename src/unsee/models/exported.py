@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from unsee.classifier import Classifier, NetworkWrapper
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models.fixed_batch import in_batches
 from unsee.models.request import Request
 from unsee.models.sidecar import described_by, sha256_of
+from unsee.network_wrappers import NetworkWrapper
 from unsee.quiet import quiet
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unsee.classifier import Classifier, ClosedNetwork
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models.fixed_batch import in_batches
 from unsee.models.request import Request
 from unsee.models.sidecar import ENDING, described_by, read_sidecar, sha256_of
+from unsee.network_wrappers import ClosedNetwork
 from unsee.optional import library
 
 _DTYPES: dict[str, type[np.generic]] = {

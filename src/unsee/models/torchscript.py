@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unsee.classifier import Classifier, NetworkWrapper
+from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models.request import Request
 from unsee.models.sidecar import described_by, sha256_of
+from unsee.network_wrappers import NetworkWrapper
 from unsee.quiet import quiet
 
 

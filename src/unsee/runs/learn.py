@@ -13,10 +13,10 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, OnLayer, on_layer
-from unsee.masks.areas import preset_for
+from unsee.masks.area_arguments import preset_for
 from unsee.masks.photos import TOP5, Plan
 from unsee.masks.settings import Settings, adjusted
-from unsee.masks.sufficient import asked_to_suffice, check_settings
+from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 from unsee.methods import Method, method_named
 from unsee.neutral import neutral
 from unsee.runs.engines.local import Engine, Local
@@ -25,7 +25,7 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, Progress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
-from unsee.sufficiency import Sufficient
+from unsee.smallest_mask import Sufficient
 from unsee.words import spelled
 
 DEFAULT_PRESET = "fast"

@@ -23,7 +23,7 @@ from unsee.memory import BATCH_SIZE, by_halves
 from unsee.methods import Method
 from unsee.records import described
 from unsee.runs.rows import packed
-from unsee.sufficiency import question_record
+from unsee.smallest_mask import question_record
 from unsee.tuning import tuned
 
 _FEW, _REFILLS = 4, 4

@@ -16,7 +16,7 @@ from torch import Tensor
 from unsee.errors import UnseeError
 from unsee.masks.optimisers.iterate import SingleIterate
 from unsee.masks.optimisers.protocol import Evaluation, Memory, whole_number_of_iterations
-from unsee.masks.penalties import ExactAreas
+from unsee.masks.penalty_protocol import ExactAreas
 from unsee.masks.smooth_grid import SmoothGrid
 
 _HALVINGS = 14

@@ -1,80 +1,19 @@
-"""Masks of one area, of several, and the smallest area that keeps or removes a share of the score."""
+"""Masks of several areas of each photo, and of the smallest that keeps or removes a share of the score."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
 from unsee.classifier import TargetLike
-from unsee.errors import UnseeError
 from unsee.explanation import Explanation
 from unsee.images import Photo
-from unsee.masks.area import checked_area
 from unsee.masks.loop import Progress, Step
 from unsee.masks.photos import Asked, Plan, Refuse
 
-SMALLEST = "smallest"
-LADDER = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""The areas that are tried first for the smallest one."""
 BETWEEN = 3
 """How many further areas are tried between the largest that does not suffice and the smallest that does."""
-SHARE = 0.9
 _AT_ONCE = 8
-
-AreaLike = float | Sequence[float] | str
-
-
-@dataclass(frozen=True)
-class AreasAsked:
-    """What was asked for: one area, several, the smallest for a share of the score, or nothing.
-
-    Args:
-        single: one area.
-        several: each photo gets a mask of each; for the smallest, what is tried first.
-        share: of the score, for the smallest.
-    """
-
-    single: float | None = None
-    several: tuple[float, ...] = ()
-    share: float | None = None
-
-    @property
-    def preset(self) -> str:
-        """The preset for it where none is named."""
-        return preset_for(self.single if self.single is not None else next(iter(self.several), None))
-
-
-def preset_for(area: float | None) -> str:
-    """The preset where none is named."""
-    return "fast" if area is None else "extremal-fast"
-
-
-def areas_asked(area: AreaLike | None, share: float | None = None) -> AreasAsked:
-    """An argument or option as what is asked for.
-
-    Args:
-        area: a number, several, "smallest", or None.
-        share: of the score, for "smallest" only; `SHARE` by default.
-
-    Raises:
-        UnseeError: it is none of these.
-    """
-    if area == SMALLEST:
-        return AreasAsked(several=LADDER, share=SHARE if share is None else share)
-    if share is not None:
-        raise UnseeError(
-            'a share of the score is for the smallest area: ask for area="smallest" (--area smallest)'
-        )
-    if area is None:
-        return AreasAsked()
-    if isinstance(area, str):
-        raise UnseeError(f"an area is a number such as 0.1, several, or {SMALLEST!r}, got {area!r}")
-    if isinstance(area, Iterable):
-        several = tuple(checked_area(one) for one in area)
-        if not several:
-            raise UnseeError("there is no area: give one such as 0.1")
-        return AreasAsked(single=several[0]) if len(several) == 1 else AreasAsked(several=several)
-    return AreasAsked(single=checked_area(area))
 
 
 def share_of(explanation: Explanation) -> float:

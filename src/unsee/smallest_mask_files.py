@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unsee.drawing import panels, path_chart, side_by_side
 from unsee.pixels import Bands
-from unsee.sufficiency import PathPoint, Sufficiency
+from unsee.smallest_mask import PathPoint, Sufficiency
 from unsee.verdicts import NOT_REACHED
 
 PATH_TABLE, PATH_PICTURE, OTHERS_PICTURE = "path.csv", "path.png", "another.png"
@@ -82,10 +82,14 @@ def write_others(
     Args:
         folder: must exist.
         photo: in [0,1].
-        masks: saliency of the photo's size in [0,1], and a title; the first mask first.
+        masks: saliency of the photo's size in [0,1], and what it does; the smallest first.
         bands: the channels that are drawn as red, green and blue.
     """
-    contents = [(panels.overlaid(photo, saliency, bands), title) for saliency, title in masks]
+    names = ("the smallest", *(f"another {number}" for number in range(1, len(masks))))
+    contents = [
+        (panels.overlaid(photo, saliency, bands), f"{name}: {does}")
+        for name, (saliency, does) in zip(names, masks, strict=True)
+    ]
     row = [(panels.viewed(photo, bands), "photo"), *contents]
     panels.save(side_by_side.side_by_side(row), folder / OTHERS_PICTURE)
 

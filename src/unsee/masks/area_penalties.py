@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.game import Game
-from unsee.masks.penalties import ExactAreas, Penalty, gradient_of
+from unsee.masks.penalty_protocol import ExactAreas, Penalty, gradient_of
 from unsee.masks.smooth_grid import SmoothGrid
 
 

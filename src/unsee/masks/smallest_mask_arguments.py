@@ -1,20 +1,11 @@
-"""Asks for the smallest mask that suffices: arguments, the unseen perturbation, and λ1 between two values."""
-
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+"""What asks for the smallest mask that suffices: arguments, and settings along which λ1 can rise."""
 
 from unsee.errors import UnseeError
-from unsee.masks.edits.edit import Perturbation
-from unsee.masks.edits.perturbation import Blur, Constant, GaussianNoise, Median
 from unsee.masks.game import DELETION, PRESERVATION, Game
 from unsee.masks.optimisers.protocol import Continuing
-from unsee.masks.penalties import Penalty
+from unsee.masks.penalty_protocol import Penalty
 from unsee.masks.settings import Settings
-from unsee.sufficiency import Sufficient
-
-_UNSEEN: tuple[Perturbation, ...] = (Constant(), Blur(), GaussianNoise(), Median())
-"""One perturbation of each kind, in the order in which they are tried."""
+from unsee.smallest_mask import Sufficient
 
 
 def asked_to_suffice(
@@ -59,15 +50,6 @@ def asked_to_suffice(
     return Sufficient(share, path, another), wanted.name
 
 
-def unseen_for(perturbations: Sequence[Perturbation]) -> Perturbation:
-    """A perturbation of another kind than those that a mask is learned with.
-
-    A constant colour; where that is among them a blur, then noise, then a median.
-    """
-    seen = {one.kind for one in perturbations}
-    return next((one for one in _UNSEEN if one.kind not in seen), _UNSEEN[-1])
-
-
 def area_penalty(settings: Settings) -> Penalty:
     """The penalty whose weight is λ1.
 
@@ -105,32 +87,3 @@ def check_settings(settings: Settings, layer: object = None, area: object = None
             "suppress and keep (--suppress, --keep) are for masks on pixels: leave the layer out"
         )
     area_penalty(settings)
-
-
-@dataclass(frozen=True)
-class Bracket:
-    """Between which λ1 the highest that suffices lies, as natural logarithms.
-
-    Args:
-        now: the one that is tried.
-        enough: the highest that sufficed; -inf if none has yet.
-        too_much: the lowest above it that did not suffice; inf if none has yet.
-        step: logarithm of the factor while only one side is known.
-    """
-
-    now: float
-    enough: float = -math.inf
-    too_much: float = math.inf
-    step: float = math.log(4)
-
-    def told(self, suffices: bool) -> "Bracket":
-        """The bracket after `now` was tried, and the next to try: beyond the known side, or the middle."""
-        enough = max(self.enough, self.now) if suffices else self.enough
-        too_much = self.too_much if suffices else min(self.too_much, self.now)
-        if math.isinf(too_much):
-            new = enough + self.step
-        elif math.isinf(enough):
-            new = too_much - self.step
-        else:
-            new = (enough + too_much) / 2
-        return replace(self, now=new, enough=enough, too_much=too_much)

@@ -1,11 +1,11 @@
-"""The mask of least area that suffices: a path over λ1, each stage of which starts where one before ended.
+"""Paths over λ1 that run side by side, each stage of which starts where one before ended.
 
 The score does not depend on λ1, so that what the optimiser knows of it stays true when λ1 changes.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,88 +16,23 @@ from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.checks import SCORED_BEFORE, Checks
 from unsee.masks.jittered import JitteredScorer
-from unsee.masks.learner import Request, check_gradient, images_at_once
-from unsee.masks.loop import Capacity, Progress, Step, optimise
+from unsee.masks.loop import Capacity, Progress, optimise
 from unsee.masks.optimisers.protocol import Bounds, Continuing, within
 from unsee.masks.outcome import Learned
 from unsee.masks.path_scorer import PathScorer
+from unsee.masks.requests import MaskRequest, jitter_of, scoring_of
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import fixed_jitters, fixed_terms
 from unsee.masks.settings import Settings
-from unsee.masks.sufficient import Bracket, area_penalty
-from unsee.masks.walk import FURTHER, RADIUS, Place, Walk
-from unsee.neutral import advanced
-from unsee.sufficiency import PathPoint, Sufficiency, Sufficient
-from unsee.tensors import jitter_offsets
-from unsee.tuning import tuned
+from unsee.masks.smallest_mask_arguments import area_penalty
+from unsee.masks.walk import FURTHER, RADIUS, Bracket, OptimiserState, Walk
+from unsee.smallest_mask import PathPoint, Sufficiency, Sufficient
 from unsee.verdicts import CONVERGED, NOT_REACHED
 
 TOUCHES = 0.05
 """Saliency of a cell above which no other mask may touch it."""
 _SMALLEST_SPAN = 1e-6
 _NONE = "no mask suffices, so that no other was looked for"
-
-
-def suffice_each(
-    classifier: Classifier,
-    requests: Callable[[int], Sequence[Request]],
-    settings: Settings,
-    question: Sufficient,
-    batch_size: int | None = None,
-    bfloat16: bool = False,
-    compiled: bool = False,
-    progress: Progress | None = None,
-) -> Iterator[tuple[int, Learned]]:
-    """The smallest masks that suffice, with the ids of their images, in order.
-
-    Args:
-        classifier, requests, batch_size, bfloat16, compiled, progress: as in `learner.learn_each`.
-        settings: how masks are learned; the path begins at their λ1 for an image whose score falls by 1, and
-            lower in proportion for others.
-        question: what a mask must do.
-
-    Raises:
-        UnseeError: the settings have no λ1 or no path, or the network gives no gradient.
-    """
-    yield from advanced(
-        _answered(classifier, requests, settings, question, batch_size, bfloat16, compiled, progress)
-    )
-
-
-def _answered(
-    classifier: Classifier,
-    requests: Callable[[int], Sequence[Request]],
-    settings: Settings,
-    question: Sufficient,
-    batch_size: int | None,
-    bfloat16: bool,
-    compiled: bool,
-    progress: Progress | None,
-) -> Iterator[tuple[int, Learned]]:
-    check_gradient(classifier, settings)
-    settings = settings.on(classifier.reading.score_name)
-    area_penalty(settings)
-    quick = tuned(classifier, bfloat16, compiled)
-    size = batch_size or images_at_once(classifier, settings, bfloat16)
-    done = 0
-    while new := requests(size):
-        note = progress and _counting(progress, done, len(new), question)
-        paths = Paths.prepare(classifier, quick, new, settings, question, note)
-        done += len(new)
-        yield from zip((request.id for request in new), paths.answers(), strict=True)
-
-
-def _counting(progress: Progress, before: int, count: int, question: Sufficient) -> Progress:
-    """Counts the steps of all stages as shares of the budget, and the images before these."""
-    steps = 0
-
-    def advance(step: Step) -> None:
-        nonlocal steps
-        steps += 1
-        share = min(steps / (question.evaluations * (question.another + 1)), 1.0)
-        progress(replace(step, done=before + count * share))
-
-    return advance
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,29 +60,19 @@ class Paths:
         cls,
         classifier: Classifier,
         quick: Classifier,
-        new: Sequence[Request],
+        new: Sequence[MaskRequest],
         settings: Settings,
         question: Sufficient,
         progress: Progress | None = None,
     ) -> "Paths":
         """New images before their first step; `quick` is the network as masks are learned with it."""
-        inputs = [request.network_input for request in new]
-        scoring = Scoring.prepare(
-            quick,
-            inputs,
-            [request.target for request in new],
-            new[0].classes,
-            settings.perturbations,
-            settings.objective.score_on(classifier.reading.score_name),
-            settings.input_noise,
-            settings.shown,
-        )
+        scoring = scoring_of(quick, new, settings)
         upsampler = settings.grid.upsampler(scoring.size, scoring.targets)
+        inputs = [request.network_input for request in new]
         learned_with = (*settings.perturbations, settings.shown)
         game = settings.objective.game
         checks = Checks.prepare(classifier, scoring, inputs, learned_with, game, upsampler)
-        drawn = jitter_offsets(list(scoring.seeds), question.evaluations, settings.jitter)
-        offsets = drawn.transpose(0, 1).to(scoring.targets.device)
+        offsets = jitter_of(scoring, settings, question.evaluations)
         return cls(scoring, checks, settings, question, offsets, progress)
 
     def answers(self) -> list[Learned]:
@@ -227,7 +152,7 @@ class Paths:
                 here = slice(place, place + 1)
                 history = group.history[place, first : int(group.iteration[place])].cpu()
                 own[row].arrived(
-                    Place(group.masks[here], tuple(part[here] for part in group.memory)), history
+                    OptimiserState(group.masks[here], tuple(part[here] for part in group.memory)), history
                 )
 
     def _optimiser(self, walk: Walk) -> tuple[Continuing, int, int]:
@@ -241,9 +166,9 @@ class Paths:
     def _begun(self, rows: list[int], walks: Sequence[Walk], bounds: Bounds | None) -> Batch:
         """Images before a stage: all of them have taken the same number of steps."""
         optimiser, first, steps = self._optimiser(walks[0])
-        places = [walk.start for walk in walks if walk.start is not None]
-        if places:
-            masks = torch.cat([place.masks for place in places])
+        states = [walk.start for walk in walks if walk.start is not None]
+        if states:
+            masks = torch.cat([state.masks for state in states])
         else:
             cells = self.settings.grid.cells(self.scoring.size)
             masks = torch.full((len(rows), *cells), 1 - self.settings.objective.game.ideal)
@@ -254,9 +179,9 @@ class Paths:
         offsets = torch.cat([own.new_zeros(len(rows), first, 2), own], dim=1)
         scorer = replace(scorer, plain=replace(scorer.plain, offsets=offsets))
         batch = replace(Batch.begin(tuple(rows), scorer, masks, optimiser), bounds=bounds)
-        if not places:
+        if not states:
             return batch
-        memory = tuple(map(torch.cat, zip(*(place.memory for place in places), strict=True)))
+        memory = tuple(map(torch.cat, zip(*(state.memory for state in states), strict=True)))
         memory = optimiser.reweighted(memory, scorer.objective, scorer.edits)
         return replace(batch, memory=memory, iteration=torch.full_like(batch.iteration, first))
 
