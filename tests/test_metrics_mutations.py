@@ -31,7 +31,7 @@ RULES = dict(localisation._RULES)
 boxes_at, ends, iou = localisation.boxes_at, localisation._ends, localisation.iou
 centre, gap, nearest, within = pointing._centre, pointing._gap, pointing._nearest, pointing._within
 pixels_of, peak, around = pointing._pixels, pointing.peak, keypoints.around_keypoints
-cells, exchanged, ranks = keypoints._cells, curves._exchanged, curves._ranks
+cells, exchanged, ranks = keypoints._cells, curves._exchanged, curves.pixel_ranks
 normal, wilson = estimates._normal, estimates._wilson
 
 
@@ -431,7 +431,7 @@ MISTAKES = {
     "difficult below a fifth": (pointing, "_DIFFICULT_BELOW", 0.2, pointed.hard_pictures),
     "difficult without its segments": (pointing, "_pixels", in_boxes, pointed.hard_shapes),
     "difficult alone": (Sample, "labels", property(lambda sample: (3, 7)), pointed.hard_pictures),
-    "precision of all together": (pointing, "class_precisions", all_hits_together, pointed.precision),
+    "precision of all together": (estimates, "class_precisions", all_hits_together, pointed.precision),
     "share of the score itself": (suppression, "normalised", of_the_score, scored.scores),
     "suppression for score": (suppression, "normalised", suppressed, scored.scores),
     "nothing left out": (suppression, "normalised", never_left_out, scored.scores),
@@ -457,8 +457,8 @@ MISTAKES = {
     "insertion for deletion": (curves, "deletion", curves.insertion, scored.deleted),
     "deletion backwards": (curves, "_exchanged", backwards, scored.deleted),
     "insertion backwards": (curves, "_exchanged", backwards, scored.inserted),
-    "least salient first": (curves, "_ranks", least_salient_first, scored.deleted),
-    "order of the nearest cells": (curves, "_ranks", by_cells, scored.inserted),
+    "least salient first": (curves, "pixel_ranks", least_salient_first, scored.deleted),
+    "order of the nearest cells": (curves, "pixel_ranks", by_cells, scored.inserted),
     "curve of logits": (Reading, "target_scores", logits_of, scored.deleted),
     "curve of one class": (Reading, "target_scores", best_class, scored.inserted),
     "black for the mean colour": (InputValues, "color", BLACK, scored.deleted),

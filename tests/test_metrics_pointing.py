@@ -14,7 +14,7 @@ from scipy import ndimage
 import metrics_literal as literal
 from unsee.datasets.sample import Instance, Sample
 from unsee.errors import UnseeError
-from unsee.metrics import pointing
+from unsee.metrics import mean_precision_of, pointing
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
 DRAWS = torch.Generator().manual_seed(12)
@@ -287,8 +287,8 @@ LABELS = [5, 5, 2, 9, 5, 2, 5]
 
 
 def precision():
-    assert_allclose(pointing.mean_precision(HITS, LABELS), literal.mean_precision(HITS, LABELS))
-    assert pointing.mean_precision([True, False, False, True], [1, 1, 1, 0]) == pytest.approx(2 / 3)
+    assert_allclose(mean_precision_of(HITS, LABELS).value, literal.mean_precision(HITS, LABELS))
+    assert mean_precision_of([True, False, False, True], [1, 1, 1, 0]).value == pytest.approx(2 / 3)
 
 
 def test_the_mean_precision_weighs_classes_alike():
@@ -299,6 +299,6 @@ def test_precisions_are_of_the_classes_that_are_there():
     shares, numbers = pointing.class_precisions(torch.tensor(HITS), torch.tensor(LABELS))
     assert_array_equal(numbers, [2, 4, 1])
     assert_array_equal(shares, [0.5, 0.5, 1.0])
-    assert math.isnan(pointing.mean_precision([], []))
+    assert math.isnan(mean_precision_of([], []).value)
     with pytest.raises(UnseeError, match="2 images and 1 class: give one for each"):
-        pointing.mean_precision([True, False], [1])
+        mean_precision_of([True, False], [1])

@@ -265,7 +265,7 @@ def plateaus():
     """Resizing leaves equal values equal, so they keep the order of their places."""
     saliency = torch.full((1, 7, 5), 0.3)
     saliency[0, -1, -1] = 0.1
-    found = curves._ranks(saliency, (40, 31))[0, :20].flatten()
+    found = curves.pixel_ranks(saliency, (40, 31))[0, :20].flatten()
     assert found.tolist() == list(range(20 * 31))
 
 

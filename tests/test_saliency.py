@@ -439,7 +439,7 @@ def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
     unit = occluders.scale(WIDE)
     found = METHODS["variable_occlusion"].call(net, images, [2, 5], draws=50, share=0.11, seed=1)
-    centers, radii = (part.numpy() * unit for part in variable_occlusion._drawn(50, (224.0, 336.0), 1))
+    centers, radii = (part.numpy() * unit for part in variable_occlusion.drawn_discs(50, (224.0, 336.0), 1))
     for row, target in enumerate((2, 5)):
         score, picture = scores_of(net, target), images[row].numpy()
         expected = literal.variable_occlusion(score, picture, centers, radii, 0.11, 10 * unit)
@@ -448,7 +448,7 @@ def test_variable_occlusion_takes_the_smallest_of_the_discs_that_matter_most():
 
 @pytest.mark.parametrize(("height", "width"), [(224, 224), (336, 224), (224, 448)])
 def test_variable_occlusion_draws_areas_and_rows_as_the_supplement_says(height, width):
-    centers, radii = variable_occlusion._drawn(20000, (float(height), float(width)), 0)
+    centers, radii = variable_occlusion.drawn_discs(20000, (float(height), float(width)), 0)
     area = (np.pi * radii.square()).log()
     assert_allclose([area.mean(), area.std()], [7.5060, 1.2848], rtol=0.02)
     rows, columns = centers.unbind(1)
@@ -463,7 +463,7 @@ def test_lime_finds_what_each_segment_adds_to_a_linear_score():
     weights = pictures(1, seed=9, size=(32, 32))[0] - 0.3
     images = pictures(1, size=(4, 4)).repeat_interleave(8, 2).repeat_interleave(8, 3)
     found = METHODS["lime"].call(linear_net(weights), images, [1], samples=400, segments=16)[0]
-    parts = lime._segments(images[0], 16)
+    parts = lime.segments_of(images[0], 16)
     shares = (weights * normalised(images)[0]).sum(0)
     assert parts.max() == 15
     for part in range(16):
@@ -473,7 +473,7 @@ def test_lime_finds_what_each_segment_adds_to_a_linear_score():
 def test_rise_is_the_mean_of_masks_weighted_with_what_they_leave():
     net, images = wrapped(plain_net()), pictures(size=WIDE)
     found = METHODS["rise"].call(net, images, [2, 5], masks=40, cells=3, kept=0.4, seed=4)
-    masks = torch.cat(list(rise._masks(40, 3, 0.4, WIDE, 4))).double().numpy()
+    masks = torch.cat(list(rise.random_masks(40, 3, 0.4, WIDE, 4))).double().numpy()
     for row, target in enumerate((2, 5)):
         probability = scores_of(net, target, probabilities=True)
         expected = literal.rise(probability, images[row].numpy(), np.array(MEAN), masks, 0.4)
@@ -481,7 +481,7 @@ def test_rise_is_the_mean_of_masks_weighted_with_what_they_leave():
 
 
 def test_rises_masks_are_random_cells_enlarged_and_cut_at_random():
-    (found,) = rise._masks(16, 5, 0.3, (12, 18), 4)
+    (found,) = rise.random_masks(16, 5, 0.3, (12, 18), 4)
     chance = generator(4, 4)
     cells = (torch.rand(16, 6, 6, generator=chance) < 0.3).double().numpy()
     corners = np.stack([torch.randint(0, side, (16,), generator=chance) for side in (3, 4)], axis=1)

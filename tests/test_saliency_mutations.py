@@ -58,7 +58,7 @@ discs, mean_fall, stripes, squares = (
     occluders._stripes,
     occluders.squares,
 )
-einsum, lerp, drawn, masks = torch.einsum, torch.lerp, VARIABLE._drawn, RISE._masks
+einsum, lerp, drawn, masks = torch.einsum, torch.lerp, VARIABLE.drawn_discs, RISE.random_masks
 shared, weighted = excitation._shared, excitation.Excitation._weighted
 integrated, topk = ALONG.attribute, Tensor.topk
 blend, scores_of, area = masked_scores.blend, masked_scores.scores_under, smallest_box.SmallestBox.area.fget
@@ -403,7 +403,7 @@ MISTAKES = {
     ),
     "variable occlusion: height for width": (
         VARIABLE,
-        "_drawn",
+        "drawn_discs",
         lambda count, size, seed: drawn(count, size[::-1], seed),
         wide_draws,
     ),
@@ -413,11 +413,11 @@ MISTAKES = {
     "RISE: logits for softmax": (Tensor, "softmax", lambda logits, **_: logits, rise),
     "RISE: hidden cells for shown": (
         RISE,
-        "_masks",
+        "random_masks",
         lambda count, cells, kept, *rest: masks(count, cells, 1 - kept, *rest),
         rise_masks,
     ),
-    "RISE: masks not shifted": (RISE, "_masks", unshifted, rise_masks),
+    "RISE: masks not shifted": (RISE, "random_masks", unshifted, rise_masks),
     "RISE: hard masks": (
         RISE,
         "F",

@@ -10,9 +10,9 @@ from token_nets import CLASSES, MAKERS, PREFIX, SIZE, convnet, made, max_pooled,
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.masks.edits.edit import Edit, Perturbation
-from unsee.masks.edits.tokens import Tokens, place
+from unsee.masks.edits.tokens import Tokens, token_layer
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
-from unsee.masks.edits.tokens.place import place_of, without_tokens
+from unsee.masks.edits.tokens.token_layer import token_layer_of, without_tokens
 from unsee.network_wrappers import ClosedNetwork
 
 
@@ -24,7 +24,7 @@ def images_for(classifier, count=2, seed=0):
 
 def edit_of(classifier, count=2, seed=0):
     given = classifier.normalised(images_for(classifier, count, seed))
-    found = place_of(classifier, given[:1])
+    found = token_layer_of(classifier, given[:1])
     return (MaskedEmbeddings if found.why_not else DroppedTokens)(given, found)
 
 
@@ -40,7 +40,7 @@ class TestEveryFamily:
         classifier = made(name)
         edit = edit_of(classifier)
         assert isinstance(edit, DroppedTokens)
-        prefix = edit.place.grid.prefix
+        prefix = edit.token_layer.grid.prefix
         assert prefix == PREFIX.get(name, 1)
         assert edit.size == ((4, 6) if classifier.size == SIZE else (4, 4))
         masks = some_masks(edit)
@@ -54,7 +54,9 @@ class TestEveryFamily:
                 stay = torch.cat([torch.arange(prefix), prefix + kept])
                 short = shortened(classifier, stay).answer(edit.images[row : row + 1])
                 assert torch.allclose(masked[row], short[0], rtol=0, atol=1e-5)
-                assert torch.equal(without_tokens(classifier, edit.place, edit.images[[row]], kept), short)
+                assert torch.equal(
+                    without_tokens(classifier, edit.token_layer, edit.images[[row]], kept), short
+                )
                 assert (short[0] - plain[row]).abs().max() > 0.01
 
     @pytest.mark.parametrize("name", MAKERS)
@@ -149,7 +151,7 @@ class TestOthers:
         """Its maximum over the tokens would also be over deleted ones."""
         edit = edit_of(Classifier(max_pooled(), size=SIZE, name="max"))
         assert isinstance(edit, MaskedEmbeddings)
-        assert "besides attention" in edit.place.why_not
+        assert "besides attention" in edit.token_layer.why_not
 
     def test_two_transformers_in_one_network(self):
         class Both(torch.nn.Module):
@@ -230,8 +232,8 @@ class TestEvidence:
 def test_the_place_is_found_once_for_a_network(monkeypatch):
     classifier = made("torchvision")
     calls = []
-    found = place._found
-    monkeypatch.setattr(place, "_found", lambda *given: calls.append(1) or found(*given))
+    found = token_layer._found
+    monkeypatch.setattr(token_layer, "_found", lambda *given: calls.append(1) or found(*given))
     for _ in range(3):
         edit_of(classifier)
     assert len(calls) == 1

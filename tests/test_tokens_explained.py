@@ -150,9 +150,9 @@ class TestExplanations:
 
 
 def _place(classifier, image):
-    from unsee.masks.edits.tokens.place import place_of
+    from unsee.masks.edits.tokens.token_layer import token_layer_of
 
-    return place_of(classifier, classifier.normalised(image))
+    return token_layer_of(classifier, classifier.normalised(image))
 
 
 class TestGivenBack:

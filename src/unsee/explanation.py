@@ -15,7 +15,7 @@ from unsee.explanation_files import FORMAT, MANIFEST, PERTURBED, SavedExplanatio
 from unsee.files import staged_folder
 from unsee.images import Photo, PhotoLike
 from unsee.pixels import RGB, Bands, checked_bands
-from unsee.provenance import Provenance, Run
+from unsee.provenance import DeletedTokens, Provenance, Run
 from unsee.records import finite, number
 from unsee.scores import Scores, Target
 from unsee.smallest_mask import Sufficiency, other_folder, question_record, remove_stale
@@ -148,8 +148,9 @@ class Explanation:
         marks += "" if asked is None else f" ({asked:.3g} asked)"
         what = "learned mask" if self.perturbed is not None else f"mask on {self.masked}"
         title = f"{name}: {scores.perturbed:.4f}"
-        if "tokens" in self.run.token_check:
-            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, self.run.token_check)
+        gone = DeletedTokens.of(self.run.token_check)
+        if gone is not None:
+            edited, title = without_tokens(panels.viewed(photo, bands), self.mask, name, *gone)
         elif self.perturbed is None:
             edited = panels.overlaid(photo, self.saliency, bands)
             title += ", no pixel edited"
@@ -263,7 +264,7 @@ class Explanation:
         manifest = saved.manifest
         return cls(
             photo=saved.photo,
-            target=Target.read(manifest["target"]),
+            target=Target.read(manifest),
             scores=Scores(**{key: number(value) for key, value in manifest["scores"].items()}),
             mask=saved.mask,
             mask_grid=saved.mask_grid,

@@ -2,12 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from unsee.explanation_files import form_of
 from unsee.pixels import RGB, UNIT
 from unsee.records import number
 from unsee.target_scores import SOFTMAX
+
+
+class DeletedTokens(NamedTuple):
+    """What a mask on tokens deletes.
+
+    Args:
+        deleted: how many tokens.
+        tokens: how many there are.
+        score: with the deleted ones gone; None if it is not finite.
+        dropped: whether they were taken out; else their embeddings were masked.
+    """
+
+    deleted: int
+    tokens: int
+    score: float | None
+    dropped: bool
+
+    @classmethod
+    def of(cls, token_check: Mapping[str, Any]) -> "DeletedTokens | None":
+        """From what results record (`Run.token_check`); None for masks that do not lie on tokens."""
+        if "tokens" not in token_check:
+            return None
+        dropped = token_check.get("dropped_score")
+        score = token_check["binarised_score"] if dropped is None else dropped
+        return cls(token_check["deleted"], token_check["tokens"], score, "note" not in token_check)
 
 
 @dataclass(frozen=True)
@@ -26,8 +51,8 @@ class Run:
         verdict: "converged", or what went wrong.
         seconds: the photo's share of its batch's time.
         attempts: how often the mask was begun; the best attempt is kept.
-        asked_area: the share of the input that the mask was to mark, None where that was not given.
-        asked_share: of the score that it was to keep, or in deletion to remove, with the smallest such area.
+        asked_area: the share of the input that was asked for, None where none was.
+        asked_share: of the score that was asked for, to be kept or in deletion removed, by the smallest such area.
         token_check: what the edit says of the mask besides its scores, as JSON values; nothing for pixels.
             Of tokens: `tokens`, how many there are; `deleted`, how many have a mask below 0.5;
             `binarised_score`, with 0 for these and 1 for the others; `dropped_score`, with these really taken

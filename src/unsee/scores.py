@@ -35,8 +35,9 @@ class Target:
         }
 
     @classmethod
-    def read(cls, record: Mapping[str, Any]) -> "Target":
-        """What `record` has written."""
+    def read(cls, manifest: Mapping[str, Any]) -> "Target":
+        """From a saved explanation's manifest."""
+        record = manifest["target"]
         index, name, asked = (record[key] for key in ("index", "name", "asked"))
         return (
             cls((index,), (name,), asked) if isinstance(index, int) else cls(tuple(index), tuple(name), asked)

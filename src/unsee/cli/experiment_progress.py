@@ -6,11 +6,17 @@ from contextlib import ExitStack, contextmanager
 from unsee.cli.console import CONSOLE
 from unsee.cli.progress import bar
 from unsee.cli.run_progress import run_progress
-from unsee.experiments.progress import ExperimentStarted, ImagesMeasured, MapsEvent, MapsStarted, Progress
+from unsee.experiments.progress import (
+    ExperimentProgress,
+    ExperimentStarted,
+    ImagesMeasured,
+    MapsEvent,
+    MapsStarted,
+)
 
 
 @contextmanager
-def experimenting(check: Callable[[], None]) -> Iterator[Progress]:
+def experimenting(check: Callable[[], None]) -> Iterator[ExperimentProgress]:
     """A bar for the maps of each source, and one for the images; `check` is called at each event."""
     stack = ExitStack()
     tell: Callable[[MapsEvent], None] | None = None

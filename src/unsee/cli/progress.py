@@ -12,7 +12,7 @@ from unsee.words import spelled
 if TYPE_CHECKING:
     from unsee.experiments.comparison_folders import ComparisonStep
     from unsee.masks.loop import Step
-    from unsee.training import Progress as TrainingStep
+    from unsee.training import TrainingStep
 
 
 def bar(transient: bool = False) -> Progress:

@@ -18,8 +18,7 @@ from rich.text import Text
 
 from unsee.cli.console import CONSOLE, plain
 from unsee.runs.engines.local import PartWritten
-from unsee.runs.resume import PartChecked, RowDone, RunState
-from unsee.runs.resume import Progress as RunProgress
+from unsee.runs.resume import PartChecked, RowDone, RunProgress, RunState
 from unsee.words import counted
 
 _SECONDS_OF_SPEED = 120.0

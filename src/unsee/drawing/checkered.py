@@ -1,8 +1,5 @@
 """Showing that parts of a photo are not there, where no edited picture exists."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -21,7 +18,13 @@ def checkered(photo: Float[Tensor, "n h w"], gone: Bool[Tensor, "h w"]) -> Float
 
 
 def without_tokens(
-    photo: Float[Tensor, "n h w"], mask: Float[Tensor, "h w"], name: str, token_check: Mapping[str, Any]
+    photo: Float[Tensor, "n h w"],
+    mask: Float[Tensor, "h w"],
+    name: str,
+    deleted: int,
+    tokens: int,
+    score: float | None,
+    dropped: bool,
 ) -> tuple[Tensor, str]:
     """The photo with its deleted tokens checkered out, and its title.
 
@@ -29,11 +32,11 @@ def without_tokens(
         photo: in [0,1].
         mask: in [0,1]; below 0.5 a token is deleted.
         name: of the target.
-        token_check: what the edit of tokens says of the mask.
+        deleted: how many tokens are.
+        tokens: how many there are.
+        score: with the deleted ones gone; None if it is not finite.
+        dropped: whether they were taken out; else their embeddings were masked.
     """
-    dropped = token_check.get("dropped_score")
-    score = token_check["binarised_score"] if dropped is None else dropped
-    how = "embeddings masked" if "note" in token_check else "dropped, not painted"
+    how = "dropped, not painted" if dropped else "embeddings masked"
     number = "not finite" if score is None else f"{score:.4f}"
-    title = f"{name}: {number}\n{token_check['deleted']} of {token_check['tokens']} tokens {how}"
-    return checkered(photo, mask < 0.5), title
+    return checkered(photo, mask < 0.5), f"{name}: {number}\n{deleted} of {tokens} tokens {how}"

@@ -51,7 +51,7 @@ class ComparisonStep:
     total: int
 
 
-Progress = Callable[[ComparisonStep], None]
+ComparisonProgress = Callable[[ComparisonStep], None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def compare_to_folders(
     *,
     force: bool = False,
     bands: Bands | None = None,
-    progress: Progress | None = None,
+    progress: ComparisonProgress | None = None,
 ) -> ComparisonReport:
     """Compare methods on photos, and save each map as soon as it is computed.
 

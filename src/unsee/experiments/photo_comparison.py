@@ -49,7 +49,7 @@ class ComparisonSettings:
         layer: for the methods that read one; defaults to each method's own.
         perturbation: that the mask is learned against; defaults to the preset's.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
-        area: share of the picture that the mask is to mark; None where the preset chooses it.
+        area: share of the picture that the mask should mark; None where the preset chooses it.
         suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
     """
 
@@ -122,7 +122,7 @@ def compare(
         layer: for the methods that read one; defaults to each method's own.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         fit: how photos are fitted to the network's input; defaults to `Squash()`.
-        area: share of the picture that the mask is to mark.
+        area: share of the picture that the mask should mark.
         perturbation: that the mask is learned against; defaults to the preset's.
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.

@@ -38,7 +38,7 @@ class ImagesMeasured(NamedTuple):
     total: int
 
 
-Progress = Callable[[ExperimentStarted | MapsStarted | MapsEvent | ImagesMeasured], None]
+ExperimentProgress = Callable[[ExperimentStarted | MapsStarted | MapsEvent | ImagesMeasured], None]
 """Called as experiments go on; an exception that it raises stops them."""
 
 

@@ -13,7 +13,7 @@ from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import About, Experiment, Summary
 from unsee.experiments.map_stores import chosen_methods
 from unsee.experiments.maps import MASK
-from unsee.experiments.progress import ExperimentStarted, Progress, ignore
+from unsee.experiments.progress import ExperimentProgress, ExperimentStarted, ignore
 from unsee.experiments.reproduction_page import Chapter, reproduction_page
 from unsee.experiments.result_folder import FolderTakenError, refuse_other_files
 from unsee.experiments.runner import MAPS, run_experiment
@@ -71,7 +71,7 @@ def reproduce(
     out: str | Path = "reproduction",
     weights: Sequence[str | Path] = (),
     options: Sequence[str] = (),
-    progress: Progress | None = None,
+    progress: ExperimentProgress | None = None,
 ) -> ReproductionResult:
     """Run every experiment of the paper, and write one page: our numbers next to the paper's, with figures.
 
@@ -132,7 +132,7 @@ class _Reproduction:
     out: Path
     weights: Sequence[str | Path]
     options: Sequence[str]
-    progress: Progress
+    progress: ExperimentProgress
 
     def claimed_result(self) -> ReproductionResult:
         """Run all experiments, and write the page, unless the folder holds something else or is in use."""

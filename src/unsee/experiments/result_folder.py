@@ -16,7 +16,7 @@ RECORD = "experiment.json"
 
 
 class FolderTakenError(UnseeError):
-    """The folder holds something else than the results that are to be written there."""
+    """The folder holds something else than the results that would be written there."""
 
 
 def check_free(folder: Path, storage: Storage, maps: str) -> None:

@@ -17,7 +17,7 @@ from unsee.experiments.drawn import draw_boxed, draw_map_columns, draw_pointed, 
 from unsee.experiments.experiment import Case, Experiment, FirstImages, Record, Summary, by
 from unsee.experiments.map_stores import check_store, stores_by_method
 from unsee.experiments.maps import MapSource, Setup, insistent
-from unsee.experiments.progress import ImagesMeasured, MapsEvent, MapsStarted, Progress, ignore
+from unsee.experiments.progress import ExperimentProgress, ImagesMeasured, MapsEvent, MapsStarted, ignore
 from unsee.experiments.record_files import records_of
 from unsee.experiments.result_folder import check_free, check_unchanged
 from unsee.experiments.set_up import set_up
@@ -72,7 +72,7 @@ def run_experiment(
     sample: int | None = None,
     out: str | Path | None = None,
     maps: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ExperimentProgress | None = None,
 ) -> ExperimentResult:
     """Run an experiment of the paper over a data set, and write its tables, figures, records and maps.
 
@@ -134,7 +134,7 @@ class _Run:
     limit: int | None
     out: Path
     maps: Path
-    progress: Progress
+    progress: ExperimentProgress
 
     def result(self) -> ExperimentResult:
         """Do what is missing, and write tables and figures.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unsee.drawing import panels
 from unsee.drawing.checkered import without_tokens
+from unsee.provenance import DeletedTokens
 from unsee.runs.rendered_row import RenderedRow
 
 _NAMED = 2  # classes that a title names
@@ -41,10 +42,10 @@ def _height(one: RenderedRow) -> float:
 
 def _tokens(one: RenderedRow) -> tuple[Tensor, str] | None:
     """The photo without its deleted tokens, and its title; None for masks that do not lie on tokens."""
-    token_check = one.row["token_check"] or {}
-    if one.mask is None or "tokens" not in token_check:
+    gone = DeletedTokens.of(one.row["token_check"] or {})
+    if one.mask is None or gone is None:
         return None
-    return without_tokens(panels.viewed(one.image), one.mask, _target(one.row), token_check)
+    return without_tokens(panels.viewed(one.image), one.mask, _target(one.row), *gone)
 
 
 def _target(row: Mapping[str, Any]) -> str:

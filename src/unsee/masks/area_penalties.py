@@ -1,4 +1,4 @@
-"""The area penalty of Fong, Patrick & Vedaldi 2019: the sorted mask is to be a step of a given area."""
+"""The area penalty of Fong, Patrick & Vedaldi 2019: the sorted mask should be a step of a given area."""
 
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, runtime_checkable
@@ -36,7 +36,7 @@ class AreaPenalty(Penalty, Protocol):
 
 @dataclass(frozen=True)
 class SortedArea(AreaPenalty):
-    """weight·growthᵗ·mean((vecsort(s) - r_a)²), t the iteration: s is to be 1 on a share a, else 0.
+    """weight·growthᵗ·mean((vecsort(s) - r_a)²), t the iteration: s should be 1 on a share a, else 0.
 
     s is the smooth saliency with its margin, sorted from low to high; r_a is 0 in its first ⌊(1-a)·n⌋
     places and 1 in the others. The weight grows, so that the area is reached gradually.
@@ -205,7 +205,7 @@ class ExactArea(AreaPenalty):
 
 @torch.no_grad()
 def step_of(pixels: Float[Tensor, "b n"], areas: Float[Tensor, " b"]) -> Float[Tensor, "b n"]:
-    """What each pixel is to be: 1 for the highest, else 0; of equal ones the last are the higher."""
+    """What each pixel should be: 1 for the highest, else 0; of equal ones the last are the higher."""
     low = (pixels.shape[1] * (1 - areas)).floor()
     order = pixels.argsort(dim=1, stable=True)
     high = torch.arange(pixels.shape[1], device=pixels.device) >= low[:, None]

@@ -24,7 +24,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE
 from unsee.masks.on_layer import OnLayer, check_no_area, check_no_perturbation, on_layer
 from unsee.masks.on_photo import on_photo
-from unsee.masks.photos import Asked, LearnedPhoto, Plan, Refuse, learn_photos, precision_of
+from unsee.masks.photos import LearnedPhoto, PhotoTarget, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
 from unsee.masks.smallest_area import every_area, smallest_of_each
@@ -169,7 +169,7 @@ def explain_each(
 def _each_once(
     classifier: Classifier,
     plan: Plan,
-    photos: Iterable[Asked],
+    photos: Iterable[PhotoTarget],
     progress: Progress | None = None,
     refuse: Refuse | None = None,
 ) -> Iterator[Explanation]:

@@ -28,7 +28,7 @@ from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
 from unsee.smallest_mask import other_folder, question_record
 
-Place = tuple[str | PathLike[str], Path]
+PhotoFolder = tuple[str | PathLike[str], Path]
 """A photo, and the folder for its explanation."""
 
 
@@ -114,15 +114,15 @@ def readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> I
 
 def _sorted(
     classifier: Classifier,
-    places: Sequence[Place],
+    places: Sequence[PhotoFolder],
     plan: Plan,
     target: TargetLike | None,
     force: bool,
     bands: Bands | None,
-) -> tuple[dict[Path, Mapping[str, Any]], list[Place], list[str]]:
+) -> tuple[dict[Path, Mapping[str, Any]], list[PhotoFolder], list[str]]:
     """The manifests of finished folders, the photos that are missing, and why others cannot be explained."""
     manifests: dict[Path, Mapping[str, Any]] = {}
-    missing: list[Place] = []
+    missing: list[PhotoFolder] = []
     problems = []
     for source, folder in places:
         try:
@@ -140,7 +140,7 @@ def _sorted(
 
 def _explained(
     classifier: Classifier,
-    missing: Sequence[Place],
+    missing: Sequence[PhotoFolder],
     plan: Plan,
     target: TargetLike | None,
     progress: Progress | None,

@@ -1,6 +1,6 @@
 """The games: deletion lowers the score (eq. 3), preservation keeps it (supplement, eq. 1), dual does both.
 
-Dual is of Fong, Patrick & Vedaldi 2019: what is kept shall score high, and what is left without it low.
+Dual is of Fong, Patrick & Vedaldi 2019: what is kept should score high, and what is left without it low.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from unsee.records import NEWER
 
 @dataclass(frozen=True)
 class Game:
-    """What a mask is to do to the score.
+    """What a mask should do to the score.
 
     Args:
         name: "deletion", "preservation" or "dual".
         ideal: the mask value that costs nothing; saliency is the distance from it.
-        sign: +1 where the score is to fall, -1 where it is to stay.
+        sign: +1 where the score should fall, -1 where it should stay.
         both: whether the score is the difference between that under the mask and that under its complement.
     """
 

@@ -42,7 +42,7 @@ def learn_each(
         progress: called after each step.
 
     Raises:
-        UnseeError: the optimiser needs gradients, and the network gives none; or it is to be compiled, and
+        UnseeError: the optimiser needs gradients, and the network gives none; or it should be compiled, and
             the edit is inside it.
     """
     yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))

@@ -28,7 +28,7 @@ from unsee.tuning import check_precision, uses_bfloat16
 
 TOP5 = "top5"
 Refuse = Callable[[int, str], None]
-Asked = tuple[Photo, TargetLike | None] | tuple[Photo, TargetLike | None, float]
+PhotoTarget = tuple[Photo, TargetLike | None] | tuple[Photo, TargetLike | None, float]
 """A photo, its target, None for the predicted class, and the area of its mask where it has one of its own."""
 
 
@@ -45,7 +45,7 @@ class Plan:
         precision: "float32", "bfloat16", or "auto": bfloat16 in `fast` if the device supports it.
         compiled: hand a copy of the network to `torch.compile`.
         areas: areas that each photo gets a mask of; none for one mask by the settings.
-        share: of the score that a mask is to keep, or in deletion to remove: each photo gets the mask of the
+        share: of the score that a mask should keep, or in deletion remove: each photo gets the mask of the
             smallest area that does. The areas are then those that are tried first.
         sufficient: what the smallest mask must do, where that is asked for.
 
@@ -105,7 +105,7 @@ class LearnedPhoto(NamedTuple):
 
 def learn_photos(
     classifier: Classifier,
-    photos: Iterable[Asked],
+    photos: Iterable[PhotoTarget],
     plan: Plan,
     progress: Progress | None = None,
     refuse: Refuse | None = None,
@@ -157,7 +157,7 @@ class _Pending:
     def __init__(
         self,
         classifier: Classifier,
-        photos: Iterator[Asked],
+        photos: Iterator[PhotoTarget],
         plan: Plan,
         refuse: Refuse | None,
     ) -> None:
@@ -173,7 +173,7 @@ class _Pending:
                 return requests
         return []
 
-    def _requests(self, batch: Sequence[Asked]) -> list[MaskRequest]:
+    def _requests(self, batch: Sequence[PhotoTarget]) -> list[MaskRequest]:
         inputs = [_network_input(self.classifier, self.plan, photo) for photo, *_ in batch]
         clean = in_quarters(self._clean_scores, inputs)
         requests = []

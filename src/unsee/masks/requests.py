@@ -16,15 +16,15 @@ from unsee.tensors import jitter_offsets
 
 
 class MaskRequest(NamedTuple):
-    """An image that a mask is to be learned for.
+    """An image to learn a mask for.
 
     Args:
         id: the caller's name of the image.
         network_input: the photo at the network's size, with `Settings.margin` as its margin.
         target: the target classes.
         classes: how many logits the classifier has.
-        area: that its mask should have; None for the objective's own. Either all requests of a run have one, or
-            none has.
+        area: that its mask should have; None for the objective's own. All requests of a run
+            have one, or none.
     """
 
     id: int

@@ -52,7 +52,7 @@ class Scoring:
         shown: the edit that results are shown and scored with.
         input_noise: deviation, in the network's normalised units, of noise added at each iteration.
         both: whether masks are scored by the difference from their complement (`Game.both`).
-        areas: the area that each image's mask is to have, float64; None where all have the objective's own.
+        areas: the area that each image's mask should have, float64; None where all have the objective's own.
     """
 
     classifier: Classifier

@@ -9,7 +9,7 @@ from unsee.classifier import TargetLike
 from unsee.explanation import Explanation
 from unsee.images import Photo
 from unsee.masks.loop import Progress, Step
-from unsee.masks.photos import Asked, Plan, Refuse
+from unsee.masks.photos import PhotoTarget, Plan, Refuse
 
 BETWEEN = 3
 """How many further areas are tried between the largest that does not suffice and the smallest that does."""
@@ -42,7 +42,7 @@ class ExplainEach(Protocol):
     """Explains each photo once."""
 
     def __call__(
-        self, photos: Iterable[Asked], progress: Progress | None = None, refuse: Refuse | None = None
+        self, photos: Iterable[PhotoTarget], progress: Progress | None = None, refuse: Refuse | None = None
     ) -> Iterator[Explanation]:
         """One explanation for each photo, in order, but for those that are refused."""
 

@@ -19,8 +19,8 @@ def asked_to_suffice(
     """The question that arguments ask, None for none, and the game that answers it.
 
     Args:
-        suppress: share of the score that is to be suppressed, in deletion.
-        keep: share of the score that is to be kept, in preservation.
+        suppress: share of the score to suppress, in deletion.
+        keep: share of the score to keep, in preservation.
         path: whether the path over λ1 is drawn.
         another: how many further masks are wanted.
         game: as the caller chose it.

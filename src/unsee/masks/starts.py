@@ -92,7 +92,7 @@ class CircularStart(Start):
     and s_full are equal, everything is perturbed.
 
     Args:
-        share: of the score that is to be suppressed, or preserved.
+        share: of the score to suppress, or to preserve.
         step: pixels between radii.
         last: the last radius in pixels; larger for an image that is not covered by it.
         soften: standard deviation in pixels of the disc's edge.

@@ -9,7 +9,7 @@ from unsee.metrics.curves import STEPS, Curve, deletion, insertion
 from unsee.metrics.estimates import Estimate, mean_of, mean_precision_of, proportion, ratio_of
 from unsee.metrics.keypoints import around_keypoints
 from unsee.metrics.localisation import ENERGY_ALPHAS, MEAN_ALPHAS, VALUE_ALPHAS, boxes_at, iou, localised
-from unsee.metrics.pointing import TOLERANCE, difficult, first_peak, hits, mean_precision, peak, touched
+from unsee.metrics.pointing import TOLERANCE, difficult, first_peak, hits, peak, touched
 from unsee.metrics.suppression import LEAST_SPAN, binarised, normalised
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "iou",
     "localised",
     "mean_of",
-    "mean_precision",
     "mean_precision_of",
     "normalised",
     "peak",

@@ -105,7 +105,7 @@ def _exchanged(
         raise UnseeError(f"curves take as many images as maps and targets, at least 1; not {counts}")
     if not 1 <= steps <= height * width:
         raise UnseeError(f"{height * width} pixels take 1 to {height * width} steps, not {steps}")
-    rank = _ranks(saliency, (height, width)).to(classifier.device)
+    rank = pixel_ranks(saliency, (height, width)).to(classifier.device)
     gone = torch.arange(steps + 1) * (height * width) // steps
     start, end = (part.to(classifier.device, classifier.dtype) for part in (first, last))
     scores = []
@@ -121,7 +121,7 @@ def _exchanged(
     return Curve(shares, table, torch.trapezoid(table, shares, dim=1))
 
 
-def _ranks(saliency: Float[Tensor, "b hm wm"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
+def pixel_ranks(saliency: Float[Tensor, "b hm wm"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
     """The rank of each pixel, from the most salient to the least."""
     order = heights(saliency, size).flatten(1).argsort(dim=1, descending=True, stable=True)
     return order.argsort(dim=1).reshape(-1, *size)

@@ -168,24 +168,6 @@ def _pixels(instance: Instance, size: tuple[int, ...]) -> Bool[np.ndarray, "h w"
     return pixels
 
 
-def mean_precision(
-    hit: Sequence[bool] | Bool[Tensor, " n"], labels: Sequence[int] | Real[Tensor, " n"]
-) -> float:
-    """The mean over classes of the share of their images that were hit (§5.6).
-
-    Classes without an image do not count; NaN if there is no image at all.
-
-    Args:
-        hit: for each image.
-        labels: its class.
-
-    Raises:
-        UnseeError: the numbers of classes and images differ.
-    """
-    shares, _ = class_precisions(hit, labels)
-    return float(shares.mean())
-
-
 def class_precisions(
     hit: Sequence[bool] | Bool[Tensor, " n"], labels: Sequence[int] | Real[Tensor, " n"]
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:

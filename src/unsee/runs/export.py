@@ -42,12 +42,17 @@ class Exported:
     problems: tuple[str, ...]
 
 
-Progress = Callable[[Exported], None]
+ExportProgress = Callable[[Exported], None]
 """Called after each row, with the result up to then."""
 
 
 def export(
-    store: Store, out: str | Path, form: str = "png", *, force: bool = False, progress: Progress | None = None
+    store: Store,
+    out: str | Path,
+    form: str = "png",
+    *,
+    force: bool = False,
+    progress: ExportProgress | None = None,
 ) -> Exported:
     """Write a file for each row that has a map, named by the row's id; or one CSV file for all rows.
 

@@ -30,7 +30,7 @@ _OTHERS = 3
 """How many other images are tried if every image of a portion has failed."""
 
 
-class Item(NamedTuple):
+class MissingRow(NamedTuple):
     """A row to compute: the number of its image in the data set, the image's id, and the target."""
 
     number: int
@@ -100,13 +100,13 @@ class Job:
         starts = enumerate(range(0, count, size))
         return [Portion(number, first, min(first + size, count)) for number, first in starts]
 
-    def items(self, portion: Portion) -> list[Item]:
+    def items(self, portion: Portion) -> list[MissingRow]:
         """The rows to compute for a portion, in order."""
         return [item for number in range(portion.first, portion.stop) for item in self._items_of(number)]
 
-    def _items_of(self, number: int) -> list[Item]:
+    def _items_of(self, number: int) -> list[MissingRow]:
         id = text_of(self.dataset.id(number))
-        return [Item(number, id, target) for target in self.rule.targets_in(self.dataset, number)]
+        return [MissingRow(number, id, target) for target in self.rule.targets_in(self.dataset, number)]
 
     def check_readable(self, portions: Sequence[Portion]) -> None:
         """Check that at least one image of these portions can be read.
@@ -150,7 +150,7 @@ class Job:
         tried = (self._alone(item) for number in numbers for item in self._items_of(number)[:1])
         return any(row.error is None for row in islice(filter(_was_read, tried), _OTHERS))
 
-    def _alone(self, item: Item) -> Row:
+    def _alone(self, item: MissingRow) -> Row:
         ((_, sample),) = self._read([item])
         if isinstance(sample, str):
             return self._row(item, {"error": sample})
@@ -163,10 +163,10 @@ class Job:
             values = {"error": _reason(error)}
         return self._row(item, facts | values)
 
-    def _rows(self, items: Sequence[Item], on_row: OnRow | None = None) -> list[Row]:
+    def _rows(self, items: Sequence[MissingRow], on_row: OnRow | None = None) -> list[Row]:
         done: dict[tuple[str, str], Row] = {}
         report = on_row or _ignore
-        drawn: deque[tuple[Item, dict[str, Any]]] = deque()
+        drawn: deque[tuple[MissingRow, dict[str, Any]]] = deque()
 
         def photos() -> Iterator[TargetedPhoto]:
             for item, sample in self._read(items):
@@ -183,7 +183,7 @@ class Job:
             report()
         return [done[item.key] for item in items]
 
-    def _read(self, items: Sequence[Item]) -> Iterator[tuple[Item, Sample | str]]:
+    def _read(self, items: Sequence[MissingRow]) -> Iterator[tuple[MissingRow, Sample | str]]:
         """Each item with its image, read once for all of its targets, or with the reason why it cannot be."""
         for number, group in groupby(items, key=lambda item: item.number):
             try:
@@ -192,7 +192,7 @@ class Job:
                 sample = _reason(error)
             yield from ((item, item.target.problem or sample) for item in group)
 
-    def _row(self, item: Item, values: dict[str, Any]) -> Row:
+    def _row(self, item: MissingRow, values: dict[str, Any]) -> Row:
         id, asked = item.key
         known = {"id": id, "asked": asked, "label": item.target.label, "settings_hash": self.settings_hash}
         return Row(**(known | values))

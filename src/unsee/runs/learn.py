@@ -22,7 +22,7 @@ from unsee.neutral import neutral
 from unsee.runs.engines.local import Engine, Local
 from unsee.runs.job import Job
 from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
-from unsee.runs.resume import Extent, Progress, resume
+from unsee.runs.resume import Extent, RunProgress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
 from unsee.smallest_mask import Sufficient
@@ -110,7 +110,7 @@ def learn(
     retry: bool = False,
     sample: int | None = None,
     engine: Engine | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
     suppress: float | None = None,
     keep: float | None = None,
 ) -> Store:
@@ -166,7 +166,7 @@ def learn_with(
     out: str | Path,
     extent: Extent | None = None,
     engine: Engine | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
 ) -> Store:
     """The same as `learn`, with the settings as one value.
 

@@ -75,7 +75,7 @@ def missing_from(ledger: Ledger, job: Job, size: int, limit: int | None, retry: 
 
     Args:
         ledger: the parts of the store.
-        job: the rows that the store is to have.
+        job: the rows that the store should have.
         size: the number of images in a portion.
         limit: only the first so many images; None for all.
         retry: do portions again in which images failed.

@@ -93,7 +93,7 @@ class RowDone(NamedTuple):
     """One more row is computed; its part is not written yet."""
 
 
-Progress = Callable[[PartChecked | RunState | RowDone | PartWritten], None]
+RunProgress = Callable[[PartChecked | RunState | RowDone | PartWritten], None]
 """Called after each part that is checked, then once with the state, then after each row and part."""
 
 
@@ -102,7 +102,7 @@ def resume(
     address: str,
     engine: Engine,
     extent: Extent | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
 ) -> Store:
     """Do what a store lacks of a job, and return the store.
 
@@ -110,7 +110,7 @@ def resume(
     that was stopped, in whatever way, ends with the same masks as one that was not.
 
     Args:
-        job: the rows that the store is to have.
+        job: the rows that the store should have.
         address: the store: a folder, or an address that fsspec knows.
         engine: does the portions.
         extent: how far the run goes; all images by default.
@@ -143,7 +143,7 @@ def resume(
 
 
 def _carry_out(
-    job: Job, ledger: Ledger, engine: Engine, missing: Missing, cut: tuple[int, Extent], report: Progress
+    job: Job, ledger: Ledger, engine: Engine, missing: Missing, cut: tuple[int, Extent], report: RunProgress
 ) -> None:
     """Record this start in the manifest, and do the missing portions."""
     store, (size, extent) = ledger.store, cut
@@ -163,7 +163,7 @@ def _ignore(_: object) -> None:
     """Ignore progress."""
 
 
-def _damaged_parts(store: Store, report: Progress) -> list[Damage]:
+def _damaged_parts(store: Store, report: RunProgress) -> list[Damage]:
     """The parts that cannot be read; they stay until others replace them."""
     damaged = []
     for done, damage in enumerate(store.checked(), start=1):

@@ -19,7 +19,7 @@ from unsee.format_1 import settings_of_format_2
 from unsee.runs.parts import Damage, DamagedError, is_part, opened, part_name, part_number, read, tables
 from unsee.runs.rows import FORMAT, PLAIN, SCHEMA, SCHEMA_OF_FORMAT_1, Row, dictionaries, encoded
 from unsee.runs.storage import Storage
-from unsee.runs.summary import summarise
+from unsee.runs.summary import SUMMARY_COLUMNS, summarise
 from unsee.words import counted
 
 MANIFEST = "_manifest.json"
@@ -258,8 +258,24 @@ class Store:
         return 1 - values if deletes else values
 
     def summary(self, check: bool = False) -> dict[str, Any]:
-        """What the store holds, as JSON values; see `unsee.runs.summary.summarise`."""
-        return summarise(self, check)
+        """What the store holds, as JSON values; see `unsee.runs.summary.summarise`.
+
+        Args:
+            check: read each part completely, with its checksums, to find damage in its data too.
+
+        Returns:
+            Besides what it names: "damaged" parts, "twins", how many "parts" there are, and their "bytes".
+        """
+        damage = [one for one in self.checked() if one is not None] if check else []
+        store = self.without(damage) if check else self
+        table = store.table(list(SUMMARY_COLUMNS))
+        files = {
+            "damaged": list(map(str, store.damaged)),
+            "twins": store.twins,
+            "parts": len(store.parts),
+            "bytes": store.bytes,
+        }
+        return summarise(table, store.manifest, store.storage.address, files)
 
     def checked(self) -> Iterator[Damage | None]:
         """Read each part completely, with its checksums, and give its damage or None."""

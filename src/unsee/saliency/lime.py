@@ -62,7 +62,7 @@ def lime(
                 interpretable_model=linear_model.SkLearnRidge(alpha=1.0),
                 similarity_func=similarity,
             )
-            parts = torch.from_numpy(_segments(image, segments)).to(image.device)
+            parts = torch.from_numpy(segments_of(image, segments)).to(image.device)
             with seeded(seed, classifier.device):
                 weights = method.attribute(
                     image[None],
@@ -75,7 +75,7 @@ def lime(
     return torch.cat(maps).to(inputs)
 
 
-def _segments(image: Float[Tensor, "c h w"], count: int) -> np.ndarray:
+def segments_of(image: Float[Tensor, "c h w"], count: int) -> np.ndarray:
     """Numbered from 0; by colour in CIELAB for grey and RGB, else by the values of the channels."""
     grey = image.expand(RGB, -1, -1) if len(image) == GREY else image
     pixels = grey.float().permute(1, 2, 0).cpu().numpy()

@@ -52,7 +52,7 @@ def rise(
     color = inputs.new_tensor(classifier.color)[:, None, None].expand(inputs.shape[1:])
     total = inputs.new_zeros(len(inputs), *inputs.shape[2:])
     with classifier.borrowed():
-        for some in _masks(masks, cells, kept, (inputs.shape[2], inputs.shape[3]), seed):
+        for some in random_masks(masks, cells, kept, (inputs.shape[2], inputs.shape[3]), seed):
             shown = some.to(inputs)
             for number, (image, row) in enumerate(zip(inputs, rows, strict=True)):
                 logits = classifier.logits(torch.lerp(color, image, shown[:, None]))
@@ -61,7 +61,7 @@ def rise(
     return total / (masks * kept)
 
 
-def _masks(
+def random_masks(
     count: int, cells: int, kept: float, size: tuple[int, int], seed: int
 ) -> Iterator[Float[Tensor, "n h w"]]:
     """Random grids, upsampled bilinearly to one cell more than the image and cropped at a random offset."""

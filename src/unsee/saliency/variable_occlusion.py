@@ -54,7 +54,7 @@ def variable_occlusion(
     inputs = on_device(classifier, images)
     size = (inputs.shape[2], inputs.shape[3])
     unit = scale(size)
-    centers, radii = (part * unit for part in _drawn(draws, (size[0] / unit, size[1] / unit), seed))
+    centers, radii = (part * unit for part in drawn_discs(draws, (size[0] / unit, size[1] / unit), seed))
     best = math.ceil(share * draws)
     maps = []
     with classifier.borrowed():
@@ -69,7 +69,7 @@ def variable_occlusion(
     return torch.stack(maps)
 
 
-def _drawn(
+def drawn_discs(
     draws: int, size: tuple[float, float], seed: int
 ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:
     """Centres (row, column) and radii, in an image whose shorter side is 224."""

@@ -8,7 +8,7 @@ from unsee.training.evaluate import (
     measure_lean,
     measure_menagerie,
 )
-from unsee.training.train import SHORTCUT, Progress, Recipe, train_menagerie
+from unsee.training.train import SHORTCUT, Recipe, TrainingStep, train_menagerie
 from unsee.training.weight_file import train_to_file
 
 __all__ = [
@@ -16,8 +16,8 @@ __all__ = [
     "Accuracy",
     "Lean",
     "Measurement",
-    "Progress",
     "Recipe",
+    "TrainingStep",
     "measure_accuracy",
     "measure_lean",
     "measure_menagerie",

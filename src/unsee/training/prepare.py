@@ -17,7 +17,7 @@ from unsee.models.menagerie import MEAN, STD
 
 CELLS = 28
 _CHUNK, _LEAN = 24, 20
-Row = tuple[UInt8[Tensor, "h w 3"], Bool[Tensor, "a c"], Bool[Tensor, "a r r"], Bool[Tensor, " c"]]
+PreparedImage = tuple[UInt8[Tensor, "h w 3"], Bool[Tensor, "a c"], Bool[Tensor, "a r r"], Bool[Tensor, " c"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +74,14 @@ def _leaning(scene: Scene, shortcuts: tuple[Shortcut, ...]) -> tuple[Sample, set
     return render(scene), names
 
 
-class _Rows(Dataset[Row]):
+class _Rows(Dataset[PreparedImage]):
     def __init__(self, data: Menagerie) -> None:
         self._data = data
 
     def __len__(self) -> int:
         return len(self._data)
 
-    def __getitem__(self, index: int) -> Row:
+    def __getitem__(self, index: int) -> PreparedImage:
         sample, named = _leaning(self._data.scene(index), self._data.shortcuts)
         animals = torch.zeros(MOST, len(CLASSES), dtype=torch.bool)
         cells = torch.zeros(MOST, CELLS, CELLS, dtype=torch.bool)

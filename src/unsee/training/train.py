@@ -40,7 +40,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingStep:
     """Progress of training: `stage` is "draw" or "train", `done` of `total` images or steps.
 
     `loss` is that of the last step, None while drawing; `seconds` counts from the start.
@@ -54,7 +54,7 @@ class Progress:
 
 
 def train_menagerie(
-    recipe: Recipe = Recipe(), progress: Callable[[Progress], None] | None = None
+    recipe: Recipe = Recipe(), progress: Callable[[TrainingStep], None] | None = None
 ) -> MenagerieNet:
     """Train from scratch; the same recipe gives the same network on the same machine.
 
@@ -65,7 +65,7 @@ def train_menagerie(
 
     def report(stage: str, done: int, total: int, loss: float | None) -> None:
         if progress is not None:
-            progress(Progress(stage, done, total, loss, time.perf_counter() - begin))
+            progress(TrainingStep(stage, done, total, loss, time.perf_counter() - begin))
 
     source = Menagerie(
         "train", recipe.images, seed=recipe.seed, several=recipe.several, shortcuts=recipe.shortcuts

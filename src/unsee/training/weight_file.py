@@ -6,7 +6,7 @@ from pathlib import Path
 from unsee.errors import UnseeError
 from unsee.files import HOW_TO_REPLACE
 from unsee.models.menagerie import save_menagerie
-from unsee.training.train import Progress, Recipe, train_menagerie
+from unsee.training.train import Recipe, TrainingStep, train_menagerie
 
 
 def train_to_file(
@@ -14,7 +14,7 @@ def train_to_file(
     recipe: Recipe | None = None,
     *,
     force: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingStep], None] | None = None,
 ) -> Path:
     """Train from scratch, and write the weights as float16 safetensors.
 

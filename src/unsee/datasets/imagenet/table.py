@@ -18,7 +18,7 @@ from unsee.errors import UnseeError
 
 TABLE, BOXES = "labels.csv", "boxes.json"
 
-Row = Mapping[str | None, str | list[str] | None]
+TableRow = Mapping[str | None, str | list[str] | None]
 
 
 def read_table(root: Path) -> ImageNet:
@@ -53,14 +53,14 @@ def read_table(root: Path) -> ImageNet:
     return ImageNet(Listed(root, files, targets), TableNotes(notes))
 
 
-def _text(row: Row, column: str, where: str) -> str:
+def _text(row: TableRow, column: str, where: str) -> str:
     value = row.get(column)
     if not isinstance(value, str) or not value.strip():
         raise UnseeError(f"{where}: has nothing in the column `{column}`")
     return value.strip()
 
 
-def _whole(row: Row, column: str, where: str) -> int:
+def _whole(row: TableRow, column: str, where: str) -> int:
     text = _text(row, column, where)
     number = whole(text)
     if number is None:
@@ -68,7 +68,7 @@ def _whole(row: Row, column: str, where: str) -> int:
     return number
 
 
-def _label(row: Row, where: str) -> int:
+def _label(row: TableRow, where: str) -> int:
     index = _whole(row, "index", where) if "index" in row else None
     label = index_of(_text(row, "wnid", where), where) if "wnid" in row else index
     if label is None or not 0 <= label < len(WNIDS):
@@ -78,7 +78,7 @@ def _label(row: Row, where: str) -> int:
     return label
 
 
-def _size(row: Row, where: str) -> tuple[int, int] | None:
+def _size(row: TableRow, where: str) -> tuple[int, int] | None:
     if "width" not in row or "height" not in row:
         return None
     return _whole(row, "width", where), _whole(row, "height", where)

@@ -3,7 +3,7 @@
 The area falls from a large one to the one that is asked for, so that what matters least is left out first.
 Each step goes along a running mean of the gradients of the score and of what makes the mask sharp, with one
 rate for all cells. Then a constant is added to all cells and they are clipped to [0,1], so that the area is
-what it is to be: the projection to masks of a given sum (Duchi et al. 2008), for the sum of the smooth mask.
+what it should be: the projection to masks of a given sum (Duchi et al. 2008), for the sum of the smooth mask.
 """
 
 from dataclasses import dataclass, replace

@@ -15,7 +15,7 @@ from unsee.hooks import hooked
 from unsee.layers import layer_named
 from unsee.masks.edits.edit import Edit
 from unsee.masks.edits.tokens.attention import KeptTokens
-from unsee.masks.edits.tokens.place import Place, without_tokens
+from unsee.masks.edits.tokens.token_layer import TokenLayer, without_tokens
 
 HALF = 0.5
 """Tokens with a lower mask are deleted in the binarised mask."""
@@ -29,16 +29,16 @@ class TokenEdit(Edit, ABC):
 
     Args:
         images: as the network takes them.
-        place: where their tokens are.
+        token_layer: where their tokens are.
     """
 
     images: Float[Tensor, "b c h w"]
-    place: Place
+    token_layer: TokenLayer
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of the patch tokens."""
-        return self.place.grid.rows, self.place.grid.columns
+        return self.token_layer.grid.rows, self.token_layer.grid.columns
 
     def apply(
         self,
@@ -109,7 +109,7 @@ class DroppedTokens(TokenEdit):
 
     def masked(self, classifier: Classifier, images: Tensor, keep: Tensor) -> Tensor:
         """Logits with attention and means over the kept tokens."""
-        with KeptTokens(keep, self.place.grid.prefix)():
+        with KeptTokens(keep, self.token_layer.grid.prefix)():
             return classifier.answer(images)
 
     def further(
@@ -120,9 +120,9 @@ class DroppedTokens(TokenEdit):
         It is null where no patch token stays, and the network gives no number without any.
         """
         stay = [mask.flatten().nonzero().flatten() for mask in hard]
-        nothing = [not len(kept) and not self.place.grid.prefix for kept in stay]
+        nothing = [not len(kept) and not self.token_layer.grid.prefix for kept in stay]
         rows = [
-            classifier.answer(image) if none else without_tokens(classifier, self.place, image, kept)
+            classifier.answer(image) if none else without_tokens(classifier, self.token_layer, image, kept)
             for image, kept, none in zip(self.images[:, None], stay, nothing, strict=True)
         ]
         scores = score(torch.cat(rows)).tolist()
@@ -144,7 +144,7 @@ class MaskedEmbeddings(TokenEdit):
             mean = embeddings.mean(dim=(2, 3), keepdim=True).expand_as(embeddings)
             return torch.lerp(mean, embeddings, mask.to(embeddings.dtype).expand_as(embeddings))
 
-        with hooked([layer_named(classifier, self.place.layer)], mix):
+        with hooked([layer_named(classifier, self.token_layer.layer)], mix):
             return classifier.answer(images)
 
     def further(
@@ -155,7 +155,7 @@ class MaskedEmbeddings(TokenEdit):
     ) -> list[Mapping[str, Any]]:
         """`note`: that tokens stay, and why."""
         note = (
-            f"the tokens of {classifier.name} cannot be dropped: {self.place.why_not}; "
+            f"the tokens of {classifier.name} cannot be dropped: {self.token_layer.why_not}; "
             "embeddings of patches were masked towards their mean instead"
         )
         return [{"note": note}] * len(hard)

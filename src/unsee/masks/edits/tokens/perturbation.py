@@ -11,7 +11,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.edits.edit import Edit, Perturbation
 from unsee.masks.edits.tokens.edits import DroppedTokens, MaskedEmbeddings
-from unsee.masks.edits.tokens.place import place_of
+from unsee.masks.edits.tokens.token_layer import token_layer_of
 from unsee.masks.network_input import NetworkInput
 
 
@@ -36,8 +36,12 @@ class Tokens(Perturbation):
         """
         plain = torch.stack([one.plain for one in inputs]).to(classifier.device)
         images = classifier.normalised(plain)
-        place = place_of(classifier, images[:1])
-        return MaskedEmbeddings(images, place) if place.why_not else DroppedTokens(images, place)
+        token_layer = token_layer_of(classifier, images[:1])
+        return (
+            MaskedEmbeddings(images, token_layer)
+            if token_layer.why_not
+            else DroppedTokens(images, token_layer)
+        )
 
     def edited_photo(
         self,

@@ -27,7 +27,7 @@ _ATTENTION = ("attention", "attn")
 
 
 @dataclass(frozen=True)
-class Place:
+class TokenLayer:
     """The layer whose output holds the tokens.
 
     Args:
@@ -42,11 +42,11 @@ class Place:
     why_not: str = ""
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, tuple[tuple[int, int], Place]] = WeakKeyDictionary()
-"""The places that were found, each with the input's size."""
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[tuple[int, int], TokenLayer]] = WeakKeyDictionary()
+"""The layers that were found, each with the input's size."""
 
 
-def place_of(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> Place:
+def token_layer_of(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> TokenLayer:
     """Where the tokens of a network are; found once for a network.
 
     Args:
@@ -69,7 +69,7 @@ def place_of(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> Place:
 
 def without_tokens(
     classifier: Classifier,
-    place: Place,
+    token_layer: TokenLayer,
     images: Float[Tensor, "b c h w"],
     kept: Int[Tensor, " k"],
 ) -> Float[Tensor, "b classes"]:
@@ -77,21 +77,21 @@ def without_tokens(
 
     Args:
         classifier: borrowed by the caller.
-        place: where tokens can be dropped.
+        token_layer: where tokens can be dropped.
         images: normalised.
         kept: the numbers of the patch tokens that stay, row by row.
     """
-    prefix = place.grid.prefix
+    prefix = token_layer.grid.prefix
     stay = torch.cat([torch.arange(prefix, device=kept.device), prefix + kept])
 
     def drop(_module: nn.Module, _inputs: object, tokens: Tensor) -> Tensor:
         return tokens[:, stay]
 
-    with hooked([layer_named(classifier, place.layer)], drop):
+    with hooked([layer_named(classifier, token_layer.layer)], drop):
         return classifier.answer(images)
 
 
-def _found(classifier: Classifier, image: Tensor) -> Place:
+def _found(classifier: Classifier, image: Tensor) -> TokenLayer:
     net = classifier.network
     layers = [
         ".".join(part for part in (name, own) if part)
@@ -101,16 +101,16 @@ def _found(classifier: Classifier, image: Tensor) -> Place:
     ]
     why_not = "its family is not one of those whose tokens unsee can drop"
     if len(layers) == 1:
-        place = _on_grid(classifier, layers[0], image)
-        if place is not None and _drops(classifier, place, image):
-            return place
+        token_layer = _on_grid(classifier, layers[0], image)
+        if token_layer is not None and _drops(classifier, token_layer, image):
+            return token_layer
         why_not = "it does something with them besides attention and a mean or a class token"
     elif layers:
         why_not = f"it holds {len(layers)} vision transformers"
     return _patch_convolution(classifier, image, why_not)
 
 
-def _on_grid(classifier: Classifier, layer: str, image: Tensor) -> Place | None:
+def _on_grid(classifier: Classifier, layer: str, image: Tensor) -> TokenLayer | None:
     """The layer with its grid: that of the last map before it; None where there are fewer tokens."""
     maps: list[torch.Size] = []
     tokens: list[torch.Size] = []
@@ -128,26 +128,26 @@ def _on_grid(classifier: Classifier, layer: str, image: Tensor) -> Place | None:
         return None
     rows, columns = maps[-1][-2:]
     prefix = tokens[0][1] - rows * columns
-    return None if prefix < 0 else Place(layer, TokenGrid(prefix, rows, columns))
+    return None if prefix < 0 else TokenLayer(layer, TokenGrid(prefix, rows, columns))
 
 
-def _drops(classifier: Classifier, place: Place, image: Tensor) -> bool:
+def _drops(classifier: Classifier, token_layer: TokenLayer, image: Tensor) -> bool:
     """Whether masking half of the tokens gives what dropping them gives."""
-    count = place.grid.rows * place.grid.columns
+    count = token_layer.grid.rows * token_layer.grid.columns
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     kept = order[: count // 2].sort().values.to(image.device)
     keep = torch.zeros(1, count, dtype=image.dtype, device=image.device).index_fill_(1, kept, 1.0)
     try:
-        dropped = without_tokens(classifier, place, image, kept)
+        dropped = without_tokens(classifier, token_layer, image, kept)
     except (RuntimeError, ValueError, IndexError):
         return False
-    with KeptTokens(keep, place.grid.prefix)():
+    with KeptTokens(keep, token_layer.grid.prefix)():
         masked = classifier.answer(image)
     tolerance = _SAME if classifier.net_dtype.itemsize >= 4 else _SAME_HALF
     return bool((masked - dropped).abs().max() <= tolerance * dropped.abs().max())
 
 
-def _patch_convolution(classifier: Classifier, image: Tensor, why_not: str) -> Place:
+def _patch_convolution(classifier: Classifier, image: Tensor, why_not: str) -> TokenLayer:
     """The one convolution that makes embeddings of the image's patches, in a network with attention.
 
     Raises:
@@ -171,7 +171,7 @@ def _patch_convolution(classifier: Classifier, image: Tensor, why_not: str) -> P
             "have one: choose another perturbation than tokens, such as blur"
         )
     ((layer, shape),) = found.items()
-    return Place(layer, TokenGrid(0, shape[-2], shape[-1]), why_not)
+    return TokenLayer(layer, TokenGrid(0, shape[-2], shape[-1]), why_not)
 
 
 def _cuts_patches(module: nn.Module) -> bool:
