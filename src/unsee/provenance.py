@@ -52,7 +52,7 @@ class Run:
         seconds: the photo's share of its batch's time.
         attempts: how often the mask was begun; the best attempt is kept.
         asked_area: the share of the input that was asked for, None where none was.
-        asked_share: of the score that was asked for, to be kept or in deletion removed, by the smallest such area.
+        asked_share: of the score that was asked for, with the smallest area: kept, or in deletion removed.
         token_check: what the edit says of the mask besides its scores, as JSON values; nothing for pixels.
             Of tokens: `tokens`, how many there are; `deleted`, how many have a mask below 0.5;
             `binarised_score`, with 0 for these and 1 for the others; `dropped_score`, with these really taken
