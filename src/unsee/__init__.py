@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from unsee.masks import Plan as Plan
     from unsee.masks import Settings as Settings
     from unsee.masks import explain as explain
+    from unsee.masks import plan_for as plan_for
     from unsee.masks.folders import explain_to_folders as explain_to_folders
     from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
@@ -69,6 +70,7 @@ _HOMES = {
     "learn": "unsee.runs.learn",
     "load": "unsee.models",
     "open_dataset": "unsee.datasets.opening",
+    "plan_for": "unsee.masks",
     "read_photo": "unsee.images",
     "reproduce": "unsee.experiments.reproduction",
     "run_experiment": "unsee.experiments.runner",

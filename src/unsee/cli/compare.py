@@ -112,14 +112,13 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
-    from unsee.masks.areas import preset_for
 
     place = layer_from(mask_layer, layer_value, mask_over)
     settings = ComparisonSettings(
         methods_from(methods),
         fit_from(fit),
         seed,
-        preset or preset_for(area),
+        preset,
         layer,
         perturbation,
         place,

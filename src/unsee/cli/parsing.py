@@ -15,7 +15,7 @@ from unsee.errors import UnseeError
 from unsee.fits import FITS, CentreCrop, Fit
 from unsee.masks.areas import SMALLEST
 from unsee.masks.edits.layer_mask import SPACE
-from unsee.masks.on_layer import VALUES, ZERO, OnLayer, check_no_perturbation
+from unsee.masks.on_layer import VALUES, ZERO, OnLayer
 from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
@@ -58,19 +58,16 @@ def fit_from(name: str) -> Fit:
     return look_up(dict(FITS), name, "fit")
 
 
-def layer_from(
-    name: str | None, value: str | None, over: str | None, perturbation: str | None = None
-) -> OnLayer | None:
+def layer_from(name: str | None, value: str | None, over: str | None) -> OnLayer | None:
     """Where a mask on a layer lies; None for a mask on pixels.
 
     Raises:
-        UnseeError: an unknown value or `over`, one of them without a layer, or a perturbation with one.
+        UnseeError: an unknown value or `over`, or one of them without a layer.
     """
     if name is None:
         if value is not None or over is not None:
             raise UnseeError("--layer-value and --mask-over are for a mask on a layer: name one")
         return None
-    check_no_perturbation(perturbation)
     constant: str | float = value or ZERO
     if constant not in VALUES:
         try:
