@@ -1,7 +1,10 @@
 """The names of a network's classes, and a class by its name or index."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from unsee.choices import nearest
@@ -34,6 +37,29 @@ def class_names_of(names: ClassNames | None) -> tuple[str, ...] | None:
     if wrong is not None:
         raise UnseeError(f"class names must be strings, got {wrong!r}")
     return found
+
+
+def read_class_names(file: str | PathLike[str]) -> list[str] | dict[str, str]:
+    """The names of classes in a file, as `Classifier` and `unsee.load` take them.
+
+    Args:
+        file: a JSON list or mapping from index to name, else text with one name in a line; empty lines at its
+            end do not count.
+
+    Raises:
+        UnseeError: the file cannot be read, or is neither.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnseeError(f"the class names in {file} cannot be read ({error})") from error
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            names: list[str] | dict[str, str] = json.loads(text)
+        except ValueError as error:
+            raise UnseeError(f"{file} is neither JSON nor one name in a line ({error})") from error
+        return names
+    return [line.strip() for line in text.rstrip().splitlines()]
 
 
 def _by_key(names: Mapping[Any, Any]) -> list[str]:

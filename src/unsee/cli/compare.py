@@ -102,7 +102,6 @@ def command(
     """
     from unsee.cli.parsing import (
         bands_from,
-        check_photos,
         fit_from,
         layer_from,
         load_model,
@@ -126,7 +125,6 @@ def command(
         suppress,
         keep,
     )
-    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"

@@ -119,7 +119,6 @@ def command(
     from unsee.cli.parsing import (
         area_from,
         bands_from,
-        check_photos,
         fit_from,
         layer_from,
         load_model,
@@ -148,7 +147,6 @@ def command(
         precision=precision,
         compiled=compiled,
     )
-    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     note_trained_fit(classifier, plan.fit)
