@@ -5,8 +5,18 @@ from dataclasses import replace
 import pytest
 
 import unsee
+from unsee.defaults import (
+    AREA_PRESET,
+    DEFAULT_PRESET,
+    METHODS_REPRODUCED,
+    METHODS_SHOWN,
+    PERTURBATION_NAMES,
+)
 from unsee.errors import UnseeError
+from unsee.experiments.catalogue import experiment_named
+from unsee.experiments.layers import Layers
 from unsee.masks.areas import LADDER
+from unsee.masks.edits.perturbation import PERTURBATIONS
 from unsee.masks.settings import adjusted
 from unsee.runs.learn import LearnSettings, check_for_mask
 
@@ -68,6 +78,12 @@ def test_a_layer_waits_for_the_network():
     assert plan.settings == unsee.PRESETS["fast"]
 
 
+def test_the_names_in_the_help_are_those_of_the_table():
+    assert set(PERTURBATION_NAMES) == set(PERTURBATIONS)
+    assert {DEFAULT_PRESET, AREA_PRESET} < set(unsee.PRESETS)
+    assert set(METHODS_SHOWN) < set(METHODS_REPRODUCED) < set(unsee.METHODS)
+
+
 def test_options_of_the_mask_are_refused_for_other_methods():
     check_for_mask("mask", {"area": 0.1})
     check_for_mask("grad-cam", {"area": None})
@@ -77,3 +93,10 @@ def test_options_of_the_mask_are_refused_for_other_methods():
 
 def test_a_run_learns_by_the_default_plan():
     assert LearnSettings().plan == unsee.plan_for()
+
+
+def test_an_experiment_on_layers_declares_that_it_is():
+    assert experiment_named("layers", ["pool1"]) == Layers(("pool1",))
+    assert experiment_named("layers") == Layers()
+    with pytest.raises(UnseeError, match="is for the experiment layers: leave it out of minimality"):
+        experiment_named("minimality", ["pool1"])

@@ -3,6 +3,20 @@
 DEFAULT_PRESET, AREA_PRESET = "fast", "extremal-fast"
 """How masks are learned by default, and masks of a given area."""
 
+PERTURBATION_NAMES = (
+    "blur",
+    "constant",
+    "black",
+    "noise",
+    "uniform-noise",
+    "median",
+    "median-gaussian",
+    "pyramid",
+    "joint",
+    "tokens",
+)
+"""The names in `masks.edits.perturbation.PERTURBATIONS`, for help without torch; a test compares them."""
+
 METHODS_SHOWN = ("mask", "gradient", "guided_backprop", "grad_cam", "center")
 """The methods that an experiment compares by default."""
 

@@ -37,22 +37,9 @@ Methods = Annotated[
     str | None,
     typer.Option("--methods", help="Names that `unsee methods` lists, with commas.", show_default="all"),
 ]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        "-p",
-        help="How the mask is learned: see `unsee presets`.",
-        show_default="fast, with --area extremal-fast",
-    ),
-]
 Area = Annotated[
     float | None,
     typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
-]
-Perturbation = Annotated[
-    str | None,
-    typer.Option("--perturbation", help="That the mask is learned against.", show_default="the preset's"),
 ]
 Layer = Annotated[
     str | None,
@@ -77,9 +64,9 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = None,
+    preset: options.Preset = None,
     area: Area = None,
-    perturbation: Perturbation = None,
+    perturbation: options.Perturbation = None,
     layer: Layer = None,
     mask_layer: MaskLayer = None,
     layer_value: LayerValue = None,

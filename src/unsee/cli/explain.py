@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
 ]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        "-p",
-        help="A name that `unsee presets` lists.",
-        show_default="fast, with --area extremal-fast",
-    ),
-]
 Area = Annotated[
     str | None,
     typer.Option(
@@ -52,16 +43,6 @@ Share = Annotated[
 ]
 GameName = Annotated[
     str | None, typer.Option("--game", help="deletion, preservation or dual.", show_default="the preset's")
-]
-Perturbation = Annotated[
-    str | None,
-    typer.Option(
-        "--perturbation",
-        help=(
-            "blur, pyramid, constant, black, noise, uniform-noise, median, median-gaussian or joint; "
-            "tokens in vision transformers."
-        ),
-    ),
 ]
 Iterations = Annotated[
     int | None, typer.Option("--iterations", "-n", help="Iterations at most.", show_default="the preset's")
@@ -87,11 +68,11 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = None,
+    preset: options.Preset = None,
     area: Area = None,
     share: Share = None,
     game: GameName = None,
-    perturbation: Perturbation = None,
+    perturbation: options.Perturbation = None,
     iterations: Iterations = None,
     layer: Layer = None,
     layer_value: LayerValue = None,

@@ -9,6 +9,7 @@ import typer
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts
 from unsee.cli.network_options import given_options
+from unsee.defaults import PERTURBATION_NAMES
 from unsee.errors import UnseeError
 
 PhotoPath = Annotated[str, typer.Argument(help="The photo.", metavar="PHOTO", show_default=False)]
@@ -45,7 +46,14 @@ ModelName = Annotated[
 FitName = Annotated[
     str | None, typer.Option("--fit", help="squash or crop.", show_default="--from's, or squash")
 ]
-Perturbation = Annotated[str, typer.Option("--perturbation", help="blur, constant, black, noise, …")]
+Perturbation = Annotated[
+    str,
+    typer.Option(
+        "--perturbation",
+        help=f"What the box becomes: {', '.join(PERTURBATION_NAMES)}; joint is several, and tokens edits no "
+        "pixels: these two are refused.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an interrogation that exists already.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the images and the numbers.")]
 

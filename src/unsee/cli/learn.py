@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.compare import Area
-from unsee.cli.explain import GameName, Perturbation
+from unsee.cli.explain import GameName
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -24,15 +24,6 @@ Split = Annotated[str | None, typer.Option("--split", help="Part of the data set
 Classes = Annotated[str | None, typer.Option("--classes", help="Only images of these classes, with commas.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many images.", min=1)]
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        "-p",
-        help="How the mask is learned: see `unsee presets`.",
-        show_default="fast, with --area extremal-fast",
-    ),
-]
 Iterations = Annotated[
     int | None,
     typer.Option("--iterations", help="Iterations at most.", show_default="the preset's"),
@@ -92,9 +83,9 @@ def command(
     limit: Limit = None,
     sample: options.Sample = None,
     method: Method = "mask",
-    preset: Preset = None,
+    preset: options.Preset = None,
     game: GameName = None,
-    perturbation: Perturbation = None,
+    perturbation: options.Perturbation = None,
     iterations: Iterations = None,
     area: Area = None,
     layer: Layer = None,

@@ -26,7 +26,7 @@ from unsee.models import load
 
 @dataclass(frozen=True)
 class DemoStarted:
-    """The networks are loaded: how many masks are to learn, and why photographs are missing, "" if none are."""
+    """The networks are loaded: how many masks are to learn; why photographs are missing, or ""."""
 
     masks: int
     left_out: str
