@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.errors import UnseeError
 from unsee.words import below, classes_below
 
@@ -115,7 +115,7 @@ def class_index(target: object, classes: int, names: Sequence[str] | None, netwo
         return found[0]
     if not found:
         close = nearest(wanted, folded)
-        hint = f"did you mean {' or '.join(close)}?" if close else "give a part of its name, or its index"
+        hint = did_you_mean(close, "give a part of its name, or its index")
         raise UnseeError(f"{network} has no class called {text!r}; {hint}")
     listed = ", ".join(f"{names[i]} ({i})" for i in found[:_LISTED])
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""

@@ -12,6 +12,7 @@ from unsee.images import Photo
 from unsee.masks.area import checked_area
 from unsee.masks.loop import Progress, Step
 from unsee.masks.photos import Asked, Plan, Refuse
+from unsee.memory import BATCH_SIZE
 
 SMALLEST = "smallest"
 LADDER = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -19,7 +20,8 @@ LADDER = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
 BETWEEN = 3
 """How many further areas are tried between the largest that does not suffice and the smallest that does."""
 SHARE = 0.9
-_AT_ONCE = 8
+_AT_ONCE = BATCH_SIZE // 2
+"""Photos, of which each has several masks."""
 
 AreaLike = float | Sequence[float] | str
 
