@@ -8,8 +8,9 @@ from unsee.classifier import Classifier
 from unsee.images import read_photo
 from unsee.masks.photos import learn_photos
 from unsee.masks.plans import plan_for
+from unsee.methods import Targets
 from unsee.neutral import neutral
-from unsee.saliency.targets import Targets, classes_of, on_device
+from unsee.saliency.targets import classes_of, on_device
 
 
 @neutral()
