@@ -206,7 +206,8 @@ def check_for_mask(method: str, options: Mapping[str, object]) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given and not chosen.learned:
         raise UnseeError(
-            f"{given[0]} is for the learned mask, and {chosen.spelled} does not take it: leave it out"
+            f"{given[0]} is for the learned mask, and {chosen.spelled} does not take it: leave it out, "
+            "or use method mask"
         )
 
 
