@@ -169,6 +169,7 @@ def use(monkeypatch):
 
     def use(load):
         monkeypatch.setattr("unsee.cli.parsing.load", load)
+        monkeypatch.setattr("unsee.models.saved.load", load)
         monkeypatch.setattr("unsee.drawing.panels.save", save)
 
     return use

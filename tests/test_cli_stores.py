@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import unsee
 from pictures import network
+from unsee.errors import UnseeError
 from unsee.runs.export import export
 from unsee.runs.store import Store
 
@@ -82,6 +84,9 @@ class TestStatusShowExport:
         assert "must end in .png" in run("show", masks, "--out", "x.jpg").err
         assert "similar ids: '0.png'" in run("show", masks, "--id", "0.jpg", "--out", "x.png").err
         assert run("show", masks, "--out", "all.png").code == 0
+        assert unsee.show_store(str(masks), ["0.png"], tmp_path / "one.png") == tmp_path / "one.png"
+        with pytest.raises(UnseeError, match=r"one\.png exists: force=True \(--force\)"):
+            unsee.show_store(unsee.Store.open(masks), out=tmp_path / "one.png")
 
     def test_a_photo_that_has_changed_or_is_gone_is_not_shown(self, run, masks, make_photo, tmp_path):
         make_photo("photos/0.png", seed=9)

@@ -78,7 +78,7 @@ def test_there_is_no_box_if_blurring_raises_the_score(striped_classifier):
 
 
 def test_a_map_that_is_not_finite_is_left_out_and_the_rest_goes_on(classifier, make_photo, monkeypatch):
-    holes = replace(METHODS["gradient"], call=lambda *_: torch.full((1, 4, 4), torch.nan))
+    holes = replace(METHODS["gradient"], function=lambda *_: torch.full((1, 4, 4), torch.nan))
     monkeypatch.setitem(METHODS, "gradient", holes)
     found = unsee.compare(classifier, make_photo(), ["gradient", "center"])
     assert list(found.results) == ["center"]

@@ -63,7 +63,7 @@ def no_work(monkeypatch):
     def work(*arguments, **options):
         pytest.fail("something was computed")
 
-    for name in ("cli.parsing.load_model", "experiments.demonstration.demonstrate"):
+    for name in ("figures.demo.load", "figures.demo.demonstrate"):
         monkeypatch.setattr(f"unsee.{name}", work)
 
 
@@ -201,15 +201,11 @@ class TestDemo:
         assert f"unsee {unsee.__version__}" in text
 
     @pytest.fixture
-    def quick(self, monkeypatch, finding):
+    def quick(self, monkeypatch, finding, classifier):
         """The command answers at once, with a finding that was made up."""
-        monkeypatch.setattr("unsee.cli.parsing.load_model", lambda *arguments: None)
-        monkeypatch.setattr(
-            "unsee.experiments.demonstration.demonstrate", lambda *arguments, **options: [finding]
-        )
-        monkeypatch.setattr(
-            "unsee.experiments.demonstration.demonstrate_photos", lambda *arguments, **options: []
-        )
+        monkeypatch.setattr("unsee.figures.demo.load", lambda *arguments, **options: classifier)
+        monkeypatch.setattr("unsee.figures.demo.demonstrate", lambda *arguments, **options: [finding])
+        monkeypatch.setattr("unsee.figures.demo.demonstrate_photos", lambda *arguments, **options: [])
 
     def test_prints_a_table_and_real_pictures(self, quick, run, tmp_path):
         result = run("demo", "--out", "new/out")
@@ -230,16 +226,26 @@ class TestDemo:
         assert "pip install 'unsee[compare]'" in line
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"index.html", "demo.png", "1-bee"}
 
-    def test_without_the_network_it_says_what_to_install(self, run, quick, monkeypatch, tmp_path):
-        def load(name, weights, device):
+    def test_without_the_network_it_says_what_to_install(self, run, quick, monkeypatch, tmp_path, classifier):
+        def load(name, device):
             if name == REAL:
                 raise UnseeError("pip install something")
+            return classifier
 
-        monkeypatch.setattr("unsee.cli.parsing.load_model", load)
+        monkeypatch.setattr("unsee.figures.demo.load", load)
         result = run("demo", "--out", "out")
         assert result.code == 0
         assert "without photographs: pip install something" in result.err
         assert (tmp_path / "out" / "index.html").exists()
+
+    def test_python_has_it_too(self, quick, tmp_path):
+        events = []
+        found = unsee.demo(tmp_path / "out", progress=events.append)
+        assert found.page.is_file()
+        assert [type(finding).__name__ for finding in found.findings] == ["SceneResult"]
+        assert (events[0].masks, events[0].left_out) == (len(SCENES) + len(PHOTOS), "")
+        with pytest.raises(UnseeError, match=r"index\.html exists"):
+            unsee.demo(tmp_path / "out")
 
     def test_the_photographs_are_read_without_importing_scikit_image(self):
         photos = carried_photos()

@@ -28,6 +28,7 @@ from unsee.methods import METHODS
 from unsee.models import load, registry
 from unsee.models.registry import FAMILIES, Family, families
 from unsee.models.request import Request
+from unsee.optional import function_at
 
 HOOKS = [name for name, each in METHODS.items() if each.needs_hooks]
 OWN = """
@@ -260,5 +261,5 @@ class TestOtherPackages:
 
     def test_every_family_of_ours_has_its_loader(self):
         for family in FAMILIES.values():
-            assert callable(registry._function(family.loader))
+            assert callable(function_at(family.loader))
             assert family.says

@@ -123,6 +123,20 @@ def test_reading_what_was_written_gives_it_back(tmp_path):
     assert torch.equal(read_photo(tmp_path / "again.png").pixels, photo.pixels)
 
 
+def test_a_picture_that_cannot_be_finished_leaves_the_earlier_one(tmp_path, monkeypatch):
+    file = tmp_path / "picture.png"
+    save_png(file, torch.zeros(3, 2, 2))
+    before = file.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UnseeError, match="No space left"):
+        save_png(file, torch.ones(3, 2, 2))
+    assert (file.read_bytes(), list(tmp_path.iterdir())) == (before, [file])
+
+
 @pytest.mark.parametrize("name", ["absent/picture.png", "nul\0.png", "x" * 300, "."])
 def test_a_path_that_cannot_be_written_is_refused(name, tmp_path):
     with pytest.raises(UnseeError, match="cannot be written") as caught:

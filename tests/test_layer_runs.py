@@ -82,6 +82,21 @@ class TestExplain:
         assert torch.equal(one.mask_grid, other.mask_grid)
         assert one.scores == other.scores
 
+    def test_folders_take_the_layer_as_explain_does(self, deep, make_photo, tmp_path):
+        photos, place = [make_photo("a.png"), make_photo("b.png", seed=1)], OnLayer("5", value="mean")
+        plan = unsee.plan_for("paper", iterations=3)
+        report = unsee.explain_to_folders(deep, photos, plan, out=tmp_path / "one", layer=place)
+        direct = explain(deep, photos, preset="paper", iterations=3, layer=place)
+        saved = [Explanation.load(entry.folder) for entry in report.saved]
+        assert [one.run.settings for one in saved] == [one.manifest()["settings"] for one in direct]
+        assert all(torch.equal(one.mask, other.mask) for one, other in zip(saved, direct, strict=True))
+        planned = unsee.plan_for("paper", iterations=3, layer=place)
+        again = unsee.explain_to_folders(deep, photos, planned, out=tmp_path / "one")
+        assert (len(again.saved), again.problems) == (2, ())
+        several = unsee.plan_for(area=(0.1, 0.2))
+        with pytest.raises(UnseeError, match="a given area is for masks on pixels"):
+            unsee.explain_to_folders(deep, photos, several, out=tmp_path / "two", layer="5")
+
     def test_preservation_keeps_the_score_with_less_of_the_layer(self, deep, make_pixels):
         found = explain(deep, make_pixels(), layer="5", game="preservation", preset="paper")
         assert found.scores.perturbed > 0.8 * found.scores.original

@@ -81,7 +81,7 @@ def test_options_of_the_mask_are_refused_where_no_mask_is_compared(make_net, mak
 def test_learn_refuses_the_share_of_a_mask_for_another_method(run, make_photo):
     make_photo("photos/one.png")
     line = refused(run("learn", "folder:photos", "--method", "gradient", "--suppress", "0.9", "--out", "s"))
-    assert "suppress and keep" in line
+    assert "suppress is for the learned mask, and gradient does not take it" in line
 
 
 @pytest.mark.parametrize("name", sorted(typer.main.get_command(app).commands))

@@ -6,8 +6,7 @@ from torch import nn
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.methods import METHODS
-from unsee.needs import NEEDS, usable
+from unsee.methods import METHODS, usable
 from unsee.network_wrappers import ClosedNetwork
 from unsee.words import spelled
 
@@ -43,8 +42,11 @@ def of(net):
 
 
 def test_every_method_says_what_it_needs():
-    assert list(NEEDS) == list(METHODS)
-    assert [name for name, each in METHODS.items() if each.reads_layer and not NEEDS[name].maps] == []
+    assert [name for name, each in METHODS.items() if each.reads_layer and not each.needs.maps] == []
+
+
+def test_every_method_is_a_function():
+    assert [each.call.__name__ for each in METHODS.values()] == ["learned_mask", *list(METHODS)[1:]]
 
 
 def test_what_is_named_serves_the_network(make_net):

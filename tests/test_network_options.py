@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import unsee
 from command_line import refused, strict
 from unsee.classifier import Classifier
 from unsee.cli.network_options import network_from
@@ -82,6 +83,7 @@ class TestOptions:
     def test_files_of_class_names(self, tmp_path, text):
         (tmp_path / "names").write_text(text)
         named = network_from(class_names=tmp_path / "names")["class_names"]
+        assert unsee.read_class_names(tmp_path / "names") == named
         assert Classifier(torch.nn.Flatten(), class_names=named).names == ("a", "b")
 
     @pytest.mark.parametrize("command", ["explain", "compare", "interrogate", "learn", "experiment"])

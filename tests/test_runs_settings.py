@@ -190,7 +190,7 @@ class TestFailures:
         def holes(classifier, images, targets):
             return torch.full((len(images), 4, 4), torch.nan)
 
-        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], call=holes))
+        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], function=holes))
         with pytest.raises(UnseeError, match="none of the 4 images can be used: gradient gave a map with"):
             learn(network(), Pictures(8), tmp_path / "s", method="gradient", part_size=4)
 
@@ -217,7 +217,7 @@ class TestFailures:
             return torch.ones(len(images), 4, 4)
 
         first = (torch.from_numpy(Pictures(5)[2].image)[0, 0].float() / 255).tolist()
-        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], call=picky))
+        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], function=picky))
         store = learn(network(), Pictures(5), tmp_path / "s", method="gradient", part_size=4)
         assert store.find("picture-0002")[0]["error"] == "this picture has no segments"
         assert store.count_errors() == 1
@@ -228,7 +228,7 @@ class TestFailures:
             maps[0, 1, 1] = torch.nan
             return maps
 
-        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], call=holes))
+        monkeypatch.setitem(METHODS, "gradient", replace(METHODS["gradient"], function=holes))
         store = learn(network(), Pictures(2), tmp_path / "s", method="gradient")
         row = store.find("picture-0000")[0]
         assert row["mask"] is None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from types import SimpleNamespace
 from unittest import mock
 
@@ -18,7 +19,7 @@ import test_saliency_boxes as boxed
 import test_saliency_feedback as gated
 import test_saliency_models as networks
 import test_tuning as tuning
-from unsee import layers, saliency
+from unsee import layers
 from unsee.classifier import Classifier
 from unsee.experiments import masked_scores, smallest_box
 from unsee.heads import Reading
@@ -35,7 +36,7 @@ GRADIENTS, TIMES_INPUT, NOISY, ALONG, SEGMENTS = (
     for name in ("Saliency", "InputXGradient", "NoiseTunnel", "IntegratedGradients", "Lime")
 )
 BLUR, CAM, FEEDBACK, GRAD_CAM, LRP, OCCLUSION, RISE, VARIABLE = (
-    getattr(saliency, name)
+    import_module(f"unsee.saliency.{name}")
     for name in (
         "blur_occlusion",
         "cam",

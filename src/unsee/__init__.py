@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unsee.class_names import read_class_names as read_class_names
     from unsee.classifier import Classifier as Classifier
     from unsee.datasets.opening import open_dataset as open_dataset
     from unsee.errors import UnseeError as UnseeError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from unsee.experiments.reproduction import reproduce as reproduce
     from unsee.experiments.runner import run_experiment as run_experiment
     from unsee.explanation import Explanation as Explanation
+    from unsee.figures.demo import demo as demo
+    from unsee.figures.stored import show_store as show_store
     from unsee.fits import CentreCrop as CentreCrop
     from unsee.fits import Squash as Squash
     from unsee.images import Photo as Photo
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
     from unsee.masks import Plan as Plan
     from unsee.masks import Settings as Settings
     from unsee.masks import explain as explain
+    from unsee.masks import plan_for as plan_for
     from unsee.masks.folders import explain_to_folders as explain_to_folders
     from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
+    from unsee.models.saved import load_for as load_for
     from unsee.network_check import Check as Check
     from unsee.network_check import check as check
     from unsee.runs.export import export as export
@@ -60,6 +65,7 @@ _HOMES = {
     "check": "unsee.network_check",
     "compare": "unsee.experiments.photo_comparison",
     "compare_to_folders": "unsee.experiments.comparison_folders",
+    "demo": "unsee.figures.demo",
     "explain": "unsee.masks",
     "explain_to_folders": "unsee.masks.folders",
     "export": "unsee.runs.export",
@@ -68,10 +74,14 @@ _HOMES = {
     "layers_of": "unsee.layer_names",
     "learn": "unsee.runs.learn",
     "load": "unsee.models",
+    "load_for": "unsee.models.saved",
     "open_dataset": "unsee.datasets.opening",
+    "plan_for": "unsee.masks",
+    "read_class_names": "unsee.class_names",
     "read_photo": "unsee.images",
     "reproduce": "unsee.experiments.reproduction",
     "run_experiment": "unsee.experiments.runner",
+    "show_store": "unsee.figures.stored",
 }
 
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604

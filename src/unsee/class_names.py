@@ -1,10 +1,13 @@
 """The names of a network's classes, and a class by its name or index."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.errors import UnseeError
 from unsee.words import below, classes_below
 
@@ -34,6 +37,29 @@ def class_names_of(names: ClassNames | None) -> tuple[str, ...] | None:
     if wrong is not None:
         raise UnseeError(f"class names must be strings, got {wrong!r}")
     return found
+
+
+def read_class_names(file: str | PathLike[str]) -> list[str] | dict[str, str]:
+    """The names of classes in a file, as `Classifier` and `unsee.load` take them.
+
+    Args:
+        file: a JSON list or mapping from index to name, else text with one name in a line; empty lines at its
+            end do not count.
+
+    Raises:
+        UnseeError: the file cannot be read, or is neither.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnseeError(f"the class names in {file} cannot be read ({error})") from error
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            names: list[str] | dict[str, str] = json.loads(text)
+        except ValueError as error:
+            raise UnseeError(f"{file} is neither JSON nor one name in a line ({error})") from error
+        return names
+    return [line.strip() for line in text.rstrip().splitlines()]
 
 
 def _by_key(names: Mapping[Any, Any]) -> list[str]:
@@ -89,7 +115,7 @@ def class_index(target: object, classes: int, names: Sequence[str] | None, netwo
         return found[0]
     if not found:
         close = nearest(wanted, folded)
-        hint = f"did you mean {' or '.join(close)}?" if close else "give a part of its name, or its index"
+        hint = did_you_mean(close, "give a part of its name, or its index")
         raise UnseeError(f"{network} has no class called {text!r}; {hint}")
     listed = ", ".join(f"{names[i]} ({i})" for i in found[:_LISTED])
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from unsee.errors import UnseeError
 
 UNFINISHED = ".aside-"
-"""Prefix of the names of unfinished files; a killed process can leave some behind."""
+"""Prefix of the names of unfinished files and folders; a killed process can leave some behind."""
 
 HOW_TO_REPLACE = "force=True (--force) replaces it, out=… (--out) writes elsewhere"
 """What to do about a result that is there already."""
@@ -60,7 +60,7 @@ def staged_folder(folder: Path, last: str) -> Iterator[Path]:
         OSError: the disk is full, or the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as temporary:
         staged = Path(temporary)
         yield staged
         (folder / last).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.lending import CHANGING, original
-from unsee.needs import usable
+from unsee.methods import check_hookable
 from unsee.network_wrappers import NetworkWrapper
 
 
@@ -26,11 +26,7 @@ def opened(classifier: Classifier) -> Classifier:
     Raises:
         UnseeError: the network is scripted, traced, frozen or exported, or is not run by torch.
     """
-    if not classifier.hookable:
-        raise UnseeError(
-            f"the layers of {classifier.name} are closed: give the network that it was made from; "
-            f"{usable(classifier)} need none"
-        )
+    check_hookable(classifier)
     net = classifier.network
     inner = classifier.net.net if isinstance(classifier.net, NetworkWrapper) else classifier.net
     return classifier if inner is net else classifier.with_net(net)

@@ -18,6 +18,7 @@ from torch import Tensor
 from unsee.arrays import NPY_MAGIC, from_array, from_npy, from_tensor
 from unsee.decoding import decode, shown_name
 from unsee.errors import UnseeError
+from unsee.files import write_whole
 from unsee.fits import FITS, CentreCrop, Fit, Squash, resize
 from unsee.pixels import AXES, RGB, UNIT
 
@@ -165,11 +166,11 @@ def save_png(path: str | os.PathLike[str], pixels: Float[Tensor, "3 h w"] | Floa
     """Write (3, h, w) as an RGB PNG or (h, w) as a greyscale one; values in [0, 1] are rounded to 8 bits.
 
     Raises:
-        UnseeError: the file cannot be written.
+        UnseeError: the file cannot be written; an earlier one is left unchanged.
     """
     encoded = encoded_png(pixels)
     try:
-        Path(path).write_bytes(encoded)
+        write_whole(Path(path), encoded)
     except (OSError, ValueError) as error:
         reason = shown_name(getattr(error, "strerror", None) or error)
         raise UnseeError(f"{shown_name(path)} cannot be written ({reason}): give another path") from error

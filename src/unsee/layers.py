@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import hooked, opened
-from unsee.needs import usable
+from unsee.methods import usable
 
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _IDLE = (nn.Dropout, nn.Dropout2d, nn.Identity)

@@ -6,10 +6,11 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.images import read_photo
-from unsee.masks.photos import Plan, learn_photos
-from unsee.masks.presets import PRESETS
+from unsee.masks.photos import learn_photos
+from unsee.masks.plans import plan_for
+from unsee.methods import Targets
 from unsee.neutral import neutral
-from unsee.saliency.targets import Targets, classes_of, on_device
+from unsee.saliency.targets import classes_of, on_device
 
 
 @neutral()
@@ -33,7 +34,7 @@ def learned_mask(
         UnseeError: images or targets are invalid.
     """
     rows = classes_of(classifier, images, targets)
-    plan = Plan(PRESETS["fast"], "fast", seed=seed)
+    plan = plan_for(seed=seed)
     pixels = images.detach().float().clamp(0, 1).cpu()
     photos = [read_photo(image, channels=classifier.input_shape[0]) for image in pixels]
     learned = learn_photos(classifier, zip(photos, rows, strict=True), plan)

@@ -13,12 +13,13 @@ Answer = TypeVar("Answer")
 
 BATCH_SIZE = 16
 """Default number of images in a forward pass; on a CPU larger batches are no faster."""
+FEW = BATCH_SIZE // 4
+"""The same where each image takes much time or memory."""
 
 _MAP_ABOVE, _TRIM_ABOVE = -3, -1
 """M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of `mallopt`."""
 _MAPPED = 32 << 20
 _SHARE = 0.5
-_FEW = 4
 _UNKNOWN = 4 << 30
 _MOST_ON_CPU, _MOST_ELSEWHERE = BATCH_SIZE, 256
 
@@ -73,7 +74,7 @@ def in_quarters(work: Callable[[Sequence[Item]], list[Answer]], items: Sequence[
 
     For evaluations in full precision, which take more memory than the same batch did while it was learned.
     """
-    share = max(-(-len(items) // 4), _FEW)
+    share = max(-(-len(items) // 4), FEW)
     parts = [items[first : first + share] for first in range(0, len(items), share)]
     return [answer for part in parts for answer in by_halves(work, part)]
 

@@ -14,8 +14,7 @@ from unsee.errors import UnseeError
 from unsee.fits import Squash
 from unsee.images import Photo, PhotoLike
 from unsee.layers import eighth_layer, last_spatial_layer
-from unsee.masks import PRESETS, adjusted
-from unsee.masks.explain import explain
+from unsee.masks import explain, plan_for
 from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
 from unsee.models.registry import family_named
@@ -161,7 +160,7 @@ def _methods(classifier: Classifier, image: Float[Tensor, "c h w"], target: int)
             continue
         try:
             if method.learned:
-                settings = replace(adjusted(PRESETS["fast"], iterations=2), retries=())
+                settings = replace(plan_for(iterations=2).settings, retries=())
                 explain(classifier, image.float().clamp(0, 1).cpu(), target, preset=settings)
             else:
                 method(classifier, image[None], [target])

@@ -1,5 +1,6 @@
-"""Optional libraries, imported when they are needed."""
+"""What is imported only when it is needed: optional libraries, and functions of tables."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -23,3 +24,12 @@ def library(module: str, extra: str) -> Any:  # noqa: ANN401
         raise UnseeError(
             f"this needs {name}, which cannot be imported ({error}): pip install 'unsee[{extra}]'"
         ) from error
+
+
+def function_at(place: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function at "module:function", or the function itself."""
+    if callable(place):
+        return place
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

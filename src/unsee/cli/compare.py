@@ -37,22 +37,9 @@ Methods = Annotated[
     str | None,
     typer.Option("--methods", help="Names that `unsee methods` lists, with commas.", show_default="all"),
 ]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        "-p",
-        help="How the mask is learned: see `unsee presets`.",
-        show_default="fast, with --area extremal-fast",
-    ),
-]
 Area = Annotated[
     float | None,
     typer.Option("--area", help="Share of the picture that the mask is to mark, such as 0.1."),
-]
-Perturbation = Annotated[
-    str | None,
-    typer.Option("--perturbation", help="That the mask is learned against.", show_default="the preset's"),
 ]
 Layer = Annotated[
     str | None,
@@ -77,9 +64,9 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = None,
+    preset: options.Preset = None,
     area: Area = None,
-    perturbation: Perturbation = None,
+    perturbation: options.Perturbation = None,
     layer: Layer = None,
     mask_layer: MaskLayer = None,
     layer_value: LayerValue = None,
@@ -102,7 +89,6 @@ def command(
     """
     from unsee.cli.parsing import (
         bands_from,
-        check_photos,
         fit_from,
         layer_from,
         load_model,
@@ -112,14 +98,13 @@ def command(
     from unsee.cli.progress import comparing
     from unsee.experiments.comparison_folders import compare_to_folders
     from unsee.experiments.photo_comparison import ComparisonSettings
-    from unsee.masks.area_arguments import preset_for
 
     place = layer_from(mask_layer, layer_value, mask_over)
     settings = ComparisonSettings(
         methods_from(methods),
         fit_from(fit),
         seed,
-        preset or preset_for(area),
+        preset,
         layer,
         perturbation,
         place,
@@ -127,7 +112,6 @@ def command(
         suppress,
         keep,
     )
-    check_photos(photos)
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"

@@ -10,15 +10,11 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
-from unsee.errors import UnseeError
-from unsee.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.classifier import Classifier
     from unsee.experiments.demonstration import SceneResult
-    from unsee.images import Photo
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures and the page.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a demo that exists already.")]
@@ -37,40 +33,21 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Explain drawn animals with known outlines, then three photographs. Downloads nothing."""
-    from unsee.cli.parsing import load_model
-    from unsee.cli.progress import learning
-    from unsee.experiments.demonstration import PLAIN, SCENES, SHORTCUT, demonstrate, demonstrate_photos
-    from unsee.figures.demonstration import refuse_taken, save_demonstration
-    from unsee.masks import PRESETS, Plan, adjusted
+    import unsee
+    from unsee.cli.progress import demonstrating
+    from unsee.memory import keep_freed
 
     began = time.perf_counter()
-    page = refuse_taken(out, force)
-    plan = Plan(adjusted(PRESETS["fast"], iterations=iterations), "fast", seed=seed)
-    classifiers = {name: load_model(name, None, device) for name in (PLAIN, SHORTCUT)}
-    second = _second_part(device)
-    count = len(SCENES) + (len(second[1]) if second else 0)
-    with learning(counted(count, "mask"), count) as advance:
-        findings = demonstrate(classifiers, plan, progress=advance)
-        findings += demonstrate_photos(*second, plan, progress=advance) if second else []
-    save_demonstration(findings, out, force=True)
+    keep_freed()
+    with demonstrating() as advance:
+        found = unsee.demo(
+            out, iterations=iterations, seed=seed, device=device, force=force, progress=advance
+        )
     if as_json:
-        typer.echo(json.dumps([finding.manifest() for finding in findings], indent=1))
+        typer.echo(json.dumps([finding.manifest() for finding in found.findings], indent=1))
     else:
-        CONSOLE.print(_table(findings))
-    CONSOLE.print(f"done in {time.perf_counter() - began:.0f} s; the page is [bold]{plain(page)}[/]")
-
-
-def _second_part(device: str) -> "tuple[Classifier, list[Photo]] | None":
-    """The network and the photographs; None, with a line that says what to install, if either is missing."""
-    from unsee.cli.parsing import load_model
-    from unsee.experiments.demonstration import REAL, carried_photos
-
-    try:
-        photos = carried_photos()
-        return load_model(REAL, None, device), photos
-    except UnseeError as error:
-        CONSOLE.print(f"[yellow]without photographs:[/] {plain(error)}", soft_wrap=True, highlight=False)
-        return None
+        CONSOLE.print(_table(found.findings))
+    CONSOLE.print(f"done in {time.perf_counter() - began:.0f} s; the page is [bold]{plain(found.page)}[/]")
 
 
 def _table(findings: "Sequence[SceneResult]") -> "Table":

@@ -10,12 +10,12 @@ from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
+from unsee.defaults import DEFAULT_PRESET, METHODS_SHOWN
 from unsee.errors import UnseeError
-from unsee.words import counted
+from unsee.words import counted, spelled
 
 if TYPE_CHECKING:
     from unsee.classifier import Classifier
-    from unsee.experiments.experiment import Experiment
     from unsee.experiments.runner import ExperimentResult
 
 Name = Annotated[str, typer.Argument(help="A name that `unsee experiments` lists.", metavar="NAME")]
@@ -69,6 +69,8 @@ Out = Annotated[
     ),
 ]
 
+_METHODS = spelled(",".join(METHODS_SHOWN))
+
 
 def command(
     name: Name,
@@ -77,9 +79,9 @@ def command(
     classes: Classes = None,
     limit: Limit = None,
     sample: options.Sample = None,
-    methods: Methods = "mask,gradient,guided-backprop,grad-cam,center",
+    methods: Methods = _METHODS,
     masks: Masks = [],  # noqa: B006
-    preset: Preset = "fast",
+    preset: Preset = DEFAULT_PRESET,
     layers: LayerNames = None,
     target: Asked = None,
     class_map: ClassMap = None,
@@ -97,12 +99,13 @@ def command(
     import unsee
     from unsee.choices import look_up
     from unsee.cli.experiment_progress import experimenting
-    from unsee.cli.parsing import classes_from, model_for, tell_if_all
+    from unsee.cli.parsing import classes_from, model_for, names_from, tell_if_all
+    from unsee.experiments.catalogue import experiment_named
     from unsee.masks import PRESETS
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.resume import Extent
 
-    chosen = _chosen(name, layers)
+    chosen = experiment_named(name, names_from(layers))
     look_up(PRESETS, preset, "preset")
     Extent(limit, sample=sample)
     networks = load_models(models or [model_for(data)], weights, device, given_options())
@@ -126,25 +129,6 @@ def command(
             progress=progress,
         )
     _print_result(found, as_json)
-
-
-def _chosen(name: str, layers: str | None) -> "Experiment":
-    """The experiment of a name, with the layers that --layers names.
-
-    Raises:
-        UnseeError: there is no such experiment, or it takes no layers.
-    """
-    from unsee.choices import look_up
-    from unsee.cli.parsing import names_from
-    from unsee.experiments.catalogue import EXPERIMENTS
-    from unsee.experiments.layers import Layers
-
-    chosen = look_up(EXPERIMENTS, name, "experiment")
-    if layers is None:
-        return chosen
-    if not isinstance(chosen, Layers):
-        raise UnseeError(f"--layers is for the experiment layers: leave it out of {name}")
-    return Layers(names_from(layers))
 
 
 def _print_result(found: "ExperimentResult", as_json: bool) -> None:

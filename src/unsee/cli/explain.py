@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,22 +25,10 @@ from unsee.words import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unsee.classifier import Classifier
     from unsee.masks.folders import FolderEntry, FolderReport
-    from unsee.masks.on_layer import OnLayer
-    from unsee.masks.photos import Plan
 
 Photos = Annotated[
     list[str], typer.Argument(help="Photos to explain.", metavar="PHOTO...", show_default=False)
-]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        "-p",
-        help="A name that `unsee presets` lists.",
-        show_default="fast, with --area extremal-fast",
-    ),
 ]
 Area = Annotated[
     str | None,
@@ -56,16 +43,6 @@ Share = Annotated[
 ]
 GameName = Annotated[
     str | None, typer.Option("--game", help="deletion, preservation or dual.", show_default="the preset's")
-]
-Perturbation = Annotated[
-    str | None,
-    typer.Option(
-        "--perturbation",
-        help=(
-            "blur, pyramid, constant, black, noise, uniform-noise, median, median-gaussian or joint; "
-            "tokens in vision transformers."
-        ),
-    ),
 ]
 Iterations = Annotated[
     int | None, typer.Option("--iterations", "-n", help="Iterations at most.", show_default="the preset's")
@@ -91,11 +68,11 @@ def command(
     model: options.Model = options.DEFAULT_MODEL,
     weights: options.Weights = None,
     target: options.Target = None,
-    preset: Preset = None,
+    preset: options.Preset = None,
     area: Area = None,
     share: Share = None,
     game: GameName = None,
-    perturbation: Perturbation = None,
+    perturbation: options.Perturbation = None,
     iterations: Iterations = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
@@ -120,11 +97,9 @@ def command(
     Writes a folder for each photo, with the mask, the edited photo, images of both and explanation.json.
     Photos that are explained already, with the same settings, are left as they are.
     """
-    from unsee.choices import look_up
     from unsee.cli.parsing import (
         area_from,
         bands_from,
-        check_photos,
         fit_from,
         layer_from,
         load_model,
@@ -132,29 +107,32 @@ def command(
         target_from,
     )
     from unsee.cli.progress import learning
-    from unsee.masks import PRESETS, Plan, adjusted
-    from unsee.masks.area_arguments import areas_asked
+    from unsee.masks import plan_for
     from unsee.masks.folders import explain_to_folders
-    from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 
-    question, chosen = asked_to_suffice(suppress, keep, path, another, game, iterations)
-    areas = areas_asked(area_from(area), share)
-    name = preset or areas.preset
-    settings = adjusted(look_up(PRESETS, name, "preset"), chosen, perturbation, iterations, area=areas.single)
-    if question is not None:
-        check_settings(settings, layer, area)
-    fitting, several = fit_from(fit), (areas.several, areas.share)
-    plan = Plan(settings, name, fitting, seed, batch_size, precision, compiled, *several, question)
-    check_photos(photos)
+    plan = plan_for(
+        preset,
+        game=game,
+        perturbation=perturbation,
+        iterations=iterations,
+        area=area_from(area),
+        share=share,
+        layer=layer_from(layer, layer_value, mask_over),
+        suppress=suppress,
+        keep=keep,
+        path=path,
+        another=another,
+        fit=fit_from(fit),
+        seed=seed,
+        batch_size=batch_size,
+        precision=precision,
+        compiled=compiled,
+    )
     asked, drawn = target_from(target), bands_from(bands)
-    place = layer_from(layer, layer_value, mask_over, perturbation)
     classifier = load_model(model, weights, device, given_options())
-    plan = plan if place is None else _on_layer(plan, classifier, place, photos)
     note_trained_fit(classifier, plan.fit)
-    with (
-        stoppable(),
-        learning(counted(len(photos), "photo"), len(photos), settings.objective.game.sign) as advance,
-    ):
+    sign = plan.settings.objective.game.sign
+    with stoppable(), learning(counted(len(photos), "photo"), len(photos), sign) as advance:
         report = explain_to_folders(
             classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
         )
@@ -182,15 +160,6 @@ def _print_report(report: "FolderReport", as_json: bool) -> None:
     report_stopped(manifests)
     report_doubts((manifest["photo"], manifest["photo_notes"]) for manifest in manifests)
     report_problems(report.problems)
-
-
-def _on_layer(plan: "Plan", classifier: "Classifier", place: "OnLayer", photos: list[str]) -> "Plan":
-    """The plan with the mask on a layer; a mean is that of the photos that can be read."""
-    from unsee.masks.folders import readable
-    from unsee.masks.on_layer import on_layer
-
-    settings = on_layer(plan.settings, classifier, place, readable(classifier, photos), plan.fit)
-    return replace(plan, settings=settings)
 
 
 def _table(explanations: "Sequence[FolderEntry]") -> "Table":

@@ -1,19 +1,16 @@
 """`unsee interrogate`: perturb a box of a photo and score it again."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from unsee.cli import options
 from unsee.cli.console import CONSOLE, plain, report_doubts
 from unsee.cli.network_options import given_options
+from unsee.defaults import PERTURBATION_NAMES
 from unsee.errors import UnseeError
-
-if TYPE_CHECKING:
-    from unsee.explanation import Explanation
 
 PhotoPath = Annotated[str, typer.Argument(help="The photo.", metavar="PHOTO", show_default=False)]
 BoxText = Annotated[
@@ -49,7 +46,14 @@ ModelName = Annotated[
 FitName = Annotated[
     str | None, typer.Option("--fit", help="squash or crop.", show_default="--from's, or squash")
 ]
-Perturbation = Annotated[str, typer.Option("--perturbation", help="blur, constant, black, noise, …")]
+Perturbation = Annotated[
+    str,
+    typer.Option(
+        "--perturbation",
+        help=f"What the box becomes: {', '.join(PERTURBATION_NAMES)}; joint is several, and tokens edits no "
+        "pixels: these two are refused.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an interrogation that exists already.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the images and the numbers.")]
 
@@ -73,7 +77,7 @@ def command(
     """Perturb one box of a photo, given or fitted to a saved mask, and score the photo again."""
     if box is None and source is None:
         raise UnseeError("which box? Give --box X0,Y0,X1,Y1, or --from a folder that `unsee explain` wrote")
-    from unsee.cli.parsing import box_from, check_photos, fit_from, load_model, target_from
+    from unsee.cli.parsing import box_from, fit_from, load_model, load_model_for, target_from
     from unsee.experiments.interrogation_result import refuse_taken
     from unsee.experiments.photo_interrogation import (
         interrogate,
@@ -83,18 +87,14 @@ def command(
     from unsee.explanation import Explanation
     from unsee.masks.network_input import photo_for
 
-    check_photos([photo])
     edit = perturbation_named(perturbation)
     saved = None if source is None else Explanation.load(source, photo)
     corners = None if box is None else box_from(box)
     folder = refuse_taken(out or Path("interrogations") / Path(photo).stem, force)
-    if saved is not None and weights is None and model is None:
-        _refuse_weight_file(saved)
-    recorded = None if saved is None else saved.provenance.model
-    network: Mapping[str, Any] = given_options()
-    if saved is not None and model is None and "labels" in saved.provenance.network:
-        network = {"labels": saved.provenance.network["labels"], **network}
-    classifier = load_model(model or recorded or options.DEFAULT_MODEL, weights, device, network)
+    if saved is None or model is not None:
+        classifier = load_model(model or options.DEFAULT_MODEL, weights, device, given_options())
+    else:
+        classifier = load_model_for(saved, weights, device, given_options())
     chosen, fitted = target_from(target), None if fit is None else fit_from(fit)
     if saved is not None:
         result = interrogate_explanation(classifier, saved, corners, chosen, edit, fitted, seed, threshold)
@@ -114,15 +114,3 @@ def command(
         f"(the whole photo perturbed: {scores.reference:.4f})"
     )
     CONSOLE.print(f"images and numbers in {plain(folder)}")
-
-
-def _refuse_weight_file(saved: "Explanation") -> None:
-    """Stop before the wrong weights are loaded: a saved mask does not say where its weight file is."""
-    from unsee.models.own import INSTALLED
-    from unsee.models.registry import family_named
-
-    origin = saved.provenance
-    family = family_named(origin.model.partition(":")[0])
-    found = origin.model in INSTALLED or (family is not None and family.found)
-    if origin.weights_sha256 is not None and not found:
-        raise UnseeError(f"the mask was learned on {origin.model} with a weight file: name it with --weights")

@@ -7,7 +7,7 @@ import typer
 
 from unsee.cli import options
 from unsee.cli.compare import Area
-from unsee.cli.explain import GameName, Perturbation
+from unsee.cli.explain import GameName
 from unsee.cli.layers import LayerValue, MaskOver
 from unsee.cli.network_options import given_options
 from unsee.cli.signals import stoppable
@@ -24,15 +24,6 @@ Split = Annotated[str | None, typer.Option("--split", help="Part of the data set
 Classes = Annotated[str | None, typer.Option("--classes", help="Only images of these classes, with commas.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Only the first so many images.", min=1)]
 Method = Annotated[str, typer.Option("--method", help="mask, or a name that `unsee methods` lists.")]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        "-p",
-        help="How the mask is learned: see `unsee presets`.",
-        show_default="fast, with --area extremal-fast",
-    ),
-]
 Iterations = Annotated[
     int | None,
     typer.Option("--iterations", help="Iterations at most.", show_default="the preset's"),
@@ -92,9 +83,9 @@ def command(
     limit: Limit = None,
     sample: options.Sample = None,
     method: Method = "mask",
-    preset: Preset = None,
+    preset: options.Preset = None,
     game: GameName = None,
-    perturbation: Perturbation = None,
+    perturbation: options.Perturbation = None,
     iterations: Iterations = None,
     area: Area = None,
     layer: Layer = None,
@@ -128,26 +119,41 @@ def command(
     from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
-    from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
+    from unsee.masks.plans import plan_for
     from unsee.runs.class_map_file import read_class_map
     from unsee.runs.engines.choice import engine_named
-    from unsee.runs.learn import LearnSettings, adjusted_preset, check_learned, learn_with
+    from unsee.runs.learn import LearnSettings, check_for_mask, learn_with
     from unsee.runs.resume import Extent
 
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    question, chosen_game = asked_to_suffice(suppress, keep, game=game, iterations=iterations)
-    check_learned(method, question)
-    chosen = adjusted_preset(method, preset, chosen_game, perturbation, iterations, area)
-    if question is not None:
-        check_settings(chosen, layer, area)
-    place = layer_from(layer, layer_value, mask_over, perturbation)
-    mapping = None if class_map is None else read_class_map(class_map)
-    scaling = fit_from(fit)
-    settings = LearnSettings(
-        method, chosen, place, target, mapping, seed, scaling, precision, batch_size, question
+    own = {
+        "preset": preset,
+        "game": game,
+        "perturbation": perturbation,
+        "iterations": iterations,
+        "area": area,
+        "suppress": suppress,
+        "keep": keep,
+    }
+    check_for_mask(method, own)
+    plan = plan_for(
+        preset,
+        game=game,
+        perturbation=perturbation,
+        iterations=iterations,
+        area=area,
+        layer=layer_from(layer, layer_value, mask_over),
+        suppress=suppress,
+        keep=keep,
+        fit=fit_from(fit),
+        seed=seed,
+        batch_size=batch_size,
+        precision=precision,
     )
+    mapping = None if class_map is None else read_class_map(class_map)
+    settings = LearnSettings(method, plan, target, mapping)
     classifier = load_model(model or model_for(dataset), weights, device, given_options())
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:

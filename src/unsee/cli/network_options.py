@@ -1,6 +1,5 @@
 """Options that say what a network takes and means, shared by the commands that load one."""
 
-import json
 from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from unsee.class_names import read_class_names
 from unsee.errors import UnseeError
 
 Size = Annotated[
@@ -119,7 +119,7 @@ def network_from(
         "channels": channels,
         "value_range": None if value_range is None else _range(value_range),
         "head": head,
-        "class_names": None if class_names is None else _names(Path(class_names)),
+        "class_names": None if class_names is None else read_class_names(class_names),
         "score": score,
         "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
     }
@@ -129,8 +129,8 @@ def network_from(
 def _refuse_models(photos: Sequence[str | None]) -> None:
     """Stop before any work where a model's name stands in the place of a photo."""
     for text in photos:
-        prefix, colon, rest = (text or "").partition(":")
-        if text and colon and rest and not Path(text).exists():
+        prefix, colon, _ = (text or "").partition(":")
+        if text and colon and not Path(text).exists():
             from unsee.models.registry import family_named
 
             if family_named(prefix) is not None:
@@ -158,19 +158,3 @@ def _range(text: str) -> tuple[float, float]:
     if len(values) != 2:
         raise UnseeError(f"--value-range takes the values of black and white, as in 0,255, not {text!r}")
     return values[0], values[1]
-
-
-def _names(file: Path) -> list[str] | dict[str, str]:
-    """The names of classes in a file: a JSON list or mapping, else one in a line; empty lines at the end do
-    not count."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnseeError(f"the class names in {file} cannot be read ({error})") from error
-    if text.lstrip()[:1] in ("[", "{"):
-        try:
-            names: list[str] | dict[str, str] = json.loads(text)
-        except ValueError as error:
-            raise UnseeError(f"{file} is neither JSON nor one name in a line ({error})") from error
-        return names
-    return [line.strip() for line in text.rstrip().splitlines()]

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from unsee.defaults import AREA_PRESET, DEFAULT_PRESET, PERTURBATION_NAMES
+
 DEFAULT_MODEL = "unsee:efficientnet-lite0"
 DRAWN_MODEL = "unsee:menagerie"
 """The default where the images are the drawn ones of the menagerie."""
@@ -49,6 +51,24 @@ Target = Annotated[
         "-t",
         help="A class by name or index, several as 243+282, or top5.",
         show_default="the predicted",
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        help="How the mask is learned: a name that `unsee presets` lists.",
+        show_default=f"{DEFAULT_PRESET}, with --area {AREA_PRESET}",
+    ),
+]
+Perturbation = Annotated[
+    str | None,
+    typer.Option(
+        "--perturbation",
+        help=f"What the mask is learned against: {', '.join(PERTURBATION_NAMES)}; tokens are those of vision "
+        "transformers.",
+        show_default="the preset's",
     ),
 ]
 StorePath = Annotated[

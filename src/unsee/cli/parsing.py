@@ -1,6 +1,6 @@
 """Text on a command line → targets, fits, methods, boxes, bands, names, data sets, models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,16 @@ from unsee.datasets.dataset import Dataset
 from unsee.datasets.opening import DRAWN, open_dataset
 from unsee.datasets.selection import Selection
 from unsee.errors import UnseeError
+from unsee.explanation import Explanation
 from unsee.fits import FITS, CentreCrop, Fit
 from unsee.masks.area_arguments import SMALLEST
 from unsee.masks.edits.layer_mask import SPACE
-from unsee.masks.on_layer import VALUES, ZERO, OnLayer, check_no_perturbation
+from unsee.masks.on_layer import VALUES, ZERO, OnLayer
 from unsee.masks.photos import joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
 from unsee.models import load
-from unsee.models.registry import family_named
+from unsee.models.saved import load_for
 from unsee.pixels import Bands
 from unsee.tensors import Box
 from unsee.words import counted
@@ -37,18 +38,6 @@ def target_from(text: str | None) -> TargetLike | None:
     return joined_classes(text)
 
 
-def check_photos(photos: Sequence[str]) -> None:
-    """Refuse the name of a network where a photo is expected.
-
-    Raises:
-        UnseeError: one of them begins as a network's name does, and is no file.
-    """
-    for name in photos:
-        prefix, colon, _ = name.partition(":")
-        if colon and family_named(prefix) is not None and not Path(name).exists():
-            raise UnseeError(f"{name} names a network, not a photo: give it as --model {name}")
-
-
 def fit_from(name: str) -> Fit:
     """A fit by name.
 
@@ -58,19 +47,16 @@ def fit_from(name: str) -> Fit:
     return look_up(dict(FITS), name, "fit")
 
 
-def layer_from(
-    name: str | None, value: str | None, over: str | None, perturbation: str | None = None
-) -> OnLayer | None:
+def layer_from(name: str | None, value: str | None, over: str | None) -> OnLayer | None:
     """Where a mask on a layer lies; None for a mask on pixels.
 
     Raises:
-        UnseeError: an unknown value or `over`, one of them without a layer, or a perturbation with one.
+        UnseeError: an unknown value or `over`, or one of them without a layer.
     """
     if name is None:
         if value is not None or over is not None:
             raise UnseeError("--layer-value and --mask-over are for a mask on a layer: name one")
         return None
-    check_no_perturbation(perturbation)
     constant: str | float = value or ZERO
     if constant not in VALUES:
         try:
@@ -214,9 +200,20 @@ def load_model(
         name, weights, device: as `unsee.load` takes them.
         network: its other arguments.
     """
+    return _loaded(name, lambda: load(name, weights, device, **(network or {})))
+
+
+def load_model_for(
+    saved: Explanation, weights: Path | None, device: str, network: Mapping[str, Any]
+) -> Classifier:
+    """The same for the network of a saved explanation."""
+    return _loaded(saved.provenance.model, lambda: load_for(saved, weights, device, network))
+
+
+def _loaded(name: str, network: Callable[[], Classifier]) -> Classifier:
     keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
-        classifier = load(name, weights, device, **(network or {}))
+        classifier = network()
         doubts = classifier.reading.doubts
     for doubt in doubts:
         CONSOLE.print(f"[yellow]scores:[/] {plain(doubt)}", soft_wrap=True, highlight=False)

@@ -1,16 +1,17 @@
 """Progress bars."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, cast
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unsee.cli.console import CONSOLE, plain
-from unsee.words import spelled
+from unsee.words import counted, spelled
 
 if TYPE_CHECKING:
     from unsee.experiments.comparison_folders import ComparisonStep
+    from unsee.figures.demo import DemoStarted
     from unsee.masks.loop import Step
     from unsee.training import TrainingStep
 
@@ -44,6 +45,27 @@ def learning(what: str, photos: int, sign: float = 1.0) -> "Iterator[Callable[[S
             last = step.done
             note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}"
             progress.update(task, completed=before + last, note=note)
+
+        yield advance
+
+
+@contextmanager
+def demonstrating() -> "Iterator[Callable[[DemoStarted | Step], None]]":
+    """A bar over the masks of the demonstration, once the networks are loaded; gives the callback."""
+    with ExitStack() as shown:
+        status = shown.enter_context(CONSOLE.status("loading networks"))
+        bars: list[Callable[[Step], None]] = []
+
+        def advance(event: "DemoStarted | Step") -> None:
+            if bars:
+                bars[-1](cast("Step", event))
+                return
+            started = cast("DemoStarted", event)
+            status.stop()
+            if started.left_out:
+                line = f"[yellow]without photographs:[/] {plain(started.left_out)}"
+                CONSOLE.print(line, soft_wrap=True, highlight=False)
+            bars.append(shown.enter_context(learning(counted(started.masks, "mask"), started.masks)))
 
         yield advance
 

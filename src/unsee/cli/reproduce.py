@@ -9,6 +9,8 @@ from unsee.cli import experiment, options
 from unsee.cli.console import CONSOLE, plain
 from unsee.cli.network_options import given_options, given_texts
 from unsee.cli.signals import stoppable
+from unsee.defaults import DEFAULT_PRESET, FEW_REPRODUCED, IMAGES_REPRODUCED, METHODS_REPRODUCED
+from unsee.words import spelled
 
 Model = Annotated[
     list[str],
@@ -23,7 +25,10 @@ Methods = Annotated[
     str, typer.Option("--methods", help="Names that `unsee methods` lists, separated by commas; or all.")
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", "-n", help="Only the first so many images.", show_default="48", min=2)
+    int | None,
+    typer.Option(
+        "--limit", "-n", help="Only the first so many images.", show_default=str(IMAGES_REPRODUCED), min=2
+    ),
 ]
 Sample = Annotated[
     int | None,
@@ -36,6 +41,8 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the report and
 
 _SHORTCUT = "unsee:menagerie-shortcut"
 
+_METHODS = spelled(",".join(METHODS_REPRODUCED))
+
 
 def command(
     data: experiment.Data = "menagerie",
@@ -43,11 +50,9 @@ def command(
     classes: experiment.Classes = None,
     limit: Limit = None,
     sample: Sample = None,
-    few: Few = 12,
-    methods: Methods = (
-        "mask,gradient,guided-backprop,excitation-backprop,contrastive-excitation-backprop,grad-cam,occlusion,center"
-    ),
-    preset: experiment.Preset = "fast",
+    few: Few = FEW_REPRODUCED,
+    methods: Methods = _METHODS,
+    preset: experiment.Preset = DEFAULT_PRESET,
     class_map: experiment.ClassMap = None,
     models: Model = [],  # noqa: B006
     weights: experiment.Weights = [],  # noqa: B006

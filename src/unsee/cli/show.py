@@ -23,20 +23,9 @@ def command(
     force: Force = False,
 ) -> None:
     """Draw images of a store: each with its heatmap and the edited image."""
-    from unsee.errors import UnseeError
-    from unsee.figures.stored import draw_stored
-    from unsee.runs.render import render
-    from unsee.runs.store import Store
+    import unsee
 
-    kept = Store.open(store)
-    if out.suffix.lower() != ".png":
-        raise UnseeError(f"{out} must end in .png: the figure is written as PNG")
-    if out.exists() and not force:
-        raise UnseeError(f"{out} exists: --force replaces it, --out writes elsewhere")
-    rows = render(kept, ids)
-    try:
-        draw_stored(rows, out)
-    except (OSError, ValueError) as error:
-        raise UnseeError(f"{out} cannot be written ({getattr(error, 'strerror', None) or error})") from error
+    kept = unsee.Store.open(store)
+    file = unsee.show_store(kept, ids, out, force=force)
     report_damage(kept.damaged)
-    CONSOLE.print(f"figure in {plain(out)}")
+    CONSOLE.print(f"figure in {plain(file)}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.datasets.dataset import Dataset
 from unsee.datasets.menagerie import Menagerie, Shortcut
 from unsee.datasets.selection import Selection, select
@@ -127,9 +127,5 @@ def _unknown(name: str, kind: str) -> str:
     choice = f"choose from {', '.join(map(_written, KINDS))}"
     if Path(name).exists():
         return f"{name!r} is a path: say what it holds, such as folder:{name}; {choice}"
-    close = nearest(kind, KINDS, 1)
-    return (
-        f"no data set is called {name!r}; "
-        + (f"did you mean {_written(close[0])}? " if close else "")
-        + choice
-    )
+    close = [_written(one) for one in nearest(kind, KINDS, 1)]
+    return f"no data set is called {name!r}; {did_you_mean(close, also=choice)}"

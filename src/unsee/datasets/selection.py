@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.datasets.dataset import Dataset, description, position, read_as
 from unsee.datasets.menagerie.dice import Dice
 from unsee.datasets.sample import Sample
@@ -161,5 +161,4 @@ def _index(text: str, dataset: Dataset, name: str) -> int:
     close = nearest(wanted, [known.casefold() for known in dataset.classes])
     few = len(dataset.classes) <= _MOST
     choice = f"choose from {', '.join(dataset.classes)}" if few else "give the whole name, or an index"
-    hint = f"did you mean {' or '.join(close)}?" if close else choice
-    raise UnseeError(f"{name!r} has no class called {text!r}; {hint}")
+    raise UnseeError(f"{name!r} has no class called {text!r}; {did_you_mean(close, choice)}")

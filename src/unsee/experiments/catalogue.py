@@ -1,5 +1,9 @@
 """The experiments that `unsee experiment` knows, by name, in the order of the paper."""
 
+from collections.abc import Sequence
+
+from unsee.choices import look_up
+from unsee.errors import UnseeError
 from unsee.experiments.adversarial import AdversarialDefence
 from unsee.experiments.animal_parts import AnimalParts
 from unsee.experiments.architectures import Architectures
@@ -29,3 +33,24 @@ EXPERIMENTS: dict[str, Experiment] = {
     "insertion-deletion": InsertionDeletion(),
 }
 """Name → experiment."""
+
+
+def experiment_named(name: str, layers: Sequence[str] = ()) -> Experiment:
+    """An experiment by its name.
+
+    Args:
+        name: in `EXPERIMENTS`.
+        layers: to mask, where the experiment is about layers; by default it chooses.
+
+    Raises:
+        UnseeError: there is no such experiment, or it is not about layers and some are given.
+    """
+    found = look_up(EXPERIMENTS, name, "experiment")
+    if not layers:
+        return found
+    if found.about.on_layers is None:
+        takers = [key for key, each in EXPERIMENTS.items() if each.about.on_layers is not None]
+        raise UnseeError(
+            f"layers= (--layers) is for the experiment {', '.join(takers)}: leave it out of {name}"
+        )
+    return found.about.on_layers(tuple(layers))

@@ -1,6 +1,6 @@
 """What an experiment is: what it declares, records of single images, and a summary of records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -44,6 +44,7 @@ class About:
         methods_added: further methods that a report adds if "mask" is among its methods.
         own_maps: it makes its own maps, and reads no stores of existing maps.
         shows: how its first images are drawn, None if they are not.
+        on_layers: makes it for layers that are named, None if it is not about layers.
     """
 
     name: str
@@ -57,6 +58,7 @@ class About:
     methods_added: tuple[str, ...] = ()
     own_maps: bool = False
     shows: FirstImages | None = None
+    on_layers: "Callable[[tuple[str, ...]], Experiment] | None" = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from torch import Size
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
-from unsee.experiments.experiment import About, Case, FirstImages, Record, Summary
+from unsee.experiments.experiment import About, Case, Experiment, FirstImages, Record, Summary
 from unsee.experiments.maps import MASK, MapSource, Setup
 from unsee.experiments.mask_numbers import mask_numbers, means_table
 from unsee.layer_names import layer_called, layers_of, paper_names, paper_network
@@ -17,6 +17,10 @@ from unsee.masks import PRESETS, OnLayer, on_layer
 from unsee.masks.on_layer import PAPER_LAYERS
 
 _MOST = 5
+
+
+def _on_layers(layers: tuple[str, ...]) -> Experiment:
+    return Layers(layers)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Layers:
         target="predicted",
         shows=FirstImages.MAPS,
         own_maps=True,
+        on_layers=_on_layers,
     )
 
     def map_sources(self, setup: Setup) -> list[MapSource]:

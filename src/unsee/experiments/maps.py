@@ -9,6 +9,7 @@ from torch import Tensor
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset
+from unsee.defaults import DEFAULT_PRESET
 from unsee.masks import PRESETS
 from unsee.masks.photos import TOP5
 from unsee.masks.settings import Settings
@@ -73,7 +74,7 @@ def _of_method(setup: Setup, method: str) -> MapSource:
     return MapSource(method, method, setup.dataset, network, setup.preset, setup.target)
 
 
-def five_best(preset: str = "fast") -> Settings:
+def five_best(preset: str = DEFAULT_PRESET) -> Settings:
     """A preset with the objective and the targets of `top5`."""
     published = PRESETS["top5"]
     own = look_up(PRESETS, preset, "preset")

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.experiments.comparison import SHARE, Comparison, MethodResult
@@ -21,16 +20,14 @@ from unsee.fits import Fit, Squash
 from unsee.images import Photo, PhotoLike
 from unsee.layer_names import layer_called
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, OnLayer, Plan, on_layer
-from unsee.masks.area_arguments import preset_for
+from unsee.masks import OnLayer, Plan, plan_for
+from unsee.masks.area_penalties import checked_area
 from unsee.masks.explain import one_each, versions
 from unsee.masks.network_input import NetworkInput, photo_for
-from unsee.masks.on_layer import check_no_area, check_no_cells, check_no_perturbation
+from unsee.masks.on_layer import check_no_cells
 from unsee.masks.on_photo import on_input
 from unsee.masks.outcome import Learned
 from unsee.masks.photos import asked_for, learn_photos, target_indices
-from unsee.masks.settings import Settings, adjusted
-from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 from unsee.methods import METHODS, method_named
 from unsee.neutral import neutral
 from unsee.records import described
@@ -45,7 +42,7 @@ class ComparisonSettings:
         methods: names in `unsee.METHODS`.
         fit: how photos are fitted to the network's input.
         seed: of the random methods, and of the mask.
-        preset: how the mask is learned.
+        preset: how the mask is learned: by default "fast", or with an area "extremal-fast".
         layer: for the methods that read one; defaults to each method's own.
         perturbation: that the mask is learned against; defaults to the preset's.
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
@@ -56,7 +53,7 @@ class ComparisonSettings:
     methods: tuple[str, ...] = tuple(METHODS)
     fit: Fit = field(default_factory=Squash)
     seed: int = 0
-    preset: str = "fast"
+    preset: str | None = None
     layer: str | None = None
     perturbation: str | None = None
     mask_layer: OnLayer | None = None
@@ -65,13 +62,9 @@ class ComparisonSettings:
     keep: float | None = None
 
     def __post_init__(self) -> None:
-        learned = self.learned
-        if asked_to_suffice(self.suppress, self.keep)[0] is not None:
-            check_settings(learned, self.mask_layer, self.area)
+        settings = self.plan.settings
         if self.mask_layer is not None:
-            check_no_perturbation(self.perturbation)
-            check_no_area(self.area)
-            check_no_cells(learned)
+            check_no_cells(settings)
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
@@ -81,15 +74,22 @@ class ComparisonSettings:
             raise UnseeError(f"{given[0]} is for the learned mask: leave it out, or compare mask too")
 
     @property
-    def learned(self) -> Settings:
+    def plan(self) -> Plan:
         """How the mask is learned.
 
         Raises:
-            UnseeError: there is no such preset or perturbation, or the preset takes no area.
+            UnseeError: there is no such preset or perturbation, or settings exclude each other.
         """
-        settings = look_up(PRESETS, self.preset, "preset")
-        _, game = asked_to_suffice(self.suppress, self.keep)
-        return adjusted(settings, game, self.perturbation, area=self.area)
+        return plan_for(
+            self.preset,
+            perturbation=self.perturbation,
+            area=None if self.area is None else checked_area(self.area),
+            layer=self.mask_layer,
+            suppress=self.suppress,
+            keep=self.keep,
+            fit=self.fit,
+            seed=self.seed,
+        )
 
 
 @neutral()
@@ -143,9 +143,8 @@ def compare(
     classifier = classifier.scored(score)
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
     fitted = Squash() if fit is None else fit
-    chosen = preset or preset_for(area)
     settings = ComparisonSettings(
-        names, fitted, seed, chosen, layer, perturbation, place, area, suppress, keep
+        names, fitted, seed, preset, layer, perturbation, place, area, suppress, keep
     )
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])
@@ -250,18 +249,14 @@ class PhotoComparer:
         return maps[0]
 
     def _learned(self) -> Learned:
-        own, photo = self.settings, self.network_input.photo
-        settings = own.learned
-        question, _ = asked_to_suffice(own.suppress, own.keep)
-        if own.mask_layer is not None:
-            settings = on_layer(settings, self.classifier, own.mask_layer, [photo], own.fit)
-        plan = Plan(settings, own.preset, own.fit, own.seed, sufficient=question)
+        photo = self.network_input.photo
+        plan = self.settings.plan.on(self.classifier, [photo])
         (found,) = learn_photos(self.classifier, [(photo, self.target.indices)], plan)
         return found.learned
 
     def _mask(self, learned: Learned) -> Float[Tensor, "h w"]:
         """The learned mask as saliency; of cells inside the network, one value a pixel of its input."""
-        settings, mask = self.settings.learned, learned.mask
+        settings, mask = self.settings.plan.settings, learned.mask
         if settings.own_cells:
             mask = on_input(mask, self.classifier.size)
         return settings.objective.game.saliency(mask)
@@ -279,7 +274,7 @@ def comparison_record(classifier: Classifier, settings: ComparisonSettings) -> d
         "value_range": list(classifier.value_range),
         "fit": settings.fit.name,
         "seed": settings.seed,
-        "preset": settings.preset,
+        "preset": settings.plan.preset,
         "layer": settings.layer,
         **({} if settings.area is None else {"area": settings.area}),
         "perturbation": settings.perturbation,

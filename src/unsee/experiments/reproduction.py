@@ -8,6 +8,7 @@ from pathlib import Path
 from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
+from unsee.defaults import DEFAULT_PRESET, FEW_REPRODUCED, IMAGES_REPRODUCED, METHODS_REPRODUCED
 from unsee.errors import UnseeError
 from unsee.experiments.catalogue import EXPERIMENTS
 from unsee.experiments.experiment import About, Experiment, Summary
@@ -25,19 +26,7 @@ from unsee.runs.resume import Extent
 from unsee.runs.storage import Storage
 from unsee.words import counted
 
-METHODS_COMPARED = (
-    "mask",
-    "gradient",
-    "guided_backprop",
-    "excitation_backprop",
-    "contrastive_excitation_backprop",
-    "grad_cam",
-    "occlusion",
-    "center",
-)
-"""The methods that the report compares by default."""
 PAGE = "index.html"
-_IMAGES = 48
 _PICTURES = "pictures*.png"
 
 
@@ -61,13 +50,13 @@ def reproduce(
     classifiers: Classifier | Sequence[Classifier],
     dataset: Dataset,
     *,
-    methods: Sequence[str] = METHODS_COMPARED,
-    preset: str = "fast",
+    methods: Sequence[str] = METHODS_REPRODUCED,
+    preset: str = DEFAULT_PRESET,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
     limit: int | None = None,
     sample: int | None = None,
-    few: int = 12,
+    few: int = FEW_REPRODUCED,
     out: str | Path = "reproduction",
     weights: Sequence[str | Path] = (),
     options: Sequence[str] = (),
@@ -105,7 +94,7 @@ def reproduce(
         class_map,
         seed,
         sample is not None,
-        (Extent(limit, sample=sample).most or _IMAGES, few),
+        (Extent(limit, sample=sample).most or IMAGES_REPRODUCED, few),
         Path(out),
         weights,
         options,

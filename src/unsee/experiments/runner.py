@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
 from unsee.datasets.selection import SAMPLE_SEED
+from unsee.defaults import DEFAULT_PRESET, METHODS_SHOWN
 from unsee.errors import UnseeError
 from unsee.experiments.cases import StoredMaps
-from unsee.experiments.catalogue import EXPERIMENTS
+from unsee.experiments.catalogue import experiment_named
 from unsee.experiments.drawn import draw_boxed, draw_map_columns, draw_pointed, draw_summary
 from unsee.experiments.experiment import Case, Experiment, FirstImages, Record, Summary, by
 from unsee.experiments.map_stores import check_store, stores_by_method
@@ -32,8 +32,6 @@ from unsee.runs.store import Store
 from unsee.runs.targets import ClassMap, class_map_of
 from unsee.tuning import tuned
 
-METHODS_SHOWN = ("mask", "gradient", "guided_backprop", "grad_cam", "center")
-"""The methods that an experiment compares by default."""
 FIGURE, PICTURES, MAPS = "figure.png", "pictures.png", "maps"
 """The figure; the first images, if the experiment shows them; and the folder of the stores."""
 _DRAWN = 3
@@ -64,7 +62,8 @@ def run_experiment(
     *,
     methods: Sequence[str] = METHODS_SHOWN,
     masks: Sequence[Store | str | Path] = (),
-    preset: str = "fast",
+    preset: str = DEFAULT_PRESET,
+    layers: Sequence[str] = (),
     target: str | None = None,
     class_map: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
@@ -86,6 +85,7 @@ def run_experiment(
             of table 1.
         masks: stores of existing maps, or their addresses; their methods are compared too.
         preset: how masks are learned.
+        layers: for a name whose experiment is about layers: those to mask; by default it chooses.
         target: as in `unsee.learn`; defaults to the experiment's.
         class_map: name of a label → the network's classes, if their names differ.
         seed: of random methods, of masks, of perturbations and of the sample.
@@ -99,7 +99,7 @@ def run_experiment(
         UnseeError: no image is suitable, a name does not exist, a store does not fit, or the folder holds
             something else.
     """
-    chosen = look_up(EXPERIMENTS, experiment, "experiment") if isinstance(experiment, str) else experiment
+    chosen = experiment_named(experiment, layers) if isinstance(experiment, str) else experiment
     stores, extent = stores_by_method(masks), Extent(limit, sample=sample)
     ordered = extent.ordered(dataset, seed)
     setup = set_up(chosen.about, classifiers, ordered, methods, stores, preset, target)
@@ -199,7 +199,7 @@ class _Run:
         }
         missing = [source for source in sources if source.name not in stores]
         for source in missing:
-            METHODS[source.method].check_network(source.classifier, insistent(source.preset))
+            METHODS[source.method].check_network(source.classifier, insistent(source.preset).needs_gradient)
         for source in missing:
             stores[source.name] = self._made(source)
         return StoredMaps(sources, stores, self.seed, self.class_map)

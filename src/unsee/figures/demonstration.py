@@ -1,8 +1,4 @@
-"""The demonstration's figures, page and folder.
-
-findings = demonstrate({name: unsee.load(name) for name in (PLAIN, SHORTCUT)}, plan)
-save_demonstration(findings, "demo-out")
-"""
+"""The demonstration's figures, page and folder."""
 
 from collections.abc import Sequence
 from os import PathLike

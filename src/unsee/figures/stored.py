@@ -1,6 +1,7 @@
 """Rows of a store: image and score, saliency, and the edited image and its score."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,51 @@ from torch import Tensor
 
 from unsee.drawing import panels
 from unsee.drawing.checkered import without_tokens
+from unsee.errors import UnseeError
+from unsee.files import HOW_TO_REPLACE
 from unsee.provenance import DeletedTokens
+from unsee.runs.render import render
 from unsee.runs.rendered_row import RenderedRow
+from unsee.runs.store import Store
 
 _NAMED = 2  # classes that a title names
 _GENERAL = ("predicted", "top1", "top5", "label")
+
+
+def show_store(
+    store: Store | str | PathLike[str],
+    ids: Sequence[str] = (),
+    out: str | PathLike[str] = "shown.png",
+    *,
+    force: bool = False,
+) -> Path:
+    """Draw images of a store into a PNG: each with its heatmap and the edited image.
+
+    Args:
+        store: an opened store, or its address.
+        ids: images by their ids; by default the first six that have a map.
+        out: the file to write.
+        force: replace a file that is there.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnseeError: there is no store, an id is unknown, a photo is gone or has changed, or the file is there,
+            is no PNG, or cannot be written.
+    """
+    kept = store if isinstance(store, Store) else Store.open(str(store))
+    file = Path(out)
+    if file.suffix.lower() != ".png":
+        raise UnseeError(f"{file} must end in .png: the figure is written as PNG")
+    if file.exists() and not force:
+        raise UnseeError(f"{file} exists: {HOW_TO_REPLACE}")
+    rows = render(kept, ids)
+    try:
+        draw_stored(rows, file)
+    except (OSError, ValueError) as error:
+        raise UnseeError(f"{file} cannot be written ({getattr(error, 'strerror', None) or error})") from error
+    return file
 
 
 def draw_stored(rows: Sequence[RenderedRow], file: Path) -> None:

@@ -28,16 +28,6 @@ class AreasAsked:
     several: tuple[float, ...] = ()
     share: float | None = None
 
-    @property
-    def preset(self) -> str:
-        """The preset for it where none is named."""
-        return preset_for(self.single if self.single is not None else next(iter(self.several), None))
-
-
-def preset_for(area: float | None) -> str:
-    """The preset where none is named."""
-    return "fast" if area is None else "extremal-fast"
-
 
 def areas_asked(area: AreaLike | None, share: float | None = None) -> AreasAsked:
     """An argument or option as what is asked for.

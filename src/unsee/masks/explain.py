@@ -10,25 +10,23 @@ from typing import cast
 import numpy as np
 from torch import Tensor
 
-from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.errors import UnseeError
 from unsee.explanation import Explanation, Scores
-from unsee.fits import Fit, Squash
+from unsee.fits import Fit
 from unsee.images import Photo, PhotoLike
-from unsee.masks.area_arguments import AreaLike, areas_asked
+from unsee.masks.area_arguments import AreaLike
 from unsee.masks.edits.edit import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE
-from unsee.masks.on_layer import OnLayer, check_no_area, check_no_perturbation, on_layer
+from unsee.masks.on_layer import OnLayer
 from unsee.masks.on_photo import on_photo
 from unsee.masks.photos import LearnedPhoto, PhotoTarget, Plan, Refuse, learn_photos, precision_of
-from unsee.masks.presets import PRESETS
-from unsee.masks.settings import Settings, adjusted
+from unsee.masks.plans import plan_for
+from unsee.masks.settings import Settings
 from unsee.masks.smallest_area import every_area, smallest_of_each
-from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
 from unsee.neutral import advanced, neutral
 from unsee.provenance import Provenance, Run
 from unsee.records import described
@@ -102,36 +100,31 @@ def explain(
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
     if isinstance(score, str):
         model = model.scored(score)
-    question, own_game = asked_to_suffice(suppress, keep, path, another, game, iterations)
-    areas = areas_asked(area, share)
-    chosen = areas.preset if preset is None else preset
-    name = chosen if isinstance(chosen, str) else "custom"
-    base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
-    settings = adjusted(base, game or own_game, perturbation, iterations, score, areas.single)
-    if question is not None:
-        check_settings(settings, layer, area)
+    plan = plan_for(
+        preset,
+        game=game,
+        perturbation=perturbation,
+        iterations=iterations,
+        score=score,
+        area=area,
+        share=share,
+        layer=layer,
+        suppress=suppress,
+        keep=keep,
+        path=path,
+        another=another,
+        fit=fit,
+        seed=seed,
+        batch_size=batch_size,
+        precision=precision,
+        compiled=compiled,
+    )
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
-    if layer is not None:
-        check_no_perturbation(perturbation)
-        check_no_area(area)
-        settings = on_layer(settings, model, layer, read, fit)
-    fitting = Squash() if fit is None else fit
-    plan = Plan(
-        settings,
-        name,
-        fitting,
-        seed,
-        batch_size,
-        precision,
-        compiled,
-        areas.several,
-        areas.share,
-        question,
-    )
+    plan = plan.on(model, read)
     wanted = one_each(targets, len(read), several)
     explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
-    return explanations if several or (areas.several and areas.share is None) else explanations[0]
+    return explanations if several or (plan.areas and plan.share is None) else explanations[0]
 
 
 def explain_each(

@@ -1,6 +1,6 @@
 """Explanations of many photos in folders: finished ones are kept, missing ones are learned.
 
-report = explain_to_folders(classifier, ["cat.jpg", "dog.jpg"], Plan(PRESETS["fast"], "fast"), out="masks")
+report = explain_to_folders(classifier, ["cat.jpg", "dog.jpg"], plan_for("fast"), out="masks")
 for saved in report.saved:
     print(saved.folder, saved.manifest["scores"])
 """
@@ -23,6 +23,7 @@ from unsee.images import Photo
 from unsee.masks.explain import explain_each
 from unsee.masks.loop import Progress, Step
 from unsee.masks.network_input import photo_for
+from unsee.masks.on_layer import OnLayer
 from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
@@ -55,6 +56,7 @@ def explain_to_folders(
     target: TargetLike | None = None,
     out: str | PathLike[str] = "explanations",
     *,
+    layer: str | OnLayer | None = None,
     force: bool = False,
     bands: Bands | None = None,
     progress: Progress | None = None,
@@ -68,10 +70,12 @@ def explain_to_folders(
     Args:
         classifier: comes back as it was.
         photos: files.
-        plan: settings, fit and seed.
+        plan: settings, fit and seed; `unsee.plan_for` makes it.
         target: as `unsee.explain` takes it; the same for every photo.
         out: folder that gets one folder for each photo, named like the photo without its ending; with several
             areas each is in a folder of its own there, next to areas.png, which shows them in a row.
+        layer: mask the activation of this layer instead of pixels; by default the plan's, if it has one. The
+            value "mean" is that of the photos that can be read.
         force: replace the explanations that are there.
         bands: the channels that are drawn as red, green and blue, from 0; see `Explanation.show`.
         progress: called after each iteration; `Step.done` counts the photos that need no learning too.
@@ -80,9 +84,11 @@ def explain_to_folders(
         What the folders hold now, and one line for each photo that could not be explained.
 
     Raises:
-        UnseeError: `out` is a file or cannot be written to, or there is no such target class.
+        UnseeError: `out` is a file or cannot be written to, or there is no such target class or layer.
     """
-    plan = plan.on(classifier)
+    if layer is not None:
+        plan = replace(plan, layer=OnLayer(layer) if isinstance(layer, str) else layer)
+    plan = plan.on(classifier, _readable(classifier, photos))
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     folders = [root / name for name in folder_names(photos)]
     places = list(zip(photos, folders, strict=True))
@@ -105,7 +111,7 @@ def explain_to_folders(
     return FolderReport(tuple(saved), tuple(problems))
 
 
-def readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> Iterator[Photo]:
+def _readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> Iterator[Photo]:
     """Those of the photos that can be read, one after another."""
     for source in photos:
         with suppress(UnseeError):

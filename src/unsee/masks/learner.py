@@ -16,7 +16,7 @@ from unsee.masks.outcome import Learned, examined
 from unsee.masks.requests import MaskRequest, jitter_of, scoring_of
 from unsee.masks.settings import Retry, Settings
 from unsee.memory import by_halves, images_that_fit, in_quarters
-from unsee.needs import usable
+from unsee.methods import check_differentiable
 from unsee.neutral import advanced
 from unsee.tuning import memory_of_one_pass, tuned
 
@@ -148,19 +148,8 @@ def check_gradient(classifier: Classifier, settings: Settings) -> None:
     Raises:
         UnseeError: an optimiser of the settings needs gradients, and the network gives none.
     """
-    optimisers = (settings.optimiser, *(retry.optimiser for retry in settings.retries))
-    if any(each.needs_gradient for each in optimisers):
+    if settings.needs_gradient:
         check_differentiable(classifier)
-
-
-def check_differentiable(classifier: Classifier) -> None:
-    """Refuse a network without a gradient.
-
-    Raises:
-        UnseeError: its scores have no gradient with respect to the image.
-    """
-    if not classifier.reading.differentiable:
-        raise UnseeError(f"{classifier.name} gives no gradient: {usable(classifier)} need none")
 
 
 def _check_compilable(settings: Settings) -> None:

@@ -17,9 +17,11 @@ from unsee.images import Photo
 from unsee.masks.learner import learn_each
 from unsee.masks.loop import Progress
 from unsee.masks.network_input import NetworkInput
+from unsee.masks.on_layer import OnLayer, check_no_area, on_layer
 from unsee.masks.outcome import Learned
 from unsee.masks.requests import MaskRequest
 from unsee.masks.settings import Settings
+from unsee.masks.smallest_mask_arguments import check_settings
 from unsee.masks.smallest_masks import suffice_each
 from unsee.memory import in_quarters
 from unsee.smallest_mask import Sufficient, is_share
@@ -48,9 +50,11 @@ class Plan:
         share: of the score that a mask should keep, or in deletion remove: each photo gets the mask of the
             smallest area that does. The areas are then those that are tried first.
         sufficient: what the smallest mask must do, where that is asked for.
+        layer: whose activation is masked instead of the pixels; `on` turns it into settings.
 
     Raises:
-        UnseeError: a value outside its range, or areas for settings that choose the area themselves.
+        UnseeError: a value outside its range, areas for settings that choose the area themselves, or a layer
+            for what is only learned on pixels.
     """
 
     settings: Settings
@@ -63,17 +67,27 @@ class Plan:
     areas: tuple[float, ...] = ()
     share: float | None = None
     sufficient: Sufficient | None = None
+    layer: OnLayer | None = None
 
-    def on(self, classifier: Classifier) -> "Plan":
-        """The plan with the score that the classifier was given or its head gives.
+    def on(self, classifier: Classifier, photos: Iterable[Photo] = ()) -> "Plan":
+        """The plan on the layer, and with the score that the classifier was given or its head gives.
 
         Settings with a score of their own keep it, but for the logit of the presets of areas: a score that
         the classifier was given goes before that.
+
+        Args:
+            classifier: borrowed, and given back as it was.
+            photos: those over which the layer's mean is taken, if deleted cells become that.
+
+        Raises:
+            UnseeError: see `on_layer`.
         """
         settings = self.settings
+        if self.layer is not None:
+            settings = on_layer(settings, classifier, self.layer, photos, self.fit)
         if classifier.score is not None and settings.objective.score is logit_score:
             settings = replace(settings, objective=replace(settings.objective, score=None))
-        return replace(self, settings=settings.on(classifier.reading.score_name))
+        return replace(self, settings=settings.on(classifier.reading.score_name), layer=None)
 
     def __post_init__(self) -> None:
         check_precision(self.precision)
@@ -89,6 +103,10 @@ class Plan:
             raise UnseeError(f"areas must differ, got {', '.join(map(str, self.areas))}")
         if self.share is not None and not (is_share(self.share) and self.areas):
             raise UnseeError(f"a share of the score is above 0 and below 1, such as 0.9, got {self.share!r}")
+        if self.layer is not None:
+            check_no_area(self.areas or None)
+            if self.sufficient is not None:
+                check_settings(self.settings, self.layer)
 
 
 class LearnedPhoto(NamedTuple):

@@ -131,6 +131,11 @@ class Settings:
         )
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether an optimiser of any attempt needs the gradient of the score."""
+        return any(one.needs_gradient for one in (self.optimiser, *(r.optimiser for r in self.retries)))
+
+    @property
     def own_cells(self) -> bool:
         """Whether masks lie on a perturbation's own cells, such as tokens, instead of on pixels."""
         return any(one.own_cells for one in self.perturbations)

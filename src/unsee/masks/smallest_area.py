@@ -10,10 +10,12 @@ from unsee.explanation import Explanation
 from unsee.images import Photo
 from unsee.masks.loop import Progress, Step
 from unsee.masks.photos import PhotoTarget, Plan, Refuse
+from unsee.memory import BATCH_SIZE
 
 BETWEEN = 3
 """How many further areas are tried between the largest that does not suffice and the smallest that does."""
-_AT_ONCE = 8
+_AT_ONCE = BATCH_SIZE // 2
+"""Photos, of which each has several masks."""
 
 
 def share_of(explanation: Explanation) -> float:

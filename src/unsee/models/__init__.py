@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.class_names import ClassNames
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
@@ -76,7 +76,7 @@ def _family_of(name: str) -> Family:
         return family
     patterns = [each.pattern for each in families().values() if isinstance(each, Family)]
     close = nearest(name, [*names(), *patterns], cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else "`unsee models` lists them"
+    hint = did_you_mean(close, "`unsee models` lists them")
     raise UnseeError(f"no model is called {name!r}; {hint}")
 
 

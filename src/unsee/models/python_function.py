@@ -8,7 +8,7 @@ from types import ModuleType
 
 from torch import nn
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models.checkpoints import listed
@@ -50,12 +50,8 @@ def _missing(module: str, found: object, name: str) -> str:
     names = {key: value for key, value in getattr(found, "__dict__", {}).items() if not key.startswith("_")}
     own = [key for key, value in names.items() if getattr(value, "__module__", None) == module]
     where = f"the module {module}" if isinstance(found, ModuleType) else f"{found!r} in the module {module}"
-    close = nearest(name, names)
-    if close:
-        hint = f"did you mean {' or '.join(close)}?"
-    else:
-        hint = f"it defines {listed(own, _SHOWN)}" if own else "it defines nothing"
-    return f"{where} has no {name!r}; {hint}"
+    defined = f"it defines {listed(own, _SHOWN)}" if own else "it defines nothing"
+    return f"{where} has no {name!r}; {did_you_mean(nearest(name, names), defined)}"
 
 
 def _imported(module: str) -> object:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, final
+from typing import final
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.models.request import Request
+from unsee.optional import function_at
 
 GROUP = "unsee.models"
 """The entry points of other packages: the name is the prefix, the object a `Family`."""
@@ -48,7 +48,7 @@ class Family:
 
     def names(self) -> list[str]:
         """Every name of the family; none where they cannot be listed."""
-        known: list[str] = _function(self.lists)() if self.lists else []
+        known: list[str] = function_at(self.lists)() if self.lists else []
         return [f"{self.prefix}:{rest}" for rest in known]
 
     def load(self, request: Request) -> Classifier:
@@ -64,7 +64,7 @@ class Family:
             )
         if request.weights is not None and not self.weights:
             raise UnseeError(f"{request.name} holds its weights: leave weights= (--weights) out")
-        found: Classifier = _function(self.loader)(request)
+        found: Classifier = function_at(self.loader)(request)
         if not isinstance(found, Classifier):
             raise UnseeError(
                 f"the model family {self.prefix}: gave no Classifier, but {type(found).__name__}"
@@ -173,11 +173,3 @@ def _loaded(point: EntryPoint) -> Family:
     if not isinstance(family, Family) or family.prefix != point.name:
         raise UnseeError(f"the model family {point.name}: ({point.value}) is no Family of that prefix")
     return family
-
-
-def _function(place: str | Callable[..., Any]) -> Callable[..., Any]:
-    if callable(place):
-        return place
-    module, _, name = place.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function

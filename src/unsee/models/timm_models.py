@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from unsee.choices import nearest
+from unsee.choices import did_you_mean, nearest
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.fits import CentreCrop, Fit, Squash
@@ -33,7 +33,7 @@ def load(request: Request) -> Classifier:
     architecture = request.rest.partition(".")[0]
     if not timm.is_model(architecture):
         close = [f"timm:{name}" for name in nearest(architecture, timm.list_models())]
-        hint = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() lists them"
+        hint = did_you_mean(close, "timm.list_models() lists them")
         raise UnseeError(f"timm has no network called {architecture!r}; {hint}")
     channels = request.options.channels or _RGB
     state, sha256 = (None, None) if request.weights is None else read_weights(request.weights)

@@ -1,22 +1,21 @@
 """A run from Python: a classifier, a data set, a store."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.datasets.dataset import Dataset, description
 from unsee.datasets.picture import dataset_for, photo_of
+from unsee.defaults import DEFAULT_PRESET
 from unsee.errors import UnseeError
-from unsee.fits import Fit, Squash
+from unsee.fits import Fit
 from unsee.images import Photo
 from unsee.layers import layer_named
-from unsee.masks import PRESETS, OnLayer, on_layer
-from unsee.masks.area_arguments import preset_for
-from unsee.masks.photos import TOP5, Plan
-from unsee.masks.settings import Settings, adjusted
-from unsee.masks.smallest_mask_arguments import asked_to_suffice, check_settings
+from unsee.masks import PRESETS, OnLayer, Plan, plan_for
+from unsee.masks.photos import TOP5
+from unsee.masks.plans import CUSTOM
+from unsee.masks.settings import Settings
 from unsee.methods import Method, method_named
 from unsee.neutral import neutral
 from unsee.runs.engines.local import Engine, Local
@@ -25,28 +24,26 @@ from unsee.runs.methods import LearnedMask, RowMethod, SaliencyMaps
 from unsee.runs.resume import Extent, RunProgress, resume
 from unsee.runs.store import Store
 from unsee.runs.targets import PREDICTED, TOP1, class_map_of, target_rule
-from unsee.smallest_mask import Sufficient
-from unsee.words import spelled
 
-DEFAULT_PRESET = "fast"
 _FIRST = 64
 _BEST = {TOP1: 1, TOP5: 5}
 
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """Every setting that decides the rows of a run; `learn` explains each."""
+    """Every setting that decides the rows of a run; `learn` explains each.
+
+    Args:
+        method: a name in `unsee.METHODS`.
+        plan: how masks are learned. Other methods take its layer, seed, fit and batch size.
+        target: what is explained in each image.
+        class_map: label's name → the classifier's classes.
+    """
 
     method: str = "mask"
-    preset: str | Settings = DEFAULT_PRESET
-    layer: str | OnLayer | None = None
+    plan: Plan = field(default_factory=plan_for)
     target: str | int = PREDICTED
     class_map: Mapping[str, int | Sequence[int]] | None = None
-    seed: int = 0
-    fit: Fit = Squash()
-    precision: str = "auto"
-    batch_size: int | None = None
-    sufficient: Sufficient | None = None
 
     def job(self, classifier: Classifier, dataset: Dataset) -> Job:
         """What these settings mean for a classifier and a data set.
@@ -69,26 +66,23 @@ class LearnSettings:
 
         By default the learned mask explains as many classes as its preset says, and other methods one.
         """
-        preset = self.preset
-        settings = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-        method.check_network(classifier, settings)
+        plan = self.plan
+        method.check_network(classifier, plan.settings.needs_gradient)
         if method.learned:
-            name = _name_of(settings)
-            if self.layer is not None:
-                settings = on_layer(settings, classifier, self.layer, _first_photos(dataset), self.fit)
-            settings = replace(settings, targets=best or settings.targets)
-            if self.sufficient is not None:
-                check_settings(settings, self.layer)
-            rest = (self.fit, self.seed, self.batch_size, self.precision)
-            return LearnedMask(Plan(settings, name, *rest, sufficient=self.sufficient))
-        check_learned(method.name, self.sufficient)
-        layer = self.layer.name if isinstance(self.layer, OnLayer) else self.layer
+            if plan.areas:
+                raise UnseeError("a run learns one mask for each target: give one area (--area)")
+            named = replace(plan, preset=_name_of(plan.settings)).on(classifier, _first_photos(dataset))
+            return LearnedMask(
+                replace(named, settings=replace(named.settings, targets=best or named.settings.targets))
+            )
+        check_for_mask(method.name, {"suppress or keep": plan.sufficient})
+        layer = None if plan.layer is None else plan.layer.name
         method.check_layer(layer)
-        if self.precision != "auto":
+        if plan.precision != "auto":
             raise UnseeError("precision is for the learned mask: other methods use the network's own")
         if layer is not None:
             layer_named(classifier, layer)
-        return SaliencyMaps(method, layer, self.seed, best or 1, self.fit, self.batch_size)
+        return SaliencyMaps(method, layer, plan.seed, best or 1, plan.fit, plan.batch_size)
 
 
 def learn(
@@ -147,14 +141,17 @@ def learn(
             settings, that another run is writing to, or that cannot be written to.
     """
     extent = Extent(limit, part_size, retry, sample)
-    question, game = asked_to_suffice(suppress, keep)
-    if question is not None:
-        base = preset if isinstance(preset, Settings) else look_up(PRESETS, preset, "preset")
-        preset = adjusted(base, game)
-    scaling = fit or Squash()
-    settings = LearnSettings(
-        method, preset, layer, target, class_map, seed, scaling, precision, batch_size, question
+    plan = plan_for(
+        preset,
+        layer=layer,
+        suppress=suppress,
+        keep=keep,
+        fit=fit,
+        seed=seed,
+        batch_size=batch_size,
+        precision=precision,
     )
+    settings = LearnSettings(method, plan, target, class_map)
     return learn_with(settings, classifier, dataset, out, extent, engine, progress)
 
 
@@ -186,56 +183,32 @@ def learn_with(
         UnseeError: see `learn`.
     """
     _check_types(classifier, dataset, engine, settings.method)
-    if settings.batch_size is None:
+    plan = settings.plan
+    if plan.batch_size is None:
         kept = Store(out).manifest.get("settings", {})
-        settings = replace(settings, batch_size=kept.get("batch_size"))
+        settings = replace(settings, plan=replace(plan, batch_size=kept.get("batch_size")))
     extent = extent or Extent()
-    job = settings.job(classifier, extent.ordered(dataset, settings.seed))
+    job = settings.job(classifier, extent.ordered(dataset, plan.seed))
     return resume(job, str(out), engine or Local(), extent, progress)
 
 
-def check_learned(method: str, question: Sufficient | None) -> None:
-    """Refuse a question that only the learned mask answers, for another method.
-
-    Raises:
-        UnseeError: it is asked of another method.
-    """
-    if question is not None and not method_named(method).learned:
-        raise UnseeError("suppress and keep (--suppress, --keep) are for the learned mask: use method mask")
-
-
-def adjusted_preset(
-    method: str,
-    preset: str | None = None,
-    game: str | None = None,
-    perturbation: str | None = None,
-    iterations: int | None = None,
-    area: float | None = None,
-) -> Settings:
-    """A preset with some of its settings changed; None leaves one as it is.
+def check_for_mask(method: str, options: Mapping[str, object]) -> None:
+    """Refuse options of the learned mask for another method.
 
     Args:
         method: a name in `unsee.METHODS`.
-        preset: a name in `unsee.PRESETS`; by default "fast", or with an area "extremal-fast".
-        game, perturbation, iterations, area: as in `unsee.masks.adjusted`.
+        options: name → value; None where it is not given.
 
     Raises:
-        UnseeError: an unknown name, or a setting is given for another method than the learned mask.
+        UnseeError: there is no such method, or it is not the learned mask and an option is given.
     """
-    given = {
-        "preset": preset,
-        "game": game,
-        "perturbation": perturbation,
-        "iterations": iterations,
-        "area": area,
-    }
-    used = [name for name, value in given.items() if value is not None]
-    if used and not method_named(method).learned:
+    chosen = method_named(method)
+    given = [name for name, value in options.items() if value is not None]
+    if given and not chosen.learned:
         raise UnseeError(
-            f"{used[0]} is for the learned mask, and {spelled(method)} does not take it: leave it out"
+            f"{given[0]} is for the learned mask, and {chosen.spelled} does not take it: leave it out, "
+            "or use method mask"
         )
-    settings = look_up(PRESETS, preset or preset_for(area), "preset")
-    return adjusted(settings, game, perturbation, iterations, area=area)
 
 
 def _first_photos(dataset: Dataset) -> Iterator[Photo]:
@@ -273,4 +246,4 @@ def _name_of(settings: Settings) -> str:
             return name
         if settings.source == preset.source:
             return f"{name}, changed"
-    return "custom"
+    return CUSTOM

@@ -19,14 +19,14 @@ from unsee.masks.learner import images_at_once
 from unsee.masks.network_input import photo_for
 from unsee.masks.on_photo import on_input
 from unsee.masks.photos import LearnedPhoto, Plan, learn_photos, precision_of, target_indices
-from unsee.memory import BATCH_SIZE, by_halves
+from unsee.memory import BATCH_SIZE, FEW, by_halves
 from unsee.methods import Method
 from unsee.records import described
 from unsee.runs.rows import packed
 from unsee.smallest_mask import question_record
 from unsee.tuning import tuned
 
-_FEW, _REFILLS = 4, 4
+_REFILLS = 4
 
 
 class TargetedPhoto(NamedTuple):
@@ -149,7 +149,7 @@ class SaliencyMaps:
 
     def resolved(self, classifier: Classifier) -> "SaliencyMaps":  # noqa: ARG002
         """The same with its batch size chosen."""
-        return replace(self, batch_size=self.batch_size or (_FEW if self.method.costly else BATCH_SIZE))
+        return replace(self, batch_size=self.batch_size or (FEW if self.method.costly else BATCH_SIZE))
 
     @property
     def portion(self) -> int:

@@ -14,10 +14,10 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
 from unsee.layers import is_map
-from unsee.needs import usable
+from unsee.methods import Targets, usable
 from unsee.neutral import neutral
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument
-from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.saliency.targets import chosen, classes_of, on_device
 
 _POOLS = (F.avg_pool2d, F.adaptive_avg_pool2d, torch.mean, Tensor.mean)
 _SHARE, _LEAST = 1e-3, 1e-4

@@ -5,8 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.methods import Targets
 from unsee.neutral import neutral
-from unsee.saliency.targets import Targets, checked_classes
+from unsee.saliency.targets import checked_classes
 
 
 @neutral()

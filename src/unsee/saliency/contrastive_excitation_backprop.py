@@ -8,10 +8,10 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened, watched
 from unsee.layers import eighth_layer, layer_named
-from unsee.needs import usable
+from unsee.methods import Targets, usable
 from unsee.neutral import neutral
 from unsee.saliency.excitation import Excitation, reached
-from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.saliency.targets import chosen, classes_of, on_device
 
 
 @neutral()

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.relu import rectified_gradient
-from unsee.saliency.targets import Targets
 
 
 @neutral()

@@ -7,9 +7,10 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.hooks import opened, watched
 from unsee.layers import eighth_layer, layer_named
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.excitation import Excitation, reached
-from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.saliency.targets import chosen, classes_of, on_device
 
 
 @neutral()

@@ -23,9 +23,10 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.relu import relu_overrides, without_relu
-from unsee.saliency.targets import ImageScore, Targets, classes_of, on_device, score_of
+from unsee.saliency.targets import ImageScore, classes_of, on_device, score_of
 
 
 @neutral()

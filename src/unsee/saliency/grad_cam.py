@@ -12,8 +12,9 @@ from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened, watched
 from unsee.layers import last_spatial_layer, layer_named, maps_at
+from unsee.methods import Targets
 from unsee.neutral import neutral
-from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+from unsee.saliency.targets import classes_of, on_device, score_of
 
 
 @neutral()

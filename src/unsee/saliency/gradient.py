@@ -4,9 +4,10 @@ from jaxtyping import Float
 from torch import Tensor, enable_grad
 
 from unsee.classifier import Classifier
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.libraries import library
-from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+from unsee.saliency.targets import classes_of, on_device, score_of
 
 
 @neutral()

@@ -4,9 +4,10 @@ from jaxtyping import Float
 from torch import Tensor, enable_grad
 
 from unsee.classifier import Classifier
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.libraries import library
-from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.saliency.targets import chosen, classes_of, on_device
 
 
 @neutral()

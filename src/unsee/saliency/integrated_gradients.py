@@ -5,9 +5,10 @@ from torch import Tensor, cat, enable_grad
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.libraries import library
-from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+from unsee.saliency.targets import classes_of, on_device, score_of
 
 
 @neutral()

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.pixels import GREY, RGB
 from unsee.saliency.libraries import library
 from unsee.saliency.seeding import seeded
-from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+from unsee.saliency.targets import classes_of, on_device, score_of
 
 _KERNEL_WIDTH = 0.25
 _COMPACTNESS = 10.0

@@ -17,12 +17,12 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import copied, opened
-from unsee.needs import usable
+from unsee.methods import Targets, usable
 from unsee.neutral import neutral
 from unsee.saliency.excitation import AVERAGES, PRODUCTS, product
 from unsee.saliency.libraries import library
 from unsee.saliency.overrides import Function, FunctionOverrides, Override, first_argument, without_attention
-from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.saliency.targets import chosen, classes_of, on_device
 from unsee.tuning import folded
 
 _EPSILON = 1e-6

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.occluders import hide, mean_fall, squares
-from unsee.saliency.targets import Targets, classes_of, on_device
+from unsee.saliency.targets import classes_of, on_device
 
 
 @neutral()

@@ -9,7 +9,7 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.function_overrides import Function, FunctionOverrides, Override
-from unsee.needs import usable
+from unsee.methods import usable
 
 __all__ = ["Function", "FunctionOverrides", "Override", "first_argument", "without_attention"]
 

@@ -11,9 +11,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import opened
-from unsee.needs import usable
+from unsee.methods import Targets, usable
 from unsee.saliency.overrides import Function, FunctionOverrides, first_argument
-from unsee.saliency.targets import Targets, classes_of, on_device, score_of
+from unsee.saliency.targets import classes_of, on_device, score_of
 
 _IN_PLACE = (torch.relu_, Tensor.relu_)
 _FUNCTIONS = (F.relu, torch.relu, Tensor.relu, F.relu6, F.hardtanh, *_IN_PLACE)

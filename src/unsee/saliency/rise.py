@@ -12,8 +12,9 @@ from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.memory import BATCH_SIZE
+from unsee.methods import Targets
 from unsee.neutral import neutral
-from unsee.saliency.targets import Targets, chosen, classes_of, on_device
+from unsee.saliency.targets import chosen, classes_of, on_device
 from unsee.tensors import generator
 
 _STREAM = 4

@@ -4,15 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.words import classes_below, counted
-
-Targets = Int[Tensor, " b"] | Sequence[int | Sequence[int] | set[int] | frozenset[int]]
-"""One class for each image, or a set of them."""
 
 ImageScore = Callable[[Tensor], Tensor]
 """Images (B,C,H,W) in [0,1] → scores (B,)."""

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unsee.classifier import Classifier
+from unsee.methods import Targets
 from unsee.neutral import neutral
 from unsee.saliency.occluders import SIDE, discs, hide, scale
-from unsee.saliency.targets import Targets, classes_of, on_device
+from unsee.saliency.targets import classes_of, on_device
 from unsee.tensors import generator, smooth
 
 _LOG_AREA = (7.5060, 1.2848)
