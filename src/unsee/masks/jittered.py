@@ -1,4 +1,4 @@
-"""Scores masks while they are learned: upsampled, each image at the jitter of its own iteration."""
+"""Scores masks while they are learned: upsampled, each at a jitter of its own."""
 
 from dataclasses import dataclass, replace
 
@@ -16,20 +16,20 @@ from unsee.memory import BATCH_SIZE
 
 @dataclass(frozen=True, eq=False)
 class JitteredScorer:
-    """Scores masks on their cells: upsampled, and each image at the jitter of its own iteration.
+    """Scores masks on their cells: upsampled, and each at a jitter of its own.
 
     Args:
         scoring: the images with their edits.
         settings: how masks are learned.
         upsampler: from cells to what the mask is laid on.
-        offsets: each image's jitter at each iteration.
+        offsets: each image's jitter at each evaluation.
         spent: evaluations that each image's start took.
     """
 
     scoring: Scoring
     settings: Settings
     upsampler: Upsampler | SmoothUpsampler
-    offsets: Int[Tensor, "b iterations 2"]
+    offsets: Int[Tensor, "b evaluations 2"]
     spent: Int[Tensor, " b"]
 
     @property
@@ -58,28 +58,27 @@ class JitteredScorer:
         return self.scoring.seeds
 
     def scores(self, masks: Float[Tensor, "b k r c"], iteration: Int[Tensor, " b"]) -> Scored:
-        """Scores of k masks of each image, all k with the same jitter and noise.
+        """Scores of k masks of each image, each with a jitter and noise of its own.
 
         They are evaluated in groups, so that few images with many masks fill a forward pass as well as many
         images with one, and no more.
         """
+        count = masks.shape[1]
+        turns = iteration[:, None] * count + torch.arange(count, device=iteration.device)
         group = max(BATCH_SIZE // len(masks), 1)
-        parts = [self._group_scores(some, iteration) for some in torch.split(masks, group, dim=1)]
+        pairs = zip(torch.split(masks, group, dim=1), torch.split(turns, group, dim=1), strict=True)
+        parts = [self._group_scores(*pair) for pair in pairs]
         odds = [part.log_odds for part in parts if part.log_odds is not None]
         values = torch.cat([part.values for part in parts], dim=1)
         return Scored(values, torch.cat(odds, dim=1) if odds else None)
 
-    def _group_scores(self, masks: Tensor, iteration: Tensor) -> Scored:
-        count, scoring = masks.shape[1], self.scoring
-        rows = torch.arange(len(masks), device=masks.device)
-        offsets, noise = self.offsets[rows, iteration], scoring.noise_at(iteration)
-        mirrored = iteration % 2 == 0 if self.settings.mirrored else None
-        if count > 1:
-            rows = rows.repeat_interleave(count)
-            offsets, scoring = offsets[rows], scoring.select(rows)
-            noise = None if noise is None else noise[rows]
-            mirrored = None if mirrored is None else mirrored[rows]
-        values, odds = scoring.jittered_scores(self.upsampler(masks.flatten(0, 1)), offsets, noise, mirrored)
+    def _group_scores(self, masks: Float[Tensor, "b k r c"], turns: Int[Tensor, "b k"]) -> Scored:
+        count, turn = masks.shape[1], turns.flatten()
+        rows = torch.arange(len(masks), device=masks.device).repeat_interleave(count)
+        scoring = self.scoring if count == 1 else self.scoring.select(rows)
+        noise, mirrored = scoring.noise_at(turn), turn % 2 == 0 if self.settings.mirrored else None
+        pixels = self.upsampler(masks.flatten(0, 1))
+        values, odds = scoring.jittered_scores(pixels, self.offsets[rows, turn], noise, mirrored)
         return Scored(values.view(-1, count), None if odds is None else odds.view(-1, count))
 
     def select(self, rows: Int[Tensor, " k"]) -> "JitteredScorer":

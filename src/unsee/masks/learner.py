@@ -193,7 +193,8 @@ def _prepared(classifier: Classifier, new: Sequence[MaskRequest], settings: Sett
     scoring, game = scoring_of(classifier, new, settings), settings.objective.game
     upsampler = settings.grid.upsampler(scoring.size, scoring.targets, game)
     started = settings.start(scoring, game, settings.grid.cells(scoring.size))
-    offsets = jitter_of(scoring, settings, settings.optimiser.iterations)
+    optimiser = settings.optimiser
+    offsets = jitter_of(scoring, settings, optimiser.iterations * optimiser.masks_per_step)
     scorer = JitteredScorer(scoring, settings, upsampler, offsets, started.evaluations)
     return Batch.begin(tuple(request.id for request in new), scorer, started.masks, settings.optimiser)
 

@@ -1,0 +1,362 @@
+"""An optimiser without a gradient: it learns a model of the score from evaluations, and minimises that.
+
+Only the score is unknown: the penalties are known in closed form. Each step asks for a few masks; the first
+steps for the two ends and smooth random masks, all others for those that minimise the exact penalties plus a
+function that the score could be, given all evaluations (`ScoreModel`): its mean and samples of it, as in
+Thompson sampling, within a trust region round the best mask that shrinks (TuRBO: Eriksson et al. 2019).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from unsee.errors import UnseeError
+from unsee.masks.objective import SCORE, Objective, log_odds_of, penalty_total
+from unsee.masks.optimisers.protocol import Evaluation, Memory
+from unsee.masks.optimisers.random_masks import smooth_random_masks
+from unsee.masks.optimisers.score_model import Features, ScoreModel
+from unsee.tensors import generator
+
+_MODEL_STREAM, _FIRST_STREAM = 7_000_000, 8_000_000
+_LARGEST_LOG_ODDS = 7.0
+_BETAS = (0.7, 0.8)
+_TINY = 1e-18
+_SAME = 1e-3
+_REFITTED = 1.25
+_GROWTH, _SHRINKAGE, _LEAST_TRUST = 1.4, 0.9, 0.4
+_PLACES = ((0.0, 2 / 3), (-math.sqrt(3), 1 / 6), (math.sqrt(3), 1 / 6))
+
+
+class State(NamedTuple):
+    """What an image's search remembers in numbers.
+
+    Args:
+        trust: factor on the reach: smaller where steps were no better.
+        lowest: the lowest objective so far.
+        choice: of the model's length and noise; -1 before the first model.
+        fitted: how many evaluations that choice was made from.
+    """
+
+    trust: float = 1.0
+    lowest: float = math.inf
+    choice: float = -1.0
+    fitted: float = 0.0
+
+
+class Link(NamedTuple):
+    """How the score enters the objective, and the scale without ends on which it is modelled.
+
+    Args:
+        rise: factor on the mean score of the edits.
+        log_odds: whether the score is a probability, which is modelled by its log-odds.
+    """
+
+    rise: float
+    log_odds: bool
+
+    @classmethod
+    def of(cls, objective: Objective, edits: int) -> "Link":
+        """The link of an objective."""
+        probability = objective.score is not None and log_odds_of(objective.score) is not None
+        return cls(objective.game.sign * edits, probability and not objective.game.both)
+
+    def value(self, scores: Tensor) -> Tensor:
+        """Scores on the scale of the model."""
+        if not self.log_odds:
+            return scores
+        return scores.double().logit().clamp(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).to(scores)
+
+    def score(self, values: Tensor, noise: float = 0.0) -> Tensor:
+        """The mean score where the model's value is known up to a normal noise; without it `value`'s inverse.
+
+        By Gauss and Hermite's quadrature with three places.
+        """
+        if not self.log_odds:
+            return values
+        return sum((weight * (values + noise * place).sigmoid() for place, weight in _PLACES), 0 * values)
+
+    def rate(self, values: Tensor, noise: float) -> Tensor:
+        """How fast the mean score term grows with the model's value."""
+        if not self.log_odds:
+            return torch.full_like(values, self.rise)
+        scores = [((values + noise * place).sigmoid(), weight) for place, weight in _PLACES]
+        return self.rise * sum((weight * score * (1 - score) for score, weight in scores), 0 * values)
+
+
+class Known(NamedTuple):
+    """The evaluations of an image, on the CPU."""
+
+    masks: Float[Tensor, "n r c"]
+    scores: Float[Tensor, " n"]
+    penalties: Float[Tensor, " n"]
+    link: Link
+
+    def costs(self) -> Float[Tensor, " n"]:
+        """The objective of each; infinite where the score is not finite."""
+        costs = self.penalties + self.link.rise * self.scores
+        return torch.where(costs.isfinite(), costs, math.inf)
+
+    def values(self) -> Float[Tensor, " n"]:
+        """The scores on the model's scale."""
+        return self.link.value(self.scores)
+
+
+class Search(NamedTuple):
+    """Where an image's search stands.
+
+    Args:
+        center: the best mask, by its evaluation and the model together.
+        drawn: random masks, for where there is no model yet.
+        model: of the score.
+        reach: how far a cell may move from the centre.
+        state: what is remembered.
+    """
+
+    center: Float[Tensor, "r c"]
+    drawn: Float[Tensor, "k r c"]
+    model: ScoreModel | None
+    reach: float
+    state: State
+
+    def pull(self, masks: Float[Tensor, "k r c"], link: Link) -> Float[Tensor, "k r c"]:
+        """The gradient of the modelled score term at masks; 0 where there is no model."""
+        if self.model is None:
+            return torch.zeros_like(masks)
+        values, gradient = self.model.samples(masks.cpu())
+        return (link.rate(values, self.model.noise)[:, None, None] * gradient).to(masks)
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Descent on a model of the score that is made of evaluations without gradients.
+
+    Args:
+        budget: evaluations of masks for each image, in whole steps.
+        probes: masks that each step asks for.
+        opening: masks that are drawn at random before the model is used.
+        remembered: evaluations that the model is made of at most, those nearest to the best mask.
+        waves: cosines along each axis that the model is made of.
+        radius: how far each cell may move in the first step of the model, in mask values.
+        least_radius: how far in the last.
+        inner: steps on the model for each evaluation.
+
+    Raises:
+        UnseeError: a count below 1, a budget below the masks of the opening, or a radius outside its range.
+    """
+
+    budget: int = 1000
+    probes: int = 10
+    opening: int = 30
+    remembered: int = 400
+    waves: int = 12
+    radius: float = 1.5
+    least_radius: float = 0.2
+    inner: int = 30
+
+    needs_gradient: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
+    """It approximates the published optimiser's result."""
+    settles_early: ClassVar[bool] = False
+    """Every image takes the whole budget."""
+
+    def __post_init__(self) -> None:
+        counts = (self.probes - 2, self.remembered, self.waves, self.inner)
+        if any(not isinstance(count, int) or count < 1 for count in counts):
+            raise UnseeError(
+                "Surrogate needs at least 3 probes, and remembered, waves and inner of at least 1"
+            )
+        if not isinstance(self.budget, int) or self.budget < self.least_budget:
+            raise UnseeError(
+                f"masks without a gradient need a budget of at least {self.least_budget} evaluations, "
+                f"got {self.budget!r}"
+            )
+        if not 0 < self.least_radius <= self.radius:
+            raise UnseeError("Surrogate needs least_radius in (0, radius]")
+
+    @property
+    def least_budget(self) -> int:
+        """Evaluations of the opening, and of two steps of the model."""
+        return self.opening + 2 * self.probes
+
+    @property
+    def iterations(self) -> int:
+        """Steps for each image."""
+        return self.budget // self.probes
+
+    @property
+    def masks_per_step(self) -> int:
+        """Masks that each step asks for."""
+        return self.probes
+
+    @property
+    def summary(self) -> str:
+        """The budget."""
+        return f"{self.budget} evaluations, without a gradient"
+
+    def limited(self, iterations: int) -> "Surrogate":
+        """The same with another number of steps."""
+        return replace(self, budget=iterations * self.probes)
+
+    def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:
+        """What is known of each image before the first step: nothing.
+
+        Evaluated masks, their scores and penalties; the masks that are asked for next; the numbers of `State`;
+        the seed.
+        """
+        batch = len(masks)
+        count = self.iterations * self.probes
+        first = [self._drawn(masks[0], seed, 0) for seed in seeds.tolist()]
+        state = masks.new_tensor(State()).expand(batch, -1).clone()
+        return (
+            masks.new_zeros(batch, count, *masks.shape[1:]),
+            masks.new_full((batch, count), math.nan),
+            masks.new_zeros(batch, count),
+            torch.stack(first),
+            state,
+            seeds.clone(),
+        )
+
+    def ask(
+        self,
+        memory: Memory,
+        masks: Float[Tensor, "b r c"],  # noqa: ARG002
+        iteration: Int[Tensor, " b"],  # noqa: ARG002
+    ) -> Float[Tensor, "b k r c"]:
+        """The masks that `tell` has prepared."""
+        return memory[3]
+
+    def tell(
+        self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b r c"], Memory]:
+        """The best mask so far, and the masks that the model, with these evaluations, finds promising."""
+        points, scores, penalties, _, state, seeds = memory
+        points, scores, penalties = points.clone(), scores.clone(), penalties.clone()
+        objective, asked = evaluation.objective, evaluation.masks
+        rows = torch.arange(len(asked), device=asked.device)[:, None]
+        places = iteration[:, None] * self.probes + torch.arange(self.probes, device=asked.device)
+        points[rows, places] = asked
+        scores[rows, places] = objective.game.sign * evaluation.terms[SCORE] / evaluation.edits
+        penalties[rows, places] = penalty_total(evaluation.terms)
+        link = Link.of(objective, evaluation.edits)
+        searches = []
+        for row, step in enumerate(iteration.tolist()):
+            count = (step + 1) * self.probes
+            known = Known(
+                points[row, :count].cpu(), scores[row, :count].cpu(), penalties[row, :count].cpu(), link
+            )
+            before = State(*state[row].tolist())
+            searches.append(self._searched(known, before, int(seeds[row]), step, objective.game.ideal))
+        proposed = self._proposed(searches, evaluation, iteration)
+        after = torch.tensor([search.state for search in searches], dtype=state.dtype)
+        masks = torch.stack([search.center for search in searches]).to(asked)
+        return masks, (points, scores, penalties, proposed, after.to(state), seeds)
+
+    def settled(
+        self,
+        history: Float[Tensor, "b iterations terms"],  # noqa: ARG002
+        iteration: Int[Tensor, " b"],
+    ) -> Bool[Tensor, " b"]:
+        """After the last step, and never before it."""
+        return iteration + 1 >= self.iterations
+
+    def reach(self, step: int) -> float:
+        """How far a cell may move in a step, in mask values, where the last steps were good."""
+        done = step / max(self.iterations - 1, 1)
+        return self.radius * (self.least_radius / self.radius) ** done
+
+    def _searched(self, known: Known, before: State, seed: int, step: int, ideal: float) -> Search:
+        """Where an image's search stands after a step."""
+        costs = known.costs()
+        best = int(costs.argmin())
+        lowest = float(costs[best])
+        drawn = self._drawn(known.masks[0], seed, step + 1)
+        if len(costs) < self.opening or lowest == math.inf:
+            return Search(known.masks[best], drawn, None, 0.0, before._replace(lowest=lowest))
+        better = lowest < before.lowest - _SAME * abs(before.lowest) or before.choice < 0
+        trust = min(1.0, _GROWTH * before.trust) if better else max(_SHRINKAGE * before.trust, _LEAST_TRUST)
+        features = Features.near(known.masks[best], ideal, self.waves)
+        used = features.of(known.masks).square().sum(dim=1).where(costs.isfinite(), math.inf)
+        rows = used.argsort(stable=True)[: min(self.remembered, int(costs.isfinite().sum()))]
+        again = before.choice >= 0 and len(rows) < _REFITTED * before.fitted
+        model = ScoreModel.fitted(
+            features,
+            known.masks[rows],
+            known.values()[rows],
+            self.probes,
+            generator(seed, _MODEL_STREAM + step),
+            int(before.choice) if again else None,
+        )
+        means = known.link.score(model.means(known.masks[rows]), model.noise)
+        center = known.masks[rows[int((known.penalties[rows] + known.link.rise * means).argmin())]]
+        fitted = before.fitted if again else float(len(rows))
+        state = State(trust, lowest, float(model.choice), fitted)
+        return Search(center, drawn, model, self.reach(step) * trust, state)
+
+    def _proposed(
+        self, searches: Sequence[Search], evaluation: Evaluation, iteration: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b k r c"]:
+        """The masks to ask for next: those of the models, or random ones where an image has none yet."""
+        objective, asked = evaluation.objective, evaluation.masks
+        link = Link.of(objective, evaluation.edits)
+        start = torch.stack([search.center for search in searches]).to(asked)[:, None].expand_as(asked)
+        reach = start.new_tensor([search.reach for search in searches])[:, None, None, None]
+        low, high = (start - reach).clamp(0, 1), (start + reach).clamp(0, 1)
+        if evaluation.bounds is not None:
+            low, high = (part.clamp(*(side[:, None] for side in evaluation.bounds)) for part in (low, high))
+        steps = iteration.repeat_interleave(self.probes)
+
+        def gradient(masks: Tensor) -> Tensor:
+            pull = objective.penalty_gradient(masks.flatten(0, 1), steps).view_as(masks)
+            return pull + torch.stack(
+                [search.pull(own, link) for search, own in zip(searches, masks, strict=True)]
+            )
+
+        found = start
+        if any(search.model is not None for search in searches):
+            found = minimised(gradient, start, (low, high), reach, self.inner)
+        drawn = torch.stack([search.drawn for search in searches]).to(asked)
+        if evaluation.bounds is not None:
+            drawn = drawn.clamp(*(side[:, None] for side in evaluation.bounds))
+        opening = torch.tensor([search.model is None for search in searches], device=asked.device)
+        return torch.where(opening[:, None, None, None], drawn, found)
+
+    def _drawn(self, like: Float[Tensor, "r c"], seed: int, step: int) -> Float[Tensor, "k r c"]:
+        """Random masks of an opening step; the first two of the first step are the ends."""
+        shape = like.shape[0], like.shape[1]
+        masks = smooth_random_masks(self.probes, shape, generator(seed, _FIRST_STREAM + step)).to(like)
+        if step == 0:
+            masks[0], masks[1] = 1, 0
+        return masks
+
+
+def minimised(
+    gradient: Callable[[Tensor], Tensor],
+    start: Float[Tensor, "b k r c"],
+    bounds: tuple[Tensor, Tensor],
+    reach: Float[Tensor, "b 1 1 1"],
+    steps: int,
+) -> Float[Tensor, "b k r c"]:
+    """Descend within bounds by normalised steps like Adam's, whose length falls to 0.
+
+    Args:
+        gradient: of masks.
+        start: of the descent.
+        bounds: the lowest and the highest value of each cell.
+        reach: scale of the steps.
+        steps: how many.
+    """
+    masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
+    first, second = _BETAS
+    rates = torch.cos(torch.linspace(0, torch.pi, steps + 1)[:-1]).add(1).mul(0.125).tolist()
+    for count, rate in enumerate(rates, start=1):
+        found = gradient(masks)
+        mean = torch.lerp(found, mean, first)
+        square = torch.lerp(found.square(), square, second)
+        move = (square / (1 - second**count)).add_(_TINY).rsqrt_().mul_(mean).mul_(reach)
+        masks = masks.sub(move, alpha=rate / (1 - first**count)).clamp(*bounds)
+    return masks
