@@ -24,6 +24,7 @@ from unsee.runs.render import render
 def seven(run, monkeypatch):
     """Runs a command with a network of seven channels; figures are drawn as they are."""
     monkeypatch.setattr("unsee.cli.parsing.load", lambda *_: banded(7))
+    monkeypatch.setattr("unsee.models.saved.load", lambda *_, **__: banded(7))
     return run
 
 
