@@ -17,6 +17,9 @@ PERTURBATION_NAMES = (
 )
 """The names in `masks.edits.perturbation.PERTURBATIONS`, for help without torch; a test compares them."""
 
+OPTIMISER_NAMES = ("bundle", "adam", "surrogate")
+"""The names in `masks.settings.OPTIMISERS`, likewise."""
+
 METHODS_SHOWN = ("mask", "gradient", "guided_backprop", "grad_cam", "center")
 """The methods that an experiment compares by default."""
 

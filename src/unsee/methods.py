@@ -30,7 +30,7 @@ class Method:
         name: its key in `METHODS`.
         source: who published it.
         summary: what it computes, in a line.
-        needs: of a network; of the learned mask, with an optimiser by gradients.
+        needs: of a network. The learned mask uses the gradient where there is one.
         reads_layer: whether `call` takes the name of a `layer`.
         seeded: whether `call` draws random numbers and takes a `seed`.
         costly: whether one image takes hundreds of network evaluations.
@@ -111,17 +111,16 @@ class Method:
             readers = ", ".join(method.spelled for method in METHODS.values() if method.reads_layer)
             raise UnseeError(f"{self.spelled} reads no layer: leave it out; methods that read one: {readers}")
 
-    def check_network(self, classifier: Classifier, gradient: bool = True) -> None:
+    def check_network(self, classifier: Classifier) -> None:
         """Refuse a network that does not give what the method needs.
 
         Args:
             classifier: any.
-            gradient: whether the learned mask needs a gradient: `Settings.needs_gradient`.
 
         Raises:
             UnseeError: the method needs a gradient, or to read layers, and the network does not give them.
         """
-        if self.needs_gradient and (gradient or not self.learned):
+        if self.needs_gradient:
             check_differentiable(classifier)
         if self.needs_hooks:
             check_hookable(classifier)
@@ -134,7 +133,7 @@ METHODS: dict[str, Method] = {
             "mask",
             "Fong and Vedaldi 2017",
             "The learned mask: the smallest region that changes the score most when edited",
-            GRADIENT,
+            SCORES,
             seeded=True,
             costly=True,
             learned=True,

@@ -153,9 +153,9 @@ def _cost(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> dict[str, 
 
 def _methods(classifier: Classifier, image: Float[Tensor, "c h w"], target: int) -> dict[str, str]:
     """Each method tried; those that evaluate the network hundreds of times, and need no more, are not run."""
-    found = {}
+    found, differentiable = {}, classifier.reading.differentiable
     for name, method in METHODS.items():
-        if method.costly and not method.learned:
+        if method.costly and not (method.learned and differentiable):
             found[name] = NOT_RUN
             continue
         try:

@@ -73,6 +73,8 @@ def command(
     mask_over: MaskOver = None,
     suppress: Suppress = None,
     keep: Keep = None,
+    optimiser: options.Optimiser = None,
+    budget: options.Budget = None,
     seed: options.Seed = 0,
     fit: options.FitName = "squash",
     device: options.Device = "auto",
@@ -93,6 +95,7 @@ def command(
         layer_from,
         load_model,
         methods_from,
+        note_without_gradient,
         target_from,
     )
     from unsee.cli.progress import comparing
@@ -111,9 +114,13 @@ def command(
         area,
         suppress,
         keep,
+        optimiser,
+        budget,
     )
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
+    if "mask" in settings.methods:
+        note_without_gradient(classifier, settings.plan)
     continues = "[yellow]stopped[/]; the same command again, without --force, continues from here"
     with stoppable(continues), comparing() as advance:
         report = compare_to_folders(

@@ -74,6 +74,8 @@ def command(
     game: GameName = None,
     perturbation: options.Perturbation = None,
     iterations: Iterations = None,
+    optimiser: options.Optimiser = None,
+    budget: options.Budget = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
     mask_over: MaskOver = None,
@@ -104,6 +106,7 @@ def command(
         layer_from,
         load_model,
         note_trained_fit,
+        note_without_gradient,
         target_from,
     )
     from unsee.cli.progress import learning
@@ -115,6 +118,8 @@ def command(
         game=game,
         perturbation=perturbation,
         iterations=iterations,
+        optimiser=optimiser,
+        budget=budget,
         area=area_from(area),
         share=share,
         layer=layer_from(layer, layer_value, mask_over),
@@ -131,6 +136,7 @@ def command(
     asked, drawn = target_from(target), bands_from(bands)
     classifier = load_model(model, weights, device, given_options())
     note_trained_fit(classifier, plan.fit)
+    note_without_gradient(classifier, plan)
     sign = plan.settings.objective.game.sign
     with stoppable(), learning(counted(len(photos), "photo"), len(photos), sign) as advance:
         report = explain_to_folders(

@@ -87,6 +87,8 @@ def command(
     game: GameName = None,
     perturbation: options.Perturbation = None,
     iterations: Iterations = None,
+    optimiser: options.Optimiser = None,
+    budget: options.Budget = None,
     area: Area = None,
     layer: Layer = None,
     layer_value: LayerValue = None,
@@ -116,7 +118,15 @@ def command(
     be read is recorded with the reason, and the run goes on. The exit code is 0 once all rows are there;
     `unsee status` says which have no map.
     """
-    from unsee.cli.parsing import dataset_from, fit_from, layer_from, load_model, model_for, tell_if_all
+    from unsee.cli.parsing import (
+        dataset_from,
+        fit_from,
+        layer_from,
+        load_model,
+        model_for,
+        note_without_gradient,
+        tell_if_all,
+    )
     from unsee.cli.run_progress import run_progress
     from unsee.cli.store_table import print_summary
     from unsee.masks.plans import plan_for
@@ -133,6 +143,8 @@ def command(
         "game": game,
         "perturbation": perturbation,
         "iterations": iterations,
+        "optimiser": optimiser,
+        "budget": budget,
         "area": area,
         "suppress": suppress,
         "keep": keep,
@@ -143,6 +155,8 @@ def command(
         game=game,
         perturbation=perturbation,
         iterations=iterations,
+        optimiser=optimiser,
+        budget=budget,
         area=area,
         layer=layer_from(layer, layer_value, mask_over),
         suppress=suppress,
@@ -155,6 +169,8 @@ def command(
     mapping = None if class_map is None else read_class_map(class_map)
     settings = LearnSettings(method, plan, target, mapping)
     classifier = load_model(model or model_for(dataset), weights, device, given_options())
+    if method == "mask":
+        note_without_gradient(classifier, plan)
     runner = engine_named(engine, workers, threads, gpus, classifier.device.type)
     with stoppable() as check, run_progress(check=check) as progress:
         store = learn_with(settings, classifier, images, out, extent, runner, progress)

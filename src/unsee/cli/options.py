@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from unsee.defaults import AREA_PRESET, DEFAULT_PRESET, PERTURBATION_NAMES
+from unsee.defaults import AREA_PRESET, DEFAULT_PRESET, OPTIMISER_NAMES, PERTURBATION_NAMES
 
 DEFAULT_MODEL = "unsee:efficientnet-lite0"
 DRAWN_MODEL = "unsee:menagerie"
@@ -60,6 +60,23 @@ Preset = Annotated[
         "-p",
         help="How the mask is learned: a name that `unsee presets` lists.",
         show_default=f"{DEFAULT_PRESET}, with --area {AREA_PRESET}",
+    ),
+]
+Optimiser = Annotated[
+    str | None,
+    typer.Option(
+        "--optimiser",
+        help=f"What the mask is learned by: {', '.join(OPTIMISER_NAMES)}; surrogate needs no gradient.",
+        show_default="the preset's, or surrogate where the network gives no gradient",
+    ),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--budget",
+        help="Evaluations of masks for each photo, in place of iterations.",
+        show_default="the preset's, or 1000 without a gradient",
+        min=1,
     ),
 ]
 Perturbation = Annotated[

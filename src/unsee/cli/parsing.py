@@ -17,7 +17,7 @@ from unsee.fits import FITS, CentreCrop, Fit
 from unsee.masks.area_arguments import SMALLEST
 from unsee.masks.edits.layer_mask import SPACE
 from unsee.masks.on_layer import VALUES, ZERO, OnLayer
-from unsee.masks.photos import joined_classes
+from unsee.masks.photos import Plan, joined_classes
 from unsee.memory import keep_freed
 from unsee.methods import METHODS, method_named
 from unsee.models import load
@@ -186,6 +186,19 @@ def note_trained_fit(classifier: Classifier, fit: Fit) -> None:
     CONSOLE.print(
         f"[dim]{plain(classifier.name)} was trained with --fit {trained.name}{share}; "
         f"this is --fit {fit.name}[/]",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def note_without_gradient(classifier: Classifier, plan: Plan) -> None:
+    """Print how many evaluations a mask takes, if it is learned without a gradient."""
+    if classifier.reading.differentiable or not plan.settings.needs_gradient:
+        return
+    optimiser = plan.on(classifier).settings.optimiser
+    CONSOLE.print(
+        f"[dim]{plain(classifier.name)} gives no gradient: each mask takes "
+        f"{optimiser.iterations * optimiser.masks_per_step} evaluations (--budget)[/]",
         soft_wrap=True,
         highlight=False,
     )

@@ -60,6 +60,8 @@ class ComparisonSettings:
     area: float | None = None
     suppress: float | None = None
     keep: float | None = None
+    optimiser: str | None = None
+    budget: int | None = None
 
     def __post_init__(self) -> None:
         settings = self.plan.settings
@@ -68,7 +70,7 @@ class ComparisonSettings:
         object.__setattr__(self, "methods", tuple(method_named(name).name for name in self.methods))
         if not self.methods:
             raise UnseeError("there is nothing to compare: name at least one method")
-        options = ("perturbation", "mask_layer", "area", "suppress", "keep")
+        options = ("perturbation", "mask_layer", "area", "suppress", "keep", "optimiser", "budget")
         given = [name for name in options if getattr(self, name) is not None]
         if given and not any(METHODS[name].learned for name in self.methods):
             raise UnseeError(f"{given[0]} is for the learned mask: leave it out, or compare mask too")
@@ -89,6 +91,8 @@ class ComparisonSettings:
             keep=self.keep,
             fit=self.fit,
             seed=self.seed,
+            optimiser=self.optimiser,
+            budget=self.budget,
         )
 
 

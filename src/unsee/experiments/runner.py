@@ -199,7 +199,7 @@ class _Run:
         }
         missing = [source for source in sources if source.name not in stores]
         for source in missing:
-            METHODS[source.method].check_network(source.classifier, insistent(source.preset).needs_gradient)
+            METHODS[source.method].check_network(source.classifier)
         for source in missing:
             stores[source.name] = self._made(source)
         return StoredMaps(sources, stores, self.seed, self.class_map)

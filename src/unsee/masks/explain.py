@@ -23,6 +23,7 @@ from unsee.masks.network_input import photo_for
 from unsee.masks.objective import SCORE
 from unsee.masks.on_layer import OnLayer
 from unsee.masks.on_photo import on_photo
+from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.photos import LearnedPhoto, PhotoTarget, Plan, Refuse, learn_photos, precision_of
 from unsee.masks.plans import plan_for
 from unsee.masks.settings import Settings
@@ -59,6 +60,8 @@ def explain(
     batch_size: int | None = None,
     precision: str = "auto",
     compiled: bool = False,
+    optimiser: str | Optimiser | None = None,
+    budget: int | None = None,
     progress: Progress | None = None,
 ) -> Explanation | list[Explanation]:
     """Learn which part of a photo, or of each of several photos, the classifier's score rests on.
@@ -87,6 +90,10 @@ def explain(
             is bfloat16 in the preset `fast` if the device supports it, else float32. The scores on the result
             are always the classifier's own.
         compiled: hand a copy of the network to `torch.compile`; pays for itself over many photos only.
+        optimiser: "bundle", "adam", "surrogate", which needs no gradient, or one of your own. By default the
+            preset's, or "surrogate" where the classifier gives no gradient.
+        budget: evaluations of masks for each photo, in place of `iterations`; 1000 by default where the
+            optimiser needs no gradient.
         progress: called after each iteration.
 
     Returns:
@@ -118,6 +125,8 @@ def explain(
         batch_size=batch_size,
         precision=precision,
         compiled=compiled,
+        optimiser=optimiser,
+        budget=budget,
     )
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]

@@ -51,6 +51,9 @@ class Plan:
             smallest area that does. The areas are then those that are tried first.
         sufficient: what the smallest mask must do, where that is asked for.
         layer: whose activation is masked instead of the pixels; `on` turns it into settings.
+        budget: evaluations of masks for each photo; None for the settings' own.
+        iterations: steps that were asked for; the settings have them already, and they are only refused where
+            no optimiser by gradients can be used.
 
     Raises:
         UnseeError: a value outside its range, areas for settings that choose the area themselves, or a layer
@@ -68,9 +71,13 @@ class Plan:
     share: float | None = None
     sufficient: Sufficient | None = None
     layer: OnLayer | None = None
+    budget: int | None = None
+    iterations: int | None = None
 
     def on(self, classifier: Classifier, photos: Iterable[Photo] = ()) -> "Plan":
-        """The plan on the layer, and with the score that the classifier was given or its head gives.
+        """The plan on the layer, with the score that the classifier was given or its head gives.
+
+        Where the classifier gives no gradient, masks are learned without one (`Settings.without_gradient`).
 
         Settings with a score of their own keep it, but for the logit of the presets of areas: a score that
         the classifier was given goes before that.
@@ -80,14 +87,33 @@ class Plan:
             photos: those over which the layer's mean is taken, if deleted cells become that.
 
         Raises:
-            UnseeError: see `on_layer`.
+            UnseeError: see `on_layer`; or the classifier gives no gradient, and areas or iterations were
+                asked for.
         """
         settings = self.settings
         if self.layer is not None:
             settings = on_layer(settings, classifier, self.layer, photos, self.fit)
+        if settings.needs_gradient and not classifier.reading.differentiable:
+            settings = self._without_gradient(classifier, settings)
+        if self.budget is not None:
+            settings = settings.with_budget(self.budget)
         if classifier.score is not None and settings.objective.score is logit_score:
             settings = replace(settings, objective=replace(settings.objective, score=None))
-        return replace(self, settings=settings.on(classifier.reading.score_name), layer=None)
+        settings = settings.on(classifier.reading.score_name)
+        return replace(self, settings=settings, layer=None, budget=None, iterations=None)
+
+    def _without_gradient(self, classifier: Classifier, settings: Settings) -> Settings:
+        if self.sufficient is not None:
+            raise UnseeError(
+                f"{classifier.name} gives no gradient, by which the smallest mask that suffices is found: "
+                "leave suppress= (--suppress) and keep= (--keep) out"
+            )
+        if self.iterations is not None:
+            raise UnseeError(
+                f"iterations= (--iterations) are steps by gradients, and {classifier.name} gives none: give "
+                "budget= (--budget) instead"
+            )
+        return settings.without_gradient()
 
     def __post_init__(self) -> None:
         check_precision(self.precision)

@@ -2,11 +2,13 @@
 
 from unsee.choices import look_up
 from unsee.defaults import AREA_PRESET, DEFAULT_PRESET
+from unsee.errors import UnseeError
 from unsee.fits import Fit, Squash
 from unsee.masks.area_arguments import AreaLike, areas_asked
 from unsee.masks.edits.edit import Perturbation
 from unsee.masks.game import Game
 from unsee.masks.on_layer import OnLayer, check_no_area, check_no_perturbation
+from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.photos import Plan
 from unsee.masks.presets import PRESETS
 from unsee.masks.settings import Settings, adjusted
@@ -36,6 +38,8 @@ def plan_for(
     batch_size: int | None = None,
     precision: str = "auto",
     compiled: bool = False,
+    optimiser: str | Optimiser | None = None,
+    budget: int | None = None,
 ) -> Plan:
     """How masks are learned, from the arguments of `unsee.explain`; no network is needed yet.
 
@@ -46,7 +50,7 @@ def plan_for(
         preset: a name in `unsee.PRESETS`, or settings; by default "fast", or with an area "extremal-fast".
         game, perturbation, iterations, score: change the preset in these.
         area, share, layer, suppress, keep, path, another: as in `unsee.explain`.
-        fit, seed, batch_size, precision, compiled: as in `unsee.explain`.
+        fit, seed, batch_size, precision, compiled, optimiser, budget: as in `unsee.explain`.
 
     Raises:
         UnseeError: an unknown name, a value outside its range, or arguments that exclude each other.
@@ -55,7 +59,12 @@ def plan_for(
     areas = areas_asked(area, share)
     chosen = (DEFAULT_PRESET if area is None else AREA_PRESET) if preset is None else preset
     base = chosen if isinstance(chosen, Settings) else look_up(PRESETS, chosen, "preset")
-    settings = adjusted(base, game or own_game, perturbation, iterations, score, areas.single)
+    if budget is not None and (iterations is not None or question is not None):
+        raise UnseeError(
+            "a budget takes the place of iterations, and the smallest mask that suffices has one of its own: "
+            "leave budget= (--budget) out"
+        )
+    settings = adjusted(base, game or own_game, perturbation, iterations, score, areas.single, optimiser)
     if question is not None:
         check_settings(settings, layer, area)
     if layer is not None:
@@ -73,4 +82,6 @@ def plan_for(
         areas.share,
         question,
         OnLayer(layer) if isinstance(layer, str) else layer,
+        budget,
+        iterations,
     )

@@ -10,11 +10,16 @@ from unsee.masks.game import GAMES, Game
 from unsee.masks.grid import OWN_CELLS, Grid
 from unsee.masks.objective import Objective
 from unsee.masks.optimisers.adam import Adam
+from unsee.masks.optimisers.bundle import Bundle
 from unsee.masks.optimisers.protocol import Optimiser
+from unsee.masks.optimisers.surrogate import Surrogate
 from unsee.masks.smooth_grid import SmoothGrid
-from unsee.masks.starts import CircularStart, Start
+from unsee.masks.starts import CircularStart, EditedStart, Start
 from unsee.records import NEWER
 from unsee.target_scores import SCORES, Score
+
+OPTIMISERS: dict[str, Optimiser] = {"bundle": Bundle(), "adam": Adam(), "surrogate": Surrogate()}
+"""Name → optimiser, as `adjusted` takes it; `surrogate` is the one that needs no gradient."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,32 @@ class Settings:
         """The settings with grids that know the input's (height, width) in pixels."""
         return replace(self, grid=self.grid.for_input(size), objective=self.objective.for_input(size))
 
+    def with_budget(self, budget: int) -> "Settings":
+        """The settings with another number of evaluations for each image and attempt, in whole steps.
+
+        Raises:
+            UnseeError: it is no whole number, or too small for the optimiser.
+        """
+        if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+            raise UnseeError(f"a budget is a whole number of evaluations above 0, got {budget!r}")
+        retries = tuple(replace(one, optimiser=_within(one.optimiser, budget)) for one in self.retries)
+        return replace(self, optimiser=_within(self.optimiser, budget), retries=retries)
+
+    def without_gradient(self) -> "Settings":
+        """The same objective, minimised without a gradient, in one attempt; itself if it needs none.
+
+        Raises:
+            UnseeError: the settings are for masks of a given area.
+        """
+        if not self.needs_gradient:
+            return self
+        if self.objective.area is not None:
+            raise UnseeError(
+                "masks of a given area are learned by gradients, which the classifier does not give: leave "
+                "area= (--area) out, with a preset such as fast"
+            )
+        return replace(self, optimiser=Surrogate(), start=EditedStart(), retries=())
+
     def on_own_cells(self) -> "Settings":
         """The settings for perturbations with cells of their own: one mask value for each, and no jitter.
 
@@ -163,6 +194,7 @@ def adjusted(
     iterations: int | None = None,
     score: Score | str | None = None,
     area: float | None = None,
+    optimiser: Optimiser | str | None = None,
 ) -> Settings:
     """The settings with some of them changed; None leaves one as it is.
 
@@ -175,6 +207,7 @@ def adjusted(
         iterations: steps of the optimiser, at least 1.
         score: a function like those in `SCORES`, or a name in it; without one the network's head decides.
         area: share of the picture that masks should have, in (0,1).
+        optimiser: what proposes masks, or a name in `OPTIMISERS`; there is one attempt then.
 
     Raises:
         UnseeError: an unknown name, an invalid number of iterations, an area for settings that choose it
@@ -182,6 +215,8 @@ def adjusted(
             other way round.
     """
     settings = settings.with_area(area)
+    if optimiser is not None:
+        settings = _optimised(settings, optimiser)
     if game is not None:
         chosen = game if isinstance(game, Game) else look_up(GAMES, game, "game")
         if chosen.both and settings.objective.area is None:
@@ -201,6 +236,28 @@ def adjusted(
         retries = tuple(replace(one, optimiser=one.optimiser.limited(iterations)) for one in settings.retries)
         settings = replace(settings, optimiser=settings.optimiser.limited(iterations), retries=retries)
     return settings
+
+
+def _optimised(settings: Settings, optimiser: Optimiser | str) -> Settings:
+    """The settings with another optimiser, and no further attempts.
+
+    Raises:
+        UnseeError: there is none of that name, or masks of a given area are for another one.
+    """
+    own = look_up(OPTIMISERS, optimiser, "optimiser") if isinstance(optimiser, str) else optimiser
+    if settings.objective.area is not None:
+        raise UnseeError(
+            "masks of a given area have an optimiser of their own: leave optimiser= (--optimiser) out"
+        )
+    start = settings.start if own.needs_gradient else EditedStart()
+    return replace(settings, optimiser=own, start=start, retries=())
+
+
+def _within(optimiser: Optimiser, budget: int) -> Optimiser:
+    """The optimiser with as many whole steps as a budget allows."""
+    if budget < optimiser.masks_per_step:
+        raise UnseeError(f"a step takes {optimiser.masks_per_step} evaluations, and the budget is {budget}")
+    return optimiser.limited(budget // optimiser.masks_per_step)
 
 
 def _perturbed(settings: Settings, edits: tuple[Perturbation, ...]) -> Settings:

@@ -67,7 +67,7 @@ class LearnSettings:
         By default the learned mask explains as many classes as its preset says, and other methods one.
         """
         plan = self.plan
-        method.check_network(classifier, plan.settings.needs_gradient)
+        method.check_network(classifier)
         if method.learned:
             if plan.areas:
                 raise UnseeError("a run learns one mask for each target: give one area (--area)")

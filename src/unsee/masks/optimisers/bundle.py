@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unsee.errors import UnseeError
 from unsee.masks.objective import SCORE, Objective, log_odds_of, penalty_total, total
+from unsee.masks.optimisers.descent import minimised
 from unsee.masks.optimisers.protocol import (
     Bounds,
     Evaluation,
@@ -27,8 +28,6 @@ from unsee.masks.optimisers.protocol import (
     within,
 )
 
-_BETAS = (0.7, 0.8)
-_TINY = 1e-18
 _INSIDE = 1e-3
 """Share of the way to the fully edited mask at which the penalties of every cell have a gradient."""
 
@@ -149,7 +148,8 @@ class Bundle:
         model = BundleModel(
             offsets, planes, rise, linear.log_odds, center, objective, iteration, evaluation.bounds
         )
-        best = _minimise(model, reach, self.inner)
+        bounds = within(center - reach, evaluation.bounds), within(center + reach, evaluation.bounds)
+        best = minimised(model.gradient, center, bounds, reach, self.inner)
         probe = center + self.probe * (objective.game.ideal - center)
         masks = torch.where(first[:, None, None], probe, best)
         return masks, (offsets, planes, places, center, cost, slack, trust, score)
@@ -266,19 +266,3 @@ def _on_a_plateau(linear: Linear, evaluation: Evaluation, iteration: Int[Tensor,
     pull = gradient[:, 0].abs().flatten(1).amax(dim=1)
     push = objective.penalty_gradient(inside, iteration).abs().flatten(1).amax(dim=1)
     return (pull < push) & (objective.game.sign * linear.value[:, 0] > 0)
-
-
-def _minimise(model: BundleModel, reach: Float[Tensor, "b 1 1"], steps: int) -> Float[Tensor, "b r c"]:
-    """Descend the model from its centre within reach, by normalised steps like Adam's."""
-    start = model.center
-    low, high = within(start - reach, model.bounds), within(start + reach, model.bounds)
-    masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
-    first, second = _BETAS
-    rates = torch.cos(torch.linspace(0, torch.pi, steps + 1)[:-1]).add(1).mul(0.125).tolist()
-    for count, rate in enumerate(rates, start=1):
-        gradient = model.gradient(masks)
-        mean = torch.lerp(gradient, mean, first)
-        square = torch.lerp(gradient.square(), square, second)
-        move = (square / (1 - second**count)).add_(_TINY).rsqrt_().mul_(mean).mul_(reach)
-        masks = masks.sub(move, alpha=rate / (1 - first**count)).clamp_(low, high)
-    return masks

@@ -37,7 +37,7 @@ def cosines(count: int, waves: int) -> Float[Tensor, "waves count"]:
     """The first cosines over so many cells, orthonormal, in float64."""
     cells, numbers = torch.arange(count, dtype=torch.float64), torch.arange(waves, dtype=torch.float64)
     rows = torch.cos(torch.pi * numbers[:, None] * (cells + 0.5) / count)
-    return rows / rows.norm(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(rows, dim=1)
 
 
 @dataclass(frozen=True, eq=False)

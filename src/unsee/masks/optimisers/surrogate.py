@@ -7,128 +7,27 @@ Thompson sampling, within a trust region round the best mask that shrinks (TuRBO
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from unsee.errors import UnseeError
-from unsee.masks.objective import SCORE, Objective, log_odds_of, penalty_total
+from unsee.masks.objective import SCORE, penalty_total
+from unsee.masks.optimisers.descent import minimised
 from unsee.masks.optimisers.protocol import Evaluation, Memory
 from unsee.masks.optimisers.random_masks import smooth_random_masks
 from unsee.masks.optimisers.score_model import Features, ScoreModel
+from unsee.masks.optimisers.search import Known, Link, Search, State
 from unsee.tensors import generator
 
 _MODEL_STREAM, _FIRST_STREAM = 7_000_000, 8_000_000
-_LARGEST_LOG_ODDS = 7.0
-_BETAS = (0.7, 0.8)
-_TINY = 1e-18
 _SAME = 1e-3
 _REFITTED = 1.25
 _GROWTH, _SHRINKAGE, _LEAST_TRUST = 1.4, 0.9, 0.4
-_PLACES = ((0.0, 2 / 3), (-math.sqrt(3), 1 / 6), (math.sqrt(3), 1 / 6))
-
-
-class State(NamedTuple):
-    """What an image's search remembers in numbers.
-
-    Args:
-        trust: factor on the reach: smaller where steps were no better.
-        lowest: the lowest objective so far.
-        choice: of the model's length and noise; -1 before the first model.
-        fitted: how many evaluations that choice was made from.
-    """
-
-    trust: float = 1.0
-    lowest: float = math.inf
-    choice: float = -1.0
-    fitted: float = 0.0
-
-
-class Link(NamedTuple):
-    """How the score enters the objective, and the scale without ends on which it is modelled.
-
-    Args:
-        rise: factor on the mean score of the edits.
-        log_odds: whether the score is a probability, which is modelled by its log-odds.
-    """
-
-    rise: float
-    log_odds: bool
-
-    @classmethod
-    def of(cls, objective: Objective, edits: int) -> "Link":
-        """The link of an objective."""
-        probability = objective.score is not None and log_odds_of(objective.score) is not None
-        return cls(objective.game.sign * edits, probability and not objective.game.both)
-
-    def value(self, scores: Tensor) -> Tensor:
-        """Scores on the scale of the model."""
-        if not self.log_odds:
-            return scores
-        return scores.double().logit().clamp(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).to(scores)
-
-    def score(self, values: Tensor, noise: float = 0.0) -> Tensor:
-        """The mean score where the model's value is known up to a normal noise; without it `value`'s inverse.
-
-        By Gauss and Hermite's quadrature with three places.
-        """
-        if not self.log_odds:
-            return values
-        return sum((weight * (values + noise * place).sigmoid() for place, weight in _PLACES), 0 * values)
-
-    def rate(self, values: Tensor, noise: float) -> Tensor:
-        """How fast the mean score term grows with the model's value."""
-        if not self.log_odds:
-            return torch.full_like(values, self.rise)
-        scores = [((values + noise * place).sigmoid(), weight) for place, weight in _PLACES]
-        return self.rise * sum((weight * score * (1 - score) for score, weight in scores), 0 * values)
-
-
-class Known(NamedTuple):
-    """The evaluations of an image, on the CPU."""
-
-    masks: Float[Tensor, "n r c"]
-    scores: Float[Tensor, " n"]
-    penalties: Float[Tensor, " n"]
-    link: Link
-
-    def costs(self) -> Float[Tensor, " n"]:
-        """The objective of each; infinite where the score is not finite."""
-        costs = self.penalties + self.link.rise * self.scores
-        return torch.where(costs.isfinite(), costs, math.inf)
-
-    def values(self) -> Float[Tensor, " n"]:
-        """The scores on the model's scale."""
-        return self.link.value(self.scores)
-
-
-class Search(NamedTuple):
-    """Where an image's search stands.
-
-    Args:
-        center: the best mask, by its evaluation and the model together.
-        drawn: random masks, for where there is no model yet.
-        model: of the score.
-        reach: how far a cell may move from the centre.
-        state: what is remembered.
-    """
-
-    center: Float[Tensor, "r c"]
-    drawn: Float[Tensor, "k r c"]
-    model: ScoreModel | None
-    reach: float
-    state: State
-
-    def pull(self, masks: Float[Tensor, "k r c"], link: Link) -> Float[Tensor, "k r c"]:
-        """The gradient of the modelled score term at masks; 0 where there is no model."""
-        if self.model is None:
-            return torch.zeros_like(masks)
-        values, gradient = self.model.samples(masks.cpu())
-        return (link.rate(values, self.model.noise)[:, None, None] * gradient).to(masks)
 
 
 @dataclass(frozen=True)
@@ -205,7 +104,7 @@ class Surrogate:
     def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:
         """What is known of each image before the first step: nothing.
 
-        Evaluated masks, their scores and penalties; the masks that are asked for next; the numbers of `State`;
+        Evaluated masks, their scores and penalties; the next masks to ask for; the numbers of `State`;
         the seed.
         """
         batch = len(masks)
@@ -267,7 +166,7 @@ class Surrogate:
     def reach(self, step: int) -> float:
         """How far a cell may move in a step, in mask values, where the last steps were good."""
         done = step / max(self.iterations - 1, 1)
-        return self.radius * (self.least_radius / self.radius) ** done
+        return self.radius * math.pow(self.least_radius / self.radius, done)
 
     def _searched(self, known: Known, before: State, seed: int, step: int, ideal: float) -> Search:
         """Where an image's search stands after a step."""
@@ -332,31 +231,3 @@ class Surrogate:
         if step == 0:
             masks[0], masks[1] = 1, 0
         return masks
-
-
-def minimised(
-    gradient: Callable[[Tensor], Tensor],
-    start: Float[Tensor, "b k r c"],
-    bounds: tuple[Tensor, Tensor],
-    reach: Float[Tensor, "b 1 1 1"],
-    steps: int,
-) -> Float[Tensor, "b k r c"]:
-    """Descend within bounds by normalised steps like Adam's, whose length falls to 0.
-
-    Args:
-        gradient: of masks.
-        start: of the descent.
-        bounds: the lowest and the highest value of each cell.
-        reach: scale of the steps.
-        steps: how many.
-    """
-    masks, mean, square = start, torch.zeros_like(start), torch.zeros_like(start)
-    first, second = _BETAS
-    rates = torch.cos(torch.linspace(0, torch.pi, steps + 1)[:-1]).add(1).mul(0.125).tolist()
-    for count, rate in enumerate(rates, start=1):
-        found = gradient(masks)
-        mean = torch.lerp(found, mean, first)
-        square = torch.lerp(found.square(), square, second)
-        move = (square / (1 - second**count)).add_(_TINY).rsqrt_().mul_(mean).mul_(reach)
-        masks = masks.sub(move, alpha=rate / (1 - first**count)).clamp(*bounds)
-    return masks

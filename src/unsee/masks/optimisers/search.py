@@ -1,0 +1,114 @@
+"""Where the search for a mask without a gradient stands: evaluations, their model, and what is remembered."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from unsee.masks.objective import Objective, log_odds_of
+from unsee.masks.optimisers.score_model import ScoreModel
+
+_LARGEST_LOG_ODDS = 7.0
+_PLACES = ((0.0, 2 / 3), (-math.sqrt(3), 1 / 6), (math.sqrt(3), 1 / 6))
+"""Places, in standard deviations, and weights of Gauss and Hermite's quadrature."""
+
+
+class State(NamedTuple):
+    """What an image's search remembers in numbers.
+
+    Args:
+        trust: factor on the reach: smaller where steps were no better.
+        lowest: the lowest objective so far.
+        choice: of the model's length and noise; -1 before the first model.
+        fitted: how many evaluations that choice was made from.
+    """
+
+    trust: float = 1.0
+    lowest: float = math.inf
+    choice: float = -1.0
+    fitted: float = 0.0
+
+
+class Link(NamedTuple):
+    """How the score enters the objective, and the scale without ends on which it is modelled.
+
+    Args:
+        rise: factor on the mean score of the edits.
+        log_odds: whether the score is a probability, which is modelled by its log-odds.
+    """
+
+    rise: float
+    log_odds: bool
+
+    @classmethod
+    def of(cls, objective: Objective, edits: int) -> "Link":
+        """The link of an objective."""
+        probability = objective.score is not None and log_odds_of(objective.score) is not None
+        return cls(objective.game.sign * edits, probability and not objective.game.both)
+
+    def value(self, scores: Tensor) -> Tensor:
+        """Scores on the scale of the model."""
+        if not self.log_odds:
+            return scores
+        return scores.double().logit().clamp(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).to(scores)
+
+    def score(self, values: Tensor, noise: float = 0.0) -> Tensor:
+        """The mean score where the model's value is known up to a normal noise; without it `value`'s inverse.
+
+        By Gauss and Hermite's quadrature with three places.
+        """
+        if not self.log_odds:
+            return values
+        return sum((weight * (values + noise * place).sigmoid() for place, weight in _PLACES), 0 * values)
+
+    def rate(self, values: Tensor, noise: float) -> Tensor:
+        """How fast the mean score term grows with the model's value."""
+        if not self.log_odds:
+            return torch.full_like(values, self.rise)
+        scores = [((values + noise * place).sigmoid(), weight) for place, weight in _PLACES]
+        return self.rise * sum((weight * score * (1 - score) for score, weight in scores), 0 * values)
+
+
+class Known(NamedTuple):
+    """The evaluations of an image, on the CPU."""
+
+    masks: Float[Tensor, "n r c"]
+    scores: Float[Tensor, " n"]
+    penalties: Float[Tensor, " n"]
+    link: Link
+
+    def costs(self) -> Float[Tensor, " n"]:
+        """The objective of each; infinite where the score is not finite."""
+        costs = self.penalties + self.link.rise * self.scores
+        return torch.where(costs.isfinite(), costs, math.inf)
+
+    def values(self) -> Float[Tensor, " n"]:
+        """The scores on the model's scale."""
+        return self.link.value(self.scores)
+
+
+class Search(NamedTuple):
+    """Where an image's search stands.
+
+    Args:
+        center: the best mask, by its evaluation and the model together.
+        drawn: random masks, for where there is no model yet.
+        model: of the score.
+        reach: how far a cell may move from the centre.
+        state: what is remembered.
+    """
+
+    center: Float[Tensor, "r c"]
+    drawn: Float[Tensor, "k r c"]
+    model: ScoreModel | None
+    reach: float
+    state: State
+
+    def pull(self, masks: Float[Tensor, "k r c"], link: Link) -> Float[Tensor, "k r c"]:
+        """The gradient of the modelled score term at masks; 0 where there is no model."""
+        if self.model is None:
+            return torch.zeros_like(masks)
+        values, gradient = self.model.samples(masks.cpu())
+        return (link.rate(values, self.model.noise)[:, None, None] * gradient).to(masks)
