@@ -19,7 +19,7 @@ from unsee.tensors import smooth
 
 _LENGTHS = (0.5, 1.5, 5.0, 15.0, 50.0)
 """Squares of the kernel's length that are tried, against the median squared distance of the evaluations."""
-_NOISES = (1e-3, 4e-3, 1.5e-2, 6e-2, 0.25)
+_NOISES = (1e-4, 6e-4, 4e-3, 2.5e-2, 0.15)
 """Variances of the noise that are tried, against that of the process."""
 CHOICES = len(_LENGTHS) * len(_NOISES)
 """How many pairs of a length and a noise there are."""

@@ -11,6 +11,8 @@ from unsee.masks.objective import Objective, log_odds_of
 from unsee.masks.optimisers.score_model import ScoreModel
 
 _LARGEST_LOG_ODDS = 7.0
+_RANGE = 5.0
+"""Log-odds further than this from the best tell nothing of masks near it."""
 _PLACES = ((0.0, 2 / 3), (-math.sqrt(3), 1 / 6), (math.sqrt(3), 1 / 6))
 """Places, in standard deviations, and weights of Gauss and Hermite's quadrature."""
 
@@ -85,8 +87,14 @@ class Known(NamedTuple):
         return torch.where(costs.isfinite(), costs, math.inf)
 
     def values(self) -> Float[Tensor, " n"]:
-        """The scores on the model's scale."""
-        return self.link.value(self.scores)
+        """The scores on the model's scale; log-odds that are much worse than the best are cut off."""
+        values = self.link.value(self.scores)
+        if not self.link.log_odds:
+            return values
+        found = values[values.isfinite()]
+        if self.link.rise > 0:
+            return values.clamp(max=float(found.min()) + _RANGE)
+        return values.clamp(min=float(found.max()) - _RANGE)
 
 
 class Search(NamedTuple):

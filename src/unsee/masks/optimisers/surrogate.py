@@ -49,12 +49,12 @@ class Surrogate:
     """
 
     budget: int = 1000
-    probes: int = 10
-    opening: int = 30
+    probes: int = 20
+    opening: int = 40
     remembered: int = 400
-    waves: int = 12
+    waves: int = 14
     radius: float = 1.5
-    least_radius: float = 0.2
+    least_radius: float = 0.1
     inner: int = 30
 
     needs_gradient: ClassVar[bool] = False
