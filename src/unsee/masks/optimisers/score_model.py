@@ -7,6 +7,7 @@ noise are those under which the evaluations are most likely. (Rasmussen & Willia
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,8 +22,6 @@ _LENGTHS = (0.5, 1.5, 5.0, 15.0, 50.0)
 """Squares of the kernel's length that are tried, against the median squared distance of the evaluations."""
 _NOISES = (1e-4, 6e-4, 4e-3, 2.5e-2, 0.15)
 """Variances of the noise that are tried, against that of the process."""
-CHOICES = len(_LENGTHS) * len(_NOISES)
-"""How many pairs of a length and a noise there are."""
 _LEAST_WEIGHT, _DELETED_WEIGHT = 0.2, 6.0
 """The squared weight of a cell that is kept, and what is added for one that is deleted."""
 _EDGE = 1.5
@@ -30,6 +29,19 @@ _FALL = 8.0
 """A gradient's energy falls by e over so many half waves across the mask."""
 _WAVES = 512
 """Random waves that a sample of the process is made of."""
+
+
+def choices_near(choice: int | None) -> tuple[int, ...]:
+    """The pairs of a length and a noise next to an earlier choice, and that one; all pairs for None."""
+    if choice is None:
+        return tuple(range(len(_LENGTHS) * len(_NOISES)))
+    length, noise = divmod(choice, len(_NOISES))
+    steps = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+    return tuple(
+        (length + long) * len(_NOISES) + noise + loud
+        for long, loud in steps
+        if 0 <= length + long < len(_LENGTHS) and 0 <= noise + loud < len(_NOISES)
+    )
 
 
 @lru_cache(maxsize=16)
@@ -131,7 +143,7 @@ class ScoreModel:
         values: Float[Tensor, " n"],
         count: int,
         draws: torch.Generator,
-        choice: int | None = None,
+        choices: Sequence[int],
     ) -> "ScoreModel":
         """The process given evaluations, and samples of it.
 
@@ -141,12 +153,11 @@ class ScoreModel:
             values: their scores, on a scale without ends.
             count: how many functions: the mean, and samples.
             draws: for the samples.
-            choice: the length and noise of an earlier fit, to use again; None to find them.
+            choices: pairs of a length and a noise to choose from; see `choices_near`.
         """
         seen = features.of(masks)
         squares = _distances(seen, seen)
         typical = max(float(squares.flatten().median()), 1e-12)
-        choices = range(CHOICES) if choice is None else (choice,)
         fits = [_fit(squares / typical, values.double(), number) for number in choices]
         fit = max(fits, key=lambda one: one.likelihood)
         length, noise = _LENGTHS[fit.choice // len(_NOISES)] * typical, _NOISES[fit.choice % len(_NOISES)]

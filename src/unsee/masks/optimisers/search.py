@@ -24,13 +24,11 @@ class State(NamedTuple):
         trust: factor on the reach: smaller where steps were no better.
         lowest: the lowest objective so far.
         choice: of the model's length and noise; -1 before the first model.
-        fitted: how many evaluations that choice was made from.
     """
 
     trust: float = 1.0
     lowest: float = math.inf
     choice: float = -1.0
-    fitted: float = 0.0
 
 
 class Link(NamedTuple):

@@ -20,13 +20,14 @@ from unsee.masks.objective import SCORE, penalty_total
 from unsee.masks.optimisers.descent import minimised
 from unsee.masks.optimisers.protocol import Evaluation, Memory
 from unsee.masks.optimisers.random_masks import smooth_random_masks
-from unsee.masks.optimisers.score_model import Features, ScoreModel
+from unsee.masks.optimisers.score_model import Features, ScoreModel, choices_near
 from unsee.masks.optimisers.search import Known, Link, Search, State
 from unsee.tensors import generator
 
 _MODEL_STREAM, _FIRST_STREAM = 7_000_000, 8_000_000
 _SAME = 1e-3
-_REFITTED = 1.25
+_REFITTED = 3
+"""Steps after which length and noise of the model are chosen again."""
 _GROWTH, _SHRINKAGE, _LEAST_TRUST = 1.4, 0.9, 0.4
 
 
@@ -181,19 +182,18 @@ class Surrogate:
         features = Features.near(known.masks[best], ideal, self.waves)
         used = features.of(known.masks).square().sum(dim=1).where(costs.isfinite(), math.inf)
         rows = used.argsort(stable=True)[: min(self.remembered, int(costs.isfinite().sum()))]
-        again = before.choice >= 0 and len(rows) < _REFITTED * before.fitted
+        choice = None if before.choice < 0 else int(before.choice)
         model = ScoreModel.fitted(
             features,
             known.masks[rows],
             known.values()[rows],
             self.probes,
             generator(seed, _MODEL_STREAM + step),
-            int(before.choice) if again else None,
+            (choice,) if choice is not None and step % _REFITTED else choices_near(choice),
         )
         means = known.link.score(model.means(known.masks[rows]), model.noise)
         center = known.masks[rows[int((known.penalties[rows] + known.link.rise * means).argmin())]]
-        fitted = before.fitted if again else float(len(rows))
-        state = State(trust, lowest, float(model.choice), fitted)
+        state = State(trust, lowest, float(model.choice))
         return Search(center, drawn, model, self.reach(step) * trust, state)
 
     def _proposed(
