@@ -143,10 +143,20 @@ class TestWithoutGradient:
         assert bool(learned.grid.isfinite().all())
 
     @pytest.mark.parametrize("preset", ["fast", "paper"])
-    def test_an_optimiser_that_needs_a_gradient_says_that_there_is_none(self, make_net, make_pixels, preset):
+    def test_an_optimiser_that_needs_a_gradient_gives_way_where_there_is_none(
+        self, make_net, make_pixels, preset
+    ):
         black_box = Classifier(Untrainable(make_net()), size=(32, 32))
+        found = explain(black_box, make_pixels(), preset=preset, budget=60)
+        assert found.run.settings["optimiser"]["type"] == "Surrogate"
+        assert found.run.settings["retries"] == []
+        assert found.run.evaluations == 60
+
+    def test_the_loop_itself_says_that_there_is_none(self):
+        made = bench(PRESETS["paper"])
+        black_box = made.classifier.with_net(Untrainable(made.classifier.net))
         with pytest.raises(UnseeError, match="gives no gradient"):
-            explain(black_box, make_pixels(), preset=preset)
+            learn_masks(black_box, made.requests, PRESETS["paper"])
 
 
 @dataclass(frozen=True, eq=False)
