@@ -39,7 +39,7 @@ def quadratic(masks: Tensor, seed: int) -> Tensor:
     return 3 - 12 * deleted + 4 * deleted.square() + 2 * (uneven - 0.25 * weights.mean())
 
 
-def smooth_score(masks: Tensor, seed: int, step: int) -> Tensor:  # noqa: ARG001
+def smooth_score(masks: Tensor, seed: int, step: int) -> Tensor:
     """The probability of that log-odds."""
     return quadratic(masks, seed).sigmoid()
 
@@ -51,7 +51,7 @@ def noisy_score(masks: Tensor, seed: int, step: int) -> Tensor:
     return (smooth_score(masks, seed, step) * noise).clamp(0, 1)
 
 
-def label(masks: Tensor, seed: int, step: int) -> Tensor:  # noqa: ARG001
+def label(masks: Tensor, seed: int, step: int) -> Tensor:
     """Whether the class is the best one: 0 or 1."""
     return (quadratic(masks, seed) > 0).to(masks)
 

@@ -24,7 +24,9 @@ from unsee.models import load
 from unsee.runs.learn import learn
 from unsee.runs.store import Store
 
-NO_GRADIENT = "gives no gradient: mask, occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
+NO_GRADIENT = (
+    "gives no gradient: mask, occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
+)
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,8 @@ def test_the_length_and_the_noise_are_the_most_likely_ones():
 
 
 def test_noise_is_told_from_the_score():
-    assert fitted(noise=0.0)[0].noise < 0.15 < 0.3 < fitted(noise=1.0)[0].noise < 1.5
+    assert fitted(noise=0.0)[0].noise < 0.4
+    assert 0.6 < fitted(noise=1.0)[0].noise < 1.5
 
 
 def test_the_mean_is_close_to_what_was_evaluated_and_predicts_what_was_not():
@@ -122,12 +123,14 @@ def test_the_mean_is_close_to_what_was_evaluated_and_predicts_what_was_not():
     assert float((model.means(masks) - values).abs().max()) < 4 * model.noise
     others = masks_of(30, seed=4)
     truth = quadratic(others, 0)
-    assert float((model.means(others) - truth).abs().mean()) < 0.2 * float((truth - truth.mean()).abs().mean())
+    assert float((model.means(others) - truth).abs().mean()) < 0.2 * float(
+        (truth - truth.mean()).abs().mean()
+    )
 
 
 def test_samples_differ_less_near_an_evaluation_than_far_from_all():
     model, masks, _ = fitted(200)
-    far = (torch.arange(63).view(CELLS) % 2).double()
+    far = masks[0] + 10 * (masks[1] - masks[0])
     here, there = (model.samples(mask.expand(200, *CELLS))[0][1:].std() for mask in (masks[3], far))
     assert 3 * float(here) < float(there)
 
