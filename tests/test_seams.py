@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from against_literal import learned_with_last
-from nets import bench, learn_masks
+from nets import Untrainable, bench, learn_masks
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import interrogate
@@ -78,18 +78,6 @@ class RandomSearch:
 SEARCH = replace(
     PRESETS["paper"], optimiser=RandomSearch(), start=ConstantStart(0.0), jitter=0, grid=Grid(shape=(4, 4))
 )
-
-
-class Untrainable(nn.Module):
-    """A network whose answers have no gradient, as one behind a server."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        return self.net(images)
 
 
 class TestWithoutGradient:
