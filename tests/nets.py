@@ -43,6 +43,18 @@ def small_net(classes: int = 7, activation: str = "smooth", seed: int = 0) -> nn
     return net
 
 
+class Untrainable(nn.Module):
+    """A network whose answers have no gradient, as one behind a server."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images)
+
+
 def learn_masks(
     classifier: Classifier,
     requests: Sequence[MaskRequest],

@@ -65,15 +65,15 @@ def evaluation(masks: Tensor, objective: Objective, edits: int = 1) -> Evaluatio
 def test_one_evaluation_of_a_score_with_linear_logit_models_it_exactly(game, edits, reading, monkeypatch):
     """The model's gradient is the objective's, at the evaluated mask and far from it."""
     objective = Objective(game=game, score=READINGS[reading])
-    masks, step, models = draw(2, 4, 5), step_of(0, 2), []
-    monkeypatch.setattr(bundle, "_minimise", lambda model, *_: models.append(model) or masks)
+    masks, step, gradients = draw(2, 4, 5), step_of(0, 2), []
+    monkeypatch.setattr(bundle, "minimised", lambda gradient, *_: gradients.append(gradient) or masks)
     optimiser = Bundle()
     optimiser.tell(optimiser.begin(masks, step), evaluation(masks, objective, edits), step)
-    (model,) = models
-    assert isinstance(model, BundleModel)
+    (gradient,) = gradients
+    assert isinstance(gradient.__self__, BundleModel)
     for place in (masks, draw(2, 4, 5, seed=9)):
         expected = gradient_at(place, objective, edits) + objective.penalty_gradient(place, step)
-        assert torch.allclose(model.gradient(place), expected, rtol=1e-9, atol=1e-12)
+        assert torch.allclose(gradient(place), expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("game", GAMES)

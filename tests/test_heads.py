@@ -234,7 +234,7 @@ class TestGradients:
         model = Classifier(Broken(), size=(32, 32))
         assert not model.reading.differentiable
         with pytest.raises(UnseeError, match="gives no gradient"):
-            unsee.explain(model, torch.rand(3, 32, 32))
+            unsee.METHODS["gradient"](model, torch.rand(1, 3, 32, 32), [0])
 
 
 class TestBatches:

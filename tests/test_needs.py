@@ -10,7 +10,7 @@ from unsee.methods import METHODS, usable
 from unsee.network_wrappers import ClosedNetwork
 from unsee.words import spelled
 
-ONLY_SCORES = "occlusion, blur-occlusion, variable-occlusion, lime and rise"
+ONLY_SCORES = "mask, occlusion, blur-occlusion, variable-occlusion, lime and rise"
 GRADIENT = "mask, gradient, gradient-x-input, linear, occlusion, blur-occlusion, variable-occlusion, lime, "
 GRADIENT += "integrated-gradients, smooth-grad and rise"
 

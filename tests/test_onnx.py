@@ -24,7 +24,9 @@ from unsee.models import load
 from unsee.runs.learn import learn
 from unsee.runs.store import Store
 
-NO_GRADIENT = "gives no gradient: occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
+NO_GRADIENT = (
+    "gives no gradient: mask, occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +123,13 @@ class TestMethods:
         with pytest.raises(UnseeError, match="are closed") as error:
             METHODS["cam"](network, images(), [1, 2])
         advised = str(error.value).partition("made from; ")[2]
-        assert advised == "occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
+        assert advised == "mask, occlusion, blur-occlusion, variable-occlusion, lime and rise need none"
 
-    def test_masks_are_refused(self, network, picture):
+    def test_masks_are_learned_without_one(self, network, picture):
         for preset in ("fast", "paper"):
-            with pytest.raises(UnseeError, match=NO_GRADIENT):
-                explain(network, picture, preset=preset)
+            found = explain(network, picture, preset=preset, budget=60)
+            assert found.run.settings["optimiser"]["type"] == "Surrogate"
+            assert 0 < found.area < 1
 
     def test_the_attack_is_refused(self, network):
         with pytest.raises(UnseeError, match="gives no gradient"):
@@ -143,9 +146,8 @@ class TestRuns:
 
     def test_learn_and_experiment_refuse_before_they_begin(self, network, tmp_path):
         data = open_dataset("menagerie", limit=2)
-        for method in ("mask", "gradient"):
-            with pytest.raises(UnseeError, match=NO_GRADIENT):
-                learn(network, data, tmp_path / "maps", method=method)
+        with pytest.raises(UnseeError, match=NO_GRADIENT):
+            learn(network, data, tmp_path / "maps", method="gradient")
         assert not (tmp_path / "maps").exists()
         methods = ["center", "occlusion", "gradient"]
         with pytest.raises(UnseeError, match=NO_GRADIENT):
@@ -153,22 +155,26 @@ class TestRuns:
         assert not list((tmp_path / "boxes").rglob("*.parquet"))
 
     def test_compare_runs_the_others(self, network, picture):
-        found = compare(network, picture, ["mask", "gradient", "center", "occlusion"])
+        found = compare(network, picture, ["smooth_grad", "gradient", "center", "occlusion"])
         assert list(found.results) == ["center", "occlusion"]
-        assert found.refused == dict.fromkeys(("mask", "gradient"), f"{network.name} {NO_GRADIENT}")
+        assert found.refused == dict.fromkeys(("smooth_grad", "gradient"), f"{network.name} {NO_GRADIENT}")
 
 
 class TestCommands:
     def test_compare_says_it_in_one_line(self, run, plain, picture, monkeypatch):
         monkeypatch.setattr("unsee.drawing.panels.save", lambda figure, path: path.write_bytes(b""))
         methods = "mask,gradient,grad-cam,center"
-        result = run("compare", picture, "--model", f"onnx:{plain}", "--methods", methods, "--json")
-        assert strict(result.out)[0]["methods"].keys() == {"center"}
-        assert f"left out: mask, gradient, grad-cam: onnx:{plain} {NO_GRADIENT}" in result.err
+        model = ("--model", f"onnx:{plain}", "--budget", 60)
+        result = run("compare", picture, *model, "--methods", methods, "--json")
+        assert strict(result.out)[0]["methods"].keys() == {"mask", "center"}
+        assert f"left out: gradient, grad-cam: onnx:{plain} {NO_GRADIENT}" in result.err
         assert result.err.count("left out") == 1
 
-    def test_explain_refuses(self, run, plain, picture):
-        refused(run("explain", picture, "--model", f"onnx:{plain}"), NO_GRADIENT)
+    def test_explain_refuses_what_needs_one(self, run, plain, picture):
+        call = ("explain", picture, "--model", f"onnx:{plain}")
+        refused(run(*call, "--suppress", 0.9), "gives no gradient", "--suppress")
+        refused(run(*call, "--iterations", 20), "gives none", "--budget")
+        refused(run(*call, "--area", 0.1), "classifier does not give", "--area")
 
     def test_options_describe_a_file_without_a_sidecar(self, run, plain, picture, tmp_path):
         (tmp_path / "bare.onnx").write_bytes(plain.read_bytes())

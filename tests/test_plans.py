@@ -37,7 +37,7 @@ def test_an_area_brings_its_own_preset():
 def test_options_change_the_preset():
     plan = unsee.plan_for("paper", game="preservation", perturbation="noise", iterations=7, seed=3)
     changed = adjusted(unsee.PRESETS["paper"], "preservation", "noise", 7)
-    assert plan == unsee.Plan(changed, "paper", seed=3)
+    assert plan == unsee.Plan(changed, "paper", seed=3, iterations=7)
 
 
 def test_settings_of_ones_own_are_custom():

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from against_literal import learned_with_last
-from nets import bench, learn_masks
+from nets import Untrainable, bench, learn_masks
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.experiments.photo_interrogation import interrogate
@@ -80,18 +80,6 @@ SEARCH = replace(
 )
 
 
-class Untrainable(nn.Module):
-    """A network whose answers have no gradient, as one behind a server."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        return self.net(images)
-
-
 class TestWithoutGradient:
     def test_random_search_is_an_optimiser(self):
         assert isinstance(RandomSearch(), Optimiser)
@@ -143,10 +131,20 @@ class TestWithoutGradient:
         assert bool(learned.grid.isfinite().all())
 
     @pytest.mark.parametrize("preset", ["fast", "paper"])
-    def test_an_optimiser_that_needs_a_gradient_says_that_there_is_none(self, make_net, make_pixels, preset):
+    def test_an_optimiser_that_needs_a_gradient_gives_way_where_there_is_none(
+        self, make_net, make_pixels, preset
+    ):
         black_box = Classifier(Untrainable(make_net()), size=(32, 32))
+        found = explain(black_box, make_pixels(), preset=preset, budget=60)
+        assert found.run.settings["optimiser"]["type"] == "Surrogate"
+        assert found.run.settings["retries"] == []
+        assert found.run.evaluations == 60
+
+    def test_the_loop_itself_says_that_there_is_none(self):
+        made = bench(PRESETS["paper"])
+        black_box = made.classifier.with_net(Untrainable(made.classifier.net))
         with pytest.raises(UnseeError, match="gives no gradient"):
-            explain(black_box, make_pixels(), preset=preset)
+            learn_masks(black_box, made.requests, PRESETS["paper"])
 
 
 @dataclass(frozen=True, eq=False)

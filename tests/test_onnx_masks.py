@@ -1,0 +1,99 @@
+"""Masks of an ONNX file: in Python, in folders, and on the command line."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+import unsee
+from command_line import contents, refused
+from network_files import eager, sidecar, write_onnx
+from unsee.datasets.menagerie import compose, render
+from unsee.masks import explain, plan_for
+from unsee.masks.folders import explain_to_folders
+from unsee.masks.optimisers.surrogate import Surrogate
+from unsee.models import load
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The menagerie's network at 64 x 64 pixels in ONNX."""
+    file = write_onnx(tmp_path_factory.mktemp("exported") / "net.onnx")
+    sidecar(file)
+    return file
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "zebra.png"
+    Image.fromarray(render(compose("zebra", seed=3)).image).save(path)
+    return path
+
+
+class TestOnnx:
+    def test_the_mask_is_the_modules_own(self, exported, photo):
+        """The networks differ by 1e-7 in rounding, which grows from step to step: masks are as good."""
+        network = load(f"onnx:{exported}", device="cpu")
+        found, again = (explain(network, photo, budget=200, precision="float32") for _ in range(2))
+        own = explain(eager(), photo, optimiser="surrogate", budget=200, precision="float32")
+        assert torch.equal(found.mask_grid, again.mask_grid)
+        assert found.run.history == again.run.history
+        first = slice(0, Surrogate().opening // Surrogate().probes)
+        for name, values in found.run.history.items():
+            assert values[first] == pytest.approx(own.run.history[name][first], abs=1e-4)
+        assert found.objective == pytest.approx(own.objective, rel=0.15)
+        assert found.scores.perturbed < 0.2 * found.scores.original
+        assert own.run.settings == found.run.settings
+
+    def test_folders_are_left_as_they_are_when_the_call_is_repeated(self, exported, photo, tmp_path):
+        network = load(f"onnx:{exported}", device="cpu")
+        plan = plan_for(budget=60)
+        first = explain_to_folders(network, [photo], plan, out=tmp_path / "out")
+        assert first.problems == ()
+        before = contents(tmp_path / "out")
+        times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+        again = explain_to_folders(network, [photo], plan, out=tmp_path / "out")
+        assert again.problems == ()
+        assert contents(tmp_path / "out") == before
+        assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == times
+        (other,) = explain_to_folders(network, [photo], plan_for(budget=70), out=tmp_path / "out").problems
+        assert "settings.optimiser.budget" in other
+
+
+class TestCommands:
+    @pytest.fixture(autouse=True)
+    def cheap_figures(self, monkeypatch):
+        monkeypatch.setattr("unsee.drawing.panels.save", lambda figure, path: path.write_bytes(b""))
+
+    def test_explain_says_how_many_evaluations_an_onnx_file_takes(self, run, exported, photo):
+        done = run("explain", photo, "--model", f"onnx:{exported}", "--budget", 65)
+        assert done.code == 0, done.err
+        words = " ".join((done.out + done.err).split())
+        assert f"onnx:{exported} gives no gradient: each mask takes 60 evaluations (--budget)" in words
+        manifest = json.loads(next(photo.parent.rglob("explanation.json")).read_text())
+        assert manifest["evaluations"] == 60
+
+    def test_the_optimiser_can_be_chosen(self, run, photo):
+        call = ("explain", photo, "--model", "unsee:menagerie", "--size", 64)
+        done = run(*call, "--optimiser", "surrogate", "--budget", 60)
+        assert done.code == 0, done.err
+        assert "gives no gradient" not in done.out + done.err
+        manifest = json.loads(next(photo.parent.rglob("explanation.json")).read_text())
+        assert manifest["settings"]["optimiser"]["type"] == "Surrogate"
+        refused(run(*call, "--optimiser", "nothing"), "optimiser")
+        refused(run(*call, "--budget", 60, "--iterations", 3), "--budget")
+
+    def test_learn_and_compare_take_them(self, run, photo, exported, tmp_path):
+        model = ("--model", f"onnx:{exported}", "--budget", 60)
+        done = run("learn", "menagerie", *model, "--limit", 2, "--target", "label", "--out", "maps")
+        assert done.code == 0, done.err
+        store = unsee.Store.open(tmp_path / "maps")
+        assert store.table(["id", "score"]).num_rows == 2
+        refused(run("learn", "menagerie", *model, "--method", "occlusion", "--out", "no"), "budget")
+        options = ("--optimiser", "surrogate", "--budget", 60)
+        size = ("--model", "unsee:menagerie", "--size", 64)
+        done = run("compare", photo, *size, "--methods", "mask,center", *options, "--json")
+        assert done.code == 0, done.err
+        assert set(json.loads(done.out)[0]["methods"]) == {"mask", "center"}
+        refused(run("compare", photo, *size, "--methods", "center", "--budget", 60), "budget")
