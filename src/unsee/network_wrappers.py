@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-
 _AFRESH: ContextVar[bool] = ContextVar("_AFRESH", default=False)
 
 
@@ -43,7 +42,7 @@ def account_of(net: nn.Module) -> str:
 
 @contextmanager
 def afresh() -> Iterator[None]:
-    """A context in which a network that keeps its answers finds them anew, to see whether they are the same."""
+    """A context in which a network that keeps its answers finds them anew, to see if they are the same."""
     before = _AFRESH.set(True)
     try:
         yield

@@ -55,8 +55,8 @@ class CallableNetwork(ClosedNetwork):
         rows = score_rows(answer, len(given), name)
         if np.asarray(answer).dtype.kind != "f":
             raise UnseeError(
-                f"{name} gave whole numbers: unsee needs scores as decimal numbers, not the number of the best "
-                "class; let it give probabilities or logits, such as scikit-learn's predict_proba"
+                f"{name} gave whole numbers: unsee needs scores as decimal numbers, not the number of the "
+                "best class; let it give probabilities or logits, such as scikit-learn's predict_proba"
             )
         if self.classes is not None and rows.shape[1] != self.classes:
             raise UnseeError(f"{name} gave {rows.shape[1]} scores for an image, and {self.classes} before")
@@ -104,11 +104,9 @@ def BlackBox(  # noqa: N802
         name: in results and errors; defaults to the function's name.
 
     Raises:
-        UnseeError: the function cannot be called, or the other arguments are not valid. When it is evaluated:
-            it fails, or gives no row of finite scores for each image.
+        UnseeError: the arguments are not valid; when it is evaluated, the function fails, or gives no row of
+            finite scores for each image.
     """
-    if not callable(fn):
-        raise UnseeError(f"BlackBox takes a function of images that returns scores, not {type(fn).__name__}")
     if layout not in LAYOUTS:
         raise UnseeError(f"layout must be NCHW or NHWC, got {layout!r}")
     if mean is None and std is None:

@@ -66,7 +66,8 @@ class Family:
             )
         if request.service is not None and not self.service:
             raise UnseeError(
-                f"service= (--service) is for served models, as in https://…, and {request.name} is none: leave it out"
+                f"service= (--service) is for served models, as in https://…, and {request.name} is none: "
+                "leave it out"
             )
         if request.weights is not None and not self.weights:
             raise UnseeError(f"{request.name} holds its weights: leave weights= (--weights) out")

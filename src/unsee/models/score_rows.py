@@ -35,18 +35,18 @@ def score_rows(found: Any, count: int, who: str) -> Float[Tensor, "b k"]:  # noq
     rows = values[:, None] if values.ndim == 1 else values
     if rows.ndim != 2 or len(rows) != count or rows.shape[1] == 0:
         raise UnseeError(
-            f"{who} gave an array of shape {values.shape} for {counted(count, 'image')}: it must give scores of "
-            f"shape ({count}, classes)"
+            f"{who} gave an array of shape {values.shape} for {counted(count, 'image')}: it must give scores "
+            f"of shape ({count}, classes)"
         )
     with np.errstate(over="ignore"):
         scores = torch.from_numpy(np.array(rows, np.float32))
     wrong = (~scores.isfinite()).any(dim=1).nonzero()[:, 0]
     if len(wrong):
         row = int(wrong[0])
-        bad = rows[row][~np.isfinite(np.array(rows[row], np.float32))][0]
+        bad = rows[row][~scores[row].isfinite().numpy()][0]
         raise UnseeError(
-            f"{who} gave a score that is not finite ({bad}) for image {row} of {count}: check what it makes of "
-            "dark and edited images"
+            f"{who} gave a score that is not finite ({bad}) for image {row} of {count}: check what it makes "
+            "of dark and edited images"
         )
     return scores
 

@@ -74,8 +74,8 @@ class ServedNetwork(ClosedNetwork):
         at once, also if another image fails.
 
         Raises:
-            UnseeError: the service fails, does not give a row of finite scores for each image, answers an image
-                otherwise than before, or must not be asked so many images.
+            UnseeError: the service fails, does not give a row of finite scores for each image, answers an
+                image otherwise than before, or must not be asked so many images.
         """
         values = values_of(images, self.service.form)
         keys = keys_of(values, self.address, self.service.form)
@@ -90,8 +90,8 @@ class ServedNetwork(ClosedNetwork):
         rows = [found[key] if key in found else known[key].scores for key in keys]
         if len({len(row) for row in rows}) > 1:
             raise UnseeError(
-                f"{self.address} gave {len(rows[0])} scores for one image, and another number for another: it "
-                f"has changed; remove what it answered, {self.kept.file}"
+                f"{self.address} gave {len(rows[0])} scores for one image, and another number for another: "
+                f"it has changed; remove what it answered, {self.kept.file}"
             )
         return torch.from_numpy(np.stack(rows)).to(images.device)
 
@@ -138,9 +138,9 @@ class ServedNetwork(ClosedNetwork):
         when = datetime.fromtimestamp(before.when).isoformat(" ", "seconds")
         raise UnseeError(
             f"{self.address} answers the same image otherwise than before: {len(old)} scores, class {place} "
-            f"{float(old[place]):.6g} at {when}, now {len(new)} scores, {float(new[place]):.6g}: if another model "
-            f"is behind it, remove what the old one answered, {self.kept.file}; if it is random, write varies = true "
-            "into the service file"
+            f"{float(old[place]):.6g} at {when}, now {len(new)} scores, {float(new[place]):.6g}: if another "
+            f"model is behind it, remove what the old one answered, {self.kept.file}; if it is random, write "
+            "varies = true into the service file"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -156,8 +156,8 @@ def load(request: Request) -> Classifier:
     """A model behind an address.
 
     Raises:
-        UnseeError: urllib3 is missing, the address or the service file is wrong, the service does not say what
-            it takes, or nothing says how its images are normalised.
+        UnseeError: urllib3 is missing, the address or the service file is wrong, the service does not say
+            what it takes, or nothing says how its images are normalised.
     """
     address = _address(request.name)
     service = read_service(request.service, address)
@@ -175,8 +175,8 @@ def load(request: Request) -> Classifier:
         )
     if not service.form.whole and not {"mean", "std", "value_range"} & given.keys():
         raise UnseeError(
-            f"nothing says how images for {address} are normalised: give mean= and std= (--mean, --std; 0 and 1 if "
-            "it takes values in [0,1]), or write them into the service file"
+            f"nothing says how images for {address} are normalised: give mean= and std= (--mean, --std; 0 "
+            "and 1 if it takes values in [0,1]), or write them into the service file"
         )
     net = ServedNetwork(address, service, class_names_of(given.get("class_names")))
     return Classifier(net.eval(), name=request.name, facts={"service": service.form.record}, **given)

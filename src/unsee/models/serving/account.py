@@ -29,9 +29,9 @@ class Account:
         with self._lock:
             if self.most is not None and self.asked + count > self.most:
                 raise UnseeError(
-                    f"{self.who} was asked {counted(self.asked, 'image')}, and most_images allows {self.most}: "
-                    "raise it in the service file, or start again with as many; no image that was answered is "
-                    "asked again"
+                    f"{self.who} was asked {counted(self.asked, 'image')}, and most_images allows "
+                    f"{self.most}: raise it in the service file, or start again with as many; no image that "
+                    "was answered is asked again"
                 )
             self.asked += count
 

@@ -170,10 +170,10 @@ class Caller:
     def _pause(self, reply: Any) -> float | None:  # noqa: ANN401
         """The pause in seconds that an answer asks for."""
         try:
-            found: float | None = self._library.Retry().get_retry_after(reply)
+            found = self._library.Retry().get_retry_after(reply)
         except self._library.exceptions.InvalidHeader:
             return None
-        return found
+        return None if found is None else float(found)
 
 
 def _refused(address: str, reply: Any, problem: str) -> str:  # noqa: ANN401

@@ -38,8 +38,8 @@ class Form:
         input: the name of the tensor with the images, for "kserve".
         output: the name of the tensor with the scores, likewise.
         binary: whether tensors are sent as bytes behind the JSON, likewise.
-        request: JSON values with "$image" or "$images" in the place of the images, and ${NAME} for an environment
-            variable; empty to send the file.
+        request: JSON values with "$image" or "$images" in the place of the images, and ${NAME} for an
+            environment variable; empty to send the file.
         scores: where in the answer they are: keys, places and * for every one, joined by dots.
     """
 
@@ -84,7 +84,7 @@ def values_of(images: Float[Tensor, "b c h w"], form: Form) -> list[np.ndarray]:
 
 
 def keys_of(values: Sequence[np.ndarray], address: str, form: Form) -> list[bytes]:
-    """What each image's answer is kept under: a hash of the address, the form, and every byte of the image."""
+    """What each image's answer is kept under: a hash of address, form, and every byte of the image."""
     head = digest([address, form.record]).encode()
     return [
         sha256(head + f"{value.dtype}{value.shape}".encode() + value.tobytes()).digest() for value in values

@@ -3,7 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +28,7 @@ class Question(NamedTuple):
     headers: dict[str, str]
 
 
+@runtime_checkable
 class Format(Protocol):
     """How a kind of service is asked."""
 
@@ -224,7 +225,8 @@ def _in_order(row: Any, names: Sequence[str] | None, who: str) -> Any:  # noqa: 
         unknown = "" if missing else f", and {next(iter(row.keys() - set(names)))!r} is none of them"
         lacks = f" and not of {missing[0]!r}" if missing else unknown
         raise UnseeError(
-            f"{who} gave the scores of {len(row)} classes{lacks}, for {len(names)} class names: let it give all"
+            f"{who} gave the scores of {len(row)} classes{lacks}, for {len(names)} class names: let it give "
+            "all of them"
         )
     return [row[name] for name in names]
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +67,24 @@ def read_service(file: Path | None, address: str) -> Service:
     cache = values.get("cache")
     return Service(
         form=form,
-        calls=replace(
-            Calls(), **{part.name: values[part.name] for part in fields(Calls) if part.name in values}
-        ),
+        calls=_calls(values),
         batch=batch,
         most_images=values.get("most_images"),
-        price=values.get("price"),
+        price=None if "price" not in values else float(values["price"]),
         cache=usual_folder() if cache is None else _beside(file, cache),
         varies=values.get("varies", False),
         network=network,
     )
+
+
+def _calls(values: Mapping[str, Any]) -> Calls:
+    whole = ("concurrency", "retries", "headers")
+    given: dict[str, Any] = {
+        part.name: values[part.name] if part.name in whole else float(values[part.name])
+        for part in fields(Calls)
+        if part.name in values
+    }
+    return Calls(**given)
 
 
 def _form(values: Mapping[str, Any], address: str, where: str) -> Form:
@@ -90,7 +98,7 @@ def _form(values: Mapping[str, Any], address: str, where: str) -> Form:
     if kind is None:
         raise UnseeError(
             f"{where} does not say how images are sent: write a service file with format = "
-            f"{', '.join(map(repr, FORMATS))}, and give it as service= (--service); docs/black-boxes.md has examples"
+            f"{', '.join(map(repr, FORMATS))}, and give it as service= (--service)"
         )
     own = {part.name: values[part.name] for part in fields(Form) if part.name in values}
     form = Form(**{"image": "png" if kind == TORCHSERVE else "float32", **own, "format": kind})
@@ -98,8 +106,8 @@ def _form(values: Mapping[str, Any], address: str, where: str) -> Form:
         raise UnseeError(f'{where}: format = "json" needs a [request], such as instances = "$images"')
     if kind == KSERVE and (form.image in PICTURES or form.request or form.scores):
         raise UnseeError(
-            f'{where}: format = "kserve" sends tensors: leave out request and scores, and let image be float32 or '
-            "uint8"
+            f'{where}: format = "kserve" sends tensors: leave out request and scores, and let image be '
+            "float32 or uint8"
         )
     if kind != KSERVE and (form.input or form.output or form.binary):
         raise UnseeError(f'{where}: input, output and binary are for format = "kserve"')
@@ -129,7 +137,7 @@ def _read(file: Path) -> dict[str, Any]:
 def _beside(file: Path | None, folder: str) -> Path:
     """A folder as a service file names it: from where the file lies."""
     place = Path(folder).expanduser()
-    return place if file is None else file.parent / place
+    return place.absolute() if file is None else file.parent.absolute() / place
 
 
 def _number(value: object) -> bool:
