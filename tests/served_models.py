@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -118,12 +119,12 @@ class Server:
         elif failure is not None:
             _reply(handler, *failure)
         else:
-            images, kind = self._images(handler.path, handler.headers, data)
+            images, kind = self._images(urlsplit(handler.path).path, handler.headers, data)
             rows = np.asarray(self.scores(number, model(images)))
-            _reply(handler, 200, *self._packed(handler, kind, rows))
             with self.lock:
                 self.batches.append(len(images))
                 self.answered.update(sha256(image.tobytes()).hexdigest() for image in images)
+            _reply(handler, 200, *self._packed(kind, rows))
 
     def _images(self, path, headers, data):
         if path.startswith("/v2/"):
@@ -145,7 +146,7 @@ class Server:
             return of_file(base64.b64decode(found["url"].partition(",")[2])), "json"
         return np.asarray(found["instances"], np.float32), "json"
 
-    def _packed(self, handler, kind, rows):
+    def _packed(self, kind, rows):
         if kind == "binary":
             raw = rows.astype("<f4").tobytes()
             tensor = {"name": "logits", "datatype": "FP32", "shape": list(rows.shape)}

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ class Kept(NamedTuple):
 class KeptAnswers:
     """A table of answers in a folder, which several threads and processes may use at once.
 
-    An answer is on the disk when `keep` returns: a process that is killed loses none of them.
+    A process that is killed loses no answer for which `keep` has returned; a machine that loses its power
+    may lose the last of them, and nothing else.
 
     Args:
         folder: is made if necessary.
@@ -45,6 +46,9 @@ class KeptAnswers:
         with self._told():
             folder.mkdir(parents=True, exist_ok=True)
             self._table = sqlite3.connect(self.file, timeout=_PATIENCE_S, check_same_thread=False)
+            with suppress(sqlite3.OperationalError):  # another process is doing it just now
+                self._table.execute("PRAGMA journal_mode=WAL")
+            self._table.execute("PRAGMA synchronous=NORMAL")
             self._table.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, scores BLOB, at REAL)"
             )
