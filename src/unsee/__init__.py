@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from unsee.masks.folders import explain_to_folders as explain_to_folders
     from unsee.methods import METHODS as METHODS
     from unsee.models import load as load
+    from unsee.models.black_box import BlackBox as BlackBox
     from unsee.models.saved import load_for as load_for
     from unsee.network_check import Check as Check
     from unsee.network_check import check as check
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BlackBox": "unsee.models.black_box",
     "CentreCrop": "unsee.fits",
     "Check": "unsee.network_check",
     "Classifier": "unsee.classifier",

@@ -17,7 +17,7 @@ from unsee.fits import Fit
 from unsee.heads import AUTO, GIVEN, HEADS, Head, Reading
 from unsee.input_values import Channels, InputValues, each_channel
 from unsee.lending import lent, original
-from unsee.network_wrappers import NetworkWrapper, is_closed
+from unsee.network_wrappers import NetworkWrapper, account_of, is_closed
 from unsee.pixels import UNIT
 from unsee.probes import asked, probed
 from unsee.target_scores import SCORES
@@ -119,6 +119,11 @@ class Classifier:
         torch that could be replaced, and for networks that run outside torch.
         """
         return not any(is_closed(module) for module in self.network.modules())
+
+    @property
+    def account(self) -> str:
+        """What the network has been asked so far, in a line; empty where nobody counts, as for most."""
+        return account_of(self.network)
 
     @property
     def record(self) -> dict[str, Any]:

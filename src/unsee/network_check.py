@@ -19,6 +19,7 @@ from unsee.masks.network_input import photo_for
 from unsee.methods import METHODS
 from unsee.models.registry import family_named
 from unsee.models.weights import TAKEN
+from unsee.network_wrappers import afresh
 from unsee.records import finite
 from unsee.tuning import uses_bfloat16
 
@@ -134,7 +135,7 @@ def _tried(call: Callable[[], str]) -> str:
 def _cost(classifier: Classifier, image: Float[Tensor, "1 c h w"]) -> dict[str, float]:
     """Milliseconds of the fastest of three evaluations."""
     found = {}
-    with classifier.borrowed():
+    with classifier.borrowed(), afresh():
         for name, wanted in (("evaluation", False), ("with gradient", True)):
             if wanted and not classifier.reading.differentiable:
                 continue

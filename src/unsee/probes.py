@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from unsee.answers import Answer, answer_of
 from unsee.errors import UnseeError
 from unsee.heads import Head, Reading, read_head
+from unsee.network_wrappers import afresh
 
 _SAME = {torch.float16: 2e-2, torch.bfloat16: 2e-2, torch.float64: 1e-6}
 _SAME_IN_FLOAT32, _SAME_IN_TF32 = 1e-3, 2e-2
@@ -45,9 +46,12 @@ def probed(ask: Ask, images: Float[Tensor, "1 c h w"], head: Head, names: int | 
         output = ask(given)
         return answer_of(head(output) if callable(head) else output, len(given), names)
 
-    first, again, second = answer(bright), answer(images), answer(faint)
+    first = answer(bright)
+    with afresh():
+        again = answer(images)
+    second = answer(faint)
     singles = torch.cat([first.rows, second.rows])
-    random = _differ(first.rows, again.rows, singles)
+    random = differ(first.rows, again.rows, singles)
     reading = read_head(singles, first.rows, head, names)
     return replace(
         reading,
@@ -63,20 +67,27 @@ def _alone(
 ) -> str:
     """Why the network needs one image at a time; empty if it does not."""
     try:
-        rows = answer(pair).rows
+        with afresh():
+            rows = answer(pair).rows
     except UnseeError:
         return "it takes one image at a time"
-    if rows.shape != singles.shape or _differ(rows, singles, singles):
+    if rows.shape != singles.shape or differ(rows, singles, singles):
         return "its answer to an image depends on the others in the batch"
     return ""
 
 
-def _differ(some: Tensor, others: Tensor, singles: Tensor) -> bool:
-    """Whether scores differ by more than rounding, against the spread of all scores."""
+def differ(some: Tensor, others: Tensor, singles: Tensor, on_gpu: bool = False) -> bool:
+    """Whether scores differ by more than rounding, against the spread of all scores.
+
+    Args:
+        some, others: scores of the same images, of one shape.
+        singles: the scores whose spread counts.
+        on_gpu: whether they may come from a GPU, though they lie on the CPU.
+    """
     values = singles.detach().double()
     spread = torch.maximum(values.std(correction=0), 1e-3 * values.abs().max())
     apart = (some.detach().double() - others.detach().double()).abs().max()
-    exact = _SAME_IN_FLOAT32 if singles.device.type == "cpu" else _SAME_IN_TF32
+    exact = _SAME_IN_TF32 if on_gpu or singles.device.type != "cpu" else _SAME_IN_FLOAT32
     return bool(apart > _SAME.get(singles.dtype, exact) * spread)
 
 
@@ -108,7 +119,7 @@ def asked(net: nn.Module, given: Float[Tensor, "b c h w"], name: str) -> object:
     """
     try:
         return net(given.clone())
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, torch.OutOfMemoryError, UnseeError):
         raise
     except Exception as error:
         words = str(error).strip().splitlines()

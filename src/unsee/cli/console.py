@@ -66,6 +66,13 @@ def report_token_checks(photos: Iterable[tuple[str, Mapping[str, Any], float | N
         CONSOLE.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True, highlight=False)
 
 
+def report_accounts(networks: Iterable[tuple[str, str]]) -> None:
+    """Print what served networks were asked, for names and accounts; networks without one are left out."""
+    for name, account in networks:
+        if account:
+            CONSOLE.print(f"[dim]{plain(name)}: {plain(account)}[/]", soft_wrap=True, highlight=False)
+
+
 def report_damage(parts: Iterable[object]) -> bool:
     """Name the parts of a store that could not be read; True if there are any."""
     damaged = list(parts)

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from unsee.class_names import read_class_names
+from unsee.cli.console import report_accounts
 from unsee.errors import UnseeError
+
+if TYPE_CHECKING:
+    from unsee.classifier import Classifier
 
 Size = Annotated[
     str | None,
@@ -49,12 +53,17 @@ Labels = Annotated[
     str | None,
     typer.Option("--labels", help='What a zero-shot network chooses from, with commas: "a cat,a dog".'),
 ]
+Service = Annotated[
+    Path | None,
+    typer.Option("--service", help="TOML file that says how a served model (http:, https:) is asked."),
+]
 
 _IMAGES_OF = "--classes"
 """Of commands with data sets it chooses images: there only --class-names gives names."""
 _SHARED = typer.Typer(add_completion=False)
 _GIVEN: ContextVar[dict[str, Any]] = ContextVar("_GIVEN")
 _TEXTS: ContextVar[tuple[str, ...]] = ContextVar("_TEXTS")
+_LOADED: ContextVar[list["Classifier"]] = ContextVar("_LOADED")
 
 
 def given_options() -> dict[str, Any]:
@@ -65,6 +74,11 @@ def given_options() -> dict[str, Any]:
 def given_texts() -> tuple[str, ...]:
     """The same as they stand on the command line: names and values."""
     return _TEXTS.get()
+
+
+def note_loaded(classifier: "Classifier") -> None:
+    """Remember a network that the command has loaded, to say in the end what it was asked."""
+    _LOADED.get([]).append(classifier)
 
 
 class NetworkCommand(TyperCommand):
@@ -92,7 +106,11 @@ class NetworkCommand(TyperCommand):
         given = ((each.opts[0], values[str(each.name)]) for each in shared)
         _GIVEN.set(network_from(**values))
         _TEXTS.set(tuple(part for name, value in given if value is not None for part in (name, str(value))))
-        return super().invoke(ctx)
+        _LOADED.set([])
+        try:
+            return super().invoke(ctx)
+        finally:
+            report_accounts((each.name, each.account) for each in _LOADED.get())
 
 
 @_SHARED.command()
@@ -105,6 +123,7 @@ def network_from(
     head: HeadName = None,
     class_names: ClassNamesFile = None,
     labels: Labels = None,
+    service: Service = None,
     score: ScoreName = None,
 ) -> dict[str, Any]:
     """Text of the options → arguments of `unsee.load`: only those that were given.
@@ -121,6 +140,7 @@ def network_from(
         "head": head,
         "class_names": None if class_names is None else read_class_names(class_names),
         "score": score,
+        "service": service,
         "labels": None if labels is None else tuple(part.strip() for part in labels.split(",")),
     }
     return {name: value for name, value in found.items() if value is not None}

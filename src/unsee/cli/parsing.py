@@ -7,6 +7,7 @@ from typing import Any
 from unsee.choices import look_up
 from unsee.classifier import Classifier, TargetLike
 from unsee.cli.console import CONSOLE, plain
+from unsee.cli.network_options import note_loaded
 from unsee.cli.options import DEFAULT_MODEL, DRAWN_MODEL
 from unsee.datasets.dataset import Dataset
 from unsee.datasets.opening import DRAWN, open_dataset
@@ -227,6 +228,7 @@ def _loaded(name: str, network: Callable[[], Classifier]) -> Classifier:
     keep_freed()
     with CONSOLE.status(plain(f"loading {name}")):
         classifier = network()
+        note_loaded(classifier)
         doubts = classifier.reading.doubts
     for doubt in doubts:
         CONSOLE.print(f"[yellow]scores:[/] {plain(doubt)}", soft_wrap=True, highlight=False)

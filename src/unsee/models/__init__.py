@@ -37,18 +37,20 @@ def load(
     mean_color: Channels = None,
     labels: Sequence[str] | None = None,
     score: str | None = None,
+    service: str | Path | None = None,
 ) -> Classifier:
     """A classifier by name.
 
     Args:
         name: of a family, such as `torchvision:googlenet`, `timm:NAME`, `hf:NAME`, `onnx:FILE`,
-            `python:package.module:function`; `unsee models` lists the families.
+            `python:package.module:function`, `https://host/path`; `unsee models` lists the families.
         weights: a safetensors file, or a state dict or checkpoint of `torch.save`, in which no code is run.
         device: a torch device, or "auto" for the fastest available.
         size: one side, or height and width, of the network's input in pixels.
         mean, std, channels, value_range, head, class_names, mean_color, score: as `Classifier` takes them.
             What is given goes before what the family knows.
         labels: texts to choose from, for a zero-shot classifier.
+        service: a TOML file that says how a served model is asked, for `http://…` and `https://…`.
 
     Raises:
         UnseeError: no such model or device, weights that cannot be found or do not fit, a library that is not
@@ -58,7 +60,8 @@ def load(
     family = _family_of(name)
     options = Options(size, mean, std, channels, value_range, head, class_names, mean_color, score)
     file = None if weights is None else Path(weights)
-    request = Request(name.partition(":")[2], name, file, place, options, labels)
+    described = None if service is None else Path(service)
+    request = Request(name.partition(":")[2], name, file, place, options, labels, described)
     classifier = options.applied(family.load(request))
     classifier.net.to(place)
     return classifier

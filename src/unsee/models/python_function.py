@@ -21,7 +21,8 @@ _SHOWN = 8
 def load(request: Request) -> Classifier:
     """What `package.module:function` returns, called without arguments; the working folder is searched too.
 
-    A module is wrapped in a `Classifier` with its defaults. A weight file is loaded into the network.
+    A module is wrapped in a `Classifier` with its defaults; an `unsee.BlackBox` is one already. A weight file
+    is loaded into the network.
 
     Raises:
         UnseeError: there is no such function, it fails, or it returns something else.

@@ -30,6 +30,7 @@ class Family:
         weights: whether a weight file may be given.
         labels: whether labels may be given, as zero-shot classifiers need.
         found: whether the name alone says where the weights are.
+        service: whether a service file may be given.
     """
 
     prefix: str
@@ -40,6 +41,7 @@ class Family:
     weights: bool = True
     labels: bool = False
     found: bool = False
+    service: bool = False
 
     @property
     def pattern(self) -> str:
@@ -61,6 +63,11 @@ class Family:
             raise UnseeError(
                 f"labels= (--labels) are for zero-shot classifiers, as in hf:…, and {request.name} is none: "
                 "give class_names= (--class-names) to name its classes"
+            )
+        if request.service is not None and not self.service:
+            raise UnseeError(
+                f"service= (--service) is for served models, as in https://…, and {request.name} is none: "
+                "leave it out"
             )
         if request.weights is not None and not self.weights:
             raise UnseeError(f"{request.name} holds its weights: leave weights= (--weights) out")
@@ -130,8 +137,20 @@ FAMILIES: dict[str, Family] = {
         Family(
             "python",
             "MODULE:FUNCTION",
-            "your own function that returns a module or a Classifier",
+            "your own function that returns a module, a Classifier or a BlackBox",
             "unsee.models.python_function:load",
+        ),
+        *(
+            Family(
+                scheme,
+                "//HOST/PATH",
+                f"a model served by {scheme}, described by --service; it gives no gradient",
+                "unsee.models.served:load",
+                weights=False,
+                found=True,
+                service=True,
+            )
+            for scheme in ("http", "https")
         ),
     )
 }

@@ -65,6 +65,7 @@ class Request:
         options: what the user says about the network. `unsee.load` applies them to the classifier that the
             family returns; a family needs them only where they decide how the network is built.
         labels: of a zero-shot classifier, if some were given.
+        service: the file that describes a served model, if one was given.
     """
 
     rest: str
@@ -73,6 +74,7 @@ class Request:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     options: Options = field(default_factory=Options)
     labels: Sequence[str] | None = None
+    service: Path | None = None
 
     def over(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """What is known of the network, where the user says nothing else."""

@@ -9,7 +9,7 @@ from unsee.errors import UnseeError
 from unsee.models.request import Request
 
 ENDING = ".unsee.json"
-_OF_THE_CLASSIFIER = ("size", "mean", "std", "channels", "value_range", "head", "class_names")
+OF_THE_CLASSIFIER = ("size", "mean", "std", "channels", "value_range", "head", "class_names")
 _OF_THE_FILE = ("layout", "output")
 LAYOUTS = ("NCHW", "NHWC")
 
@@ -54,14 +54,14 @@ def read_sidecar(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
     except (OSError, ValueError) as error:
         raise UnseeError(f"{place} cannot be read as JSON ({error})") from error
     if not isinstance(values, dict):
-        raise UnseeError(f"{place} must hold one JSON object, with {', '.join(_OF_THE_CLASSIFIER)}")
-    known = (*_OF_THE_CLASSIFIER, *_OF_THE_FILE)
+        raise UnseeError(f"{place} must hold one JSON object, with {', '.join(OF_THE_CLASSIFIER)}")
+    known = (*OF_THE_CLASSIFIER, *_OF_THE_FILE)
     if unknown := [key for key in values if key not in known]:
         raise UnseeError(f"{place} has the unknown key {unknown[0]!r}: it may have {', '.join(known)}")
     if values.get("layout", "NCHW") not in LAYOUTS:
         raise UnseeError(f"{place}: layout must be NCHW or NHWC, got {values['layout']!r}")
     return (
-        {key: _checked(key, values[key], place) for key in _OF_THE_CLASSIFIER if key in values},
+        {key: checked_value(key, values[key], place) for key in OF_THE_CLASSIFIER if key in values},
         {key: str(values[key]) for key in _OF_THE_FILE if key in values},
     )
 
@@ -83,7 +83,7 @@ def sha256_of(*files: Path) -> str:
     return found.hexdigest()
 
 
-def _checked(key: str, value: Any, place: Path) -> Any:  # noqa: ANN401
+def checked_value(key: str, value: Any, place: Path) -> Any:  # noqa: ANN401
     """A value as `Classifier` takes it.
 
     Raises:
