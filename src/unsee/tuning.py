@@ -16,7 +16,7 @@ from unsee.choices import look_up
 from unsee.classifier import Classifier
 from unsee.errors import UnseeError
 from unsee.hooks import copied, hooked
-from unsee.network_wrappers import NetworkWrapper
+from unsee.network_wrappers import ClosedNetwork, NetworkWrapper
 from unsee.tensors.depthwise import hasten
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -127,13 +127,14 @@ def check_precision(precision: object) -> None:
 
 def uses_bfloat16(classifier: Classifier, precision: str) -> bool:
     """Whether to run a network in bfloat16; with "auto", if the device has instructions for it and the
-    network has no operation that cannot.
+    network has no operation that cannot. What runs outside torch keeps its own precision.
 
     Raises:
         UnseeError: the precision is unknown.
     """
     check_precision(precision)
-    if precision == "float32" or classifier.net_dtype != torch.float32:
+    closed = isinstance(classifier.net, ClosedNetwork)
+    if precision == "float32" or classifier.net_dtype != torch.float32 or closed:
         return False
     if precision == "bfloat16":
         return True

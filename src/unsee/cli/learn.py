@@ -1,7 +1,7 @@
 """`unsee learn`: a method over a whole data set, into a store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -138,7 +138,7 @@ def command(
     extent = Extent(limit, part_size, retry, sample)
     images = dataset_from(dataset, split, classes)
     tell_if_all(sample, images)
-    own = {
+    own: dict[str, Any] = {
         "preset": preset,
         "game": game,
         "perturbation": perturbation,
@@ -151,16 +151,8 @@ def command(
     }
     check_for_mask(method, own)
     plan = plan_for(
-        preset,
-        game=game,
-        perturbation=perturbation,
-        iterations=iterations,
-        optimiser=optimiser,
-        budget=budget,
-        area=area,
+        **own,
         layer=layer_from(layer, layer_value, mask_over),
-        suppress=suppress,
-        keep=keep,
         fit=fit_from(fit),
         seed=seed,
         batch_size=batch_size,

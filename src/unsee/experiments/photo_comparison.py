@@ -48,6 +48,7 @@ class ComparisonSettings:
         mask_layer: the layer whose activation the mask edits; by default it edits pixels.
         area: share of the picture that the mask should mark; None where the preset chooses it.
         suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
+        optimiser, budget: of the learned mask, as in `unsee.explain`.
     """
 
     methods: tuple[str, ...] = tuple(METHODS)
@@ -113,6 +114,8 @@ def compare(
     progress: Callable[[str, str], None] | None = None,
     suppress: float | None = None,
     keep: float | None = None,
+    optimiser: str | None = None,
+    budget: int | None = None,
 ) -> Comparison | list[Comparison]:
     """Compare the learned mask with other saliency methods (fig. 2), each with its smallest box (§5.3).
 
@@ -131,6 +134,7 @@ def compare(
         score: of several targets together, as `Classifier` takes it; defaults to the classifier's.
         progress: called with the photo's name and the method before each method.
         suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
+        optimiser, budget: of the learned mask, as in `unsee.explain`.
 
     Returns:
         One comparison for one photo, a list for several. A method that does not support the network is in
@@ -148,7 +152,7 @@ def compare(
     place = OnLayer(mask_layer) if isinstance(mask_layer, str) else mask_layer
     fitted = Squash() if fit is None else fit
     settings = ComparisonSettings(
-        names, fitted, seed, preset, layer, perturbation, place, area, suppress, keep
+        names, fitted, seed, preset, layer, perturbation, place, area, suppress, keep, optimiser, budget
     )
     several = isinstance(photos, list | tuple)
     sources = cast("Sequence[PhotoLike | Photo]", photos if several else [photos])

@@ -101,6 +101,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     own = names.index(SCORE)
     seconds = batch.seconds + (time.perf_counter() - began) / len(masks)
     learned = []
+    many = scorer.settings.optimiser.masks_per_step > 1
     for row, count in enumerate(batch.iteration.tolist()):
         history = batch.history[row, :count].cpu()
         learned.append(
@@ -112,7 +113,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},
                 evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.passes,
                 verdict=verdict(
-                    history.sum(dim=1) if asked is None else history[:, own],
+                    _course(history.sum(dim=1) if asked is None else history[:, own], many),
                     int(batch.failed_at[row]),
                     float(costs[row]),
                     scores[row],
@@ -128,6 +129,11 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
             )
         )
     return learned
+
+
+def _course(costs: Float[Tensor, " steps"], many: bool) -> Float[Tensor, " steps"]:
+    """The objective as it went; the best so far where a step tries many masks that are not meant to last."""
+    return costs.cummin(dim=0).values if many else costs
 
 
 @torch.no_grad()

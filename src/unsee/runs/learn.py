@@ -13,6 +13,7 @@ from unsee.fits import Fit
 from unsee.images import Photo
 from unsee.layers import layer_named
 from unsee.masks import PRESETS, OnLayer, Plan, plan_for
+from unsee.masks.optimisers.protocol import Optimiser
 from unsee.masks.photos import TOP5
 from unsee.masks.plans import CUSTOM
 from unsee.masks.settings import Settings
@@ -107,6 +108,8 @@ def learn(
     progress: RunProgress | None = None,
     suppress: float | None = None,
     keep: float | None = None,
+    optimiser: str | Optimiser | None = None,
+    budget: int | None = None,
 ) -> Store:
     """Learn a mask, or compute another method's saliency map, for every image of a data set.
 
@@ -132,6 +135,7 @@ def learn(
         engine: `unsee.runs.engines.local.Local()`, or `unsee.runs.engines.ray.OnRay(workers)`.
         progress: called with the events of the run.
         suppress, keep: for the smallest mask that suffices, as in `unsee.explain`.
+        optimiser, budget: of masks, as in `unsee.explain`.
 
     Returns:
         The store, with all rows.
@@ -150,6 +154,8 @@ def learn(
         seed=seed,
         batch_size=batch_size,
         precision=precision,
+        optimiser=optimiser,
+        budget=budget,
     )
     settings = LearnSettings(method, plan, target, class_map)
     return learn_with(settings, classifier, dataset, out, extent, engine, progress)

@@ -52,7 +52,7 @@ class Link(NamedTuple):
         """Scores on the scale of the model."""
         if not self.log_odds:
             return scores
-        return scores.double().logit().clamp(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).to(scores)
+        return scores.double().clamp(0, 1).logit().clamp(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).to(scores)
 
     def score(self, values: Tensor, noise: float = 0.0) -> Tensor:
         """The mean score where the model's value is known up to a normal noise; without it `value`'s inverse.

@@ -35,6 +35,8 @@ _GROWTH, _SHRINKAGE, _LEAST_TRUST = 1.4, 0.9, 0.4
 class Surrogate:
     """Descent on a model of the score that is made of evaluations without gradients.
 
+    It knows no bounds but [0,1]: others are set by paths alone, which need gradients (`Continuing`).
+
     Args:
         budget: evaluations of masks for each image, in whole steps.
         probes: masks that each step asks for.
@@ -205,8 +207,6 @@ class Surrogate:
         start = torch.stack([search.center for search in searches]).to(asked)[:, None].expand_as(asked)
         reach = start.new_tensor([search.reach for search in searches])[:, None, None, None]
         low, high = (start - reach).clamp(0, 1), (start + reach).clamp(0, 1)
-        if evaluation.bounds is not None:
-            low, high = (part.clamp(*(side[:, None] for side in evaluation.bounds)) for part in (low, high))
         steps = iteration.repeat_interleave(self.probes)
 
         def gradient(masks: Tensor) -> Tensor:
@@ -219,8 +219,6 @@ class Surrogate:
         if any(search.model is not None for search in searches):
             found = minimised(gradient, start, (low, high), reach, self.inner)
         drawn = torch.stack([search.drawn for search in searches]).to(asked)
-        if evaluation.bounds is not None:
-            drawn = drawn.clamp(*(side[:, None] for side in evaluation.bounds))
         opening = torch.tensor([search.model is None for search in searches], device=asked.device)
         return torch.where(opening[:, None, None, None], drawn, found)
 
