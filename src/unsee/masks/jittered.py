@@ -70,7 +70,10 @@ class JitteredScorer:
         parts = [self._group_scores(*pair) for pair in pairs]
         odds = [part.log_odds for part in parts if part.log_odds is not None]
         values = torch.cat([part.values for part in parts], dim=1)
-        return Scored(values, torch.cat(odds, dim=1) if odds else None)
+        rows = torch.arange(len(masks), device=turns.device)[:, None]
+        down, right = self.offsets[rows, turns].unbind(dim=2)
+        places = down * max(self.settings.jitter, 1) + right
+        return Scored(values, torch.cat(odds, dim=1) if odds else None, places)
 
     def _group_scores(self, masks: Float[Tensor, "b k r c"], turns: Int[Tensor, "b k"]) -> Scored:
         count, turn = masks.shape[1], turns.flatten()
@@ -78,7 +81,7 @@ class JitteredScorer:
         scoring = self.scoring if count == 1 else self.scoring.select(rows)
         noise, mirrored = scoring.noise_at(turn), turn % 2 == 0 if self.settings.mirrored else None
         pixels = self.upsampler(masks.flatten(0, 1))
-        values, odds = scoring.jittered_scores(pixels, self.offsets[rows, turn], noise, mirrored)
+        values, odds, _ = scoring.jittered_scores(pixels, self.offsets[rows, turn], noise, mirrored)
         return Scored(values.view(-1, count), None if odds is None else odds.view(-1, count))
 
     def select(self, rows: Int[Tensor, " k"]) -> "JitteredScorer":

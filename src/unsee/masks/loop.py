@@ -172,7 +172,7 @@ def _evaluated(batch: Batch, asked: Tensor, needs_gradient: bool) -> Evaluation:
     masks, iteration = masks.detach(), batch.iteration.repeat_interleave(count)
     flat = objective.terms(masks.flatten(0, 1), scored.values.detach().flatten(), iteration)
     terms = {name: values.view(-1, count) for name, values in flat.items()}
-    return Evaluation(masks, terms, linear, objective, batch.scorer.edits, batch.bounds)
+    return Evaluation(masks, terms, linear, objective, batch.scorer.edits, batch.bounds, scored.places)
 
 
 def _linear(scored: Scored, masks: Tensor, edits: int) -> Linear:

@@ -21,10 +21,14 @@ _INPUT_NOISE_STREAM = 1000
 
 
 class Scored(NamedTuple):
-    """Scores summed over the edits; `log_odds` of their mean where the score is a probability, else None."""
+    """Scores summed over the edits; `log_odds` of their mean where the score is a probability, else None.
+
+    `places` numbers the jitter of each; None where there is none.
+    """
 
     values: Float[Tensor, "*b"]
     log_odds: Float[Tensor, "*b"] | None
+    places: Int[Tensor, "*b"] | None = None
 
     @classmethod
     def summed(cls, parts: Sequence["Scored"]) -> "Scored":

@@ -58,6 +58,7 @@ class Evaluation:
         objective: gives the penalties and their gradient at any mask.
         edits: perturbations over which the score is summed.
         bounds: of each cell; None for [0,1].
+        places: numbers the jitter of each evaluation; None where there is none.
     """
 
     masks: Float[Tensor, "b k r c"]
@@ -66,6 +67,7 @@ class Evaluation:
     objective: Objective
     edits: int
     bounds: Bounds | None = None
+    places: Int[Tensor, "b k"] | None = None
 
     @property
     def gradient(self) -> Float[Tensor, "b k r c"] | None:

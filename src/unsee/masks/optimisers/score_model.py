@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.tensors import smooth
@@ -22,6 +22,10 @@ _LENGTHS = (0.5, 1.5, 5.0, 15.0, 50.0)
 """Squares of the kernel's length that are tried, against the median squared distance of the evaluations."""
 _NOISES = (1e-4, 6e-4, 4e-3, 2.5e-2, 0.15)
 """Variances of the noise that are tried, against that of the process."""
+_JITTER = 4.0
+"""Variance of what all evaluations at one place of the jitter share, against that of the noise."""
+_NODES = (-math.sqrt(1.5), 0.0, math.sqrt(1.5))
+"""Standard deviations at which a normal noise is sampled: Chebyshev's quadrature, with equal weights."""
 _LEAST_WEIGHT, _DELETED_WEIGHT = 0.2, 6.0
 """The squared weight of a cell that is kept, and what is added for one that is deleted."""
 _EDGE = 1.5
@@ -118,7 +122,8 @@ class ScoreModel:
         seen: the features of the evaluated masks.
         length: of the kernel, squared.
         mean: of the process.
-        noise: standard deviation of an evaluation from the process, such as the jitter's.
+        shifts: by which evaluations differ from the process: those of each place of the jitter, more and less
+            the noise. Each is as likely as another.
         weights: of the kernel at each evaluated mask, for each function; the first is the mean's.
         waves, phases, heights: random waves of each function before it is corrected by the evaluations.
         choice: which length and noise were taken, for the next fit.
@@ -128,7 +133,7 @@ class ScoreModel:
     seen: Float[Tensor, "n f"]
     length: float
     mean: float
-    noise: float
+    shifts: Float[Tensor, " s"]
     weights: Float[Tensor, "n k"]
     waves: Float[Tensor, "f w"]
     phases: Float[Tensor, " w"]
@@ -141,6 +146,7 @@ class ScoreModel:
         features: Features,
         masks: Float[Tensor, "n r c"],
         values: Float[Tensor, " n"],
+        jitter: Int[Tensor, " n"],
         count: int,
         draws: torch.Generator,
         choices: Sequence[int],
@@ -151,30 +157,37 @@ class ScoreModel:
             features: of masks.
             masks: the evaluated ones, at least two that differ.
             values: their scores, on a scale without ends.
+            jitter: the number of the place that each was jittered to.
             count: how many functions: the mean, and samples.
             draws: for the samples.
             choices: pairs of a length and a noise to choose from; see `choices_near`.
         """
         seen = features.of(masks)
         squares = _distances(seen, seen)
+        shared = _JITTER * (jitter[:, None] == jitter).double()
         typical = max(float(squares.flatten().median()), 1e-12)
-        fits = [_fit(squares / typical, values.double(), number) for number in choices]
+        fits = [_fit(squares / typical, shared, values.double(), number) for number in choices]
         fit = max(fits, key=lambda one: one.likelihood)
         length, noise = _LENGTHS[fit.choice // len(_NOISES)] * typical, _NOISES[fit.choice % len(_NOISES)]
         waves = torch.randn(seen.shape[1], _WAVES, generator=draws).to(seen) / math.sqrt(length)
         phases = 2 * math.pi * torch.rand(_WAVES, generator=draws).to(seen)
         heights = torch.randn(_WAVES, count, generator=draws).to(seen) * math.sqrt(2 * fit.variance / _WAVES)
-        errors = torch.randn(len(seen), count, generator=draws).to(seen) * math.sqrt(fit.variance * noise)
+        unit = math.sqrt(fit.variance * noise)
+        errors = unit * torch.randn(len(seen), count, generator=draws).to(seen)
+        moves = torch.randn(int(jitter.max()) + 1, count, generator=draws).to(seen)
+        errors += unit * math.sqrt(_JITTER) * moves[jitter]
         heights[:, 0], errors[:, 0] = 0, 0
         prior = torch.cos(seen @ waves + phases) @ heights + errors
-        weights = torch.cholesky_solve(values.double()[:, None] - fit.mean - prior.double(), fit.factor)
+        off = values.double()[:, None] - fit.mean - prior.double()
+        weights = torch.cholesky_solve(off, fit.factor).to(seen)
+        shifts = noise * _JITTER * torch.zeros_like(moves[:, 0]).index_add_(0, jitter, weights[:, 0])
         return cls(
             features,
             seen,
             length,
             fit.mean,
-            math.sqrt(fit.variance * noise),
-            weights.to(seen),
+            (shifts[torch.unique(jitter)][:, None] + unit * seen.new_tensor(_NODES)).flatten(),
+            weights,
             waves,
             phases,
             heights,
@@ -203,11 +216,13 @@ def _distances(some: Float[Tensor, "n f"], others: Float[Tensor, "m f"]) -> Floa
     return torch.addmm(squares, some, others.T, alpha=-2).clamp_(min=0)
 
 
-def _fit(squares: Float[Tensor, "n n"], values: Float[Tensor, " n"], choice: int) -> Fit:
+def _fit(
+    squares: Float[Tensor, "n n"], shared: Float[Tensor, "n n"], values: Float[Tensor, " n"], choice: int
+) -> Fit:
     """How likely the values are with one length and noise; mean and variance are the most likely ones."""
     count, noise = len(values), _NOISES[choice % len(_NOISES)]
     kernel = torch.exp(squares.double() / (-2 * _LENGTHS[choice // len(_NOISES)]))
-    kernel.diagonal().add_(noise)
+    kernel.add_(shared, alpha=noise).diagonal().add_(noise)
     factor = torch.linalg.cholesky(kernel)
     ones = torch.ones_like(values)
     own, level = torch.cholesky_solve(torch.stack([values, ones], dim=1), factor).unbind(dim=1)

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from unsee.masks.objective import Objective, log_odds_of
@@ -13,8 +13,6 @@ from unsee.masks.optimisers.score_model import ScoreModel
 _LARGEST_LOG_ODDS = 7.0
 _RANGE = 5.0
 """Log-odds further than this from the best tell nothing of masks near it."""
-_PLACES = ((0.0, 2 / 3), (-math.sqrt(3), 1 / 6), (math.sqrt(3), 1 / 6))
-"""Places, in standard deviations, and weights of Gauss and Hermite's quadrature."""
 
 
 class State(NamedTuple):
@@ -54,21 +52,17 @@ class Link(NamedTuple):
             return scores
         return scores.double().clamp(0, 1).logit().clamp(-_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).to(scores)
 
-    def score(self, values: Tensor, noise: float = 0.0) -> Tensor:
-        """The mean score where the model's value is known up to a normal noise; without it `value`'s inverse.
+    def score(self, values: Float[Tensor, " k"], shifts: Float[Tensor, " s"]) -> Float[Tensor, " k"]:
+        """The mean score where the model's value is shifted by each of some equally likely shifts."""
+        shifted = values[:, None] + shifts
+        return (shifted.sigmoid() if self.log_odds else shifted).mean(dim=1)
 
-        By Gauss and Hermite's quadrature with three places.
-        """
-        if not self.log_odds:
-            return values
-        return sum((weight * (values + noise * place).sigmoid() for place, weight in _PLACES), 0 * values)
-
-    def rate(self, values: Tensor, noise: float) -> Tensor:
+    def rate(self, values: Float[Tensor, " k"], shifts: Float[Tensor, " s"]) -> Float[Tensor, " k"]:
         """How fast the mean score term grows with the model's value."""
         if not self.log_odds:
             return torch.full_like(values, self.rise)
-        scores = [((values + noise * place).sigmoid(), weight) for place, weight in _PLACES]
-        return self.rise * sum((weight * score * (1 - score) for score, weight in scores), 0 * values)
+        score = (values[:, None] + shifts).sigmoid()
+        return self.rise * (score * (1 - score)).mean(dim=1)
 
 
 class Known(NamedTuple):
@@ -77,6 +71,7 @@ class Known(NamedTuple):
     masks: Float[Tensor, "n r c"]
     scores: Float[Tensor, " n"]
     penalties: Float[Tensor, " n"]
+    jitter: Int[Tensor, " n"]
     link: Link
 
     def costs(self) -> Float[Tensor, " n"]:
@@ -117,4 +112,4 @@ class Search(NamedTuple):
         if self.model is None:
             return torch.zeros_like(masks)
         values, gradient = self.model.samples(masks.cpu())
-        return (link.rate(values, self.model.noise)[:, None, None] * gradient).to(masks)
+        return (link.rate(values, self.model.shifts)[:, None, None] * gradient).to(masks)

@@ -107,8 +107,8 @@ class Surrogate:
     def begin(self, masks: Float[Tensor, "b r c"], seeds: Int[Tensor, " b"]) -> Memory:
         """What is known of each image before the first step: nothing.
 
-        Evaluated masks, their scores and penalties; the next masks to ask for; the numbers of `State`;
-        the seed.
+        Evaluated masks, their scores, penalties and jitter; the next masks to ask for; the numbers of
+        `State`; the seed.
         """
         batch = len(masks)
         count = self.iterations * self.probes
@@ -118,6 +118,7 @@ class Surrogate:
             masks.new_zeros(batch, count, *masks.shape[1:]),
             masks.new_full((batch, count), math.nan),
             masks.new_zeros(batch, count),
+            seeds.new_zeros(batch, count),
             torch.stack(first),
             state,
             seeds.clone(),
@@ -130,33 +131,34 @@ class Surrogate:
         iteration: Int[Tensor, " b"],  # noqa: ARG002
     ) -> Float[Tensor, "b k r c"]:
         """The masks that `tell` has prepared."""
-        return memory[3]
+        return memory[4]
 
     def tell(
         self, memory: Memory, evaluation: Evaluation, iteration: Int[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b r c"], Memory]:
         """The best mask so far, and the masks that the model, with these evaluations, finds promising."""
-        points, scores, penalties, _, state, seeds = memory
-        points, scores, penalties = points.clone(), scores.clone(), penalties.clone()
+        points, scores, penalties, jitter = (part.clone() for part in memory[:4])
+        state, seeds = memory[5:]
         objective, asked = evaluation.objective, evaluation.masks
         rows = torch.arange(len(asked), device=asked.device)[:, None]
         places = iteration[:, None] * self.probes + torch.arange(self.probes, device=asked.device)
         points[rows, places] = asked
         scores[rows, places] = objective.game.sign * evaluation.terms[SCORE] / evaluation.edits
         penalties[rows, places] = penalty_total(evaluation.terms)
+        if evaluation.places is not None:
+            jitter[rows, places] = evaluation.places
         link = Link.of(objective, evaluation.edits)
         searches = []
         for row, step in enumerate(iteration.tolist()):
             count = (step + 1) * self.probes
-            known = Known(
-                points[row, :count].cpu(), scores[row, :count].cpu(), penalties[row, :count].cpu(), link
-            )
+            seen = [part[row, :count].cpu() for part in (points, scores, penalties, jitter)]
+            known = Known(seen[0], seen[1], seen[2], seen[3], link)
             before = State(*state[row].tolist())
             searches.append(self._searched(known, before, int(seeds[row]), step, objective.game.ideal))
         proposed = self._proposed(searches, evaluation, iteration)
         after = torch.tensor([search.state for search in searches], dtype=state.dtype)
         masks = torch.stack([search.center for search in searches]).to(asked)
-        return masks, (points, scores, penalties, proposed, after.to(state), seeds)
+        return masks, (points, scores, penalties, jitter, proposed, after.to(state), seeds)
 
     def settled(
         self,
@@ -189,11 +191,12 @@ class Surrogate:
             features,
             known.masks[rows],
             known.values()[rows],
+            known.jitter[rows],
             self.probes,
             generator(seed, _MODEL_STREAM + step),
             (choice,) if choice is not None and step % _REFITTED else choices_near(choice),
         )
-        means = known.link.score(model.means(known.masks[rows]), model.noise)
+        means = known.link.score(model.means(known.masks[rows]), model.shifts)
         center = known.masks[rows[int((known.penalties[rows] + known.link.rise * means).argmin())]]
         state = State(trust, lowest, float(model.choice))
         return Search(center, drawn, model, self.reach(step) * trust, state)
