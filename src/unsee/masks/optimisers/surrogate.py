@@ -55,7 +55,7 @@ class Surrogate:
     probes: int = 20
     opening: int = 40
     remembered: int = 400
-    waves: int = 14
+    waves: int = 16
     radius: float = 1.5
     least_radius: float = 0.1
     inner: int = 30
