@@ -8,6 +8,9 @@ NO_GAIN = "no gain"
 NO_SCORE = "not finite: the network gives no finite score"
 """How a verdict begins if the network itself fails on an edited image, whatever the precision."""
 
+STOPPED = "stopped after"
+"""How a verdict begins if the mask is the best one at the time when its optimisation was stopped."""
+
 NOT_REACHED = "not reached"
 """How a verdict begins if no mask does what was asked of the smallest one."""
 
@@ -18,6 +21,8 @@ def advice(verdict: str) -> str:
         return "explain another class, or try the preset paper or another perturbation"
     if verdict.startswith(NOT_REACHED):
         return "ask for a smaller share, explain another class, or try another perturbation"
+    if verdict.startswith(STOPPED):
+        return "the same call again learns it to the end"
     if verdict.startswith(NO_SCORE):
         return "try another perturbation, or check the network on such images"
     if verdict.startswith("not finite"):

@@ -142,7 +142,10 @@ def command(
         report = explain_to_folders(
             classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
         )
-    _print_report(report, as_json)
+        if report.stopped:
+            _print_report(report, as_json)
+    if not report.stopped:
+        _print_report(report, as_json)
     if report.problems:
         raise typer.Exit(2)
 

@@ -102,6 +102,8 @@ def explain(
 
     Raises:
         UnseeError: a photo cannot be read, or a target or setting is invalid.
+        KeyboardInterrupt: it was stopped. Where the classifier gives no gradient, and the masks of all photos
+            have been begun, the best so far are returned instead; `run.verdict` says so.
     """
     if not isinstance(model, Classifier):
         raise UnseeError("explain takes a Classifier: wrap the network, as in unsee.Classifier(net)")
@@ -130,9 +132,14 @@ def explain(
     )
     sources, several = _listed(photos)
     read = [photo_for(model, photo) for photo in sources]
-    plan = plan.on(model, read)
     wanted = one_each(targets, len(read), several)
-    explanations = list(explain_each(model, zip(read, wanted, strict=True), plan, progress))
+    plan = replace(plan.on(model, read), best_so_far=True)
+    explanations: list[Explanation] = []
+    try:
+        explanations.extend(explain_each(model, zip(read, wanted, strict=True), plan, progress))
+    except KeyboardInterrupt:
+        if len(explanations) < len(read) * max(len(plan.areas), 1):
+            raise
     return explanations if several or (plan.areas and plan.share is None) else explanations[0]
 
 

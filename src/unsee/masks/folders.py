@@ -6,7 +6,7 @@ for saved in report.saved:
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -28,6 +28,7 @@ from unsee.masks.photos import Plan, asked_for, precision_of
 from unsee.pixels import RGB, UNIT, Bands, checked_bands
 from unsee.records import described, differences, few
 from unsee.smallest_mask import other_folder, question_record
+from unsee.verdicts import STOPPED
 
 PhotoFolder = tuple[str | PathLike[str], Path]
 """A photo, and the folder for its explanation."""
@@ -43,10 +44,14 @@ class FolderEntry:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """The explanations that are in their folders, in the order of the photos, and what went wrong."""
+    """The explanations that are in their folders, in the order of the photos, and what went wrong.
+
+    `stopped` tells that the user has stopped it, and that some masks are the best so far.
+    """
 
     saved: tuple[FolderEntry, ...]
     problems: tuple[str, ...]
+    stopped: bool = False
 
 
 def explain_to_folders(
@@ -88,27 +93,43 @@ def explain_to_folders(
     """
     if layer is not None:
         plan = replace(plan, layer=OnLayer(layer) if isinstance(layer, str) else layer)
-    plan = plan.on(classifier, _readable(classifier, photos))
+    plan = replace(plan.on(classifier, _readable(classifier, photos)), best_so_far=True)
     root, bands = folder_for(out), checked_bands(bands, classifier.input_shape[0])
     folders = [root / name for name in folder_names(photos)]
     places = list(zip(photos, folders, strict=True))
     manifests, missing, problems = _sorted(classifier, places, plan, target, force, bands)
     advance = progress and _counting_from(len(photos) - len(missing), progress)
     refused: dict[int, str] = {}
+    stopped = False
+    try:
+        for inside, saved in _each_saved(
+            _explained(classifier, missing, plan, target, advance, refused), plan, bands
+        ):
+            manifests[inside] = saved.manifest(bands)
+            stopped |= saved.run.verdict.startswith(STOPPED)
+    except KeyboardInterrupt:
+        if not stopped:
+            raise
+    problems += refused.values()
+    every = [inside for folder in folders for inside in _insides(folder, plan)]
+    entries = (FolderEntry(inside, manifests[inside]) for inside in every if inside in manifests)
+    return FolderReport(tuple(entries), tuple(problems), stopped)
+
+
+def _each_saved(
+    explained: Iterable[tuple[Path, Explanation]], plan: Plan, bands: Bands | None
+) -> Iterator[tuple[Path, Explanation]]:
+    """Explanations with where they have been saved, and for several areas of a photo the row of all."""
     of_one: list[Explanation] = []
-    for folder, explanation in _explained(classifier, missing, plan, target, advance, refused):
+    for folder, explanation in explained:
         inside = _inside(folder, plan, explanation.run.asked_area)
         explanation.save(inside, overwrite=True, bands=bands)
-        manifests[inside] = explanation.manifest(bands)
+        yield inside, explanation
         of_one.append(explanation)
         if len(of_one) == _masks_each(plan):
             if len(of_one) > 1:
                 save_row(of_one, folder / ROW, bands)
             of_one = []
-    problems += refused.values()
-    every = [inside for folder in folders for inside in _insides(folder, plan)]
-    saved = (FolderEntry(inside, manifests[inside]) for inside in every if inside in manifests)
-    return FolderReport(tuple(saved), tuple(problems))
 
 
 def _readable(classifier: Classifier, photos: Sequence[str | PathLike[str]]) -> Iterator[Photo]:
@@ -257,6 +278,8 @@ def _finished(
     if changed := differences(kept, wanted):
         raise UnseeError(f"{folder} holds another explanation ({few(changed)}): {HOW_TO_REPLACE}")
     others = manifest.get("sufficiency", {}).get("others", 0)
+    if str(manifest["verdict"]).startswith(STOPPED):
+        return None
     whole = all((other_folder(folder, place) / MANIFEST).exists() for place in range(1, others + 1))
     return manifest if whole else None
 

@@ -29,6 +29,7 @@ def learn_each(
     bfloat16: bool = False,
     compiled: bool = False,
     progress: Progress | None = None,
+    best_so_far: bool = False,
 ) -> Iterator[tuple[int, Learned]]:
     """Masks with the ids of their images, in the order in which they finish.
 
@@ -40,12 +41,14 @@ def learn_each(
         bfloat16: whether the network's passes are; the final scores are always the classifier's own.
         compiled: hand a copy of the network to `torch.compile`.
         progress: called after each step.
+        best_so_far: see `optimise`.
 
     Raises:
         UnseeError: the optimiser needs gradients, and the network gives none; or it should be compiled, and
             the edit is inside it.
     """
-    yield from advanced(_learned(classifier, requests, settings, batch_size, bfloat16, compiled, progress))
+    rest = (batch_size, bfloat16, compiled, progress, best_so_far)
+    yield from advanced(_learned(classifier, requests, settings, *rest))
 
 
 def _learned(
@@ -56,6 +59,7 @@ def _learned(
     bfloat16: bool,
     compiled: bool,
     progress: Progress | None,
+    best_so_far: bool,
 ) -> Iterator[tuple[int, Learned]]:
     check_gradient(classifier, settings)
     if compiled:
@@ -85,7 +89,7 @@ def _learned(
         if progress is not None:
             progress(replace(step, done=done))
 
-    attempt = partial(_attempt, classifier, quick)
+    attempt = partial(_attempt, classifier, quick, best_so_far)
     for group in attempt(take, settings, capacity, note):
         known = [(inside.pop(number), learned) for number, learned in group]
         for retry in settings.retries:
@@ -96,6 +100,7 @@ def _learned(
 def _attempt(
     classifier: Classifier,
     quick: Classifier,
+    best_so_far: bool,
     requests: Callable[[int], Sequence[MaskRequest]],
     settings: Settings,
     capacity: Capacity,
@@ -109,11 +114,16 @@ def _attempt(
         return reduce(Batch.joined, batches) if batches else None
 
     held: Batch | None = None
-    for batch in optimise(more, settings.optimiser, capacity, progress):
-        held = batch if held is None else held.joined(batch)
-        if 4 * len(held) >= capacity.size:
+    try:
+        for batch in optimise(more, settings.optimiser, capacity, progress, best_so_far):
+            held = batch if held is None else held.joined(batch)
+            if 4 * len(held) >= capacity.size:
+                yield _finished(classifier, held)
+                held = None
+    except KeyboardInterrupt:
+        if best_so_far and held is not None:
             yield _finished(classifier, held)
-            held = None
+        raise
     if held is not None:
         yield _finished(classifier, held)
 

@@ -74,6 +74,7 @@ def optimise(
     optimiser: Optimiser,
     capacity: Capacity,
     progress: Progress | None = None,
+    best_so_far: bool = False,
 ) -> Iterator[Batch]:
     """Optimise masks until each image has finished; finished images are returned in groups.
 
@@ -83,9 +84,11 @@ def optimise(
         optimiser: proposes masks; no image depends on another, so its batch does not matter.
         capacity: how many images are learned at once. When memory runs out half of them wait.
         progress: called after each step.
+        best_so_far: where the optimiser needs no gradient, give the images in progress when it is stopped.
 
     Raises:
         UnseeError: not even one image fits into memory, or the optimiser needs a gradient and there is none.
+        KeyboardInterrupt: the user has stopped it; after the images in progress, if they are wanted.
     """
     batch: Batch | None = None
     finished = 0
@@ -94,7 +97,13 @@ def optimise(
         batch = _filled(batch, more, capacity)
         if batch is None:
             return
-        after = _tried(batch, optimiser)
+        try:
+            after = _tried(batch, optimiser)
+        except KeyboardInterrupt:
+            begun = batch.iteration > 0
+            if best_so_far and not optimiser.needs_gradient and bool(begun.any()):
+                yield batch.select(begun)
+            raise
         if after is None:
             batch = capacity.split(batch)
             continue

@@ -12,12 +12,13 @@ from torch import Tensor
 from unsee.classifier import Classifier
 from unsee.masks.batch import Batch
 from unsee.masks.convergence import EDITED, LEARNED, START, verdict
+from unsee.masks.jittered import JitteredScorer
 from unsee.masks.objective import SCORE, total
 from unsee.masks.scoring import Scoring
 from unsee.masks.selection import selected
 from unsee.masks.settings import Retry
 from unsee.smallest_mask import Sufficiency
-from unsee.verdicts import CONVERGED, NO_GAIN
+from unsee.verdicts import CONVERGED, NO_GAIN, STOPPED
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,7 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
     many = scorer.settings.optimiser.masks_per_step > 1
     for row, count in enumerate(batch.iteration.tolist()):
         history = batch.history[row, :count].cpu()
+        stopped = _stopped(scorer, batch, row, count)
         learned.append(
             Learned(
                 grid=grids[row].cpu(),
@@ -112,7 +114,8 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
                 terms={name: float(values[row]) for name, values in terms.items()},
                 history={name: tuple(history[:, part].tolist()) for part, name in enumerate(names)},
                 evaluations=int(scorer.spent[row]) + int(batch.evaluated[row]) * scorer.passes,
-                verdict=verdict(
+                verdict=stopped
+                or verdict(
                     _course(history.sum(dim=1) if asked is None else history[:, own], many),
                     int(batch.failed_at[row]),
                     float(costs[row]),
@@ -129,6 +132,16 @@ def examined(classifier: Classifier, batch: Batch) -> list[Learned]:
             )
         )
     return learned
+
+
+def _stopped(scorer: JitteredScorer, batch: Batch, row: int, count: int) -> str:
+    """That an image's optimisation was stopped before its end; else empty."""
+    optimiser = scorer.settings.optimiser
+    if optimiser.settles_early or count >= optimiser.iterations or int(batch.failed_at[row]) >= 0:
+        return ""
+    whole = optimiser.iterations * optimiser.masks_per_step * scorer.passes
+    done = int(batch.evaluated[row]) * scorer.passes
+    return f"{STOPPED} {done} of {whole} evaluations: this is the best mask so far"
 
 
 def _course(costs: Float[Tensor, " steps"], many: bool) -> Float[Tensor, " steps"]:

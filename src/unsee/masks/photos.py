@@ -54,6 +54,8 @@ class Plan:
         budget: evaluations of masks for each photo; None for the settings' own.
         iterations: steps that were asked for; the settings have them already, and they are only refused where
             no optimiser by gradients can be used.
+        best_so_far: give the best masks so far when the user stops optimisers that need no gradient; their
+            verdict says so.
 
     Raises:
         UnseeError: a value outside its range, areas for settings that choose the area themselves, or a layer
@@ -73,6 +75,7 @@ class Plan:
     layer: OnLayer | None = None
     budget: int | None = None
     iterations: int | None = None
+    best_so_far: bool = False
 
     def on(self, classifier: Classifier, photos: Iterable[Photo] = ()) -> "Plan":
         """The plan on the layer, with the score that the classifier was given or its head gives.
@@ -174,7 +177,7 @@ def learn_photos(
     half = precision_of(classifier, plan) == "bfloat16"
     rest = (plan.batch_size, half, plan.compiled, progress)
     if plan.sufficient is None:
-        learning = learn_each(classifier, pending.take, plan.settings, *rest)
+        learning = learn_each(classifier, pending.take, plan.settings, *rest, plan.best_so_far)
     else:
         learning = suffice_each(classifier, pending.take, plan.settings, plan.sufficient, *rest)
     ready: dict[int, LearnedPhoto] = {}
