@@ -112,6 +112,7 @@ def command(
     from unsee.cli.progress import learning
     from unsee.masks import plan_for
     from unsee.masks.folders import explain_to_folders
+    from unsee.network_wrappers import account_of
 
     plan = plan_for(
         preset,
@@ -138,7 +139,8 @@ def command(
     note_trained_fit(classifier, plan.fit)
     note_without_gradient(classifier, plan)
     sign = plan.settings.objective.game.sign
-    with stoppable(), learning(counted(len(photos), "photo"), len(photos), sign) as advance:
+    bar = learning(counted(len(photos), "photo"), len(photos), sign, lambda: account_of(classifier.net))
+    with stoppable(), bar as advance:
         report = explain_to_folders(
             classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
         )

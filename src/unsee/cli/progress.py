@@ -29,11 +29,13 @@ def bar(transient: bool = False) -> Progress:
 
 
 @contextmanager
-def learning(what: str, photos: int, sign: float = 1.0) -> "Iterator[Callable[[Step], None]]":
+def learning(
+    what: str, photos: int, sign: float = 1.0, account: Callable[[], str] = str
+) -> "Iterator[Callable[[Step], None]]":
     """A bar over photos, with objective and score; gives the callback for each step.
 
-    `sign` is that of the score in the objective (`Game.sign`). Several runs may share the bar: each counts
-    its photos from 0.
+    `sign` is that of the score in the objective (`Game.sign`), `account` says what a served network has been
+    asked so far. Several runs may share the bar: each counts its photos from 0.
     """
     with bar(transient=True) as progress:
         task = progress.add_task(what, total=photos, note="getting ready", visible=photos > 0)
@@ -43,7 +45,7 @@ def learning(what: str, photos: int, sign: float = 1.0) -> "Iterator[Callable[[S
             nonlocal before, last
             before += last if step.done < last else 0.0
             last = step.done
-            note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}"
+            note = f"objective {step.objective:.4f}  score {sign * step.score:.4f}  {account()}".rstrip()
             progress.update(task, completed=before + last, note=note)
 
         yield advance
