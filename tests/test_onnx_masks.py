@@ -48,7 +48,7 @@ class TestOnnx:
 
     def test_folders_are_left_as_they_are_when_the_call_is_repeated(self, exported, photo, tmp_path):
         network = load(f"onnx:{exported}", device="cpu")
-        plan = plan_for(budget=60)
+        plan = plan_for(budget=80)
         first = explain_to_folders(network, [photo], plan, out=tmp_path / "out")
         assert first.problems == ()
         before = contents(tmp_path / "out")
@@ -57,7 +57,7 @@ class TestOnnx:
         assert again.problems == ()
         assert contents(tmp_path / "out") == before
         assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == times
-        (other,) = explain_to_folders(network, [photo], plan_for(budget=70), out=tmp_path / "out").problems
+        (other,) = explain_to_folders(network, [photo], plan_for(budget=100), out=tmp_path / "out").problems
         assert "settings.optimiser.budget" in other
 
 
@@ -67,33 +67,33 @@ class TestCommands:
         monkeypatch.setattr("unsee.drawing.panels.save", lambda figure, path: path.write_bytes(b""))
 
     def test_explain_says_how_many_evaluations_an_onnx_file_takes(self, run, exported, photo):
-        done = run("explain", photo, "--model", f"onnx:{exported}", "--budget", 65)
+        done = run("explain", photo, "--model", f"onnx:{exported}", "--budget", 85)
         assert done.code == 0, done.err
         words = " ".join((done.out + done.err).split())
-        assert f"onnx:{exported} gives no gradient: each mask takes 60 evaluations (--budget)" in words
+        assert f"onnx:{exported} gives no gradient: each mask takes 80 evaluations (--budget)" in words
         manifest = json.loads(next(photo.parent.rglob("explanation.json")).read_text())
-        assert manifest["evaluations"] == 60
+        assert manifest["evaluations"] == 80
 
     def test_the_optimiser_can_be_chosen(self, run, photo):
         call = ("explain", photo, "--model", "unsee:menagerie", "--size", 64)
-        done = run(*call, "--optimiser", "surrogate", "--budget", 60)
+        done = run(*call, "--optimiser", "surrogate", "--budget", 80)
         assert done.code == 0, done.err
         assert "gives no gradient" not in done.out + done.err
         manifest = json.loads(next(photo.parent.rglob("explanation.json")).read_text())
         assert manifest["settings"]["optimiser"]["type"] == "Surrogate"
         refused(run(*call, "--optimiser", "nothing"), "optimiser")
-        refused(run(*call, "--budget", 60, "--iterations", 3), "--budget")
+        refused(run(*call, "--budget", 80, "--iterations", 3), "--budget")
 
     def test_learn_and_compare_take_them(self, run, photo, exported, tmp_path):
-        model = ("--model", f"onnx:{exported}", "--budget", 60)
+        model = ("--model", f"onnx:{exported}", "--budget", 80)
         done = run("learn", "menagerie", *model, "--limit", 2, "--target", "label", "--out", "maps")
         assert done.code == 0, done.err
         store = unsee.Store.open(tmp_path / "maps")
         assert store.table(["id", "score"]).num_rows == 2
         refused(run("learn", "menagerie", *model, "--method", "occlusion", "--out", "no"), "budget")
-        options = ("--optimiser", "surrogate", "--budget", 60)
+        options = ("--optimiser", "surrogate", "--budget", 80)
         size = ("--model", "unsee:menagerie", "--size", 64)
         done = run("compare", photo, *size, "--methods", "mask,center", *options, "--json")
         assert done.code == 0, done.err
         assert set(json.loads(done.out)[0]["methods"]) == {"mask", "center"}
-        refused(run("compare", photo, *size, "--methods", "center", "--budget", 60), "budget")
+        refused(run("compare", photo, *size, "--methods", "center", "--budget", 80), "budget")

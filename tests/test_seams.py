@@ -135,7 +135,7 @@ class TestWithoutGradient:
         self, make_net, make_pixels, preset
     ):
         black_box = Classifier(Untrainable(make_net()), size=(32, 32))
-        found = explain(black_box, make_pixels(), preset=preset, budget=60)
+        found = explain(black_box, make_pixels(), preset=preset, budget=80)
         assert found.run.settings["optimiser"]["type"] == "Surrogate"
         assert found.run.settings["retries"] == []
         assert found.run.evaluations == 60

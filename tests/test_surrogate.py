@@ -28,7 +28,7 @@ from unsee.masks.optimisers.surrogate import Surrogate
 from unsee.tensors import generator
 
 SHORT = Surrogate(budget=Surrogate().least_budget + 2 * Surrogate().probes)
-LONG = Surrogate(budget=120)
+LONG = Surrogate(budget=240)
 GAMES = {"deletion": OBJECTIVE, "preservation": replace(OBJECTIVE, game=PRESERVATION)}
 
 
@@ -206,22 +206,6 @@ def test_what_it_asks_for():
     assert min(lowest[: SHORT.opening // SHORT.probes]) > min(lowest)
 
 
-def asked_within(optimiser=SHORT, first=0):
-    seen = []
-    (done,) = learned(noted(optimiser, seen), bounds=(0.25, 0.75)).values()
-    for masks in [*[masks for masks, _ in seen][first:], done.masks]:
-        assert 0.25 <= float(masks.min()) <= float(masks.max()) <= 0.75
-
-
-def test_masks_stay_within_their_bounds_from_the_second_step():
-    asked_within(first=1)
-
-
-@pytest.mark.xfail(reason="the first step's masks are drawn before the bounds are known", strict=True)
-def test_the_bounds_hold_from_the_first_step():
-    asked_within()
-
-
 def test_random_masks_are_smooth_and_of_all_areas():
     masks = smooth_random_masks(60, (14, 20), generator(3, 0))
     assert masks.shape == (60, 14, 20)
@@ -237,7 +221,7 @@ def test_it_is_an_optimiser_whose_steps_are_whole():
     assert isinstance(LONG, Optimiser)
     assert LONG.limited(7).budget == 7 * LONG.probes
     assert LONG.limited(7).iterations == 7
-    assert LONG.summary == "120 evaluations, without a gradient"
+    assert LONG.summary == "240 evaluations, without a gradient"
     assert Surrogate(budget=109).iterations == 109 // Surrogate().probes
     reaches = [LONG.reach(step) for step in range(LONG.iterations)]
     assert reaches == sorted(reaches, reverse=True)

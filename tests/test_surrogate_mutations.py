@@ -50,10 +50,6 @@ def first_masks() -> None:
     tests.test_what_it_asks_for()
 
 
-def bounds() -> None:
-    tests.test_masks_stay_within_their_bounds_from_the_second_step()
-
-
 def seeds() -> None:
     """Two seeds, one score."""
     first, other = (
@@ -89,10 +85,6 @@ def unweighted(self, features):
     return gradient(replace(self, weights=torch.ones_like(self.weights)), features)
 
 
-def without_bounds(self, searches, evaluation, iteration):
-    return proposed(self, searches, replace(evaluation, bounds=None), iteration)
-
-
 def without_heights(self, masks):
     """Samples that are all the mean."""
     alike = self.weights[:, :1].expand_as(self.weights)
@@ -102,7 +94,7 @@ def without_heights(self, masks):
 MISTAKES: dict[str, tuple[object, str, object, Callable[[], None]]] = {
     "pull upwards": (Search, "pull", lambda self, *of: -pull(self, *of), quadratic),
     "pull upwards, preservation": (Search, "pull", lambda self, *of: -pull(self, *of), keeping),
-    "pull of the values": (Link, "rate", lambda self, values, noise: 0 * values + self.rise, keeping),
+    "pull of the values": (Link, "rate", lambda self, values, shifts: 0 * values + self.rise, keeping),
     "penalties left out": (Objective, "penalty_gradient", lambda self, masks, _: 0 * masks, quadratic),
     "penalties left out of costs": (
         surrogate,
@@ -114,25 +106,27 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[], None]]] = {
     "no noise in the link": (
         Link,
         "score",
-        lambda self, values, noise=0.0: score(self, values),
+        lambda self, values, shifts: score(self, values, 0 * shifts),
         model_tests.score_of_the_link,
     ),
     "twice the noise in the link": (
         Link,
         "score",
-        lambda self, values, noise=0.0: score(self, values, 2 * noise),
+        lambda self, values, shifts: score(self, values, 2 * shifts),
         model_tests.score_of_the_link,
     ),
     "no noise in the rate": (
         Link,
         "rate",
-        lambda self, values, noise: self.rise * values.sigmoid() * (-values).sigmoid(),
+        lambda self, values, shifts: self.rise * values.sigmoid() * (-values).sigmoid(),
         model_tests.rate_of_the_link,
     ),
     "no noise in the pull": (
         Search,
         "pull",
-        lambda self, masks, link: pull(self._replace(model=replace(self.model, noise=0.0)), masks, link),
+        lambda self, masks, link: pull(
+            self._replace(model=replace(self.model, shifts=0 * self.model.shifts)), masks, link
+        ),
         model_tests.pull_of_a_search,
     ),
     "scores that are not finite kept": (
@@ -154,8 +148,13 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[], None]]] = {
         first_masks,
     ),
     "no ends": (Surrogate, "_drawn", lambda self, like, seed, step: drawn(self, like, seed, 1), first_masks),
-    "no bounds": (Surrogate, "_proposed", without_bounds, bounds),
     "no descent": (surrogate, "minimised", lambda _, start, *__: start, quadratic),
+    "the jitter's share forgotten": (
+        model_tests.score_model,
+        "_JITTER",
+        0.0,
+        model_tests.mean_by_the_book,
+    ),
     "the mean by the last evaluation": (ScoreModel, "means", last_alone, model_tests.mean_by_the_book),
     "samples without their waves": (ScoreModel, "samples", without_heights, model_tests.spread_by_the_book),
     "the features' weights forgotten": (Features, "gradient", unweighted, model_tests.gradient_of_samples),
@@ -178,7 +177,7 @@ def test_a_mistake_is_noticed(name, monkeypatch):
 
 @pytest.mark.parametrize(
     "compare",
-    [quadratic, keeping, broken, batch, edits, first_masks, bounds, seeds],
+    [quadratic, keeping, broken, batch, edits, first_masks, seeds],
 )
 def test_without_a_mistake_the_comparisons_pass(compare):
     compare()

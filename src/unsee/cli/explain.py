@@ -138,15 +138,13 @@ def command(
     classifier = load_model(model, weights, device, given_options())
     note_trained_fit(classifier, plan.fit)
     note_without_gradient(classifier, plan)
-    sign = plan.settings.objective.game.sign
-    bar = learning(counted(len(photos), "photo"), len(photos), sign, lambda: account_of(classifier.net))
-    with stoppable(), bar as advance:
-        report = explain_to_folders(
-            classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
-        )
-        if report.stopped:
-            _print_report(report, as_json)
-    if not report.stopped:
+    what, sign = counted(len(photos), "photo"), plan.settings.objective.game.sign
+    bar = learning(what, len(photos), sign, lambda: account_of(classifier.net))
+    with stoppable():
+        with bar as advance:
+            report = explain_to_folders(
+                classifier, photos, plan, asked, out, force=force, bands=drawn, progress=advance
+            )
         _print_report(report, as_json)
     if report.problems:
         raise typer.Exit(2)

@@ -11,8 +11,9 @@ from unsee.masks.objective import Objective, log_odds_of
 from unsee.masks.optimisers.score_model import ScoreModel
 
 _LARGEST_LOG_ODDS = 7.0
-_RANGE = 5.0
-"""Log-odds further than this from the best tell nothing of masks near it."""
+_RANGE, _CLEAR = 5.0, 2.0
+"""Log-odds further than this from the best tell nothing of masks near it; they stay on the bad side all the
+same, at least so far from 0."""
 
 
 class State(NamedTuple):
@@ -84,10 +85,10 @@ class Known(NamedTuple):
         values = self.link.value(self.scores)
         if not self.link.log_odds:
             return values
-        found = values[values.isfinite()]
+        found = values[self.scores.isfinite()]
         if self.link.rise > 0:
-            return values.clamp(max=float(found.min()) + _RANGE)
-        return values.clamp(min=float(found.max()) - _RANGE)
+            return values.clamp(max=max(float(found.min()) + _RANGE, _CLEAR))
+        return values.clamp(min=min(float(found.max()) - _RANGE, -_CLEAR))
 
 
 class Search(NamedTuple):
