@@ -138,7 +138,7 @@ class TestWithoutGradient:
         found = explain(black_box, make_pixels(), preset=preset, budget=80)
         assert found.run.settings["optimiser"]["type"] == "Surrogate"
         assert found.run.settings["retries"] == []
-        assert found.run.evaluations == 60
+        assert found.run.evaluations == 80
 
     def test_the_loop_itself_says_that_there_is_none(self):
         made = bench(PRESETS["paper"])

@@ -102,7 +102,7 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[], None]]] = {
         lambda terms: torch.zeros_like(terms["score"]),
         quadratic,
     ),
-    "the worst is the best": (Known, "costs", lambda self: -costs(self), quadratic),
+    "the worst is the best": (ScoreModel, "means", lambda self, masks: -means(self, masks), quadratic),
     "no noise in the link": (
         Link,
         "score",
