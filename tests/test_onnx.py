@@ -127,7 +127,7 @@ class TestMethods:
 
     def test_masks_are_learned_without_one(self, network, picture):
         for preset in ("fast", "paper"):
-            found = explain(network, picture, preset=preset, budget=60)
+            found = explain(network, picture, preset=preset, budget=80)
             assert found.run.settings["optimiser"]["type"] == "Surrogate"
             assert 0 < found.area < 1
 
@@ -164,7 +164,7 @@ class TestCommands:
     def test_compare_says_it_in_one_line(self, run, plain, picture, monkeypatch):
         monkeypatch.setattr("unsee.drawing.panels.save", lambda figure, path: path.write_bytes(b""))
         methods = "mask,gradient,grad-cam,center"
-        model = ("--model", f"onnx:{plain}", "--budget", 60)
+        model = ("--model", f"onnx:{plain}", "--budget", 80)
         result = run("compare", picture, *model, "--methods", methods, "--json")
         assert strict(result.out)[0]["methods"].keys() == {"mask", "center"}
         assert f"left out: gradient, grad-cam: onnx:{plain} {NO_GRADIENT}" in result.err

@@ -135,10 +135,10 @@ class TestWithoutGradient:
         self, make_net, make_pixels, preset
     ):
         black_box = Classifier(Untrainable(make_net()), size=(32, 32))
-        found = explain(black_box, make_pixels(), preset=preset, budget=60)
+        found = explain(black_box, make_pixels(), preset=preset, budget=80)
         assert found.run.settings["optimiser"]["type"] == "Surrogate"
         assert found.run.settings["retries"] == []
-        assert found.run.evaluations == 60
+        assert found.run.evaluations == 80
 
     def test_the_loop_itself_says_that_there_is_none(self):
         made = bench(PRESETS["paper"])

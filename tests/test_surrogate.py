@@ -27,7 +27,7 @@ from unsee.masks.optimisers.random_masks import smooth_random_masks
 from unsee.masks.optimisers.surrogate import Surrogate
 from unsee.tensors import generator
 
-SHORT = Surrogate(budget=Surrogate().least_budget + 2 * Surrogate().probes)
+SHORT = Surrogate(budget=Surrogate().least_budget + Surrogate().probes)
 LONG = Surrogate(budget=120)
 GAMES = {"deletion": OBJECTIVE, "preservation": replace(OBJECTIVE, game=PRESERVATION)}
 
@@ -130,8 +130,8 @@ def test_scores_that_break_off_keep_the_best_mask_before():
     assert float(cost(done.masks[0], 0)) < 0.6
 
 
-@settings(max_examples=3)
-@given(seeds=st.lists(st.integers(0, 2**31), min_size=2, max_size=4, unique=True), joining=st.booleans())
+@settings(max_examples=2)
+@given(seeds=st.lists(st.integers(0, 2**31), min_size=2, max_size=3, unique=True), joining=st.booleans())
 def test_a_batch_gives_what_single_images_give(seeds, joining):
     """Also where images join one by one, while others are some steps ahead."""
     together = learned(SHORT, smooth_score, seeds, [1] * len(seeds) if joining else None)
@@ -204,22 +204,6 @@ def test_what_it_asks_for():
     assert len(asked.flatten(1).unique(dim=0)) > 0.9 * len(asked)
     lowest = [float(terms) for terms in done.history[0].sum(dim=1)]
     assert min(lowest[: SHORT.opening // SHORT.probes]) > min(lowest)
-
-
-def asked_within(optimiser=SHORT, first=0):
-    seen = []
-    (done,) = learned(noted(optimiser, seen), bounds=(0.25, 0.75)).values()
-    for masks in [*[masks for masks, _ in seen][first:], done.masks]:
-        assert 0.25 <= float(masks.min()) <= float(masks.max()) <= 0.75
-
-
-def test_masks_stay_within_their_bounds_from_the_second_step():
-    asked_within(first=1)
-
-
-@pytest.mark.xfail(reason="the first step's masks are drawn before the bounds are known", strict=True)
-def test_the_bounds_hold_from_the_first_step():
-    asked_within()
 
 
 def test_random_masks_are_smooth_and_of_all_areas():

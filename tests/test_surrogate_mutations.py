@@ -19,7 +19,8 @@ from unsee.masks.optimisers.search import Known, Link, Search
 from unsee.masks.optimisers.surrogate import Surrogate
 from unsee.tensors import generator
 
-pull, score, value, costs = Search.pull, Link.score, Link.value, Known.costs
+pull, score, value = Search.pull, Link.score, Link.value
+costs, values = Known.costs, Known.values
 means, samples, gradient = ScoreModel.means, ScoreModel.samples, Features.gradient
 drawn, proposed, of = Surrogate._drawn, Surrogate._proposed, Link.of
 
@@ -48,10 +49,6 @@ def edits() -> None:
 
 def first_masks() -> None:
     tests.test_what_it_asks_for()
-
-
-def bounds() -> None:
-    tests.test_masks_stay_within_their_bounds_from_the_second_step()
 
 
 def seeds() -> None:
@@ -89,10 +86,6 @@ def unweighted(self, features):
     return gradient(replace(self, weights=torch.ones_like(self.weights)), features)
 
 
-def without_bounds(self, searches, evaluation, iteration):
-    return proposed(self, searches, replace(evaluation, bounds=None), iteration)
-
-
 def without_heights(self, masks):
     """Samples that are all the mean."""
     alike = self.weights[:, :1].expand_as(self.weights)
@@ -110,7 +103,25 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[], None]]] = {
         lambda terms: torch.zeros_like(terms["score"]),
         quadratic,
     ),
-    "the worst is the best": (Known, "costs", lambda self: -costs(self), quadratic),
+    "the worst is the best": (Known, "costs", lambda self: -costs(self), model_tests.costs_of_evaluations),
+    "costs without penalties": (
+        Known,
+        "costs",
+        lambda self: costs(self._replace(penalties=0 * self.penalties)),
+        model_tests.costs_of_evaluations,
+    ),
+    "log-odds kept however bad": (
+        Known,
+        "values",
+        lambda self: self.link.value(self.scores),
+        model_tests.values_of_evaluations,
+    ),
+    "the best log-odds cut off": (
+        Known,
+        "values",
+        lambda self: values(self._replace(link=self.link._replace(rise=-self.link.rise))),
+        model_tests.values_of_evaluations,
+    ),
     "no noise in the link": (
         Link,
         "score",
@@ -154,7 +165,6 @@ MISTAKES: dict[str, tuple[object, str, object, Callable[[], None]]] = {
         first_masks,
     ),
     "no ends": (Surrogate, "_drawn", lambda self, like, seed, step: drawn(self, like, seed, 1), first_masks),
-    "no bounds": (Surrogate, "_proposed", without_bounds, bounds),
     "no descent": (surrogate, "minimised", lambda _, start, *__: start, quadratic),
     "the mean by the last evaluation": (ScoreModel, "means", last_alone, model_tests.mean_by_the_book),
     "samples without their waves": (ScoreModel, "samples", without_heights, model_tests.spread_by_the_book),
@@ -178,7 +188,7 @@ def test_a_mistake_is_noticed(name, monkeypatch):
 
 @pytest.mark.parametrize(
     "compare",
-    [quadratic, keeping, broken, batch, edits, first_masks, bounds, seeds],
+    [quadratic, keeping, broken, batch, edits, first_masks, seeds],
 )
 def test_without_a_mistake_the_comparisons_pass(compare):
     compare()

@@ -24,7 +24,7 @@ from unsee.tensors import jitter_offsets
 from unsee.verdicts import CONVERGED, NO_GAIN
 
 FAST = PRESETS["fast"]
-BUDGET = 80
+BUDGET = 100
 CHANGES = {
     "deletion": {},
     "preservation": {"game": "preservation"},
@@ -62,10 +62,10 @@ def test_masks_gain_nearly_what_those_by_gradients_gain(change, grid):
 
 
 def test_a_mask_on_a_layer_has_cells_of_its_own(classifier, make_pixels):
-    options = {"layer": "0", "optimiser": "surrogate", "budget": 60}
+    options = {"layer": "0", "optimiser": "surrogate", "budget": 80}
     found = explain(classifier, make_pixels(), **options)
     assert found.mask_grid.shape == (32, 32)
-    assert found.run.evaluations == 60
+    assert found.run.evaluations == 80
     assert found.scores.perturbed < found.scores.original
 
 
@@ -96,7 +96,7 @@ def bright_spot() -> Tensor:
 
 
 def test_a_constant_score_says_that_nothing_depends_on_the_picture():
-    found = explain(of_pixels(Fixed()), bright_spot(), budget=60)
+    found = explain(of_pixels(Fixed()), bright_spot(), budget=80)
     assert found.run.verdict.startswith(NO_GAIN)
     assert found.area < 0.02
 
@@ -119,16 +119,35 @@ def test_scores_that_are_never_finite_end_the_run(monkeypatch):
         return found._replace(values=torch.full_like(found.values, torch.nan))
 
     monkeypatch.setattr(JitteredScorer, "scores", broken)
-    found = explain(of_pixels(Fixed(True)), bright_spot(), 1, budget=60)
+    found = explain(of_pixels(Fixed(True)), bright_spot(), 1, budget=80)
     assert found.run.verdict.startswith("not finite at iteration 1")
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_many_masks_a_step_are_judged_by_the_best_so_far(many, monkeypatch):
+    """All scores are worse in the last tenth of the steps: with one mask a step the objective has risen."""
+    changed = FAST.without_gradient() if many else PRESETS["paper"]
+    settings = changed.with_budget(20 * changed.optimiser.masks_per_step)
+    scores = JitteredScorer.scores
+
+    def worse_at_last(self, masks, iteration):
+        found = scores(self, masks, iteration)
+        return found._replace(values=found.values + (iteration >= 18)[:, None].to(found.values))
+
+    monkeypatch.setattr(JitteredScorer, "scores", worse_at_last)
+    made = bench(settings)
+    (learned,) = learn_masks(made.classifier, made.requests, settings)
+    costs = [sum(values) for values in zip(*learned.history.values(), strict=True)]
+    assert min(costs[-2:]) > max(costs[-4:-2]) + 0.5
+    assert learned.verdict.startswith("still rising") is not many
 
 
 def test_batches_of_any_size_give_the_same_masks(make_net):
     black_box = Classifier(Untrainable(make_net().double()), size=(32, 32))
     photos = [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(k)) for k in range(3)]
-    every = explain(black_box, photos, budget=60, batch_size=3)
+    every = explain(black_box, photos, budget=80, batch_size=3)
     for size in (1, 2):
-        for one, other in zip(every, explain(black_box, photos, budget=60, batch_size=size), strict=True):
+        for one, other in zip(every, explain(black_box, photos, budget=80, batch_size=size), strict=True):
             assert one.objective == pytest.approx(other.objective, rel=1e-3)
             assert torch.allclose(one.mask_grid, other.mask_grid, atol=1e-3)
 
@@ -136,13 +155,13 @@ def test_batches_of_any_size_give_the_same_masks(make_net):
 def test_a_module_that_gives_no_gradient_is_learned_as_one_that_does(make_net, make_pixels):
     black_box = Classifier(Untrainable(make_net().double()), size=(32, 32))
     white_box = Classifier(make_net().double(), size=(32, 32))
-    found = explain(black_box, make_pixels(), budget=60)
-    own = explain(white_box, make_pixels(), optimiser="surrogate", budget=60)
+    found = explain(black_box, make_pixels(), budget=80)
+    own = explain(white_box, make_pixels(), optimiser="surrogate", budget=80)
     assert torch.allclose(found.mask_grid, own.mask_grid, atol=1e-6)
 
 
 def test_the_method_learns_it_too(make_net, monkeypatch):
-    monkeypatch.setattr(settings_file, "Surrogate", lambda: Surrogate(budget=60))
+    monkeypatch.setattr(settings_file, "Surrogate", lambda: Surrogate(budget=80))
     black_box = Classifier(Untrainable(make_net()), size=(16, 16))
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     found = METHODS["mask"](black_box, image, [1])
@@ -179,7 +198,7 @@ class TestSettings:
         plan = plan_for(optimiser="surrogate", budget=300)
         assert plan.settings == replace(FAST, optimiser=Surrogate(), start=EditedStart(), retries=())
         assert adjusted(FAST, optimiser="bundle") == replace(FAST, optimiser=Bundle(), retries=())
-        assert adjusted(FAST, optimiser=Surrogate(budget=70)).optimiser.budget == 70
+        assert adjusted(FAST, optimiser=Surrogate(budget=90)).optimiser.budget == 90
         assert plan.budget == 300
 
     def test_without_a_gradient_the_objective_stays(self):
