@@ -132,6 +132,16 @@ def test_the_mask_is_the_one_that_explain_learns(classifier, make_photo):
     assert torch.allclose(found.results["mask"].saliency, 1 - pixels, atol=1e-6)
 
 
+def test_an_optimiser_and_a_budget_are_the_masks(classifier, make_photo):
+    options = {"optimiser": "surrogate", "budget": 80, "seed": 3}
+    found = unsee.compare(classifier, make_photo(), ["mask", "center"], **options)
+    explained = unsee.explain(classifier, make_photo(), **options)
+    pixels = unsee.PRESETS["fast"].grid.upsampler((32, 32), explained.mask_grid)(explained.mask_grid)
+    assert torch.allclose(found.results["mask"].saliency, 1 - pixels, atol=1e-6)
+    with pytest.raises(UnseeError, match="budget is for the learned mask"):
+        unsee.compare(classifier, make_photo(), ["center"], budget=80)
+
+
 def test_a_box_is_mapped_to_the_photo(classifier, make_photo):
     photo = make_photo(height=64, width=96)
     answers = (unsee.compare(classifier, photo, ["center"], targets=target) for target in range(5))

@@ -9,11 +9,15 @@ from PIL import Image
 import unsee
 from command_line import contents, refused
 from network_files import eager, sidecar, write_onnx
+from unsee import tuning
 from unsee.datasets.menagerie import compose, render
+from unsee.datasets.opening import open_dataset
+from unsee.experiments.photo_comparison import compare
 from unsee.masks import explain, plan_for
 from unsee.masks.folders import explain_to_folders
 from unsee.masks.optimisers.surrogate import Surrogate
 from unsee.models import load
+from unsee.runs.learn import learn
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ class TestOnnx:
     def test_the_mask_is_the_modules_own(self, exported, photo):
         """The networks differ by 1e-7 in rounding, which grows from step to step: masks are as good."""
         network = load(f"onnx:{exported}", device="cpu")
-        found, again = (explain(network, photo, budget=200, precision="float32") for _ in range(2))
+        found, again = (explain(network, photo, budget=200) for _ in range(2))
         own = explain(eager(), photo, optimiser="surrogate", budget=200, precision="float32")
         assert torch.equal(found.mask_grid, again.mask_grid)
         assert found.run.history == again.run.history
@@ -59,6 +63,28 @@ class TestOnnx:
         assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == times
         (other,) = explain_to_folders(network, [photo], plan_for(budget=100), out=tmp_path / "out").problems
         assert "settings.optimiser.budget" in other
+
+    def test_they_keep_their_precision(self, exported, photo, monkeypatch):
+        """On a device that computes in bfloat16; a module's passes are then in that."""
+        monkeypatch.setattr(tuning, "computes_in_bfloat16", lambda device: True)
+        network = load(f"onnx:{exported}", device="cpu")
+        assert not tuning.uses_bfloat16(network, "auto")
+        assert tuning.uses_bfloat16(eager(), "auto")
+        found = explain(network, photo, budget=80)
+        assert found.provenance.precision == "float32"
+        assert found.manifest()["precision"] == "float32"
+
+    def test_learn_and_compare_take_a_budget(self, exported, photo, tmp_path):
+        """Each gives the mask of `explain`."""
+        network = load(f"onnx:{exported}", device="cpu")
+        own = explain(network, photo, budget=80, seed=3)
+        found = compare(network, photo, ["mask"], budget=80, seed=3).results["mask"].saliency
+        grid = unsee.PRESETS["fast"].grid
+        pixels = grid.upsampler(network.size, own.mask_grid)(own.mask_grid)
+        assert torch.allclose(found, 1 - pixels, atol=1e-6)
+        data = open_dataset("menagerie", limit=2)
+        store = learn(network, data, tmp_path / "maps", budget=80, limit=2)
+        assert store.table(["evaluations"])["evaluations"].to_pylist() == [80, 80]
 
 
 class TestCommands:

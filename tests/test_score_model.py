@@ -1,6 +1,7 @@
 """The model of the score: a Gaussian process checked against its formulas written out, and its link."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def masks_of(count: int, seed: int = 0) -> Tensor:
 
 
 def fitted(
-    count: int = 1, noise: float = 0.0, choice: int | None = None, seed: int = 0
+    count: int = 1, noise: float = 0.0, choices: Sequence[int] = choices_near(None), seed: int = 0
 ) -> tuple[ScoreModel, Tensor, Tensor]:
     """A model of 40 evaluations of a smooth log-odds, with the masks and their values."""
     masks = masks_of(40)
@@ -120,6 +121,15 @@ def test_the_length_and_the_noise_are_the_most_likely_ones():
             likely.append(written_out(model, masks, values)[3])
         found, _, _ = fitted(noise=noise)
         assert found.choice == int(np.argmax(likely))
+
+
+def test_choices_are_next_to_an_earlier_one():
+    lengths, noises = len(score_model._LENGTHS), len(score_model._NOISES)
+    places = [divmod(choice, noises) for choice in choices_near(None)]
+    assert places == [(length, noise) for length in range(lengths) for noise in range(noises)]
+    for length, noise in places:
+        near = {divmod(choice, noises) for choice in choices_near(length * noises + noise)}
+        assert near == {place for place in places if abs(place[0] - length) + abs(place[1] - noise) <= 1}
 
 
 def test_noise_is_told_from_the_score():
@@ -269,6 +279,44 @@ class TestLink:
         assert torch.equal(link.value(scores), scores)
         assert torch.equal(link.score(scores, torch.tensor([-0.5, 0.5])), scores)
         assert link.rate(scores, torch.tensor([-0.5, 0.5])).tolist() == [-2, -2]
+
+
+def evaluated(link: Link, scores: Tensor) -> Known:
+    """Evaluations with these scores."""
+    return Known(masks_of(len(scores)), scores, torch.linspace(0, 1, len(scores)).double(), link)
+
+
+def costs_of_evaluations() -> None:
+    """The penalties and the score's term; no mask whose score is not finite is the best."""
+    scores = torch.tensor([0.5, 0.25, math.nan, -math.inf, math.inf], dtype=torch.float64)
+    known = evaluated(Link(-3.0, True), scores)
+    assert known.costs().tolist() == [-1.5, 0.25 - 0.75, math.inf, math.inf, math.inf]
+
+
+def values_of_evaluations() -> None:
+    """Log-odds much worse than the best are cut off; the least is the best where the score costs."""
+    worse = torch.tensor([-2.0, -1.0, 0.0, 2.5, 3.5, 6.0], dtype=torch.float64)
+    for rise in (-2.0, 1.0):
+        side = math.copysign(1.0, rise)
+        known = evaluated(Link(rise, True), (side * worse).sigmoid())
+        assert_allclose(known.values(), side * worse.clamp(max=3), rtol=1e-9)
+
+
+class TestKnown:
+    @pytest.mark.parametrize("compare", [costs_of_evaluations, values_of_evaluations])
+    def test_evaluations_are_as_written_out(self, compare):
+        compare()
+
+    @pytest.mark.parametrize("rise", [-2.0, 1.0])
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+    def test_a_score_that_is_not_finite_leaves_the_other_values(self, rise, broken):
+        known = evaluated(Link(rise, True), torch.tensor([0.1, 0.2, 0.5, 0.9, 0.999]).double())
+        scores = torch.cat([known.scores, known.scores.new_tensor([broken])])
+        assert_allclose(evaluated(known.link, scores).values()[:5], known.values(), rtol=1e-9)
+
+    def test_scores_without_ends_are_not_cut_off(self):
+        scores = torch.tensor([-30.0, 4.0, 50.0])
+        assert torch.equal(evaluated(Link(1.0, False), scores).values(), scores)
 
 
 def pull_of_a_search() -> None:

@@ -123,6 +123,25 @@ def test_scores_that_are_never_finite_end_the_run(monkeypatch):
     assert found.run.verdict.startswith("not finite at iteration 1")
 
 
+@pytest.mark.parametrize("many", [True, False])
+def test_many_masks_a_step_are_judged_by_the_best_so_far(many, monkeypatch):
+    """All scores are worse in the last tenth of the steps: with one mask a step the objective has risen."""
+    changed = FAST.without_gradient() if many else PRESETS["paper"]
+    settings = changed.with_budget(20 * changed.optimiser.masks_per_step)
+    scores = JitteredScorer.scores
+
+    def worse_at_last(self, masks, iteration):
+        found = scores(self, masks, iteration)
+        return found._replace(values=found.values + (iteration >= 18)[:, None].to(found.values))
+
+    monkeypatch.setattr(JitteredScorer, "scores", worse_at_last)
+    made = bench(settings)
+    (learned,) = learn_masks(made.classifier, made.requests, settings)
+    costs = [sum(values) for values in zip(*learned.history.values(), strict=True)]
+    assert min(costs[-2:]) > max(costs[-4:-2]) + 0.5
+    assert learned.verdict.startswith("still rising") is not many
+
+
 def test_batches_of_any_size_give_the_same_masks(make_net):
     black_box = Classifier(Untrainable(make_net().double()), size=(32, 32))
     photos = [torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(k)) for k in range(3)]
