@@ -1,7 +1,6 @@
 """The model of the score: a Gaussian process checked against its formulas written out, and its link."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from unsee.masks.objective import Objective
 from unsee.masks.optimisers import score_model
 from unsee.masks.optimisers.random_masks import smooth_random_masks
 from unsee.masks.optimisers.score_model import Features, ScoreModel, choices_near, cosines
-from unsee.masks.optimisers.search import Link, Search, State
+from unsee.masks.optimisers.search import Known, Link, Search, State
 from unsee.tensors import generator
 
 CELLS, WAVES = (7, 9), 6
@@ -31,7 +30,7 @@ def masks_of(count: int, seed: int = 0) -> Tensor:
 
 
 def fitted(
-    count: int = 1, noise: float = 0.0, choices: Sequence[int] = choices_near(None), seed: int = 0
+    count: int = 1, noise: float = 0.0, choice: int | None = None, seed: int = 0
 ) -> tuple[ScoreModel, Tensor, Tensor]:
     """A model of 40 evaluations of a smooth log-odds, with the masks and their values."""
     masks = masks_of(40)
@@ -123,15 +122,6 @@ def test_the_length_and_the_noise_are_the_most_likely_ones():
         assert found.choice == int(np.argmax(likely))
 
 
-def test_choices_are_next_to_an_earlier_one():
-    lengths, noises = len(score_model._LENGTHS), len(score_model._NOISES)
-    places = [divmod(choice, noises) for choice in choices_near(None)]
-    assert places == [(length, noise) for length in range(lengths) for noise in range(noises)]
-    for length, noise in places:
-        near = {divmod(choice, noises) for choice in choices_near(length * noises + noise)}
-        assert near == {place for place in places if abs(place[0] - length) + abs(place[1] - noise) <= 1}
-
-
 def test_noise_is_told_from_the_score():
     assert 1.5 * noise_of(fitted(noise=0.0)[0]) < noise_of(fitted(noise=1.0)[0])
 
@@ -190,6 +180,46 @@ def test_evaluations_that_are_all_alike_are_a_constant():
         found, gradient = model.samples(masks[:3])
         assert_allclose(found, values[:3], atol=1e-4)
         assert float(gradient.abs().max()) < 1e-3
+
+
+def evaluated(link: Link, scores: Tensor) -> Known:
+    """Evaluations with these scores."""
+    count = len(scores)
+    places = torch.zeros(count, dtype=torch.long)
+    return Known(masks_of(count), scores, torch.linspace(0, 1, count).double(), places, link)
+
+
+def costs_of_evaluations() -> None:
+    """The penalties and the score's term; no mask whose score is not finite is the best."""
+    scores = torch.tensor([0.5, 0.25, math.nan, -math.inf, math.inf], dtype=torch.float64)
+    known = evaluated(Link(-3.0, True), scores)
+    assert known.costs().tolist() == [-1.5, 0.25 - 0.75, math.inf, math.inf, math.inf]
+
+
+def values_of_evaluations() -> None:
+    """Log-odds much worse than the best are cut off; the least is the best where the score costs."""
+    worse = torch.tensor([-2.0, -1.0, 0.0, 2.5, 3.5, 6.0], dtype=torch.float64)
+    for rise in (-2.0, 1.0):
+        side = math.copysign(1.0, rise)
+        known = evaluated(Link(rise, True), (side * worse).sigmoid())
+        assert_allclose(known.values(), side * worse.clamp(max=3), rtol=1e-9)
+
+
+class TestKnown:
+    @pytest.mark.parametrize("compare", [costs_of_evaluations, values_of_evaluations])
+    def test_evaluations_are_as_written_out(self, compare):
+        compare()
+
+    @pytest.mark.parametrize("rise", [-2.0, 1.0])
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+    def test_a_score_that_is_not_finite_leaves_the_other_values(self, rise, broken):
+        known = evaluated(Link(rise, True), torch.tensor([0.1, 0.2, 0.5, 0.9, 0.999]).double())
+        scores = torch.cat([known.scores, known.scores.new_tensor([broken])])
+        assert_allclose(evaluated(known.link, scores).values()[:5], known.values(), rtol=1e-9)
+
+    def test_scores_without_ends_are_not_cut_off(self):
+        scores = torch.tensor([-30.0, 4.0, 50.0])
+        assert torch.equal(evaluated(Link(1.0, False), scores).values(), scores)
 
 
 class TestFeatures:
@@ -279,44 +309,6 @@ class TestLink:
         assert torch.equal(link.value(scores), scores)
         assert torch.equal(link.score(scores, torch.tensor([-0.5, 0.5])), scores)
         assert link.rate(scores, torch.tensor([-0.5, 0.5])).tolist() == [-2, -2]
-
-
-def evaluated(link: Link, scores: Tensor) -> Known:
-    """Evaluations with these scores."""
-    return Known(masks_of(len(scores)), scores, torch.linspace(0, 1, len(scores)).double(), link)
-
-
-def costs_of_evaluations() -> None:
-    """The penalties and the score's term; no mask whose score is not finite is the best."""
-    scores = torch.tensor([0.5, 0.25, math.nan, -math.inf, math.inf], dtype=torch.float64)
-    known = evaluated(Link(-3.0, True), scores)
-    assert known.costs().tolist() == [-1.5, 0.25 - 0.75, math.inf, math.inf, math.inf]
-
-
-def values_of_evaluations() -> None:
-    """Log-odds much worse than the best are cut off; the least is the best where the score costs."""
-    worse = torch.tensor([-2.0, -1.0, 0.0, 2.5, 3.5, 6.0], dtype=torch.float64)
-    for rise in (-2.0, 1.0):
-        side = math.copysign(1.0, rise)
-        known = evaluated(Link(rise, True), (side * worse).sigmoid())
-        assert_allclose(known.values(), side * worse.clamp(max=3), rtol=1e-9)
-
-
-class TestKnown:
-    @pytest.mark.parametrize("compare", [costs_of_evaluations, values_of_evaluations])
-    def test_evaluations_are_as_written_out(self, compare):
-        compare()
-
-    @pytest.mark.parametrize("rise", [-2.0, 1.0])
-    @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-    def test_a_score_that_is_not_finite_leaves_the_other_values(self, rise, broken):
-        known = evaluated(Link(rise, True), torch.tensor([0.1, 0.2, 0.5, 0.9, 0.999]).double())
-        scores = torch.cat([known.scores, known.scores.new_tensor([broken])])
-        assert_allclose(evaluated(known.link, scores).values()[:5], known.values(), rtol=1e-9)
-
-    def test_scores_without_ends_are_not_cut_off(self):
-        scores = torch.tensor([-30.0, 4.0, 50.0])
-        assert torch.equal(evaluated(Link(1.0, False), scores).values(), scores)
 
 
 def pull_of_a_search() -> None:

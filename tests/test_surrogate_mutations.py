@@ -19,8 +19,7 @@ from unsee.masks.optimisers.search import Known, Link, Search
 from unsee.masks.optimisers.surrogate import Surrogate
 from unsee.tensors import generator
 
-pull, score, value = Search.pull, Link.score, Link.value
-costs, values = Known.costs, Known.values
+pull, score, value, costs = Search.pull, Link.score, Link.value, Known.costs
 means, samples, gradient = ScoreModel.means, ScoreModel.samples, Features.gradient
 drawn, proposed, of = Surrogate._drawn, Surrogate._proposed, Link.of
 
