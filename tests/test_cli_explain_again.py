@@ -79,7 +79,7 @@ class TestStopped:
                 if len(batches) == 2 and step.iteration == 2:
                     raise KeyboardInterrupt
 
-            return learn_each(*rest[:-1], stop)
+            return learn_each(*rest[:-2], stop, rest[-1])
 
         with monkeypatch.context() as patched:
             patched.setattr(mask_photos, "learn_each", stopped)
